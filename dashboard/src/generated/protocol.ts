@@ -1,0 +1,711 @@
+// Generated from the crate `protocol`; do not edit.
+
+export type DeviceId = string;
+
+export type CommandId = string;
+
+export type TopicName = string;
+
+export type TopicFilter = string;
+
+export type Actor = string;
+
+export type Timestamp = number;
+
+export type Millis = number;
+
+export type Seq = number;
+
+export type Offset = number;
+
+/**
+ * A client's own mark on a request; comes back on the reply.
+ */
+export type RequestId = number | string;
+
+/**
+ * What a client asks.
+ */
+export type ClientMessage = { "type": "hello", 
+/**
+ * The token; not needed where everybody local is trusted.
+ */
+token?: string, } | { "type": "subscribe", 
+/**
+ * Filters with MQTT's wildcards.
+ */
+channels: Array<TopicFilter>, 
+/**
+ * How.
+ */
+options: SubscribeOptions, } | { "type": "unsubscribe", 
+/**
+ * Filters as they were subscribed.
+ */
+channels: Array<TopicFilter>, } | { "type": "replay", 
+/**
+ * The channel.
+ */
+channel: TopicName, 
+/**
+ * The first.
+ */
+from: Seq, 
+/**
+ * The last.
+ */
+to: Seq, } | { "type": "command", 
+/**
+ * The device.
+ */
+device: DeviceId, 
+/**
+ * What to do, in the device's own words; not empty.
+ */
+name: string, 
+/**
+ * The arguments, an object; none means `{}`.
+ */
+params?: Record<string, unknown>, 
+/**
+ * How long it may wait to be sent (60,000 unless told); 0: now or never.
+ */
+ttl_ms?: Millis, 
+/**
+ * How long the device may take once it is sent (30,000 unless told).
+ */
+timeout_ms?: Millis, 
+/**
+ * Not to be sent before this.
+ */
+not_before?: Timestamp, 
+/**
+ * Higher goes first; 0 unless told.
+ */
+priority?: number, 
+/**
+ * Takes the place of a queued command of the device with the same text.
+ */
+supersede?: string, 
+/**
+ * May be sent again after the device has it: running twice does no harm.
+ */
+idempotent?: boolean, 
+/**
+ * `started` and `progress` renew the device's time.
+ */
+progress_extends?: boolean, } | { "type": "cancel", 
+/**
+ * Its id.
+ */
+command: CommandId, } | { "type": "ping", };
+
+/**
+ * How updates of a subscription come.
+ */
+export type SubscribeOptions = { 
+/**
+ * All updates or the newest values; `every` unless told.
+ */
+mode?: Mode, 
+/**
+ * At most this many updates a second for each channel; above 0, at most 1,000.
+ */
+throttle?: number, 
+/**
+ * Whether the value of each channel comes first; true unless told.
+ */
+snapshot?: boolean, };
+
+/**
+ * All updates or the newest values.
+ */
+export type Mode = "every" | "latest";
+
+/**
+ * One message of the array in a frame that the gateway sends.
+ */
+export type ServerMessage = Update | Reply;
+
+/**
+ * An update of a channel.
+ */
+export type Update = { 
+/**
+ * The channel.
+ */
+channel: TopicName, 
+/**
+ * Its number in the channel.
+ */
+seq: Seq, 
+/**
+ * Its number in the gateway.
+ */
+offset: Offset, 
+/**
+ * The device's own time where it gave one, else that of the arrival.
+ */
+timestamp: Timestamp, 
+/**
+ * What the channel says.
+ */
+data: unknown, 
+/**
+ * The channel's value, not an update of it.
+ */
+snapshot?: boolean, 
+/**
+ * Sent again on request.
+ */
+replayed?: boolean, };
+
+/**
+ * Everything the gateway says that is not an update.
+ */
+export type Reply = { "type": "welcome", 
+/**
+ * The connection's own name, for logs.
+ */
+session: string, 
+/**
+ * What the numbers belong to.
+ */
+epoch: string, 
+/**
+ * The newest offset.
+ */
+offset: Offset, 
+/**
+ * The gateway's clock.
+ */
+server_time: Timestamp, 
+/**
+ * How often the gateway pings.
+ */
+ping_interval_ms: Millis, 
+/**
+ * Who is signed in; null where nobody needs to.
+ */
+user?: string | null, 
+/**
+ * What is allowed.
+ */
+limits: Limits, } | { "type": "subscribed", 
+/**
+ * The request's mark.
+ */
+id?: RequestId, 
+/**
+ * What was granted.
+ */
+channels: Array<TopicFilter>, } | { "type": "unsubscribed", 
+/**
+ * The request's mark.
+ */
+id?: RequestId, 
+/**
+ * What was given up.
+ */
+channels: Array<TopicFilter>, } | { "type": "live", 
+/**
+ * The mark of the subscribe.
+ */
+id?: RequestId, 
+/**
+ * The newest offset.
+ */
+offset: Offset, } | { "type": "reset", 
+/**
+ * Names, or the filter where it concerns all of it.
+ */
+channels: Array<TopicFilter>, 
+/**
+ * The epoch now.
+ */
+epoch: string, 
+/**
+ * The newest offset.
+ */
+offset: Offset, 
+/**
+ * Why.
+ */
+reason: ResetReason, } | { "type": "lag", 
+/**
+ * Whether telemetry is conflated from here on.
+ */
+on: boolean, 
+/**
+ * How many updates conflation swallowed since it was last told.
+ */
+dropped: number, } | { "type": "ok", 
+/**
+ * The request's mark.
+ */
+id?: RequestId, 
+/**
+ * The command, where one was made or cancelled.
+ */
+command?: Command, } | { "type": "error", 
+/**
+ * The request's mark.
+ */
+id?: RequestId, 
+/**
+ * For programs; stable.
+ */
+code: string, 
+/**
+ * For people: the value and the way out.
+ */
+message: string, } | { "type": "pong", 
+/**
+ * The request's mark.
+ */
+id?: RequestId, 
+/**
+ * The gateway's clock.
+ */
+server_time: Timestamp, };
+
+/**
+ * Why continuity is lost.
+ */
+export type ResetReason = "epoch" | "expired" | "overflow" | "crash";
+
+/**
+ * What a WebSocket connection may do.
+ */
+export type Limits = { 
+/**
+ * The longest message a client may send, in bytes.
+ */
+message_bytes: number, 
+/**
+ * The most filters a connection may subscribe.
+ */
+subscriptions: number, 
+/**
+ * The most messages a client may send in a second.
+ */
+messages_per_s: number, };
+
+/**
+ * A command as everybody sees it, in lists and on `commands/{device}`.
+ */
+export type Command = { 
+/**
+ * Its id, given by the gateway.
+ */
+id: CommandId, 
+/**
+ * The device it is for.
+ */
+device: DeviceId, 
+/**
+ * What to do, in the device's own words.
+ */
+name: string, 
+/**
+ * The arguments, an object.
+ */
+params: Record<string, unknown>, 
+/**
+ * Where it is in its life.
+ */
+state: CommandState, 
+/**
+ * How often it was sent.
+ */
+attempt: number, 
+/**
+ * Higher goes first; 0 unless told.
+ */
+priority: number, 
+/**
+ * The last progress the device reported, 0 to 100.
+ */
+progress: number | null, 
+/**
+ * What the device returned.
+ */
+result: unknown, 
+/**
+ * Why it failed or was rejected.
+ */
+error: AnswerError | null, 
+/**
+ * Whether the final answer came after `finish_by`.
+ */
+late: boolean, 
+/**
+ * When it was accepted.
+ */
+created_at: Timestamp, 
+/**
+ * Who asked for it; null where nobody needs to sign in.
+ */
+created_by: string | null, 
+/**
+ * Not sent before this.
+ */
+not_before: Timestamp | null, 
+/**
+ * Expired if it is not sent by then.
+ */
+deliver_by: Timestamp, 
+/**
+ * Timed out if it is not finished by then; null until it is sent.
+ */
+finish_by: Timestamp | null, 
+/**
+ * The batch it belongs to.
+ */
+batch: string | null, 
+/**
+ * Whether what was expected of it was seen; null where nothing was, or not yet.
+ */
+verified: boolean | null, };
+
+/**
+ * A command with its story, as `GET /commands/{id}` gives it.
+ */
+export type CommandDetails = { 
+/**
+ * Each step it took, oldest first.
+ */
+transitions: Array<Transition>, 
+/**
+ * Its id, given by the gateway.
+ */
+id: CommandId, 
+/**
+ * The device it is for.
+ */
+device: DeviceId, 
+/**
+ * What to do, in the device's own words.
+ */
+name: string, 
+/**
+ * The arguments, an object.
+ */
+params: Record<string, unknown>, 
+/**
+ * Where it is in its life.
+ */
+state: CommandState, 
+/**
+ * How often it was sent.
+ */
+attempt: number, 
+/**
+ * Higher goes first; 0 unless told.
+ */
+priority: number, 
+/**
+ * The last progress the device reported, 0 to 100.
+ */
+progress: number | null, 
+/**
+ * What the device returned.
+ */
+result: unknown, 
+/**
+ * Why it failed or was rejected.
+ */
+error: AnswerError | null, 
+/**
+ * Whether the final answer came after `finish_by`.
+ */
+late: boolean, 
+/**
+ * When it was accepted.
+ */
+created_at: Timestamp, 
+/**
+ * Who asked for it; null where nobody needs to sign in.
+ */
+created_by: string | null, 
+/**
+ * Not sent before this.
+ */
+not_before: Timestamp | null, 
+/**
+ * Expired if it is not sent by then.
+ */
+deliver_by: Timestamp, 
+/**
+ * Timed out if it is not finished by then; null until it is sent.
+ */
+finish_by: Timestamp | null, 
+/**
+ * The batch it belongs to.
+ */
+batch: string | null, 
+/**
+ * Whether what was expected of it was seen; null where nothing was, or not yet.
+ */
+verified: boolean | null, };
+
+/**
+ * What is asked for: the body of `POST /devices/{id}/commands`, and of a `command` message.
+ */
+export type CommandRequest = { 
+/**
+ * What to do, in the device's own words; not empty.
+ */
+name: string, 
+/**
+ * The arguments, an object; none means `{}`.
+ */
+params?: Record<string, unknown>, 
+/**
+ * How long it may wait to be sent (60,000 unless told); 0: now or never.
+ */
+ttl_ms?: Millis, 
+/**
+ * How long the device may take once it is sent (30,000 unless told).
+ */
+timeout_ms?: Millis, 
+/**
+ * Not to be sent before this.
+ */
+not_before?: Timestamp, 
+/**
+ * Higher goes first; 0 unless told.
+ */
+priority?: number, 
+/**
+ * Takes the place of a queued command of the device with the same text.
+ */
+supersede?: string, 
+/**
+ * May be sent again after the device has it: running twice does no harm.
+ */
+idempotent?: boolean, 
+/**
+ * `started` and `progress` renew the device's time.
+ */
+progress_extends?: boolean, };
+
+/**
+ * Where a command is in its life; section 4 of the contract draws the ways between them.
+ */
+export type CommandState = "scheduled" | "queued" | "sent" | "delivered" | "started" | "cancelling" | "succeeded" | "failed" | "rejected" | "cancelled" | "superseded" | "expired" | "timed_out";
+
+/**
+ * One step in a command's life.
+ */
+export type Transition = { 
+/**
+ * The state it came to; the same as before for a note.
+ */
+state: CommandState, 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * Who made it so.
+ */
+by: Actor, 
+/**
+ * Why, for a person.
+ */
+reason: string | null, };
+
+/**
+ * Why a device failed or refused.
+ */
+export type AnswerError = { 
+/**
+ * For programs.
+ */
+code: string, 
+/**
+ * For people.
+ */
+message: string, };
+
+/**
+ * The data of `presence/{device}`.
+ */
+export type Presence = { 
+/**
+ * Whether it is there.
+ */
+status: Status, 
+/**
+ * Since when it has this status.
+ */
+since: Timestamp, 
+/**
+ * What made it so.
+ */
+reason: PresenceReason, 
+/**
+ * Its network address, while it has a connection of its own.
+ */
+address: string | null, 
+/**
+ * `mqtt3.1.1` or `mqtt5`, while it has a connection of its own.
+ */
+protocol: string | null, 
+/**
+ * The node that holds its connection.
+ */
+node: string, };
+
+/**
+ * Whether a device is there.
+ */
+export type Status = "online" | "offline";
+
+/**
+ * What made a device online or offline.
+ */
+export type PresenceReason = "connected" | "disconnected" | "connection_lost" | "keep_alive" | "taken_over" | "kicked" | "shutdown" | "heard" | "silent";
+
+/**
+ * A device as `GET /devices` gives it.
+ */
+export type Device = { 
+/**
+ * Its id.
+ */
+id: DeviceId, 
+/**
+ * Its type, where it was told.
+ */
+type: string | null, 
+/**
+ * Labels given to it.
+ */
+tags: { [key in string]: string }, 
+/**
+ * Whether it is there.
+ */
+status: Status, 
+/**
+ * Since when it has this status.
+ */
+since: Timestamp, 
+/**
+ * When it was last heard of.
+ */
+last_seen_at: Timestamp, 
+/**
+ * The newest value of each metric.
+ */
+values: Record<string, unknown>, 
+/**
+ * Counts the changes of its type and tags.
+ */
+version: bigint, };
+
+/**
+ * One page of a list.
+ */
+export type Page<T> = { 
+/**
+ * The rows.
+ */
+items: Array<T>, 
+/**
+ * Where the next page starts: the `cursor` to ask for; null on the last.
+ */
+next: string | null, };
+
+/**
+ * An error, as `application/problem+json` (RFC 9457).
+ */
+export type Problem = { 
+/**
+ * The status code again.
+ */
+status: number, 
+/**
+ * The status code in words.
+ */
+title: string, 
+/**
+ * What is wrong, with the value and the way out.
+ */
+detail: string, 
+/**
+ * For programs; stable.
+ */
+code: string, };
+
+/**
+ * The data of `gateway/stats`, once a second. Rates are of the last second.
+ */
+export type GatewayStats = { 
+/**
+ * The gateway's version.
+ */
+version: string, 
+/**
+ * Time since it started.
+ */
+uptime_ms: Millis, 
+/**
+ * Devices that are online.
+ */
+devices_online: bigint, 
+/**
+ * Devices that are known.
+ */
+devices_known: bigint, 
+/**
+ * MQTT connections, devices' and others'.
+ */
+mqtt_connections: bigint, 
+/**
+ * WebSocket connections.
+ */
+websocket_connections: bigint, 
+/**
+ * PUBLISH packets received a second.
+ */
+messages_in_per_s: number, 
+/**
+ * Updates given to WebSocket connections a second.
+ */
+deliveries_per_s: number, 
+/**
+ * Payloads that did not decode, since the start.
+ */
+undecodable_payloads: bigint, 
+/**
+ * Updates that slow consumers lost to conflation, since the start.
+ */
+dropped_updates: bigint, 
+/**
+ * Connections that lag now.
+ */
+lagging_connections: bigint, 
+/**
+ * Commands that have not ended.
+ */
+commands_open: bigint, 
+/**
+ * Resident memory of the process in bytes; 0 where the system does not tell.
+ */
+memory_bytes: bigint, };
+
+/** Close codes of the WebSocket: name to number. */
+export const closeCodes = {
+  Unauthenticated: 4001,
+  Forbidden: 4003,
+  Malformed: 4004,
+  OverLimit: 4005,
+  ShuttingDown: 4100,
+  TooSlow: 4108,
+  NoPong: 4112,
+  TooManyMessages: 4113,
+  Moved: 4201,
+  MessageTooBig: 1009,
+} as const;

@@ -1,0 +1,86 @@
+//! Bodies of the HTTP API under `/api/v1`, and the data of `gateway/stats`.
+
+use crate::{DeviceId, Millis, Status, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// A device as `GET /devices` gives it.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct Device {
+    /// Its id.
+    pub id: DeviceId,
+    /// Its type, where it was told.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Labels given to it.
+    pub tags: BTreeMap<String, String>,
+    /// Whether it is there.
+    pub status: Status,
+    /// Since when it has this status.
+    pub since: Timestamp,
+    /// When it was last heard of.
+    pub last_seen_at: Timestamp,
+    /// The newest value of each metric.
+    #[cfg_attr(feature = "typescript", ts(type = "Record<string, unknown>"))]
+    pub values: Value,
+    /// Counts the changes of its type and tags.
+    pub version: u64,
+}
+
+/// One page of a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct Page<T> {
+    /// The rows.
+    pub items: Vec<T>,
+    /// Where the next page starts: the `cursor` to ask for; null on the last.
+    pub next: Option<String>,
+}
+
+/// An error, as `application/problem+json` (RFC 9457).
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct Problem {
+    /// The status code again.
+    pub status: u16,
+    /// The status code in words.
+    pub title: String,
+    /// What is wrong, with the value and the way out.
+    pub detail: String,
+    /// For programs; stable.
+    pub code: String,
+}
+
+/// The data of `gateway/stats`, once a second. Rates are of the last second.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct GatewayStats {
+    /// The gateway's version.
+    pub version: String,
+    /// Time since it started.
+    pub uptime_ms: Millis,
+    /// Devices that are online.
+    pub devices_online: u64,
+    /// Devices that are known.
+    pub devices_known: u64,
+    /// MQTT connections, devices' and others'.
+    pub mqtt_connections: u64,
+    /// WebSocket connections.
+    pub websocket_connections: u64,
+    /// PUBLISH packets received a second.
+    pub messages_in_per_s: f64,
+    /// Updates given to WebSocket connections a second.
+    pub deliveries_per_s: f64,
+    /// Payloads that did not decode, since the start.
+    pub undecodable_payloads: u64,
+    /// Updates that slow consumers lost to conflation, since the start.
+    pub dropped_updates: u64,
+    /// Connections that lag now.
+    pub lagging_connections: u64,
+    /// Commands that have not ended.
+    pub commands_open: u64,
+    /// Resident memory of the process in bytes; 0 where the system does not tell.
+    pub memory_bytes: u64,
+}

@@ -1,0 +1,34 @@
+//! The wire of Sluice: everything that crosses a socket, as types.
+//!
+//! Owns names and shapes only: ids, topics and filters, WebSocket and HTTP messages, device payloads,
+//! close codes. No behaviour beyond validation, and nothing but serde underneath. `bridge`, `gateway`,
+//! `device-sim`, `cli` and the tests speak through these types; the dashboard's TypeScript is generated
+//! from them. `docs/protocol.md` is the contract in words.
+
+mod close;
+mod command;
+mod device;
+mod http;
+mod id;
+mod live;
+mod number;
+mod topic;
+pub mod topics;
+
+pub use close::{CloseCode, Retry};
+pub use command::{
+    Actor, Answer, AnswerError, AnswerStatus, Command, CommandDetails, CommandRequest,
+    CommandState, Delivery, Transition,
+};
+pub use device::{Presence, PresenceReason, Status};
+pub use http::{Device, GatewayStats, Page, Problem};
+pub use id::{BadId, CommandId, DeviceId};
+pub use live::{
+    Advance, ClientMessage, DecodeError, Limits, Mode, Refusal, Reply, RequestId, ResetReason,
+    ServerMessage, SubscribeOptions, Update,
+};
+pub use number::{Millis, Offset, Seq, Timestamp};
+pub use topic::{BadTopic, TopicFilter, TopicName, levels};
+
+/// The WebSocket subprotocol of `/ws`.
+pub const SUBPROTOCOL: &str = "sluice.v1";
