@@ -1,1 +1,5 @@
-//! Placeholder.
+//! The Sluice gateway: the shell round `bridge`.
+
+pub mod config;
+pub mod core;
+pub mod exchange;

@@ -1,0 +1,64 @@
+//! What the edge tells of devices' connections.
+
+use protocol::{CommandId, DeviceId, PresenceReason};
+use std::net::SocketAddr;
+
+/// One MQTT connection; never used twice while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId(pub u64);
+
+/// Something that happened on a connection that matters to devices.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EdgeEvent {
+    /// A connection turned out to be a device's own (section 1 of the contract).
+    Attached {
+        /// The device: the connection's client id.
+        device: DeviceId,
+        /// The connection.
+        connection: ConnectionId,
+        /// Its peer.
+        address: SocketAddr,
+        /// `mqtt3.1.1` or `mqtt5`.
+        protocol: &'static str,
+        /// It took the place of another connection of the device; that one's [`Self::Detached`]
+        /// came before.
+        took_over: bool,
+    },
+    /// A device's own connection ended.
+    Detached {
+        /// The device.
+        device: DeviceId,
+        /// The connection.
+        connection: ConnectionId,
+        /// How it ended.
+        reason: PresenceReason,
+    },
+    /// A connection can receive the device's commands: its granted filters say so. Comes again when
+    /// `cancels` changes.
+    Receives {
+        /// The device.
+        device: DeviceId,
+        /// The connection.
+        connection: ConnectionId,
+        /// It is the device's own, not one that named the device's topics.
+        own: bool,
+        /// It subscribed to the cancel topic too.
+        cancels: bool,
+    },
+    /// It can no longer: it unsubscribed or ended.
+    ReceivesNot {
+        /// The device.
+        device: DeviceId,
+        /// The connection.
+        connection: ConnectionId,
+    },
+    /// The receiver acknowledged a command with PUBACK (or PUBCOMP).
+    Delivered {
+        /// The connection.
+        connection: ConnectionId,
+        /// The command.
+        command: CommandId,
+        /// Which sending of it.
+        attempt: u32,
+    },
+}

@@ -1,0 +1,289 @@
+//! What a device's payload says: from bytes to updates, before anything is numbered or stored.
+
+use crate::{
+    data::{self, Data, Metrics},
+    route::{Destination, Payload},
+};
+use protocol::{Answer, CommandId, DeviceId, Timestamp, TopicName};
+use serde::Deserialize;
+use serde_json::{Value, value::RawValue};
+use std::sync::Arc;
+
+/// What an MQTT message means for the bridge.
+#[derive(Clone, Debug)]
+pub enum Inbound {
+    /// A new value for a channel.
+    Update {
+        /// The channel.
+        channel: TopicName,
+        /// The device it came from, where the channel has one.
+        device: Option<DeviceId>,
+        /// The device's own time, where it gave one.
+        timestamp: Option<Timestamp>,
+        /// What it says.
+        data: Data,
+    },
+    /// A device's reported state.
+    State {
+        /// The device.
+        device: DeviceId,
+        /// An object.
+        reported: Arc<RawValue>,
+    },
+    /// A device's answer to a command.
+    Answer {
+        /// The device.
+        device: DeviceId,
+        /// The command.
+        command: CommandId,
+        /// The answer.
+        answer: Answer,
+    },
+}
+
+/// A payload that is not what its route says; the text tells why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Undecodable(String);
+
+impl From<serde_json::Error> for Undecodable {
+    fn from(error: serde_json::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+/// The latest time a device may claim: the end of ECMAScript's time range.
+const TIMESTAMP_MAX: i64 = 8_640_000_000_000_000;
+
+/// Reads `payload` as `destination` says. A batch gives one update an entry, all of them or none.
+///
+/// # Errors
+/// [`Undecodable`] with the reason.
+pub fn decode(destination: &Destination, payload: &[u8]) -> Result<Vec<Inbound>, Undecodable> {
+    match destination {
+        Destination::Telemetry { channel, device, payload: Payload::Json } => {
+            let update = |reading: Reading| Inbound::Update {
+                channel: channel.clone(),
+                device: Some(device.clone()),
+                timestamp: reading.timestamp,
+                data: Data::Metrics(Arc::new(reading.metrics)),
+            };
+            Ok(readings(payload)?.into_iter().map(update).collect())
+        }
+        Destination::Telemetry { channel, device, payload: Payload::Metric { name, text } } => {
+            let value = if *text { text_value(payload)? } else { scalar_value(payload)? };
+            Ok(vec![Inbound::Update {
+                channel: channel.clone(),
+                device: Some(device.clone()),
+                timestamp: None,
+                data: Data::Metrics(Arc::new(Metrics::one(name, value))),
+            }])
+        }
+        Destination::Custom { channel, payload: format } => Ok(vec![Inbound::Update {
+            channel: channel.clone(),
+            device: None,
+            timestamp: None,
+            data: Data::Json(match format {
+                Payload::Json => checked(payload)?.into(),
+                Payload::Metric { text: false, .. } => scalar_value(payload)?.into(),
+                Payload::Metric { text: true, .. } => text_value(payload)?.into(),
+            }),
+        }]),
+        Destination::State { device } => {
+            let reported = checked(payload)?;
+            if !reported.get().starts_with('{') {
+                return Err(Undecodable("the reported state is not an object".into()));
+            }
+            Ok(vec![Inbound::State { device: device.clone(), reported: reported.into() }])
+        }
+        Destination::Answer { device, command } => {
+            let answer: Answer = serde_json::from_slice(payload)?;
+            Ok(vec![Inbound::Answer { device: device.clone(), command: *command, answer }])
+        }
+    }
+}
+
+struct Reading {
+    timestamp: Option<Timestamp>,
+    metrics: Metrics,
+}
+
+/// The form with a time: `{"timestamp":ms,"data":{...}}` and nothing else.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stamped {
+    timestamp: i64,
+    data: Metrics,
+}
+
+fn readings(payload: &[u8]) -> Result<Vec<Reading>, Undecodable> {
+    let text = utf8(payload)?;
+    if text.trim_ascii_start().starts_with('[') {
+        let entries: Vec<&RawValue> = serde_json::from_str(text)?;
+        let numbered = entries.into_iter().enumerate();
+        return numbered
+            .map(|(index, entry)| {
+                reading(entry.get()).map_err(|Undecodable(why)| {
+                    Undecodable(format!("entry {index} of the batch: {why}"))
+                })
+            })
+            .collect();
+    }
+    Ok(vec![reading(text)?])
+}
+
+fn reading(text: &str) -> Result<Reading, Undecodable> {
+    // The cheap look keeps the common form from being read twice.
+    if text.contains("\"data\"")
+        && let Ok(Stamped { timestamp, data: metrics }) = serde_json::from_str(text)
+    {
+        return match timestamp {
+            0..=TIMESTAMP_MAX => Ok(Reading { timestamp: Some(Timestamp(timestamp)), metrics }),
+            _ => Err(Undecodable(format!("timestamp {timestamp} is not in 0-{TIMESTAMP_MAX}"))),
+        };
+    }
+    Ok(Reading { timestamp: None, metrics: serde_json::from_str(text)? })
+}
+
+fn utf8(payload: &[u8]) -> Result<&str, Undecodable> {
+    std::str::from_utf8(payload).map_err(|error| Undecodable(format!("not UTF-8: {error}")))
+}
+
+fn checked(payload: &[u8]) -> Result<Box<RawValue>, Undecodable> {
+    let value: Box<RawValue> = serde_json::from_str(utf8(payload)?)?;
+    data::check(&value)?;
+    Ok(value)
+}
+
+/// A number, boolean or other JSON where it is one, else text.
+fn scalar_value(payload: &[u8]) -> Result<Box<RawValue>, Undecodable> {
+    if payload.is_empty() {
+        return Err(Undecodable("an empty payload is no value".into()));
+    }
+    checked(payload).or_else(|_| text_value(payload))
+}
+
+fn text_value(payload: &[u8]) -> Result<Box<RawValue>, Undecodable> {
+    Ok(serde_json::value::to_raw_value(utf8(payload)?)?)
+}
+
+/// The data of `topics/{topic}`: the payload as JSON, text or base64, whichever fits first.
+#[must_use]
+pub fn raw_message(
+    payload: &[u8],
+    qos: u8,
+    retain: bool,
+    base64: impl Fn(&[u8]) -> String,
+) -> Data {
+    let json = checked(payload).ok().map(|value| ("json", Value::Null, Some(value)));
+    let (encoding, text, value) = json.unwrap_or_else(|| match std::str::from_utf8(payload) {
+        Ok(text) => ("utf8", text.into(), None),
+        Err(_) => ("base64", base64(payload).into(), None),
+    });
+    let payload = value.map_or_else(|| text.to_string(), |raw| raw.get().into());
+    let json =
+        format!(r#"{{"payload":{payload},"encoding":"{encoding}","qos":{qos},"retain":{retain}}}"#);
+    Data::Json(RawValue::from_string(json).expect("composed of valid JSON").into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn telemetry(payload: Payload) -> Destination {
+        Destination::Telemetry {
+            channel: "telemetry/d1".parse().expect("valid"),
+            device: "d1".parse().expect("valid"),
+            payload,
+        }
+    }
+
+    fn metric(text: bool) -> Payload {
+        Payload::Metric { name: "m".into(), text }
+    }
+
+    /// Each update as its time and its data.
+    fn check(
+        destination: &Destination,
+        payload: &str,
+    ) -> Result<Vec<(Option<i64>, String)>, String> {
+        let inbound = decode(destination, payload.as_bytes()).map_err(|error| error.to_string())?;
+        let pair = |inbound| match inbound {
+            Inbound::Update { timestamp, data, .. } => {
+                let mut text = String::new();
+                data.write(&mut text);
+                (timestamp.map(|time| time.0), text)
+            }
+            other @ (Inbound::State { .. } | Inbound::Answer { .. }) => panic!("{other:?}"),
+        };
+        Ok(inbound.into_iter().map(pair).collect())
+    }
+
+    #[test]
+    fn telemetry_comes_plain_stamped_or_as_a_batch() {
+        let json = telemetry(Payload::Json);
+        let one = |time, text: &str| Ok(vec![(time, text.to_owned())]);
+        assert_eq!(check(&json, r#"{"a":1}"#), one(None, r#"{"a":1}"#));
+        assert_eq!(check(&json, r#"{"timestamp":5,"data":{"a":1}}"#), one(Some(5), r#"{"a":1}"#));
+        assert_eq!(check(&json, r#"{"timestamp":5,"a":1}"#), one(None, r#"{"timestamp":5,"a":1}"#));
+        assert_eq!(
+            check(&json, r#" [{"timestamp":5,"data":{"a":1}},{"a":2}]"#),
+            Ok(vec![(Some(5), r#"{"a":1}"#.into()), (None, r#"{"a":2}"#.into())])
+        );
+        assert_eq!(check(&json, "[]"), Ok(vec![]));
+    }
+
+    #[test]
+    fn a_batch_with_a_bad_entry_is_refused_whole_and_names_it() {
+        let refused =
+            check(&telemetry(Payload::Json), r#"[{"a":1},7]"#).expect_err("7 is no object");
+        assert!(refused.starts_with("entry 1 of the batch"), "{refused}");
+    }
+
+    #[test]
+    fn a_time_out_of_range_is_refused() {
+        let refused = check(&telemetry(Payload::Json), r#"{"timestamp":-1,"data":{}}"#);
+        assert_eq!(refused, Err("timestamp -1 is not in 0-8640000000000000".into()));
+    }
+
+    #[test]
+    fn scalars_are_json_where_they_can_be_else_text() {
+        let scalar = telemetry(metric(false));
+        for (payload, value) in [
+            ("21.5", "21.5"),
+            ("true", "true"),
+            ("{\"a\":1}", "{\"a\":1}"),
+            ("on", "\"on\""),
+            ("1e999", "\"1e999\""),
+        ] {
+            assert_eq!(check(&scalar, payload), Ok(vec![(None, format!("{{\"m\":{value}}}"))]));
+        }
+        assert!(check(&scalar, "").is_err());
+        assert_eq!(check(&telemetry(metric(true)), "1"), Ok(vec![(None, r#"{"m":"1"}"#.into())]));
+    }
+
+    #[test]
+    fn raw_messages_say_how_their_payload_is_written() {
+        let text = |payload: &[u8]| {
+            let mut text = String::new();
+            raw_message(payload, 1, false, |_| "AP8=".into()).write(&mut text);
+            text
+        };
+        assert_eq!(text(b"{}"), r#"{"payload":{},"encoding":"json","qos":1,"retain":false}"#);
+        assert_eq!(text(b"hi"), r#"{"payload":"hi","encoding":"utf8","qos":1,"retain":false}"#);
+        assert_eq!(
+            text(b"\0\xff"),
+            r#"{"payload":"AP8=","encoding":"base64","qos":1,"retain":false}"#
+        );
+    }
+
+    proptest! {
+        #[test]
+        fn no_payload_panics(payload: Vec<u8>) {
+            for payload_kind in [Payload::Json, metric(false), metric(true)] {
+                let _decoded = decode(&telemetry(payload_kind), &payload);
+            }
+        }
+    }
+}

@@ -1,0 +1,45 @@
+//! The exchange: ordinary MQTT between clients, by rumqttd's router.
+//!
+//! Sees validated messages of the edge only. Sessions hold a [`Link`] while they subscribe to ordinary
+//! topics; what arrives on it the session filters once more by its own subscriptions (QoS, no-local,
+//! `$` topics), so a link may deliver a message once though several filters match, or more often.
+
+use bridge::event::ConnectionId;
+use bytes::Bytes;
+use protocol::TopicName;
+
+/// An application message on its way between clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The topic.
+    pub topic: TopicName,
+    /// The payload.
+    pub payload: Bytes,
+    /// The QoS it was published with, 0 to 2.
+    pub qos: u8,
+    /// Whether the publisher set RETAIN.
+    pub retain: bool,
+    /// Who published it, for no-local; none: the gateway.
+    pub publisher: Option<ConnectionId>,
+    /// Who has received it already by the direct path of commands.
+    pub served: Option<ConnectionId>,
+    /// MQTT 5 properties that travel with the message.
+    pub properties: Properties,
+}
+
+/// The MQTT 5 properties of a PUBLISH that are forwarded unchanged (MQTT 5.0, section 3.3.2.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// Payload Format Indicator.
+    pub payload_is_utf8: Option<bool>,
+    /// When the Message Expiry Interval ends, in milliseconds since the Unix epoch.
+    pub expires_at: Option<protocol::Timestamp>,
+    /// Content Type.
+    pub content_type: Option<String>,
+    /// Response Topic.
+    pub response_topic: Option<String>,
+    /// Correlation Data.
+    pub correlation_data: Option<Bytes>,
+    /// User Properties, in order.
+    pub user: Vec<(String, String)>,
+}
