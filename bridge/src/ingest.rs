@@ -41,6 +41,17 @@ pub enum Inbound {
     },
 }
 
+impl Inbound {
+    /// The device it came from, where it tells of one.
+    #[must_use]
+    pub fn device(&self) -> Option<&DeviceId> {
+        match self {
+            Self::Update { device, .. } => device.as_ref(),
+            Self::State { device, .. } | Self::Answer { device, .. } => Some(device),
+        }
+    }
+}
+
 /// A payload that is not what its route says; the text tells why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
@@ -175,14 +186,13 @@ pub fn raw_message(
     retain: bool,
     base64: impl Fn(&[u8]) -> String,
 ) -> Data {
-    let json = checked(payload).ok().map(|value| ("json", Value::Null, Some(value)));
-    let (encoding, text, value) = json.unwrap_or_else(|| match std::str::from_utf8(payload) {
-        Ok(text) => ("utf8", text.into(), None),
-        Err(_) => ("base64", base64(payload).into(), None),
-    });
-    let payload = value.map_or_else(|| text.to_string(), |raw| raw.get().into());
+    let (encoding, value) = match (checked(payload), std::str::from_utf8(payload)) {
+        (Ok(json), _) => ("json", json.get().to_owned()),
+        (Err(_), Ok(text)) => ("utf8", Value::from(text).to_string()),
+        (Err(_), Err(_)) => ("base64", Value::from(base64(payload)).to_string()),
+    };
     let json =
-        format!(r#"{{"payload":{payload},"encoding":"{encoding}","qos":{qos},"retain":{retain}}}"#);
+        format!(r#"{{"payload":{value},"encoding":"{encoding}","qos":{qos},"retain":{retain}}}"#);
     Data::Json(RawValue::from_string(json).expect("composed of valid JSON").into())
 }
 

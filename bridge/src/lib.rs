@@ -3,7 +3,13 @@
 //! No tokio, socket, clock or randomness: time and ids are parameters. `gateway` feeds what happened
 //! and does what is decided; the tests run a day of fleet in a second.
 
+pub mod bridge;
+pub mod command;
 pub mod data;
+pub mod devices;
 pub mod event;
+pub mod hub;
 pub mod ingest;
+pub mod outbox;
 pub mod route;
+pub mod update;

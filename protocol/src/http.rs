@@ -20,8 +20,8 @@ pub struct Device {
     pub status: Status,
     /// Since when it has this status.
     pub since: Timestamp,
-    /// When it was last heard of.
-    pub last_seen_at: Timestamp,
+    /// When it was last heard of; null where it never was.
+    pub last_seen_at: Option<Timestamp>,
     /// The newest value of each metric.
     #[cfg_attr(feature = "typescript", ts(type = "Record<string, unknown>"))]
     pub values: Value,

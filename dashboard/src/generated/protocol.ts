@@ -593,9 +593,9 @@ status: Status,
  */
 since: Timestamp, 
 /**
- * When it was last heard of.
+ * When it was last heard of; null where it never was.
  */
-last_seen_at: Timestamp, 
+last_seen_at: Timestamp | null, 
 /**
  * The newest value of each metric.
  */

@@ -1,0 +1,289 @@
+//! The bridge as a whole: hub, devices and commands, driven by what happens.
+//!
+//! The owner calls one method for each thing that happened, with the time; then it stores what
+//! [`Bridge::take_effects`] says changed, and only then tells and sends it ([`Bridge::announce`]).
+//! [`Bridge::tick`] wants to be called at [`Bridge::next_deadline`] and every second.
+
+use crate::{
+    command::book::{CancelError, CommandLimits, Commands, CreateError, Effect},
+    data::Data,
+    devices::{Devices, Tags, TooManyDevices},
+    event::EdgeEvent,
+    hub::{Hub, HubLimits, Sink, TooManyChannels},
+    ingest::Inbound,
+};
+use protocol::{
+    Command, CommandDetails, CommandId, CommandRequest, DeviceId, GatewayStats, Millis, Presence,
+    PresenceReason, Timestamp, TopicName,
+};
+use serde_json::value::RawValue;
+
+/// What a bridge is made with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What its numbers belong to.
+    pub epoch: String,
+    /// Its own name in presence.
+    pub node: String,
+    /// After this a device without its own connection is silent.
+    pub silent_after: Millis,
+    /// Devices in all.
+    pub devices_max: usize,
+    /// Bounds of the hub.
+    pub hub: HubLimits,
+    /// Bounds of the commands.
+    pub commands: CommandLimits,
+}
+
+/// How often the bridge had to refuse what a peer sent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// Updates of channels beyond the limit.
+    pub channels: u64,
+    /// Messages of devices beyond the limit.
+    pub devices: u64,
+    /// Answers to commands that the device does not have.
+    pub answers: u64,
+}
+
+/// Hub, devices and commands.
+#[derive(Debug)]
+pub struct Bridge<S> {
+    /// Channels and subscribers.
+    pub hub: Hub<S>,
+    devices: Devices,
+    commands: Commands,
+    refused: Refused,
+}
+
+/// Why a command for a device was not accepted.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CommandError {
+    /// No such device.
+    #[error(
+        "there is no device '{0}': it exists from its first message on, or from PUT /api/v1/devices/{0}"
+    )]
+    UnknownDevice(DeviceId),
+    /// The command itself.
+    #[error(transparent)]
+    Refused(#[from] CreateError),
+}
+
+impl<S: Sink> Bridge<S> {
+    /// An empty bridge.
+    #[must_use]
+    pub fn new(settings: Settings) -> Self {
+        let Settings { epoch, node, silent_after, devices_max, hub, commands } = settings;
+        Self {
+            hub: Hub::new(epoch, hub),
+            devices: Devices::new(node, devices_max, silent_after),
+            commands: Commands::new(commands),
+            refused: Refused::default(),
+        }
+    }
+
+    /// Takes decoded messages of one connection.
+    pub fn ingest(&mut self, now: Timestamp, inbound: Vec<Inbound>) {
+        for message in inbound {
+            if let Some(device) = message.device()
+                && !self.heard(now, device)
+            {
+                continue;
+            }
+            match message {
+                Inbound::Update { channel, timestamp, data, .. } => {
+                    self.publish(now, &channel, timestamp, data);
+                }
+                Inbound::State { device, reported } => self.reported(now, &device, &reported),
+                Inbound::Answer { device, command, answer } => {
+                    let known = self.commands.answer(now, &device, command, &answer);
+                    self.refused.answers += u64::from(!known);
+                }
+            }
+        }
+    }
+
+    /// Takes a message for `topics/{topic}`.
+    pub fn raw(&mut self, now: Timestamp, topic: &TopicName, data: Data) {
+        if self.hub.topics_wanted() {
+            self.publish(now, &channel("topics", topic), None, data);
+        }
+    }
+
+    /// Takes what happened on a device's connection.
+    pub fn edge(&mut self, now: Timestamp, event: EdgeEvent) {
+        match event {
+            EdgeEvent::Attached { device, connection, address, protocol, took_over } => {
+                let reason =
+                    if took_over { PresenceReason::TakenOver } else { PresenceReason::Connected };
+                let presence =
+                    self.devices.attached(now, &device, connection, address, protocol, reason);
+                match presence {
+                    Ok(presence) => self.tell_presence(now, &device, &presence),
+                    Err(TooManyDevices { .. }) => self.refused.devices += 1,
+                }
+            }
+            EdgeEvent::Detached { device, connection, reason } => {
+                if let Some(presence) = self.devices.detached(now, &device, connection, reason) {
+                    self.tell_presence(now, &device, &presence);
+                }
+            }
+            EdgeEvent::Receives { device, connection, own, cancels } => {
+                self.commands.receives(now, &device, connection, own, cancels);
+            }
+            EdgeEvent::ReceivesNot { device, connection } => {
+                self.commands.receives_not(now, &device, connection);
+            }
+            EdgeEvent::Delivered { command, attempt, .. } => {
+                self.commands.delivered(now, command, attempt);
+            }
+        }
+    }
+
+    /// Lets time pass.
+    pub fn tick(&mut self, now: Timestamp) {
+        self.commands.tick(now);
+    }
+
+    /// Looks for devices that fell silent; call it about every second.
+    pub fn look_for_silent(&mut self, now: Timestamp) {
+        for (device, presence) in self.devices.silent(now) {
+            self.tell_presence(now, &device, &presence);
+        }
+    }
+
+    /// When [`Self::tick`] has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.commands.next_deadline()
+    }
+
+    /// What is to be done since the last call, in order.
+    pub fn take_effects(&mut self) -> Vec<Effect> {
+        self.commands.take_effects()
+    }
+
+    /// Tells a command, once it is stored, to those who watch its device.
+    pub fn announce(&mut self, now: Timestamp, details: &CommandDetails) {
+        let channel = channel("commands", &details.command.device);
+        self.publish(now, &channel, Some(now), Data::of(&details.command));
+    }
+
+    /// Tells the gateway's own figures.
+    pub fn tell_stats(&mut self, now: Timestamp, stats: &GatewayStats) {
+        let channel = "gateway/stats".parse().expect("a valid channel");
+        self.publish(now, &channel, Some(now), Data::of(stats));
+    }
+
+    /// Takes a command in.
+    ///
+    /// # Errors
+    /// [`CommandError`] with the value that cannot be.
+    pub fn command(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        device: &DeviceId,
+        request: CommandRequest,
+        user: &str,
+    ) -> Result<Command, CommandError> {
+        if self.devices.get(device).is_none() {
+            return Err(CommandError::UnknownDevice(device.clone()));
+        }
+        Ok(self.commands.create(now, id, device, request, user)?)
+    }
+
+    /// Cancels a command, or asks its device to.
+    ///
+    /// # Errors
+    /// [`CancelError`] where there is nothing to cancel or nobody to ask.
+    pub fn cancel(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        user: &str,
+    ) -> Result<Command, CancelError> {
+        self.commands.cancel(now, id, user)
+    }
+
+    /// The commands, to look at.
+    #[must_use]
+    pub fn commands(&self) -> &Commands {
+        &self.commands
+    }
+
+    /// The devices, to look at.
+    #[must_use]
+    pub fn devices(&self) -> &Devices {
+        &self.devices
+    }
+
+    /// Sets a device's type and tags.
+    ///
+    /// # Errors
+    /// [`TooManyDevices`].
+    pub fn put_device(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceId,
+        kind: Option<String>,
+        tags: Tags,
+    ) -> Result<(), TooManyDevices> {
+        self.devices.put(now, device, kind, tags)
+    }
+
+    /// Forgets a device and its values; false where it is not known.
+    pub fn delete_device(&mut self, device: &DeviceId) -> bool {
+        for first in ["telemetry", "presence", "state", "commands"] {
+            self.hub.forget(&channel(first, device));
+        }
+        self.devices.delete(device).is_some()
+    }
+
+    /// How often something was refused.
+    #[must_use]
+    pub fn refused(&self) -> Refused {
+        self.refused
+    }
+
+    fn heard(&mut self, now: Timestamp, device: &DeviceId) -> bool {
+        match self.devices.heard(now, device) {
+            Ok(Some(presence)) => self.tell_presence(now, device, &presence),
+            Ok(None) => {}
+            Err(TooManyDevices { .. }) => {
+                self.refused.devices += 1;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn reported(&mut self, now: Timestamp, device: &DeviceId, reported: &RawValue) {
+        let text = format!(
+            r#"{{"reported":{},"desired":{{}},"version":0,"in_sync":true}}"#,
+            reported.get()
+        );
+        let data = RawValue::from_string(text).expect("composed of valid JSON");
+        self.publish(now, &channel("state", device), None, Data::Json(data.into()));
+    }
+
+    fn tell_presence(&mut self, now: Timestamp, device: &DeviceId, presence: &Presence) {
+        self.publish(now, &channel("presence", device), Some(now), Data::of(presence));
+    }
+
+    fn publish(
+        &mut self,
+        now: Timestamp,
+        channel: &TopicName,
+        timestamp: Option<Timestamp>,
+        data: Data,
+    ) {
+        if let Err(TooManyChannels { .. }) = self.hub.publish(now, channel, timestamp, data) {
+            self.refused.channels += 1;
+        }
+    }
+}
+
+fn channel(first: &str, rest: &impl std::fmt::Display) -> TopicName {
+    format!("{first}/{rest}").parse().expect("ids and topics make valid channels")
+}

@@ -1,0 +1,318 @@
+use super::*;
+use protocol::AnswerStatus;
+use serde_json::json;
+
+const FIRST: ConnectionId = ConnectionId(1);
+const SECOND: ConnectionId = ConnectionId(2);
+
+/// A book with one device `d`, and a hand on its clock.
+struct Bench {
+    commands: Commands,
+    now: i64,
+    created: u128,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let limits = CommandLimits { open_per_device: 3, ended_kept: 2 };
+        Self { commands: Commands::new(limits), now: 1_000, created: 0 }
+    }
+
+    fn online() -> Self {
+        let mut bench = Self::new();
+        bench.receives(FIRST, true);
+        bench
+    }
+
+    fn time(&self) -> Timestamp {
+        Timestamp(self.now)
+    }
+
+    fn receives(&mut self, connection: ConnectionId, own: bool) {
+        self.commands.receives(self.time(), &device(), connection, own, true);
+    }
+
+    fn loses(&mut self, connection: ConnectionId) {
+        self.commands.receives_not(self.time(), &device(), connection);
+    }
+
+    fn create(&mut self, request: serde_json::Value) -> CommandId {
+        self.try_create(request).expect("the requests of these tests are valid")
+    }
+
+    fn try_create(&mut self, request: serde_json::Value) -> Result<CommandId, CreateError> {
+        self.created += 1;
+        let id = CommandId::from_u128(self.created);
+        let request = serde_json::from_value(request).unwrap();
+        self.commands.create(self.time(), id, &device(), request, "ada").map(|_| id)
+    }
+
+    fn answer(&mut self, id: CommandId, answer: serde_json::Value) {
+        let answer = serde_json::from_value(answer).unwrap();
+        assert!(self.commands.answer(self.time(), &device(), id, &answer));
+    }
+
+    fn acknowledge(&mut self, id: CommandId, attempt: u32) {
+        self.commands.delivered(self.time(), id, attempt);
+    }
+
+    fn wait(&mut self, ms: i64) {
+        self.now += ms;
+        self.commands.tick(self.time());
+    }
+
+    fn state(&self, id: CommandId) -> CommandState {
+        self.commands.get(id).expect("kept").command.state
+    }
+
+    /// Where and what was sent since the last call.
+    fn sent(&mut self) -> Vec<(ConnectionId, CommandId, u32)> {
+        let sent = |effect| match effect {
+            Effect::Send { connection, delivery, .. } => {
+                Some((connection, delivery.id, delivery.attempt))
+            }
+            Effect::Changed(_) | Effect::AskCancel { .. } => None,
+        };
+        self.commands.take_effects().into_iter().filter_map(sent).collect()
+    }
+
+    fn story(&self, id: CommandId) -> Vec<CommandState> {
+        let details = self.commands.get(id).expect("kept");
+        details.transitions.iter().map(|transition| transition.state).collect()
+    }
+}
+
+fn device() -> DeviceId {
+    "d".parse().unwrap()
+}
+
+#[test]
+fn a_command_goes_through_all_its_stages() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "open"}));
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+    bench.acknowledge(id, 1);
+    bench.answer(id, json!({"status": "started"}));
+    bench.answer(id, json!({"status": "progress", "progress": 40}));
+    assert_eq!(bench.commands.get(id).unwrap().command.progress, Some(40.0));
+    bench.answer(id, json!({"status": "executed", "result": {"ok": true}}));
+    assert_eq!(bench.commands.get(id).unwrap().command.result, Some(json!({"ok": true})));
+    use CommandState as S;
+    assert_eq!(bench.story(id), [S::Queued, S::Sent, S::Delivered, S::Started, S::Succeeded]);
+    assert_eq!(bench.commands.next_deadline(), None);
+}
+
+#[test]
+fn what_changed_is_stored_before_it_is_sent() {
+    let mut bench = Bench::online();
+    bench.create(json!({"name": "open"}));
+    let kinds: Vec<_> = bench
+        .commands
+        .take_effects()
+        .into_iter()
+        .map(|effect| match effect {
+            Effect::Changed(details) => details.command.state.name(),
+            Effect::Send { .. } => "send",
+            Effect::AskCancel { .. } => "ask",
+        })
+        .collect();
+    assert_eq!(kinds, ["queued", "sent", "send"]);
+}
+
+#[test]
+fn an_offline_device_gets_its_commands_when_it_comes_one_after_the_other() {
+    let mut bench = Bench::new();
+    let first = bench.create(json!({"name": "a"}));
+    let second = bench.create(json!({"name": "b"}));
+    let urgent = bench.create(json!({"name": "c", "priority": 5}));
+    assert_eq!(bench.sent(), []);
+    bench.receives(FIRST, true);
+    assert_eq!(bench.sent(), [(FIRST, urgent, 1)]);
+    bench.answer(urgent, json!({"status": "failed"}));
+    assert_eq!(bench.sent(), [(FIRST, first, 1)]);
+    bench.answer(first, json!({"status": "succeeded"}));
+    assert_eq!(bench.sent(), [(FIRST, second, 1)]);
+}
+
+#[test]
+fn a_command_that_was_never_sent_expires() {
+    let mut bench = Bench::new();
+    let id = bench.create(json!({"name": "a", "ttl_ms": 500}));
+    bench.wait(499);
+    assert_eq!(bench.state(id), CommandState::Queued);
+    bench.wait(1);
+    assert_eq!(bench.state(id), CommandState::Expired);
+    bench.receives(FIRST, true);
+    assert_eq!(bench.sent(), []);
+}
+
+#[test]
+fn without_a_ttl_it_is_now_or_never() {
+    let mut bench = Bench::new();
+    let id = bench.create(json!({"name": "a", "ttl_ms": 0}));
+    assert_eq!(bench.state(id), CommandState::Expired);
+    bench.receives(FIRST, true);
+    let now = bench.create(json!({"name": "a", "ttl_ms": 0}));
+    assert_eq!(bench.state(now), CommandState::Sent);
+}
+
+#[test]
+fn no_answer_times_out_and_a_late_one_settles_it_once() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a", "timeout_ms": 100}));
+    bench.wait(100);
+    assert_eq!(bench.state(id), CommandState::TimedOut);
+    bench.answer(id, json!({"status": "failed", "error": {"code": "jam", "message": "stuck"}}));
+    let command = bench.commands.get(id).unwrap().command.clone();
+    assert_eq!((command.state, command.late), (CommandState::Failed, true));
+    bench.answer(id, json!({"status": "succeeded"}));
+    assert_eq!(bench.state(id), CommandState::Failed);
+}
+
+#[test]
+fn an_unacknowledged_command_is_sent_again_to_the_next_connection() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a"}));
+    bench.loses(FIRST);
+    bench.receives(SECOND, true);
+    assert_eq!(bench.sent(), [(FIRST, id, 1), (SECOND, id, 2)]);
+    bench.acknowledge(id, 1);
+    assert_eq!(bench.state(id), CommandState::Sent, "the PUBACK was for an older attempt");
+}
+
+#[test]
+fn an_acknowledged_command_is_sent_again_only_if_that_does_no_harm() {
+    for (idempotent, again) in [(false, 0), (true, 1)] {
+        let mut bench = Bench::online();
+        let id = bench.create(json!({"name": "a", "idempotent": idempotent}));
+        bench.acknowledge(id, 1);
+        bench.sent();
+        bench.loses(FIRST);
+        bench.receives(SECOND, true);
+        assert_eq!(bench.sent().len(), again);
+    }
+}
+
+#[test]
+fn the_time_to_finish_runs_from_the_first_sending() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a", "timeout_ms": 100}));
+    bench.loses(FIRST);
+    bench.wait(60);
+    bench.receives(SECOND, true);
+    bench.wait(40);
+    assert_eq!(bench.state(id), CommandState::TimedOut);
+}
+
+#[test]
+fn progress_renews_the_time_only_where_that_was_asked_for() {
+    for (extends, end) in [(true, CommandState::Started), (false, CommandState::TimedOut)] {
+        let mut bench = Bench::online();
+        let id = bench.create(json!({"name": "a", "timeout_ms": 100, "progress_extends": extends}));
+        bench.wait(80);
+        bench.answer(id, json!({"status": "progress", "progress": 10}));
+        bench.wait(80);
+        assert_eq!(bench.state(id), end);
+    }
+}
+
+#[test]
+fn the_devices_own_connection_is_preferred() {
+    let mut bench = Bench::new();
+    bench.receives(SECOND, false);
+    bench.receives(FIRST, true);
+    let id = bench.create(json!({"name": "a"}));
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+}
+
+#[test]
+fn a_scheduled_command_waits_for_its_time() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a", "not_before": 3_000, "ttl_ms": 0}));
+    bench.wait(1_999);
+    assert_eq!(bench.state(id), CommandState::Scheduled);
+    bench.wait(1);
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+}
+
+#[test]
+fn a_newer_command_takes_the_place_of_a_queued_one() {
+    let mut bench = Bench::new();
+    let old = bench.create(json!({"name": "set", "supersede": "target"}));
+    let other = bench.create(json!({"name": "set", "supersede": "mode"}));
+    let new = bench.create(json!({"name": "set", "supersede": "target"}));
+    let states = [old, other, new].map(|id| bench.state(id));
+    use CommandState as S;
+    assert_eq!(states, [S::Superseded, S::Queued, S::Queued]);
+}
+
+#[test]
+fn cancelling_is_immediate_before_sending_and_asks_the_device_after() {
+    let mut bench = Bench::online();
+    let running = bench.create(json!({"name": "a"}));
+    let waiting = bench.create(json!({"name": "b"}));
+    let cancel = |bench: &mut Bench, id| bench.commands.cancel(bench.time(), id, "ada");
+    assert_eq!(cancel(&mut bench, waiting).unwrap().state, CommandState::Cancelled);
+    assert_eq!(cancel(&mut bench, running).unwrap().state, CommandState::Cancelling);
+    let asked =
+        bench.commands.take_effects().into_iter().any(
+            |effect| matches!(effect, Effect::AskCancel { command, .. } if command == running),
+        );
+    assert!(asked);
+    bench.answer(running, json!({"status": "not_cancelled"}));
+    assert_eq!(bench.state(running), CommandState::Sent);
+    assert_eq!(
+        cancel(&mut bench, waiting),
+        Err(CancelError::AlreadyFinal(waiting, CommandState::Cancelled))
+    );
+}
+
+#[test]
+fn a_device_that_does_not_listen_cannot_cancel() {
+    let mut bench = Bench::new();
+    bench.commands.receives(bench.time(), &device(), FIRST, true, false);
+    let id = bench.create(json!({"name": "a"}));
+    let refused = bench.commands.cancel(bench.time(), id, "ada");
+    assert_eq!(refused, Err(CancelError::DeviceCannotCancel(id)));
+}
+
+#[test]
+fn open_commands_are_bounded_and_old_ended_ones_forgotten() {
+    let mut bench = Bench::new();
+    let ids: Vec<_> = (0..3).map(|_| bench.create(json!({"name": "a", "ttl_ms": 5}))).collect();
+    let refused = bench.try_create(json!({"name": "a"}));
+    assert_eq!(refused, Err(CreateError::TooMany { device: device(), max: 3 }));
+    bench.wait(5);
+    assert!(bench.commands.get(ids[0]).is_none());
+    assert_eq!(bench.state(ids[2]), CommandState::Expired);
+    assert_eq!(bench.commands.open_count(), 0);
+}
+
+#[test]
+fn values_that_cannot_be_are_refused_by_name() {
+    let mut bench = Bench::new();
+    for (request, named) in [
+        (json!({"name": ""}), "name"),
+        (json!({"name": "a", "timeout_ms": 0}), "timeout_ms 0"),
+        (json!({"name": "a", "ttl_ms": 9_999_999_999_u64}), "ttl_ms 9999999999"),
+    ] {
+        let refused = bench.try_create(request).unwrap_err().to_string();
+        assert!(refused.contains(named), "{refused}");
+    }
+}
+
+#[test]
+fn an_answer_of_another_device_counts_nothing() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a"}));
+    let answer = Answer {
+        status: AnswerStatus::Succeeded,
+        attempt: None,
+        progress: None,
+        result: None,
+        error: None,
+    };
+    let other = "e".parse().unwrap();
+    assert!(!bench.commands.answer(bench.time(), &other, id, &answer));
+    assert_eq!(bench.state(id), CommandState::Sent);
+}
