@@ -19,6 +19,7 @@ pub struct Args {
         long,
         global = true,
         env = "SLUICE_URL",
+        hide_env_values = true,
         default_value = "http://127.0.0.1:8080",
         value_hint = ValueHint::Url
     )]
@@ -47,6 +48,7 @@ pub(crate) enum Action {
     /// Print the updates of channels as they come; reconnects by itself
     Watch(Wishes),
     /// Send a command to a device
+    #[command(after_help = exit::HELP)]
     Send(Box<Order>),
     /// Show a command and each step it took
     Command {

@@ -110,10 +110,11 @@ fn facts(command: &Command) -> Vec<(&'static str, String)> {
         ("device", command.device.to_string()),
         ("name", clean(&command.name)),
     ];
-    let params = compact(&command.params);
-    facts.extend((!params.is_empty()).then_some(("params", params)));
-    facts.push(("state", stage(command)));
-    facts.push(("created", created(command)));
+    facts.extend([
+        ("params", compact(&command.params)),
+        ("state", stage(command)),
+        ("created", created(command)),
+    ]);
     facts.extend(command.not_before.map(|at| ("not before", moment(at))));
     if !command.state.is_final() {
         facts.push(("deliver by", moment(command.deliver_by)));

@@ -105,7 +105,7 @@ fn print_table(devices: &[Device], output: &mut Output) -> Result<()> {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
     // The output decides whether colour gets through, not the table.
-    table.enforce_styling();
+    table.enforce_styling().style_text_only();
     table.set_header(["ID", "TYPE", "STATUS", "LAST SEEN", "VALUES"].map(heading));
     let now = now();
     table.add_rows(devices.iter().map(|device| row(now, device)));
@@ -123,13 +123,14 @@ fn heading(text: &str) -> Cell {
 }
 
 fn row(now: Timestamp, device: &Device) -> Vec<Cell> {
-    let kind = device.kind.as_deref().map_or_else(|| "-".into(), clean);
+    let nothing = || "-".to_owned();
+    let values = device.values.as_object().is_none_or(|values| !values.is_empty());
     vec![
         Cell::new(&device.id),
-        Cell::new(kind),
+        Cell::new(device.kind.as_deref().map_or_else(nothing, clean)),
         status_cell(device.status),
         Cell::new(ago(now, device.last_seen_at)),
-        Cell::new(compact(&device.values)),
+        Cell::new(if values { compact(&device.values) } else { nothing() }),
     ]
 }
 

@@ -145,7 +145,7 @@ impl Gateway {
                 answered => return answered,
             }
         }
-        offer().await
+        offer().await.map_err(unconfirmed)
     }
 
     /// `GET /commands/{id}`.
@@ -195,6 +195,17 @@ impl Gateway {
 
     fn strange(&self, why: String) -> CallError {
         CallError::Strange { url: self.url.clone(), why }
+    }
+}
+
+/// No answer to a command is no refusal.
+fn unconfirmed(error: CallError) -> CallError {
+    match error {
+        CallError::NoAnswer { url, why } => {
+            let why = format!("{why}; the command may have been accepted all the same");
+            CallError::NoAnswer { url, why }
+        }
+        CallError::Unreachable(_) | CallError::Refused(_) | CallError::Strange { .. } => error,
     }
 }
 

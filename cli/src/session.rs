@@ -34,7 +34,7 @@ pub(crate) enum Broken {
     Closed { code: u16, reason: String },
     #[error("the connection broke: {0}")]
     Lost(String),
-    #[error("the gateway does not speak {SUBPROTOCOL}: {0}")]
+    #[error("the gateway does not speak {SUBPROTOCOL} ({0}): check --url")]
     Strange(String),
 }
 

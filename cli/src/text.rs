@@ -26,7 +26,9 @@ pub(crate) fn clean(text: &str) -> String {
 
 /// A value on one line: an object as `key=value key=value` in the order of its keys.
 pub(crate) fn compact(value: &Value) -> String {
-    let Some(object) = value.as_object() else { return scalar(value) };
+    let Some(object) = value.as_object().filter(|object| !object.is_empty()) else {
+        return scalar(value);
+    };
     let mut pairs: Vec<_> = object.iter().map(|(key, value)| pair(key, value)).collect();
     pairs.sort_unstable();
     pairs.join(" ")
@@ -97,6 +99,7 @@ mod tests {
         let expected = r#"a=21.5 b=on c="two words" d="5" e={"x":[1,null]} f="" g="x=y""#;
         assert_eq!(compact(&value), expected);
         assert_eq!(compact(&json!([1, 2])), "[1,2]");
+        assert_eq!(compact(&json!({})), "{}");
     }
 
     #[test]
