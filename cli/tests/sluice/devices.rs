@@ -64,6 +64,12 @@ async fn colour_is_for_terminals_and_never_with_no_color() {
     assert_eq!(escapes, [false, true, false]);
 }
 
+#[tokio::test]
+async fn a_list_that_goes_in_a_circle_is_left() {
+    let fake = Fake::start(Script { pages_in_a_circle: true, ..fleet() }).await;
+    assert_transcript!(run(&fake.url, &["devices"]).await.transcript() + &fake.asked());
+}
+
 fn fleet() -> Script {
     let mut silent = device("valve-7", 90_000_000);
     silent["type"] = Value::Null;

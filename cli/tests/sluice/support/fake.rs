@@ -34,6 +34,8 @@ pub(crate) const THEN: i64 = 1_700_000_000_000;
 pub(crate) struct Script {
     /// The pages of `GET /devices`.
     pub(crate) pages: Vec<Vec<Value>>,
+    /// Each page names the first as the next.
+    pub(crate) pages_in_a_circle: bool,
     /// One for each WebSocket connection; later ones stay quiet.
     pub(crate) sessions: Vec<Session>,
     /// The answer to a posted command; none: no device is known.
@@ -153,7 +155,10 @@ async fn devices(State(world): State<Arc<World>>, RawQuery(query): RawQuery) -> 
     let cursor = query.split('&').find_map(|pair| pair.strip_prefix("cursor=page"));
     let page: usize = cursor.map_or(0, |number| number.parse().unwrap());
     let items = world.script.pages.get(page).cloned().unwrap_or_default();
-    let next = (page + 1 < world.script.pages.len()).then(|| format!("page{}", page + 1));
+    let next = match page + 1 {
+        _ if world.script.pages_in_a_circle => Some("page0".to_owned()),
+        next => (next < world.script.pages.len()).then(|| format!("page{next}")),
+    };
     Json(json!({ "items": items, "next": next })).into_response()
 }
 
