@@ -1,1 +1,50 @@
-//! Placeholder.
+//! The operator's command line `sluice`: what it asks a gateway and how it shows the answers.
+//!
+//! Speaks only the contracts of `docs/protocol.md`, through the types of `protocol`. `main.rs` maps
+//! [`run`]'s outcome to the process; everything else is here so that tests can reach it.
+
+pub mod args;
+mod back_off;
+mod command;
+mod continuity;
+mod devices;
+mod exit;
+mod gateway;
+mod link;
+mod output;
+mod send;
+mod session;
+mod text;
+mod watch;
+
+pub use args::Args;
+pub use exit::Exit;
+pub use output::{Output, OutputError};
+
+use args::Action;
+use clap::CommandFactory;
+use gateway::Gateway;
+
+/// Does what the arguments ask.
+///
+/// # Errors
+/// Whatever stops it at runtime, for a person to read; [`OutputError::Closed`] where nobody reads on.
+pub async fn run(args: Args, output: &mut Output) -> anyhow::Result<Exit> {
+    let gateway = Gateway::new(args.url)?;
+    match args.action {
+        Action::Devices(query) => devices::list(&gateway, &query, output).await,
+        Action::Watch(wishes) => watch::watch(&gateway, &wishes, output).await,
+        Action::Send(order) => send::send(&gateway, &order, output).await,
+        Action::Command { id } => command::show(&gateway, id, output).await,
+        Action::Cancel { id } => command::cancel(&gateway, id, output).await,
+        Action::Completions { shell } => completions(shell, output),
+    }
+}
+
+/// Written to memory first, because the generator panics where a pipe is closed.
+fn completions(shell: clap_complete::Shell, output: &mut Output) -> anyhow::Result<Exit> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Args::command(), "sluice", &mut script);
+    output.text(&String::from_utf8_lossy(&script))?;
+    Ok(Exit::Fine)
+}
