@@ -3,15 +3,25 @@
 //! [`Core`] is the cheap handle that edge and web hold; what they send arrives in one bounded queue
 //! and so in one order.
 
+mod actor;
+mod outlet;
+
+pub use actor::Actor;
+pub use outlet::Outlet;
+
 use bridge::{
+    bridge::Bridge,
     event::{ConnectionId, EdgeEvent},
     ingest::Inbound,
 };
 use bytes::Bytes;
-use protocol::{CommandId, Timestamp, TopicName};
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use protocol::{Command, CommandId, DeviceId, Timestamp, TopicName};
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tokio::sync::{mpsc, oneshot};
 
@@ -22,8 +32,11 @@ pub const QUEUE_INPUTS_MAX: usize = 1_024;
 /// How many messages may wait for one connection's task. When it is full the command stays queued.
 pub const MAILBOX_MESSAGES_MAX: usize = 64;
 
+/// A question to the bridge; gives what is to be done with the answer once its effects are stored.
+pub type Question =
+    Box<dyn FnOnce(&mut Bridge<Outlet>, Timestamp) -> Box<dyn FnOnce() + Send> + Send>;
+
 /// What comes to the core.
-#[derive(Debug)]
 pub enum Input {
     /// Decoded messages of one connection, in their order.
     Ingest {
@@ -48,6 +61,35 @@ pub enum Input {
         /// Where to write to the connection; with `Attached` and `Receives`.
         mailbox: Option<mpsc::Sender<Downlink>>,
     },
+    /// Somebody asks or changes something: see [`Core::ask`].
+    Ask(Question),
+    /// Somebody waits for the end of a command; dropped where there is no such command.
+    AwaitEnd {
+        /// The command.
+        command: CommandId,
+        /// Gets it when it has ended.
+        reply: oneshot::Sender<Command>,
+    },
+    /// A device's own connection is to be closed.
+    Kick {
+        /// The device.
+        device: DeviceId,
+    },
+}
+
+impl fmt::Debug for Input {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Ingest { connection, inbound, .. } => {
+                f.debug_tuple("Ingest").field(connection).field(inbound).finish()
+            }
+            Self::Raw { topic, .. } => f.debug_tuple("Raw").field(topic).finish(),
+            Self::Edge { event, .. } => f.debug_tuple("Edge").field(event).finish(),
+            Self::Ask(_) => f.write_str("Ask"),
+            Self::AwaitEnd { command, .. } => f.debug_tuple("AwaitEnd").field(command).finish(),
+            Self::Kick { device } => f.debug_tuple("Kick").field(device).finish(),
+        }
+    }
 }
 
 /// What the core asks a connection's task to do.
@@ -107,6 +149,41 @@ impl Core {
     /// Cancelled before it returns, the input was not sent.
     pub async fn send(&self, input: Input) -> Result<(), Stopped> {
         self.queue.send(input).await.map_err(|_| Stopped)
+    }
+
+    /// Asks the bridge, or has it change something. The answer comes when what changed is stored.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the core has ended.
+    ///
+    /// # Cancel safety
+    /// Cancelled while it waits for room, nothing was asked; later, the answer is lost.
+    pub async fn ask<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
+    ) -> Result<R, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let question: Question = Box::new(move |bridge, now| {
+            let result = question(bridge, now);
+            Box::new(move || {
+                let _caller_may_be_gone = reply.send(result);
+            })
+        });
+        self.send(Input::Ask(question)).await?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Waits for the end of a command; none where there is no such command.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the core has ended.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost; the command is not touched.
+    pub async fn end_of(&self, command: CommandId) -> Result<Option<Command>, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        self.send(Input::AwaitEnd { command, reply }).await?;
+        Ok(answer.await.ok())
     }
 
     /// Whether somebody listens to a channel under `topics/`.

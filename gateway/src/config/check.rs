@@ -1,0 +1,130 @@
+//! What a value must be beyond its type, and the relations between values.
+
+use super::Config;
+use bridge::route::{self, RouteTable};
+use std::{fmt, net::SocketAddr};
+
+/// A value that cannot be: the key, the value and the way out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unusable {
+    /// The key, such as `limits.topic_bytes`.
+    pub key: String,
+    /// What is wrong with its value.
+    pub why: String,
+}
+
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.why)
+    }
+}
+
+/// The longest topic that still fits a channel `topics/{topic}`.
+const TOPIC_BYTES_MAX: u64 = 65_000;
+
+/// The largest packet of MQTT (MQTT 5.0, section 2.1.4).
+const PACKET_BYTES_MAX: u64 = 268_435_460;
+
+impl Config {
+    /// Everything that is wrong with the values.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<Unusable> {
+        let mut mistakes = Vec::new();
+        for (key, address) in [("mqtt.listen", self.mqtt.listen), ("http.listen", self.http.listen)]
+        {
+            mistakes.extend(loopback_only(key, address));
+        }
+        for (key, value, least, most) in self.ranges() {
+            if !(least..=most).contains(&value) {
+                mistakes.push(unusable(key, format!("{value} is not in {least}-{most}")));
+            }
+        }
+        mistakes.extend(self.http.allowed_origins.iter().filter_map(|text| bad_origin(text)));
+        if let Err(error) = self.log.level.parse::<tracing_subscriber::filter::Targets>() {
+            let why =
+                format!("'{}' is not a level or a list of target=level: {error}", self.log.level);
+            mistakes.push(unusable("log.level", why));
+        }
+        mistakes.extend(self.routes().err().unwrap_or_default());
+        mistakes
+    }
+
+    /// The routes, compiled.
+    ///
+    /// # Errors
+    /// Each route that cannot be, by its place.
+    pub fn routes(&self) -> Result<RouteTable, Vec<Unusable>> {
+        let (mut routes, mut mistakes) = (Vec::new(), Vec::new());
+        for (index, route) in self.routes.iter().enumerate() {
+            match route::Route::new(&route.topic, &route.channel, route.payload) {
+                Ok(route) => routes.push(route),
+                Err(error) => {
+                    mistakes.push(unusable(&format!("routes[{index}]"), error.to_string()));
+                }
+            }
+        }
+        if mistakes.is_empty() { Ok(RouteTable::new(routes)) } else { Err(mistakes) }
+    }
+
+    /// Each number with its least and its greatest value.
+    fn ranges(&self) -> Vec<(&'static str, u64, u64, u64)> {
+        let (mqtt, limits) = (&self.mqtt, &self.limits);
+        let day_ms = 86_400_000;
+        let many = u64::from(u32::MAX);
+        vec![
+            ("mqtt.connect_timeout_ms", mqtt.connect_timeout_ms, 100, day_ms),
+            ("mqtt.write_timeout_ms", mqtt.write_timeout_ms, 100, day_ms),
+            ("http.flush_ms", self.http.flush_ms, 0, 10_000),
+            ("presence.silent_after_ms", self.presence.silent_after_ms, 1_000, 365 * day_ms),
+            ("shutdown.grace_ms", self.shutdown.grace_ms, 0, day_ms),
+            ("limits.mqtt_packet_bytes", limits.mqtt_packet_bytes.into(), 1_024, PACKET_BYTES_MAX),
+            ("limits.mqtt_connections", limits.mqtt_connections.into(), 1, many),
+            ("limits.mqtt_subscriptions", limits.mqtt_subscriptions.into(), 1, many),
+            ("limits.mqtt_queue_messages", limits.mqtt_queue_messages.into(), 1, many),
+            (
+                "limits.mqtt_queue_bytes",
+                limits.mqtt_queue_bytes.into(),
+                limits.mqtt_packet_bytes.into(),
+                many,
+            ),
+            ("limits.topic_bytes", limits.topic_bytes.into(), 1, TOPIC_BYTES_MAX),
+            ("limits.topic_levels", limits.topic_levels.into(), 1, TOPIC_BYTES_MAX),
+            ("limits.retained_messages", limits.retained_messages.into(), 0, many),
+            ("limits.retained_bytes", limits.retained_bytes.into(), 0, many),
+            (
+                "limits.websocket_message_bytes",
+                limits.websocket_message_bytes.into(),
+                1_024,
+                64 * 1024 * 1024,
+            ),
+            ("limits.websocket_connections", limits.websocket_connections.into(), 1, many),
+            ("limits.websocket_messages_per_s", limits.websocket_messages_per_s.into(), 1, many),
+            ("limits.websocket_subscriptions", limits.websocket_subscriptions.into(), 1, many),
+            ("limits.http_body_bytes", limits.http_body_bytes.into(), 1_024, 64 * 1024 * 1024),
+            ("limits.devices", limits.devices.into(), 1, many),
+            ("limits.channels", limits.channels.into(), 1, many),
+            ("limits.commands_per_device", limits.commands_per_device.into(), 1, many),
+            ("limits.commands_kept", limits.commands_kept.into(), 1, many),
+        ]
+    }
+}
+
+fn unusable(key: &str, why: String) -> Unusable {
+    Unusable { key: key.into(), why }
+}
+
+/// Without credentials only the machine itself is trusted.
+fn loopback_only(key: &str, address: SocketAddr) -> Option<Unusable> {
+    let why = format!(
+        "{address} can be reached from other machines, and this version has no credentials yet: \
+         use 127.0.0.1 or [::1]"
+    );
+    (!address.ip().is_loopback()).then(|| unusable(key, why))
+}
+
+fn bad_origin(text: &str) -> Option<Unusable> {
+    let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    let good = authority.is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '*', ' ']));
+    let why = format!("'{text}' is not an origin such as https://dashboard.example:8443");
+    (!good).then(|| unusable("http.allowed_origins", why))
+}

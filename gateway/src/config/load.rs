@@ -1,0 +1,283 @@
+//! Reads the configuration from its sources and reports every mistake in one run.
+//!
+//! Each setting is laid on the defaults alone and read; so one that is wrong does not hide the next.
+
+use super::Config;
+use config::{File, FileFormat, Source, Value, ValueKind};
+use serde_json::Value as Json;
+use std::{collections::HashMap, fmt,
+    path::{Path, PathBuf},
+};
+
+/// Where settings come from; later ones win.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// The file, where one was named.
+    pub file: Option<PathBuf>,
+    /// The environment: all variables; those of other programs are left alone.
+    pub environment: HashMap<String, String>,
+    /// Keys and values given as flags.
+    pub flags: Vec<(&'static str, String)>,
+}
+
+/// Everything that is wrong with the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mistakes(pub Vec<String>);
+
+impl fmt::Display for Mistakes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.len() {
+            1 => f.write_str("the configuration has a mistake:")?,
+            count => write!(f, "the configuration has {count} mistakes:")?,
+        }
+        self.0.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
+    }
+}
+
+impl std::error::Error for Mistakes {}
+
+/// Variables with our prefix that belong to the `sluice` command line.
+const OTHERS: [&str; 1] = ["SLUICE_URL"];
+
+/// Reads all sources.
+///
+/// # Errors
+/// All [`Mistakes`] together.
+pub fn load(sources: &Sources) -> Result<Config, Mistakes> {
+    let mut reader = Reader::new();
+    if let Some(path) = &sources.file {
+        match read_table(path) {
+            Ok(table) => reader.table("", table, &format!("in {}", path.display())),
+            Err(why) => reader.mistakes.push(format!("{}: {why}", path.display())),
+        }
+    }
+    let mut variables: Vec<_> = sources.environment.iter().collect();
+    variables.sort_unstable();
+    for (name, text) in variables {
+        if let Some(key) = name.strip_prefix("SLUICE_")
+            && !OTHERS.contains(&name.as_str())
+        {
+            let key = key.to_lowercase().replace("__", ".");
+            reader.text(&key, text, &format!("from {name}"));
+        }
+    }
+    for (key, text) in &sources.flags {
+        reader.text(key, text, "from the command line");
+    }
+    reader.finish()
+}
+
+fn read_table(path: &Path) -> Result<config::Map<String, Value>, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
+    let table = File::from_str(&text, FileFormat::Toml).collect();
+    table.map_err(|error| error.to_string())
+}
+
+struct Reader {
+    defaults: Json,
+    settings: Json,
+    mistakes: Vec<String>,
+}
+
+impl Reader {
+    fn new() -> Self {
+        let defaults =
+            serde_json::to_value(Config::default()).expect("the configuration is plain data");
+        Self { settings: defaults.clone(), defaults, mistakes: Vec::new() }
+    }
+
+    fn table(&mut self, prefix: &str, table: config::Map<String, Value>, source: &str) {
+        let mut entries: Vec<_> = table.into_iter().collect();
+        entries.sort_by(|(a, _), (b, _)| a.cmp(b));
+        for (name, value) in entries {
+            let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
+            if let ValueKind::Table(inner) = &value.kind
+                && self.is_section(&key)
+            {
+                self.table(&key, inner.clone(), source);
+            } else {
+                self.set(&key, json(value.kind), source);
+            }
+        }
+    }
+
+    /// A value given as text: a text, a list of texts, or whatever it reads as.
+    fn text(&mut self, key: &str, text: &str, source: &str) {
+        let value = match lookup(&self.defaults, key) {
+            Some(Json::Array(_)) => text.split(',').map(str::trim).collect(),
+            Some(Json::Number(_) | Json::Bool(_)) => text.parse().unwrap_or_else(|_| text.into()),
+            Some(Json::String(_) | Json::Object(_) | Json::Null) | None => text.into(),
+        };
+        self.set(key, value, source);
+    }
+
+    fn is_section(&self, key: &str) -> bool {
+        lookup(&self.defaults, key).is_some_and(Json::is_object)
+    }
+
+    fn set(&mut self, key: &str, value: Json, source: &str) {
+        if lookup(&self.defaults, key).is_none() {
+            let hint = self.nearest(key).map(|known| format!(", did you mean {known}?"));
+            let hint = hint.unwrap_or_default();
+            return self.mistakes.push(format!("{key}: unknown key ({source}){hint}"));
+        }
+        let mut alone = self.defaults.clone();
+        place(&mut alone, key, value.clone());
+        match serde_json::from_value::<Config>(alone) {
+            Ok(_) => place(&mut self.settings, key, value),
+            Err(error) => self.mistakes.push(format!("{key} = {value}: {error} ({source})")),
+        }
+    }
+
+    /// The known key that differs least from an unknown one.
+    fn nearest(&self, key: &str) -> Option<String> {
+        let known = keys("", &self.defaults).into_iter();
+        let near = known.map(|known| (distance(&known, key), known)).min()?;
+        (near.0 <= key.len() / 3).then_some(near.1)
+    }
+
+    fn finish(mut self) -> Result<Config, Mistakes> {
+        let settings: Config =
+            serde_json::from_value(self.settings).expect("each setting was read before");
+        self.mistakes.extend(settings.mistakes().iter().map(ToString::to_string));
+        if self.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(self.mistakes)) }
+    }
+}
+
+fn lookup<'a>(tree: &'a Json, key: &str) -> Option<&'a Json> {
+    key.split('.').try_fold(tree, |tree, name| tree.get(name))
+}
+
+fn place(tree: &mut Json, key: &str, value: Json) {
+    let slot = key.split('.').try_fold(tree, |tree, name| tree.get_mut(name));
+    *slot.expect("the key was looked up in the defaults, which have the same shape") = value;
+}
+
+fn keys(prefix: &str, tree: &Json) -> Vec<String> {
+    let Json::Object(entries) = tree else { return vec![prefix.into()] };
+    let join = |name: &String| {
+        if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") }
+    };
+    entries.iter().flat_map(|(name, inner)| keys(&join(name), inner)).collect()
+}
+
+/// How many characters must be added, removed or exchanged (Levenshtein).
+fn distance(a: &str, b: &str) -> usize {
+    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
+    for (i, x) in a.chars().enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, y) in b.chars().enumerate() {
+            let exchanged = diagonal + usize::from(x != y);
+            diagonal = row[j + 1];
+            row[j + 1] = exchanged.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[row.len() - 1]
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "128-bit integers fit no setting")]
+fn json(kind: ValueKind) -> Json {
+    match kind {
+        ValueKind::Nil => Json::Null,
+        ValueKind::Boolean(value) => value.into(),
+        ValueKind::I64(value) => value.into(),
+        ValueKind::U64(value) => value.into(),
+        ValueKind::Float(value) => value.into(),
+        ValueKind::String(value) => value.into(),
+        ValueKind::Array(items) => items.into_iter().map(|item| json(item.kind)).collect(),
+        ValueKind::Table(entries) => {
+            entries.into_iter().map(|(name, value)| (name, json(value.kind))).collect()
+        }
+        other => other.to_string().into(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    fn with_file(text: &str, environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
+        let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        let environment =
+            environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
+        let file_path = file.path().to_owned();
+        let loaded = load(&Sources { file: Some(file_path), environment, flags: vec![] });
+        loaded.map_err(|Mistakes(mistakes)| {
+            let path = file.path().display().to_string();
+            Mistakes(mistakes.into_iter().map(|text| text.replace(&path, "FILE")).collect())
+        })
+    }
+
+    #[test]
+    fn nothing_set_means_the_defaults() {
+        assert_eq!(load(&Sources::default()), Ok(Config::default()));
+    }
+
+    #[test]
+    fn the_environment_wins_over_the_file_and_flags_over_both() {
+        let loaded = with_file(
+            "[mqtt]\nlisten = '127.0.0.1:1'\n[http]\nflush_ms = 5",
+            &[
+                ("SLUICE_MQTT__LISTEN", "127.0.0.1:2"),
+                ("SLUICE_HTTP__ALLOWED_HOSTS", "a.example, b.example"),
+                ("SLUICE_URL", "http://127.0.0.1:8080"),
+                ("HOME", "/"),
+            ],
+        )
+        .unwrap();
+        assert_eq!((loaded.mqtt.listen.port(), loaded.http.flush_ms), (2, 5));
+        assert_eq!(loaded.http.allowed_hosts, ["a.example", "b.example"]);
+        let flags = vec![("mqtt.listen", "127.0.0.1:3".to_owned())];
+        let environment =
+            [("SLUICE_MQTT__LISTEN".to_owned(), "127.0.0.1:2".to_owned())].into_iter().collect();
+        let loaded = load(&Sources { file: None, environment, flags }).unwrap();
+        assert_eq!(loaded.mqtt.listen.port(), 3);
+    }
+
+    #[test]
+    fn every_mistake_is_in_one_report() {
+        let report = with_file(
+            r#"
+            data_dri = "x"
+            [mqtt]
+            listen = "here"
+            [http]
+            listen = "0.0.0.0:80"
+            allowed_origins = ["dashboard.example"]
+            [limits]
+            topic_bytes = "many"
+            topic_levels = 0
+            mqtt_packet_bytes = -1
+            [log]
+            format = "xml"
+            level = "loud="
+            [mqtts]
+            listen = "127.0.0.1:8883"
+            [[routes]]
+            topic = "a/{x"
+            channel = "b"
+            [[routes]]
+            topic = "a/{x}"
+            channel = "telemetry/{y}"
+            "#,
+            &[("SLUICE_HTTP__FLUSH_MS", "soon"), ("SLUICE_NOTHING", "1")],
+        )
+        .unwrap_err();
+        insta::assert_snapshot!(report);
+    }
+
+    #[test]
+    fn a_route_with_an_unknown_field_is_refused() {
+        let report = with_file("[[routes]]\ntopic = 'a'\nchannel = 'b'\ncodec = 'json'", &[]);
+        insta::assert_snapshot!(report.unwrap_err());
+    }
+
+    #[test]
+    fn a_file_that_is_no_toml_or_not_there_is_named() {
+        insta::assert_snapshot!(with_file("[mqtt", &[]).unwrap_err());
+        let sources = Sources { file: Some("/nowhere/sluice.toml".into()), ..Sources::default() };
+        insta::assert_snapshot!(load(&sources).unwrap_err());
+    }
+}

@@ -1,0 +1,229 @@
+//! The configuration: defaults, then the file, then `SLUICE_` variables, then flags.
+//!
+//! [`Config`] is what the rest of the gateway sees; [`load`] reads it and reports all mistakes at once;
+//! [`check`] knows what a value must be beyond its type. `config/sluice.toml` explains every key.
+
+mod check;
+mod load;
+
+pub use check::Unusable;
+pub use load::{Mistakes, Sources, load};
+
+use bridge::route::Codec;
+use serde::{Deserialize, Serialize};
+use std::{net::SocketAddr, path::PathBuf};
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// The MQTT listener.
+    pub mqtt: Mqtt,
+    /// The HTTP listener: dashboard, WebSocket, API.
+    pub http: Http,
+    /// Where the gateway keeps its files.
+    pub data_dir: DataDir,
+    /// What is written to the log.
+    pub log: Log,
+    /// Bounds on what peers may do.
+    pub limits: Limits,
+    /// Devices without a connection of their own.
+    pub presence: Presence,
+    /// How the gateway ends.
+    pub shutdown: Shutdown,
+    /// Topics that feed channels, before the built-in ones.
+    pub routes: Vec<Route>,
+}
+
+/// Where the gateway keeps its files.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DataDir(pub PathBuf);
+
+impl Default for DataDir {
+    fn default() -> Self {
+        Self("./data".into())
+    }
+}
+
+/// The MQTT listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Mqtt {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// How long a new connection may take to send its CONNECT.
+    pub connect_timeout_ms: u64,
+    /// How long a write to a peer may take before the connection is given up.
+    pub write_timeout_ms: u64,
+}
+
+impl Default for Mqtt {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            connect_timeout_ms: 10_000,
+            write_timeout_ms: 10_000,
+        }
+    }
+}
+
+/// The HTTP listener.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Http {
+    /// Where to listen; port 0 picks a free one.
+    pub listen: SocketAddr,
+    /// The least time between two frames to one WebSocket; the first goes at once.
+    pub flush_ms: u64,
+    /// Origins beside the gateway's own from which browsers may use it, such as
+    /// `https://dashboard.example`.
+    pub allowed_origins: Vec<String>,
+    /// Names beside the listening address under which the gateway is reached.
+    pub allowed_hosts: Vec<String>,
+}
+
+impl Default for Http {
+    fn default() -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            flush_ms: 20,
+            allowed_origins: Vec::new(),
+            allowed_hosts: Vec::new(),
+        }
+    }
+}
+
+/// What is written to the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Log {
+    /// `text` for people or `json` for collectors.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`; or directives such as `info,gateway::edge=debug`.
+    pub level: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Text, level: "info".into() }
+    }
+}
+
+/// How log lines are written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Bounds on what peers may do; each has a counter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limits {
+    /// The largest MQTT packet, in bytes.
+    pub mqtt_packet_bytes: u32,
+    /// MQTT connections at the same time.
+    pub mqtt_connections: u32,
+    /// Filters that one MQTT client may subscribe.
+    pub mqtt_subscriptions: u32,
+    /// Messages that may wait to be written to one MQTT client.
+    pub mqtt_queue_messages: u32,
+    /// Their bytes.
+    pub mqtt_queue_bytes: u32,
+    /// The longest topic or filter, in bytes.
+    pub topic_bytes: u32,
+    /// The most levels of a topic or filter.
+    pub topic_levels: u32,
+    /// Retained messages in all.
+    pub retained_messages: u32,
+    /// Their bytes.
+    pub retained_bytes: u32,
+    /// The largest message from a WebSocket client, in bytes.
+    pub websocket_message_bytes: u32,
+    /// WebSocket connections at the same time.
+    pub websocket_connections: u32,
+    /// Messages that one WebSocket client may send in a second.
+    pub websocket_messages_per_s: u32,
+    /// Channel filters that one WebSocket client may subscribe.
+    pub websocket_subscriptions: u32,
+    /// The largest body of an HTTP request, in bytes.
+    pub http_body_bytes: u32,
+    /// Devices in all.
+    pub devices: u32,
+    /// Channels in all.
+    pub channels: u32,
+    /// Commands of one device that have not ended.
+    pub commands_per_device: u32,
+    /// Ended commands that are kept, the newest.
+    pub commands_kept: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            mqtt_packet_bytes: 256 * 1024,
+            mqtt_connections: 10_000,
+            mqtt_subscriptions: 1_000,
+            mqtt_queue_messages: 10_000,
+            mqtt_queue_bytes: 16 * 1024 * 1024,
+            topic_bytes: 1_024,
+            topic_levels: 16,
+            retained_messages: 100_000,
+            retained_bytes: 256 * 1024 * 1024,
+            websocket_message_bytes: 64 * 1024,
+            websocket_connections: 10_000,
+            websocket_messages_per_s: 1_000,
+            websocket_subscriptions: 1_000,
+            http_body_bytes: 256 * 1024,
+            devices: 100_000,
+            channels: 500_000,
+            commands_per_device: 100,
+            commands_kept: 2_000,
+        }
+    }
+}
+
+/// Devices without a connection of their own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Presence {
+    /// After this time without a message such a device is offline.
+    pub silent_after_ms: u64,
+}
+
+impl Default for Presence {
+    fn default() -> Self {
+        Self { silent_after_ms: 300_000 }
+    }
+}
+
+/// How the gateway ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Shutdown {
+    /// How long it may take to finish what is under way.
+    pub grace_ms: u64,
+}
+
+impl Default for Shutdown {
+    fn default() -> Self {
+        Self { grace_ms: 5_000 }
+    }
+}
+
+/// A route from topics to channels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Route {
+    /// The topic's template: `{name}` stands for one level, a last `{name...}` for the rest.
+    pub topic: String,
+    /// The channel's template, with names of the topic's.
+    pub channel: String,
+    /// How the payload reads: `json`, `scalar` or `text`.
+    #[serde(default)]
+    pub payload: Codec,
+}

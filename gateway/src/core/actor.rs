@@ -1,0 +1,246 @@
+//! The task behind [`Core`](super::Core): takes inputs in order, lets the bridge decide, stores what
+//! changed, and only then tells, sends and answers.
+
+use super::{CarriedCommand, DeviceMessage, Downlink, Input, Outlet};
+use crate::{
+    clock,
+    exchange::{Exchange, Message, Properties},
+    stats::Stats,
+    store::{Change, Store, StoreError},
+};
+use bridge::{
+    bridge::Bridge,
+    command::book::Effect,
+    event::{ConnectionId, EdgeEvent},
+};
+use protocol::{Command, CommandDetails, CommandId, Delivery, DeviceId, Timestamp, TopicName, topics};
+use std::{
+    collections::HashMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::{self, MissedTickBehavior},
+};
+
+/// How many inputs are taken at once, and stored together.
+const INPUTS_AT_ONCE: usize = 256;
+
+/// The bridge with its surroundings.
+#[derive(Debug)]
+pub struct Actor<S> {
+    bridge: Bridge<Outlet>,
+    store: S,
+    exchange: Exchange,
+    stats: Arc<Stats>,
+    topics_wanted: Arc<std::sync::atomic::AtomicBool>,
+    mailboxes: HashMap<ConnectionId, mpsc::Sender<Downlink>>,
+    waiting: HashMap<CommandId, Vec<oneshot::Sender<Command>>>,
+}
+
+/// Something to do once the effects of an input are stored and done.
+type Afterwards = Box<dyn FnOnce() + Send>;
+
+impl<S: Store> Actor<S> {
+    /// The actor for `core`'s queue.
+    #[must_use]
+    pub fn new(
+        core: &super::Core,
+        bridge: Bridge<Outlet>,
+        store: S,
+        exchange: Exchange,
+        stats: Arc<Stats>,
+    ) -> Self {
+        Self {
+            bridge,
+            store,
+            exchange,
+            stats,
+            topics_wanted: Arc::clone(&core.topics_wanted),
+            mailboxes: HashMap::new(),
+            waiting: HashMap::new(),
+        }
+    }
+
+    /// Runs until every handle is gone.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the store fails.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), StoreError> {
+        let mut batch = Vec::with_capacity(INPUTS_AT_ONCE);
+        let mut second = time::interval(Duration::from_secs(1));
+        second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        loop {
+            let deadline = self.bridge.next_deadline();
+            let until_deadline = deadline.map_or(Duration::from_secs(3_600), clock::until);
+            tokio::select! {
+                taken = inputs.recv_many(&mut batch, INPUTS_AT_ONCE) => if taken == 0 { return Ok(()) },
+                () = time::sleep(until_deadline) => {}
+                _ = second.tick() => self.every_second(),
+            }
+            let now = clock::now();
+            let afterwards: Vec<_> =
+                batch.drain(..).filter_map(|input| self.handle(now, input)).collect();
+            self.bridge.tick(now);
+            self.settle(now).await?;
+            self.topics_wanted.store(self.bridge.hub.topics_wanted(), Ordering::Relaxed);
+            afterwards.into_iter().for_each(|done| done());
+        }
+    }
+
+    fn handle(&mut self, now: Timestamp, input: Input) -> Option<Afterwards> {
+        match input {
+            Input::Ingest { inbound, receipt, .. } => {
+                self.bridge.ingest(now, inbound);
+                let receipt = receipt?;
+                Some(Box::new(move || {
+                    let _connection_may_be_gone = receipt.send(());
+                }))
+            }
+            Input::Raw { topic, data } => {
+                self.bridge.raw(now, &topic, data);
+                None
+            }
+            Input::Edge { event, mailbox } => {
+                self.note_mailbox(&event, mailbox);
+                self.bridge.edge(now, event);
+                None
+            }
+            Input::Ask(question) => Some(question(&mut self.bridge, now)),
+            Input::AwaitEnd { command, reply } => {
+                self.await_end(command, reply);
+                None
+            }
+            Input::Kick { device } => {
+                self.kick(&device);
+                None
+            }
+        }
+    }
+
+    fn note_mailbox(&mut self, event: &EdgeEvent, mailbox: Option<mpsc::Sender<Downlink>>) {
+        let (EdgeEvent::Attached { connection, .. } | EdgeEvent::Receives { connection, .. }) = event
+        else {
+            return;
+        };
+        if let Some(mailbox) = mailbox {
+            self.mailboxes.insert(*connection, mailbox);
+        }
+    }
+
+    fn kick(&mut self, device: &DeviceId) {
+        let connection = self.bridge.devices().get(device).and_then(bridge::devices::Record::connection);
+        if let Some(mailbox) = connection.and_then(|connection| self.mailboxes.get(&connection)) {
+            // A full mailbox belongs to a peer that does not read: its write timeout ends it.
+            let _full_or_gone = mailbox.try_send(Downlink::Kick);
+        }
+    }
+
+    fn await_end(&mut self, id: CommandId, reply: oneshot::Sender<Command>) {
+        let Some(details) = self.bridge.commands().get(id) else { return };
+        if details.command.state.is_final() {
+            let _caller_may_be_gone = reply.send(details.command.clone());
+        } else {
+            self.waiting.entry(id).or_default().push(reply);
+        }
+    }
+
+    fn every_second(&mut self) {
+        let now = clock::now();
+        self.mailboxes.retain(|_, mailbox| !mailbox.is_closed());
+        self.waiting.retain(|_, callers| {
+            callers.retain(|caller| !caller.is_closed());
+            !callers.is_empty()
+        });
+        self.bridge.look_for_silent(now);
+        let figures = self.stats.every_second(&self.bridge, now);
+        self.bridge.tell_stats(now, &figures);
+    }
+
+    /// Stores what changed; then tells and sends it.
+    async fn settle(&mut self, now: Timestamp) -> Result<(), StoreError> {
+        let effects = self.bridge.take_effects();
+        if effects.is_empty() {
+            return Ok(());
+        }
+        let changes = effects.iter().filter_map(|effect| match effect {
+            Effect::Changed(details) => Some(Change::Command(details.clone())),
+            Effect::Send { .. } | Effect::AskCancel { .. } => None,
+        });
+        self.store.commit(changes.collect()).await?;
+        for effect in effects {
+            match effect {
+                Effect::Changed(details) => self.tell(now, &details),
+                Effect::Send { connection, device, delivery } => {
+                    self.send(connection, command_message(&device, &delivery));
+                }
+                Effect::AskCancel { connection, device, command } => {
+                    self.send(connection, cancel_message(&device, command));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn tell(&mut self, now: Timestamp, details: &CommandDetails) {
+        self.bridge.announce(now, details);
+        if details.command.state.is_final()
+            && let Some(callers) = self.waiting.remove(&details.command.id)
+        {
+            for caller in callers {
+                let _caller_may_be_gone = caller.send(details.command.clone());
+            }
+        }
+    }
+
+    /// Writes to the receiver, and a copy to the monitors.
+    fn send(&self, connection: ConnectionId, message: DeviceMessage) {
+        if self.exchange.has_links() {
+            self.exchange.offer(copy_for_monitors(connection, &message));
+        }
+        if let Some(mailbox) = self.mailboxes.get(&connection) {
+            // Full or closed: the connection is at its end, and what was not acknowledged on it is
+            // sent again on the next one.
+            let _full_or_gone = mailbox.try_send(Downlink::Publish(Arc::new(message)));
+        }
+    }
+}
+
+fn command_message(device: &DeviceId, delivery: &Delivery) -> DeviceMessage {
+    let payload = serde_json::to_vec(delivery).expect("a delivery has text keys only");
+    DeviceMessage {
+        topic: name(&topics::command(device, delivery.id)),
+        payload: payload.into(),
+        command: Some(CarriedCommand {
+            id: delivery.id,
+            attempt: delivery.attempt,
+            not_after: delivery.not_after,
+            answer_topic: name(&topics::answer(device, delivery.id)),
+        }),
+    }
+}
+
+fn cancel_message(device: &DeviceId, command: CommandId) -> DeviceMessage {
+    DeviceMessage {
+        topic: name(&topics::cancel(device, command)),
+        payload: format!(r#"{{"id":"{command}"}}"#).into(),
+        command: None,
+    }
+}
+
+fn copy_for_monitors(receiver: ConnectionId, message: &DeviceMessage) -> Message {
+    Message {
+        topic: message.topic.clone(),
+        payload: message.payload.clone(),
+        qos: 1,
+        retain: false,
+        publisher: None,
+        served: Some(receiver),
+        properties: Properties::default(),
+    }
+}
+
+fn name(topic: &str) -> TopicName {
+    topic.parse().expect("ids make valid topics")
+}

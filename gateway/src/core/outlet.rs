@@ -1,0 +1,89 @@
+//! Where the core puts what a WebSocket connection is to write: an [`Outbox`] behind a lock that is
+//! held for a push or a frame, never across a wait.
+
+use crate::clock;
+use bridge::{
+    data::Data,
+    hub::Sink,
+    outbox::{Delivery, Outbox, Wake},
+    update::{Stamp, Update},
+};
+use protocol::{Reply, Timestamp, TopicName};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::{sync::Notify, time};
+
+/// The handle that core and connection share.
+#[derive(Clone, Debug, Default)]
+pub struct Outlet(Arc<Shared>);
+
+#[derive(Debug, Default)]
+struct Shared {
+    outbox: Mutex<Outbox>,
+    wake: Notify,
+}
+
+impl Outlet {
+    /// Waits until there is something to take.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost.
+    pub async fn ready(&self) {
+        loop {
+            let next_due = {
+                let outbox = self.lock();
+                if outbox.is_ready(clock::now()) {
+                    return;
+                }
+                outbox.next_due()
+            };
+            match next_due {
+                None => self.0.wake.notified().await,
+                Some(at) => {
+                    let _woken_or_due = time::timeout(clock::until(at), self.0.wake.notified()).await;
+                }
+            }
+        }
+    }
+
+    /// The next frame.
+    #[must_use]
+    pub fn take(&self, bytes_max: usize) -> Option<String> {
+        self.lock().take(clock::now(), bytes_max)
+    }
+
+    /// The outbox, to look at.
+    pub fn lock(&self) -> MutexGuard<'_, Outbox> {
+        self.0.outbox.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a reply in, from the connection itself.
+    pub fn say(&self, reply: &Reply) {
+        self.reply(clock::now(), reply);
+    }
+
+    fn put(&self, put: impl FnOnce(&mut Outbox) -> Wake) {
+        let wake = put(&mut self.lock());
+        match wake {
+            Wake::Yes => self.0.wake.notify_one(),
+            Wake::No => {}
+        }
+    }
+}
+
+impl Sink for Outlet {
+    fn offer(&self, now: Timestamp, update: &Arc<Update>, delivery: Delivery) {
+        self.put(|outbox| outbox.offer(now, update, delivery));
+    }
+
+    fn snapshot(&self, now: Timestamp, channel: &TopicName, stamp: Stamp, data: &Data) {
+        self.put(|outbox| outbox.snapshot(now, channel.clone(), stamp, data.clone()));
+    }
+
+    fn withdraw(&self, channel: &TopicName) {
+        self.lock().withdraw(channel);
+    }
+
+    fn reply(&self, now: Timestamp, reply: &Reply) {
+        self.put(|outbox| outbox.reply(now, reply));
+    }
+}

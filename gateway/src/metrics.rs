@@ -1,0 +1,85 @@
+//! `/metrics`: the one place where metric names are made. All start with `sluice_`.
+
+use crate::{
+    exchange::{self, Exchange},
+    stats::{Latest, Stats},
+};
+use prometheus_client::{
+    collector::Collector,
+    encoding::{DescriptorEncoder, EncodeMetric, text},
+    metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
+    registry::Registry,
+};
+use std::{fmt, sync::Arc};
+
+/// The media type of [`encode`]'s text.
+pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// All metrics in the text format of OpenMetrics 1.0.
+///
+/// # Errors
+/// Never in practice: writing to a `String` does not fail.
+pub fn encode(stats: &Arc<Stats>, exchange: &Exchange) -> Result<String, fmt::Error> {
+    let mut registry = Registry::with_prefix("sluice");
+    let exchange = Arc::clone(exchange.counters());
+    registry.register_collector(Box::new(Snapshot { stats: Arc::clone(stats), exchange }));
+    let mut text = String::new();
+    text::encode(&mut text, &registry)?;
+    Ok(text)
+}
+
+#[derive(Debug)]
+struct Snapshot {
+    stats: Arc<Stats>,
+    exchange: Arc<exchange::Counters>,
+}
+
+impl Collector for Snapshot {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), fmt::Error> {
+        let groups = [
+            ("mqtt", self.stats.edge.each().collect::<Vec<_>>()),
+            ("websocket", self.stats.web.each().collect()),
+            ("exchange", self.exchange.each().collect()),
+        ];
+        for (group, counts) in groups {
+            for (name, help, value) in counts {
+                write(&mut encoder, &format!("{group}_{name}"), help, value)?;
+            }
+        }
+        bridge(&mut encoder, &self.stats.latest())
+    }
+}
+
+fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fmt::Error> {
+    let Latest { figures, refused, updates, .. } = latest;
+    for (name, help, value) in [
+        ("updates", "Updates of all channels", *updates),
+        ("devices_online_now", "Devices that are online", figures.devices_online),
+        ("devices_known_now", "Devices that are known", figures.devices_known),
+        ("commands_open_now", "Commands that have not ended", figures.commands_open),
+        ("resident_memory_bytes_now", "Resident memory in bytes", figures.memory_bytes),
+        ("refused_channels", "Updates of channels beyond limits.channels", refused.channels),
+        ("refused_devices", "Messages of devices beyond limits.devices", refused.devices),
+        ("refused_answers", "Answers to commands that the device does not have", refused.answers),
+    ] {
+        write(encoder, name, help, value)?;
+    }
+    Ok(())
+}
+
+/// Writes one metric: a gauge where the name ends with `_now`, which is left out, else a counter.
+fn write(
+    encoder: &mut DescriptorEncoder<'_>,
+    name: &str,
+    help: &str,
+    value: u64,
+) -> Result<(), fmt::Error> {
+    let help = help.trim_end_matches('.');
+    if let Some(name) = name.strip_suffix("_now") {
+        let gauge = ConstGauge::new(i64::try_from(value).unwrap_or(i64::MAX));
+        gauge.encode(encoder.encode_descriptor(name, help, None, MetricType::Gauge)?)
+    } else {
+        let counter = ConstCounter::new(value);
+        counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+    }
+}

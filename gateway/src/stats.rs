@@ -1,0 +1,132 @@
+//! The gateway's own figures: counted here, told once a second on `gateway/stats`, and exported at
+//! `/metrics`. Metric names live in [`crate::metrics`].
+
+use crate::{core::Outlet, count::counters, edge};
+use bridge::bridge::{Bridge, Refused};
+use protocol::{GatewayStats, Millis, Timestamp};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Instant,
+};
+
+counters! {
+    /// What the WebSocket and HTTP side counts.
+    WebCounters {
+        /// WebSocket connections.
+        connections_now,
+        /// WebSocket connections accepted.
+        connections,
+        /// WebSocket connections refused because limits.websocket_connections was reached.
+        refused_full,
+        /// Requests refused for their Host.
+        refused_hosts,
+        /// Requests refused for their Origin.
+        refused_origins,
+        /// Frames written.
+        frames_out,
+        /// Bytes of these frames.
+        bytes_out,
+        /// Updates written.
+        updates_out,
+        /// Updates that conflation swallowed because their reader was slow.
+        updates_dropped,
+        /// Times that a reader began to lag.
+        lags,
+        /// Readers that lag.
+        lagging_now,
+        /// Connections closed as too slow (4108).
+        closed_too_slow,
+        /// Connections closed without a pong (4112).
+        closed_no_pong,
+        /// Connections closed for too many messages (4113).
+        closed_too_many_messages,
+        /// Connections closed for a malformed message (4004) or one too big (1009).
+        closed_malformed,
+        /// Messages refused with an error.
+        refused_messages,
+    }
+}
+
+/// All figures.
+#[derive(Debug)]
+pub struct Stats {
+    started: Instant,
+    /// Of the WebSocket and HTTP side.
+    pub web: WebCounters,
+    /// Of the MQTT side.
+    pub edge: Arc<edge::Counters>,
+    latest: Mutex<Latest>,
+}
+
+/// What the core said last.
+#[derive(Clone, Debug, Default)]
+pub struct Latest {
+    /// As on `gateway/stats`.
+    pub figures: GatewayStats,
+    /// What the bridge refused.
+    pub refused: Refused,
+    /// The newest offset: updates of all channels.
+    pub updates: u64,
+    messages_in: u64,
+    deliveries: u64,
+    at: Timestamp,
+}
+
+impl Stats {
+    /// Starts at zero.
+    #[must_use]
+    pub fn new(edge: Arc<edge::Counters>) -> Self {
+        let (started, web) = (Instant::now(), WebCounters::default());
+        Self { started, web, edge, latest: Mutex::default() }
+    }
+
+    /// What the core said last.
+    #[must_use]
+    pub fn latest(&self) -> Latest {
+        self.latest.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Looks at everything; the core calls it every second.
+    pub(crate) fn every_second(&self, bridge: &Bridge<Outlet>, now: Timestamp) -> GatewayStats {
+        let before = self.latest();
+        let (messages_in, deliveries) = (self.edge.publishes_in(), self.web.updates_out.get());
+        let rate = |count: u64, before_count: u64| rate(count - before_count, now.since(before.at));
+        let figures = GatewayStats {
+            version: env!("CARGO_PKG_VERSION").into(),
+            uptime_ms: Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0)),
+            devices_online: bridge.devices().online() as u64,
+            devices_known: bridge.devices().known() as u64,
+            mqtt_connections: self.edge.connections_now.get(),
+            websocket_connections: self.web.connections_now.get(),
+            messages_in_per_s: rate(messages_in, before.messages_in),
+            deliveries_per_s: rate(deliveries, before.deliveries),
+            undecodable_payloads: self.edge.undecodable.get(),
+            dropped_updates: self.web.updates_dropped.get(),
+            lagging_connections: self.web.lagging_now.get(),
+            commands_open: bridge.commands().open_count() as u64,
+            memory_bytes: memory_bytes().unwrap_or(0),
+        };
+        *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Latest {
+            figures: figures.clone(),
+            refused: bridge.refused(),
+            updates: bridge.hub.offset().0,
+            messages_in,
+            deliveries,
+            at: now,
+        };
+        figures
+    }
+}
+
+/// Events a second, to one decimal place.
+#[expect(clippy::cast_precision_loss, reason = "counts of a second are far below 2^52")]
+fn rate(events: u64, time: Millis) -> f64 {
+    (events as f64 * 10_000.0 / time.0.max(1) as f64).round() / 10.0
+}
+
+/// Resident memory, where the system tells it (Linux: proc(5), statm).
+fn memory_bytes() -> Option<u64> {
+    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
+    Some(pages * 4_096)
+}

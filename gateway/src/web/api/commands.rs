@@ -1,0 +1,144 @@
+//! Commands over HTTP.
+
+use super::{page_rows, parse};
+use crate::web::{Web, problem::Refused};
+use axum::{
+    Json,
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::{HeaderMap, StatusCode},
+    response::{IntoResponse, Response},
+};
+use protocol::{Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, Page};
+use serde::Deserialize;
+use std::{sync::Arc, time::Duration};
+use tokio::time;
+
+/// Who commands where nobody needs to sign in.
+const LOCAL_USER: &str = "local";
+
+/// The longest `Prefer: wait`.
+const WAIT_S_MAX: u64 = 600;
+
+/// Creates a command; the WebSocket's way too.
+pub(in crate::web) async fn create_command(
+    web: &Web,
+    device: DeviceId,
+    request: CommandRequest,
+) -> Result<Command, Refused> {
+    let id = CommandId::from_u128(uuid::Uuid::now_v7().as_u128());
+    let create =
+        web.core.ask(move |bridge, now| bridge.command(now, id, &device, request, LOCAL_USER));
+    Ok(create.await??)
+}
+
+/// Cancels a command; the WebSocket's way too.
+pub(in crate::web) async fn cancel_command(web: &Web, id: CommandId) -> Result<Command, Refused> {
+    Ok(web.core.ask(move |bridge, now| bridge.cancel(now, id, LOCAL_USER)).await??)
+}
+
+/// `POST /devices/{id}/commands`.
+pub(super) async fn create(
+    State(web): State<Arc<Web>>,
+    path: Result<Path<String>, PathRejection>,
+    headers: HeaderMap,
+    body: Result<Json<CommandRequest>, JsonRejection>,
+) -> Result<Response, Refused> {
+    let device = parse(&path?)?;
+    let wait = preferred_wait(&headers)?;
+    let command = create_command(&web, device, body?.0).await?;
+    let Some(wait) = wait else {
+        return Ok((StatusCode::ACCEPTED, Json(command)).into_response());
+    };
+    let id = command.id;
+    let ended = time::timeout(wait, web.core.end_of(id)).await;
+    let applied = [("preference-applied", format!("wait={}", wait.as_secs()))];
+    Ok(match ended {
+        Ok(Ok(Some(command))) => (StatusCode::OK, applied, Json(command)).into_response(),
+        Ok(Ok(None)) => return Err(unknown(id)),
+        Ok(Err(stopped)) => return Err(stopped.into()),
+        Err(_elapsed) => {
+            let command = find(&web, id).await?.command;
+            (StatusCode::ACCEPTED, applied, Json(command)).into_response()
+        }
+    })
+}
+
+/// `wait` of the header `Prefer` (RFC 7240), in seconds.
+fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
+    let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split(',')).map(str::trim);
+    let Some(wait) = preferences.find_map(|preference| preference.strip_prefix("wait=")) else {
+        return Ok(None);
+    };
+    match wait.parse() {
+        Ok(seconds) if seconds <= WAIT_S_MAX => Ok(Some(Duration::from_secs(seconds))),
+        Ok(_) | Err(_) => {
+            Err(Refused::bad_request(format!("Prefer: wait={wait} is not in 0-{WAIT_S_MAX} s")))
+        }
+    }
+}
+
+/// What `GET /commands` may ask for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    device: Option<DeviceId>,
+    state: Option<CommandState>,
+    name: Option<String>,
+    limit: Option<usize>,
+    cursor: Option<CommandId>,
+}
+
+impl Wanted {
+    fn takes(&self, command: &Command) -> bool {
+        self.device.as_ref().is_none_or(|device| *device == command.device)
+            && self.state.is_none_or(|state| state == command.state)
+            && self.name.as_ref().is_none_or(|name| *name == command.name)
+    }
+}
+
+/// `GET /commands`, newest first.
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    query: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Page<Command>>, Refused> {
+    let Query(wanted) = query?;
+    let rows = page_rows(wanted.limit)?;
+    let page = web.core.ask(move |bridge, _| {
+        let commands = bridge.commands().list(wanted.cursor);
+        let mut found = commands.filter(|command| wanted.takes(command)).cloned();
+        let items: Vec<_> = found.by_ref().take(rows).collect();
+        let more = found.next().is_some();
+        let next = items.last().filter(|_| more).map(|command| command.id.to_string());
+        Page { items, next }
+    });
+    Ok(Json(page.await?))
+}
+
+/// `GET /commands/{id}`.
+pub(super) async fn get(
+    State(web): State<Arc<Web>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<CommandDetails>, Refused> {
+    Ok(Json(find(&web, parse(&path?)?).await?))
+}
+
+/// `POST /commands/{id}/cancel`.
+pub(super) async fn cancel(
+    State(web): State<Arc<Web>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Command>, Refused> {
+    Ok(Json(cancel_command(&web, parse(&path?)?).await?))
+}
+
+async fn find(web: &Web, id: CommandId) -> Result<CommandDetails, Refused> {
+    let found = web.core.ask(move |bridge, _| bridge.commands().get(id).cloned()).await?;
+    found.ok_or_else(|| unknown(id))
+}
+
+fn unknown(id: CommandId) -> Refused {
+    Refused::not_found("unknown_command", format!("there is no command '{id}'"))
+}

@@ -1,0 +1,246 @@
+//! Devices over HTTP.
+
+use super::{page_rows, parse};
+use crate::{
+    core::{Input, Outlet},
+    web::{Web, problem::Refused},
+};
+use axum::{
+    Json,
+    extract::{
+        Path, Query, State,
+        rejection::{JsonRejection, PathRejection, QueryRejection},
+    },
+    http::StatusCode,
+};
+use bridge::{
+    bridge::Bridge,
+    devices::{Record, Tags},
+};
+use protocol::{Device, DeviceId, Page, Status, Timestamp, TopicName};
+use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use std::{cmp::Ordering, sync::Arc};
+
+/// What `GET /devices` may ask for.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    q: Option<String>,
+    r#type: Option<String>,
+    tag: Option<String>,
+    status: Option<Status>,
+    #[serde(default)]
+    sort: Sort,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+/// The order of the list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+enum Sort {
+    #[default]
+    #[serde(rename = "id")]
+    Id,
+    #[serde(rename = "-id")]
+    IdDescending,
+    #[serde(rename = "last_seen_at")]
+    LastSeen,
+    #[serde(rename = "-last_seen_at")]
+    LastSeenDescending,
+}
+
+/// A device's place in a list: where the next page goes on, though rows came and went.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Place {
+    last_seen_at: Option<Timestamp>,
+    id: DeviceId,
+}
+
+impl Sort {
+    fn compare(self, a: &Place, b: &Place) -> Ordering {
+        let by_time = || (a.last_seen_at, &a.id).cmp(&(b.last_seen_at, &b.id));
+        match self {
+            Self::Id => a.id.cmp(&b.id),
+            Self::IdDescending => b.id.cmp(&a.id),
+            Self::LastSeen => by_time(),
+            Self::LastSeenDescending => by_time().reverse(),
+        }
+    }
+}
+
+impl Place {
+    fn cursor(&self) -> String {
+        let seen = self.last_seen_at.map(|at| at.to_string()).unwrap_or_default();
+        format!("{seen}~{}", self.id)
+    }
+
+    fn from_cursor(cursor: &str) -> Option<Self> {
+        let (seen, id) = cursor.split_once('~')?;
+        let last_seen_at = match seen {
+            "" => None,
+            seen => Some(Timestamp(seen.parse().ok()?)),
+        };
+        Some(Self { last_seen_at, id: id.parse().ok()? })
+    }
+}
+
+impl Wanted {
+    fn takes(&self, id: &DeviceId, record: &Record) -> bool {
+        let text = self.q.as_ref().is_none_or(|q| id.as_str().contains(q.as_str()));
+        let kind = self.r#type.as_ref().is_none_or(|kind| record.kind.as_ref() == Some(kind));
+        let tag = self.tag.as_ref().is_none_or(|tag| match tag.split_once(':') {
+            Some((name, value)) => record.tags.get(name).is_some_and(|known| known == value),
+            None => record.tags.contains_key(tag),
+        });
+        text && kind && tag && self.status.is_none_or(|status| status == record.status())
+    }
+}
+
+/// `GET /devices`.
+pub(super) async fn list(
+    State(web): State<Arc<Web>>,
+    query: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Json<Page<Device>>, Refused> {
+    let Query(wanted) = query?;
+    let rows = page_rows(wanted.limit)?;
+    let after = wanted.cursor.as_ref().map(|cursor| {
+        let bad = || Refused::bad_query(format!("cursor '{cursor}' is not one that was given"));
+        Place::from_cursor(cursor).ok_or_else(bad)
+    });
+    let after = after.transpose()?;
+    Ok(Json(web.core.ask(move |bridge, _| page(bridge, &wanted, rows, after.as_ref())).await?))
+}
+
+fn page(bridge: &Bridge<Outlet>, wanted: &Wanted, rows: usize, after: Option<&Place>) -> Page<Device> {
+    let matching = bridge.devices().list(None).filter(|(id, record)| wanted.takes(id, record));
+    let mut places: Vec<_> = matching
+        .map(|(id, record)| Place { last_seen_at: record.last_seen_at, id: id.clone() })
+        .filter(|place| after.is_none_or(|after| wanted.sort.compare(place, after).is_gt()))
+        .collect();
+    places.sort_unstable_by(|a, b| wanted.sort.compare(a, b));
+    let more = places.len() > rows;
+    places.truncate(rows);
+    let next = places.last().filter(|_| more).map(Place::cursor);
+    let items = places.iter().filter_map(|place| device(bridge, &place.id)).collect();
+    Page { items, next }
+}
+
+fn device(bridge: &Bridge<Outlet>, id: &DeviceId) -> Option<Device> {
+    let record = bridge.devices().get(id)?;
+    let channel: TopicName = format!("telemetry/{id}").parse().ok()?;
+    let mut values = String::new();
+    if let Some(data) = bridge.hub.value(&channel) {
+        data.write(&mut values);
+    }
+    Some(Device {
+        id: id.clone(),
+        kind: record.kind.clone(),
+        tags: record.tags.clone(),
+        status: record.status(),
+        since: record.since(),
+        last_seen_at: record.last_seen_at,
+        values: serde_json::from_str(&values).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+        version: record.version,
+    })
+}
+
+/// `GET /devices/{id}`.
+pub(super) async fn get(
+    State(web): State<Arc<Web>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<Json<Device>, Refused> {
+    let id: DeviceId = parse(&path?)?;
+    let asked = id.clone();
+    let found = web.core.ask(move |bridge, _| device(bridge, &asked)).await?;
+    found.map(Json).ok_or_else(|| unknown(&id))
+}
+
+/// The body of `PUT`: what it leaves out is removed.
+#[derive(Debug, Deserialize)]
+pub(super) struct Description {
+    r#type: Option<String>,
+    #[serde(default)]
+    tags: Tags,
+}
+
+/// `PUT /devices/{id}`.
+pub(super) async fn put(
+    State(web): State<Arc<Web>>,
+    path: Result<Path<String>, PathRejection>,
+    body: Result<Json<Description>, JsonRejection>,
+) -> Result<Json<Device>, Refused> {
+    let id: DeviceId = parse(&path?)?;
+    let Json(Description { r#type, tags }) = body?;
+    change(&web, id, move |_| (r#type, tags)).await
+}
+
+/// The body of `PATCH` (RFC 7396): `null` removes, what it leaves out stays.
+#[derive(Debug, Deserialize)]
+pub(super) struct Patch {
+    #[serde(default, deserialize_with = "given")]
+    r#type: Option<Option<String>>,
+    #[serde(default)]
+    tags: std::collections::BTreeMap<String, Option<String>>,
+}
+
+/// Tells a member that is `null` from one that is not there.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
+/// `PATCH /devices/{id}`.
+pub(super) async fn patch(
+    State(web): State<Arc<Web>>,
+    path: Result<Path<String>, PathRejection>,
+    body: Result<Json<Patch>, JsonRejection>,
+) -> Result<Json<Device>, Refused> {
+    let id: DeviceId = parse(&path?)?;
+    let Json(patch) = body?;
+    let asked = id.clone();
+    if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
+        return Err(unknown(&id));
+    }
+    change(&web, id, move |(kind, mut tags)| {
+        for (name, value) in patch.tags {
+            match value {
+                Some(value) => tags.insert(name, value),
+                None => tags.remove(&name),
+            };
+        }
+        (patch.r#type.unwrap_or(kind), tags)
+    })
+    .await
+}
+
+/// `DELETE /devices/{id}`: forgets it and closes its connection.
+pub(super) async fn delete(
+    State(web): State<Arc<Web>>,
+    path: Result<Path<String>, PathRejection>,
+) -> Result<StatusCode, Refused> {
+    let id: DeviceId = parse(&path?)?;
+    web.core.send(Input::Kick { device: id.clone() }).await?;
+    let asked = id.clone();
+    let known = web.core.ask(move |bridge, _| bridge.delete_device(&asked)).await?;
+    if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&id)) }
+}
+
+async fn change(
+    web: &Web,
+    id: DeviceId,
+    new: impl FnOnce((Option<String>, Tags)) -> (Option<String>, Tags) + Send + 'static,
+) -> Result<Json<Device>, Refused> {
+    let change = move |bridge: &mut Bridge<Outlet>, now| {
+        let old = bridge.devices().get(&id);
+        let old = old.map(|record| (record.kind.clone(), record.tags.clone()));
+        let (kind, tags) = new(old.unwrap_or_default());
+        bridge.put_device(now, &id, kind, tags)?;
+        Ok(device(bridge, &id).expect("written above"))
+    };
+    let changed: Result<Device, bridge::devices::TooManyDevices> = web.core.ask(change).await?;
+    Ok(Json(changed?))
+}
+
+fn unknown(id: &DeviceId) -> Refused {
+    Refused::not_found("unknown_device", format!("there is no device '{id}'"))
+}

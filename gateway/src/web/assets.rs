@@ -1,0 +1,43 @@
+//! The dashboard's files, embedded in the binary.
+
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    response::{IntoResponse, Response},
+};
+use rust_embed::{EmbeddedFile, RustEmbed};
+
+#[derive(RustEmbed)]
+#[folder = "../dashboard/dist"]
+struct Dist;
+
+/// Files below this folder have a hash of their content in their name.
+const IMMUTABLE: &str = "assets/";
+
+/// Serves a file of the dashboard; `/` is its page.
+pub(super) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
+    let path = uri.path().trim_start_matches('/');
+    let path = if path.is_empty() { "index.html" } else { path };
+    std::future::ready(match Dist::get(path) {
+        Some(file) => answer(path, file, &headers),
+        None => super::unknown_path(&uri).into_response(),
+    })
+    .await
+}
+
+fn answer(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
+    let hash = file.metadata.sha256_hash();
+    let tag: String = hash.iter().take(16).map(|byte| format!("{byte:02x}")).collect();
+    let tag = format!("\"{tag}\"");
+    let keep = if path.starts_with(IMMUTABLE) {
+        "public, max-age=31536000, immutable"
+    } else {
+        "no-cache"
+    };
+    let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, keep.into())];
+    let known = headers.get(header::IF_NONE_MATCH).map(HeaderValue::as_bytes);
+    if known == Some(tag.as_bytes()) {
+        return (StatusCode::NOT_MODIFIED, fresh).into_response();
+    }
+    let kind = [(header::CONTENT_TYPE, file.metadata.mimetype().to_owned())];
+    (fresh, kind, file.data).into_response()
+}

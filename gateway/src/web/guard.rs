@@ -1,0 +1,175 @@
+//! Who may talk to the gateway over HTTP at all: requests that name it as it is named (`Host`, against
+//! DNS rebinding), and pages of its own or an allowed origin (`Origin`).
+
+use super::{Web, problem::Refused};
+use crate::config::Http;
+use axum::{
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use std::{net::IpAddr, net::SocketAddr, sync::Arc};
+
+/// The names and origins that are the gateway's own.
+#[derive(Clone, Debug)]
+pub(super) struct Guard {
+    address: SocketAddr,
+    hosts: Vec<String>,
+    origins: Vec<String>,
+}
+
+/// What the guard says of a request.
+#[derive(Debug, PartialEq, Eq)]
+enum Verdict {
+    /// Not from a page of another site.
+    Own,
+    /// From a page of an allowed origin, which may read the answer.
+    Allowed(HeaderValue),
+    /// `Host` is missing or not a name of the gateway.
+    BadHost(String),
+    /// `Origin` is another site's.
+    BadOrigin(String),
+}
+
+impl Guard {
+    pub(super) fn new(config: &Http, address: SocketAddr) -> Self {
+        let lower = |list: &[String]| list.iter().map(|item| item.to_lowercase()).collect();
+        Self {
+            address,
+            hosts: lower(&config.allowed_hosts),
+            origins: lower(&config.allowed_origins),
+        }
+    }
+
+    fn judge(&self, target: Option<&Authority>, headers: &HeaderMap) -> Verdict {
+        let host = match (target, headers.get(header::HOST)) {
+            (Some(authority), _) => authority.as_str().to_lowercase(),
+            (None, Some(value)) => String::from_utf8_lossy(value.as_bytes()).to_lowercase(),
+            (None, None) => return Verdict::BadHost(String::new()),
+        };
+        match host.parse::<Authority>() {
+            Ok(authority) if self.is_own_name(authority.host()) => {}
+            Ok(_) | Err(_) => return Verdict::BadHost(host),
+        }
+        let Some(value) = headers.get(header::ORIGIN) else { return Verdict::Own };
+        let origin = String::from_utf8_lossy(value.as_bytes()).to_lowercase();
+        let authority = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
+        if authority == Some(&host) {
+            Verdict::Own
+        } else if self.origins.contains(&origin) {
+            Verdict::Allowed(value.clone())
+        } else {
+            Verdict::BadOrigin(origin)
+        }
+    }
+
+    fn is_own_name(&self, name: &str) -> bool {
+        let listens_on_loopback = self.address.ip().is_loopback() || self.address.ip().is_unspecified();
+        let name = name.trim_start_matches('[').trim_end_matches(']');
+        let by_address = name.parse::<IpAddr>().is_ok_and(|ip| {
+            ip == self.address.ip()
+                || self.address.ip().is_unspecified()
+                || (listens_on_loopback && ip.is_loopback())
+        });
+        by_address
+            || (listens_on_loopback && (name == "localhost" || name.ends_with(".localhost")))
+            || self.hosts.iter().any(|host| host == name)
+    }
+}
+
+/// The layer over every path.
+pub(super) async fn check(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+    let verdict = web.guard.judge(request.uri().authority(), request.headers());
+    match verdict {
+        Verdict::Own => next.run(request).await,
+        Verdict::Allowed(origin) => {
+            let mut response = match *request.method() {
+                Method::OPTIONS => preflight(),
+                _ => next.run(request).await,
+            };
+            let headers = response.headers_mut();
+            headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);
+            headers.append(header::VARY, HeaderValue::from_static("origin"));
+            response
+        }
+        Verdict::BadHost(host) => {
+            web.stats.web.refused_hosts.increment();
+            let detail = format!(
+                "Host '{host}' is not a name of this gateway: add it to http.allowed_hosts"
+            );
+            Refused::new(StatusCode::FORBIDDEN, "bad_host", detail).into_response()
+        }
+        Verdict::BadOrigin(origin) => {
+            web.stats.web.refused_origins.increment();
+            let detail =
+                format!("pages of '{origin}' may not use this gateway: see http.allowed_origins");
+            Refused::new(StatusCode::FORBIDDEN, "bad_origin", detail).into_response()
+        }
+    }
+}
+
+/// The answer to a browser that asks before it sends (CORS, Fetch standard, section 3.2).
+fn preflight() -> Response {
+    let headers = [
+        (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
+        (
+            header::ACCESS_CONTROL_ALLOW_HEADERS,
+            "authorization, content-type, idempotency-key, if-match, prefer",
+        ),
+        (header::ACCESS_CONTROL_MAX_AGE, "600"),
+    ];
+    (StatusCode::NO_CONTENT, headers).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn judge(listen: &str, host: Option<&str>, origin: Option<&str>) -> Verdict {
+        let config = Http {
+            allowed_hosts: vec!["Gateway.example".into()],
+            allowed_origins: vec!["https://dashboard.example".into()],
+            ..Http::default()
+        };
+        let guard = Guard::new(&config, listen.parse().unwrap());
+        let mut headers = HeaderMap::new();
+        for (name, value) in [(header::HOST, host), (header::ORIGIN, origin)] {
+            if let Some(value) = value {
+                headers.insert(name, value.parse().unwrap());
+            }
+        }
+        guard.judge(None, &headers)
+    }
+
+    #[test]
+    fn a_host_must_be_a_name_of_the_gateways_own() {
+        let loopback = "127.0.0.1:8080";
+        for own in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "gateway.example"] {
+            assert_eq!(judge(loopback, Some(own), None), Verdict::Own, "{own}");
+        }
+        for other in ["evil.example", "127.0.0.1.evil.example", "192.0.2.1", "", "a b"] {
+            let verdict = judge(loopback, Some(other), None);
+            assert_eq!(verdict, Verdict::BadHost(other.into()));
+        }
+        assert_eq!(judge(loopback, None, None), Verdict::BadHost(String::new()));
+        assert_eq!(
+            judge("192.0.2.1:80", Some("localhost"), None),
+            Verdict::BadHost("localhost".into())
+        );
+        assert_eq!(judge("0.0.0.0:80", Some("192.0.2.9"), None), Verdict::Own);
+    }
+
+    #[test]
+    fn a_page_must_be_of_the_gateways_own_or_an_allowed_origin() {
+        let origin = |origin| judge("127.0.0.1:8080", Some("localhost:8080"), Some(origin));
+        assert_eq!(origin("http://localhost:8080"), Verdict::Own);
+        assert_eq!(
+            origin("https://dashboard.example"),
+            Verdict::Allowed(HeaderValue::from_static("https://dashboard.example"))
+        );
+        for other in ["http://localhost:3000", "http://evil.example", "null", "localhost:8080"] {
+            assert_eq!(origin(other), Verdict::BadOrigin(other.into()));
+        }
+    }
+}

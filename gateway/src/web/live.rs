@@ -1,0 +1,451 @@
+//! One WebSocket of `/ws`: reads what the client asks, writes what its outlet holds, and keeps the
+//! rules of protocol.md, section 3: one array a frame, at once when idle, else at most one frame every
+//! `http.flush_ms`; pings; close codes.
+
+use super::{Web, problem::Refused};
+use crate::{clock, core::Outlet};
+use axum::{
+    extract::{
+        ConnectInfo, State,
+        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use bridge::hub::SubscriberId;
+use futures_util::{
+    SinkExt, StreamExt,
+    stream::{SplitSink, SplitStream},
+};
+use protocol::{ClientMessage, CloseCode, DecodeError, Limits, Millis, Reply, RequestId, SUBPROTOCOL};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+use tokio::time::{self, Instant};
+use tracing::Instrument;
+
+/// How often the gateway pings.
+const PING_EVERY: Duration = Duration::from_secs(25);
+
+/// How long a pong may take.
+const PONG_WITHIN: Duration = Duration::from_secs(10);
+
+/// How often a connection looks whether its reader is too slow.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Past this many bytes a frame is cut, so that one frame never holds the line for long.
+const FRAME_BYTES: usize = 64 * 1024;
+
+/// What a connection buffers of its socket: small, for there may be ten thousand idle ones.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+/// How long a closing connection waits for the client's close frame.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// `GET /ws`.
+pub(super) async fn upgrade(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    std::future::ready(accept(web, peer, upgrade).unwrap_or_else(IntoResponse::into_response)).await
+}
+
+fn accept(
+    web: Arc<Web>,
+    peer: SocketAddr,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Refused> {
+    let upgrade = upgrade.map_err(|rejection| {
+        Refused::new(rejection.status(), "websocket_only", rejection.body_text())
+    })?;
+    let offers: Vec<_> = upgrade.requested_protocols().cloned().collect();
+    if !offers.is_empty() && !offers.iter().any(|offer| offer == SUBPROTOCOL) {
+        let detail = format!("none of {offers:?} is spoken here: offer {SUBPROTOCOL}");
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "bad_subprotocol", detail));
+    }
+    let limits = &web.limits;
+    if web.stats.web.connections_now.get() >= limits.websocket_connections.into() {
+        web.stats.web.refused_full.increment();
+        let detail = format!(
+            "no more than {} WebSockets: close some or raise limits.websocket_connections",
+            limits.websocket_connections
+        );
+        return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail));
+    }
+    let message_bytes = usize::try_from(limits.websocket_message_bytes).unwrap_or(usize::MAX);
+    let counted = Counted::new(&web);
+    let id = SubscriberId(NEXT.fetch_add(1, Ordering::Relaxed));
+    let span = tracing::info_span!("websocket", id = id.0, %peer);
+    let tracker = web.sockets.clone();
+    Ok(upgrade
+        .protocols([SUBPROTOCOL])
+        .max_message_size(message_bytes)
+        .max_frame_size(message_bytes)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .on_upgrade(move |socket| {
+            let run = async move {
+                let _counted = counted;
+                Connection::new(web, id, socket).run().await;
+            };
+            tracker.track_future(run).instrument(span)
+        }))
+}
+
+/// Counts a connection while it is there, whatever way it ends.
+struct Counted(Arc<Web>);
+
+impl Counted {
+    fn new(web: &Arc<Web>) -> Self {
+        web.stats.web.connections.increment();
+        web.stats.web.connections_now.increment();
+        Self(Arc::clone(web))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.stats.web.connections_now.decrement();
+    }
+}
+
+/// Why a connection ends.
+#[derive(Debug)]
+enum End {
+    /// The client closed it, or it broke.
+    Gone,
+    /// The gateway closes it.
+    Close(CloseCode),
+}
+
+/// What a connection waits for.
+#[derive(Debug)]
+enum Event {
+    Received(Option<Result<Message, axum::Error>>),
+    Flushed(Result<(), axum::Error>),
+    Ready,
+    PingDue,
+    Look,
+    Stopping,
+}
+
+struct Connection {
+    web: Arc<Web>,
+    id: SubscriberId,
+    outlet: Outlet,
+    reader: SplitStream<WebSocket>,
+    writer: SplitSink<WebSocket, Message>,
+    /// A frame was handed to the socket and has not left it.
+    writing: bool,
+    next_frame_at: Instant,
+    next_ping_at: Instant,
+    /// A ping went out, or should have, and this is when its pong is late.
+    pong_by: Option<Instant>,
+    next_look_at: Instant,
+    /// Messages the client may still send in this second.
+    allowance: u32,
+    lagging: bool,
+}
+
+impl Connection {
+    fn new(web: Arc<Web>, id: SubscriberId, socket: WebSocket) -> Self {
+        let (writer, reader) = socket.split();
+        let now = Instant::now();
+        let allowance = web.limits.websocket_messages_per_s;
+        Self {
+            web,
+            id,
+            outlet: Outlet::default(),
+            reader,
+            writer,
+            writing: false,
+            next_frame_at: now,
+            next_ping_at: now + PING_EVERY,
+            pong_by: None,
+            next_look_at: now + LOOK_EVERY,
+            allowance,
+            lagging: false,
+        }
+    }
+
+    async fn run(mut self) {
+        if self.greet().await.is_ok() {
+            let end = self.serve().await;
+            tracing::debug!(?end, "ended");
+            self.close(end).await;
+            let id = self.id;
+            // A core that has ended needs no farewell.
+            let _core_ended = self.web.core.ask(move |bridge, _| bridge.hub.leave(id)).await;
+        }
+        self.note_counts();
+        if self.lagging {
+            self.web.stats.web.lagging_now.decrement();
+        }
+    }
+
+    /// Joins the hub; `welcome` is the first message.
+    async fn greet(&self) -> Result<(), crate::core::Stopped> {
+        let limits = &self.web.limits;
+        let limits = Limits {
+            message_bytes: limits.websocket_message_bytes,
+            subscriptions: limits.websocket_subscriptions,
+            messages_per_s: limits.websocket_messages_per_s,
+        };
+        let (id, outlet, epoch) = (self.id, self.outlet.clone(), Arc::clone(&self.web.epoch));
+        let welcome = move |bridge: &mut bridge::bridge::Bridge<Outlet>, now| {
+            outlet.say(&Reply::Welcome {
+                session: id.0.to_string(),
+                epoch: epoch.as_ref().into(),
+                offset: bridge.hub.offset(),
+                server_time: now,
+                ping_interval_ms: millis(PING_EVERY),
+                user: None,
+                limits,
+            });
+            bridge.hub.join(id, outlet);
+        };
+        self.web.core.ask(welcome).await
+    }
+
+    async fn serve(&mut self) -> End {
+        loop {
+            let event = self.next_event().await;
+            if let Err(end) = self.dispatch(event).await {
+                return end;
+            }
+        }
+    }
+
+    /// In order of haste: the shutdown, the socket, then the clocks.
+    async fn next_event(&mut self) -> Event {
+        let may_write = !self.writing;
+        tokio::select! {
+            biased;
+            () = self.web.stopping.cancelled() => Event::Stopping,
+            flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
+            message = self.reader.next() => Event::Received(message),
+            () = ready_at(&self.outlet, self.next_frame_at), if may_write => Event::Ready,
+            () = time::sleep_until(self.next_ping_at) => Event::PingDue,
+            () = time::sleep_until(self.next_look_at) => Event::Look,
+        }
+    }
+
+    async fn dispatch(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Received(None | Some(Err(_))) if self.web.stopping.is_cancelled() => Err(End::Gone),
+            Event::Received(None) => Err(End::Gone),
+            Event::Received(Some(Err(error))) => Err(self.broken(&error)),
+            Event::Received(Some(Ok(message))) => self.receive(message).await,
+            Event::Flushed(Ok(())) => {
+                self.writing = false;
+                Ok(())
+            }
+            Event::Flushed(Err(_)) => Err(End::Gone),
+            Event::Ready => self.write().await,
+            Event::PingDue => self.ping().await,
+            Event::Look => self.look(),
+            Event::Stopping => Err(End::Close(CloseCode::ShuttingDown)),
+        }
+    }
+
+    /// The stream failed: over the size limit, or the line broke.
+    fn broken(&self, error: &axum::Error) -> End {
+        let too_big = std::error::Error::source(error)
+            .and_then(|source| source.downcast_ref::<tungstenite::Error>())
+            .is_some_and(|error| matches!(error, tungstenite::Error::Capacity(_)));
+        if too_big {
+            self.web.stats.web.closed_malformed.increment();
+            End::Close(CloseCode::MessageTooBig)
+        } else {
+            End::Gone
+        }
+    }
+
+    async fn write(&mut self) -> Result<(), End> {
+        let Some(frame) = self.outlet.take(FRAME_BYTES) else { return Ok(()) };
+        self.web.stats.web.frames_out.increment();
+        self.web.stats.web.bytes_out.add(frame.len() as u64);
+        self.note_counts();
+        self.next_frame_at = Instant::now() + self.web.flush_every;
+        self.hand_over(Message::Text(frame.into())).await
+    }
+
+    /// Gives a message to the socket without waiting for it to leave.
+    async fn hand_over(&mut self, message: Message) -> Result<(), End> {
+        self.writing = true;
+        self.writer.feed(message).await.map_err(|_| End::Gone)
+    }
+
+    async fn ping(&mut self) -> Result<(), End> {
+        let now = Instant::now();
+        if self.pong_by.is_some_and(|by| by <= now) {
+            self.web.stats.web.closed_no_pong.increment();
+            return Err(End::Close(CloseCode::NoPong));
+        }
+        if self.pong_by.is_some() {
+            // The pong came in time for this look, or there is a moment left.
+            self.next_ping_at = self.pong_by.unwrap_or(now);
+            return Ok(());
+        }
+        self.pong_by = Some(now + PONG_WITHIN);
+        self.next_ping_at = now + PONG_WITHIN;
+        if self.writing {
+            // What is stuck in the socket proves as much as a ping would.
+            return Ok(());
+        }
+        self.hand_over(Message::Ping(Vec::new().into())).await
+    }
+
+    fn pong(&mut self) {
+        if self.pong_by.take().is_some() {
+            self.next_ping_at = Instant::now() + PING_EVERY;
+        }
+    }
+
+    /// Once a second: fresh allowance, and whether the reader keeps up.
+    fn look(&mut self) -> Result<(), End> {
+        self.next_look_at = Instant::now() + LOOK_EVERY;
+        self.allowance = self.web.limits.websocket_messages_per_s;
+        self.note_counts();
+        if self.outlet.lock().is_too_slow(clock::now()) {
+            self.web.stats.web.closed_too_slow.increment();
+            return Err(End::Close(CloseCode::TooSlow));
+        }
+        Ok(())
+    }
+
+    fn note_counts(&mut self) {
+        let (lagging, (written, conflated)) = {
+            let mut outbox = self.outlet.lock();
+            (outbox.is_lagging(), outbox.take_counts())
+        };
+        let counters = &self.web.stats.web;
+        counters.updates_out.add(written);
+        counters.updates_dropped.add(conflated);
+        match (self.lagging, lagging) {
+            (false, true) => {
+                counters.lags.increment();
+                counters.lagging_now.increment();
+            }
+            (true, false) => counters.lagging_now.decrement(),
+            (true, true) | (false, false) => {}
+        }
+        self.lagging = lagging;
+    }
+
+    async fn receive(&mut self, message: Message) -> Result<(), End> {
+        let text = match message {
+            Message::Text(text) => text,
+            Message::Binary(_) => return Err(self.malformed()),
+            Message::Ping(_) => return Ok(()),
+            Message::Pong(_) => {
+                self.pong();
+                return Ok(());
+            }
+            Message::Close(_) => return Err(End::Gone),
+        };
+        let Some(allowance) = self.allowance.checked_sub(1) else {
+            self.web.stats.web.closed_too_many_messages.increment();
+            return Err(End::Close(CloseCode::TooManyMessages));
+        };
+        self.allowance = allowance;
+        match ClientMessage::decode(&text) {
+            Ok((mark, message)) => self.answer(mark, message).await,
+            Err(DecodeError::NotAnObject) => Err(self.malformed()),
+            Err(DecodeError::Refused { id, refusal }) => {
+                self.refuse(id, refusal.code, refusal.message);
+                Ok(())
+            }
+        }
+    }
+
+    fn malformed(&self) -> End {
+        self.web.stats.web.closed_malformed.increment();
+        End::Close(CloseCode::Malformed)
+    }
+
+    fn refuse(&self, id: Option<RequestId>, code: &str, message: String) {
+        self.web.stats.web.refused_messages.increment();
+        self.outlet.say(&Reply::Error { id, code: code.into(), message });
+    }
+
+    async fn answer(&self, mark: Option<RequestId>, message: ClientMessage) -> Result<(), End> {
+        let id = self.id;
+        let core = &self.web.core;
+        let done = match message {
+            ClientMessage::Hello { .. } => {
+                self.outlet.say(&Reply::Ok { id: mark, command: None });
+                Ok(())
+            }
+            ClientMessage::Ping {} => {
+                self.outlet.say(&Reply::Pong { id: mark, server_time: clock::now() });
+                Ok(())
+            }
+            ClientMessage::Subscribe { channels, options } => {
+                core.ask(move |bridge, now| {
+                    bridge.hub.subscribe(now, id, mark, channels, &options);
+                })
+                .await
+            }
+            ClientMessage::Unsubscribe { channels } => {
+                core.ask(move |bridge, now| bridge.hub.unsubscribe(now, id, mark, channels)).await
+            }
+            ClientMessage::Replay { channel, from, to } => {
+                core.ask(move |bridge, now| {
+                    bridge.hub.replay(now, id, mark, &channel, (from, to));
+                })
+                .await
+            }
+            ClientMessage::Command { device, request } => {
+                let created = super::api::create_command(&self.web, device, request).await;
+                self.tell_command(mark, created);
+                Ok(())
+            }
+            ClientMessage::Cancel { command } => {
+                let cancelled = super::api::cancel_command(&self.web, command).await;
+                self.tell_command(mark, cancelled);
+                Ok(())
+            }
+        };
+        done.map_err(|_stopped| End::Close(CloseCode::ShuttingDown))
+    }
+
+    fn tell_command(&self, id: Option<RequestId>, outcome: Result<protocol::Command, Refused>) {
+        match outcome {
+            Ok(command) => {
+                self.outlet.say(&Reply::Ok { id, command: Some(Box::new(command)) });
+            }
+            Err(Refused { code, detail, .. }) => self.refuse(id, code, detail),
+        }
+    }
+
+    /// Says goodbye and gives the client a moment to say it too, so that the close frame arrives.
+    async fn close(&mut self, end: End) {
+        let End::Close(code) = end else { return };
+        let frame = CloseFrame { code: code.code(), reason: code.reason().into() };
+        let farewell = async {
+            if self.writer.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = self.reader.next().await {}
+            }
+        };
+        let _whether_or_not = time::timeout(CLOSE_WITHIN, farewell).await;
+    }
+}
+
+/// Waits until there is something to write and the flush interval has passed.
+async fn ready_at(outlet: &Outlet, earliest: Instant) {
+    time::sleep_until(earliest).await;
+    outlet.ready().await;
+}
+
+fn millis(duration: Duration) -> Millis {
+    Millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}

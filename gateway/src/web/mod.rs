@@ -1,0 +1,138 @@
+//! The HTTP side: dashboard, WebSocket, API, health. Owns the listener and its connections; every
+//! decision about devices, channels and commands is the core's.
+
+mod api;
+mod assets;
+mod guard;
+mod health;
+mod live;
+mod problem;
+
+use crate::{config::Config, core::Core, exchange::Exchange, stats::Stats};
+use axum::{
+    Router,
+    extract::DefaultBodyLimit,
+    http::{Method, StatusCode, Uri},
+    middleware,
+    routing::get,
+};
+use guard::Guard;
+use problem::Refused;
+use std::{future::IntoFuture, io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+
+/// What the handlers share.
+#[derive(Debug)]
+pub struct Web {
+    core: Core,
+    stats: Arc<Stats>,
+    exchange: Exchange,
+    guard: Guard,
+    limits: crate::config::Limits,
+    flush_every: Duration,
+    epoch: Arc<str>,
+    stopping: CancellationToken,
+    sockets: TaskTracker,
+}
+
+/// What the HTTP side needs of the rest.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The core.
+    pub core: Core,
+    /// The figures.
+    pub stats: Arc<Stats>,
+    /// The exchange, for its figures.
+    pub exchange: Exchange,
+    /// What the numbers of updates belong to.
+    pub epoch: Arc<str>,
+}
+
+/// The bound listener, not yet serving.
+#[derive(Debug)]
+pub struct Listener {
+    tcp: TcpListener,
+    address: SocketAddr,
+}
+
+impl Listener {
+    /// Binds to `http.listen`.
+    ///
+    /// # Errors
+    /// When the port is taken or may not be used.
+    pub async fn bind(config: &Config) -> io::Result<Self> {
+        let tcp = TcpListener::bind(config.http.listen).await?;
+        let address = tcp.local_addr()?;
+        Ok(Self { tcp, address })
+    }
+
+    /// Where it listens.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until `stopping` fires, then until every WebSocket has been closed with 4100 and every
+    /// request is answered.
+    ///
+    /// # Errors
+    /// When accepting fails for good.
+    pub async fn run(
+        self,
+        config: &Config,
+        surroundings: Surroundings,
+        stopping: CancellationToken,
+    ) -> io::Result<()> {
+        let Surroundings { core, stats, exchange, epoch } = surroundings;
+        let web = Arc::new(Web {
+            core,
+            stats,
+            exchange,
+            guard: Guard::new(&config.http, self.address),
+            limits: config.limits.clone(),
+            flush_every: Duration::from_millis(config.http.flush_ms),
+            epoch,
+            stopping: stopping.clone(),
+            sockets: TaskTracker::new(),
+        });
+        let tcp = axum::serve::ListenerExt::tap_io(self.tcp, prepare);
+        let service = router(Arc::clone(&web)).into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(tcp, service)
+            .with_graceful_shutdown(stopping.cancelled_owned())
+            .into_future()
+            .await;
+        web.sockets.close();
+        web.sockets.wait().await;
+        served
+    }
+}
+
+/// Small writes go at once. When the option cannot be set the peer has gone already.
+fn prepare(stream: &mut tokio::net::TcpStream) {
+    let _gone_already = stream.set_nodelay(true);
+}
+
+fn router(web: Arc<Web>) -> Router {
+    let body_bytes = usize::try_from(web.limits.http_body_bytes).unwrap_or(usize::MAX);
+    Router::new()
+        .route("/ws", get(live::upgrade))
+        .route("/healthz", get(health::healthz))
+        .route("/readyz", get(health::readyz))
+        .route("/metrics", get(health::metrics))
+        .nest("/api/v1", api::router())
+        .fallback(get(assets::serve))
+        .method_not_allowed_fallback(wrong_method)
+        .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::check))
+        .with_state(web)
+}
+
+fn unknown_path(uri: &Uri) -> Refused {
+    Refused::not_found("not_found", format!("there is nothing at '{}'", uri.path()))
+}
+
+async fn wrong_method(method: Method, uri: Uri) -> Refused {
+    let detail = format!("'{}' does not take {method}", uri.path());
+    std::future::ready(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)).await
+}

@@ -1,0 +1,113 @@
+//! Errors of the HTTP API: `application/problem+json` (RFC 9457) with a `code`.
+
+use crate::core::Stopped;
+use axum::{
+    Json,
+    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bridge::{
+    bridge::CommandError,
+    command::book::{CancelError, CreateError},
+    devices::TooManyDevices,
+};
+
+/// A refusal: status, code for programs, detail for people.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Refused {
+    pub(super) status: StatusCode,
+    pub(super) code: &'static str,
+    pub(super) detail: String,
+}
+
+impl Refused {
+    pub(super) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into() }
+    }
+
+    pub(super) fn bad_request(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_request", detail)
+    }
+
+    pub(super) fn bad_query(detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, "bad_query", detail)
+    }
+
+    pub(super) fn not_found(code: &'static str, detail: impl Into<String>) -> Self {
+        Self::new(StatusCode::NOT_FOUND, code, detail)
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let problem = protocol::Problem {
+            status: self.status.as_u16(),
+            title: self.status.canonical_reason().unwrap_or_default().into(),
+            detail: self.detail,
+            code: self.code.into(),
+        };
+        let mut response = (self.status, Json(problem)).into_response();
+        let kind = HeaderValue::from_static("application/problem+json");
+        response.headers_mut().insert(header::CONTENT_TYPE, kind);
+        response
+    }
+}
+
+impl From<Stopped> for Refused {
+    fn from(stopped: Stopped) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", stopped.to_string())
+    }
+}
+
+impl From<CommandError> for Refused {
+    fn from(error: CommandError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CommandError::UnknownDevice(_) => Self::not_found("unknown_device", detail),
+            CommandError::Refused(CreateError::Invalid(_)) => Self::bad_request(detail),
+            CommandError::Refused(CreateError::TooMany { .. }) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_commands", detail)
+            }
+        }
+    }
+}
+
+impl From<CancelError> for Refused {
+    fn from(error: CancelError) -> Self {
+        let detail = error.to_string();
+        match error {
+            CancelError::Unknown(_) => Self::not_found("unknown_command", detail),
+            CancelError::AlreadyFinal(..) => {
+                Self::new(StatusCode::CONFLICT, "already_final", detail)
+            }
+            CancelError::DeviceCannotCancel(_) => {
+                Self::new(StatusCode::CONFLICT, "device_cannot_cancel", detail)
+            }
+        }
+    }
+}
+
+impl From<TooManyDevices> for Refused {
+    fn from(error: TooManyDevices) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_devices", error.to_string())
+    }
+}
+
+impl From<JsonRejection> for Refused {
+    fn from(rejection: JsonRejection) -> Self {
+        Self::new(rejection.status(), "bad_request", rejection.body_text())
+    }
+}
+
+impl From<QueryRejection> for Refused {
+    fn from(rejection: QueryRejection) -> Self {
+        Self::bad_query(rejection.body_text())
+    }
+}
+
+impl From<PathRejection> for Refused {
+    fn from(rejection: PathRejection) -> Self {
+        Self::bad_request(rejection.body_text())
+    }
+}
