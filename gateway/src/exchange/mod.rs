@@ -43,3 +43,116 @@ pub struct Properties {
     /// User Properties, in order.
     pub user: Vec<(String, String)>,
 }
+
+use protocol::TopicFilter;
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicUsize, Ordering},
+};
+use tokio::sync::mpsc;
+
+/// The exchange has ended.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the exchange has stopped")]
+pub struct Stopped;
+
+/// The handle.
+#[derive(Clone, Debug, Default)]
+pub struct Exchange {
+    links: Arc<Mutex<Vec<Route>>>,
+    count: Arc<AtomicUsize>,
+}
+
+#[derive(Debug)]
+struct Route {
+    id: usize,
+    filters: Vec<TopicFilter>,
+    sender: mpsc::UnboundedSender<Arc<Message>>,
+}
+
+impl Exchange {
+    /// Whether somebody listens.
+    #[must_use]
+    pub fn has_links(&self) -> bool {
+        !self.links.lock().unwrap_or_else(PoisonError::into_inner).is_empty()
+    }
+
+    /// Publishes.
+    ///
+    /// # Errors
+    /// Stopped.
+    #[expect(clippy::unused_async, reason = "the real one waits")]
+    pub async fn publish(&self, message: Message) -> Result<(), Stopped> {
+        let message = Arc::new(message);
+        let mut links = self.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|route| !route.sender.is_closed());
+        for route in links.iter() {
+            if route.filters.iter().any(|filter| filter.matches(message.topic.as_str())) {
+                let _gone = route.sender.send(message.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// Opens a link.
+    ///
+    /// # Errors
+    /// Stopped.
+    #[expect(clippy::unused_async, reason = "the real one waits")]
+    pub async fn link(&self) -> Result<Link, Stopped> {
+        let id = self.count.fetch_add(1, Ordering::Relaxed);
+        let (sender, receiver) = mpsc::unbounded_channel();
+        let route = Route { id, filters: Vec::new(), sender };
+        self.links.lock().unwrap_or_else(PoisonError::into_inner).push(route);
+        Ok(Link { id, exchange: self.clone(), receiver })
+    }
+}
+
+/// A link.
+#[derive(Debug)]
+pub struct Link {
+    id: usize,
+    exchange: Exchange,
+    receiver: mpsc::UnboundedReceiver<Arc<Message>>,
+}
+
+impl Link {
+    fn change(&self, change: impl FnOnce(&mut Vec<TopicFilter>)) {
+        let mut links = self.exchange.links.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(route) = links.iter_mut().find(|route| route.id == self.id) {
+            change(&mut route.filters);
+        }
+    }
+
+    /// Subscribes.
+    ///
+    /// # Errors
+    /// Stopped.
+    #[expect(clippy::unused_async, reason = "the real one waits")]
+    pub async fn subscribe(&mut self, filter: &TopicFilter) -> Result<(), Stopped> {
+        self.change(|filters| filters.push(filter.clone()));
+        Ok(())
+    }
+
+    /// Unsubscribes.
+    ///
+    /// # Errors
+    /// Stopped.
+    #[expect(clippy::unused_async, reason = "the real one waits")]
+    pub async fn unsubscribe(&mut self, filter: &TopicFilter) -> Result<(), Stopped> {
+        self.change(|filters| filters.retain(|known| known != filter));
+        Ok(())
+    }
+
+    /// The next message.
+    pub async fn recv(&mut self) -> Option<Arc<Message>> {
+        self.receiver.recv().await
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        let mut links = self.exchange.links.lock().unwrap_or_else(PoisonError::into_inner);
+        links.retain(|route| route.id != self.id);
+    }
+}

@@ -1,0 +1,202 @@
+//! What messages of a client mean for the core, the exchange and the retained ones.
+//!
+//! One read of a socket gives one batch: one input to the core, one receipt for all its
+//! acknowledgements. Wills go the same way.
+
+use super::{receives::down_device, shared::Shared};
+use crate::{
+    core::Input,
+    exchange::{Message, Properties},
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bridge::{
+    event::ConnectionId,
+    ingest::{Inbound, decode, raw_message},
+    route::Destination,
+};
+use bytes::Bytes;
+use protocol::{BadTopic, TopicName, levels};
+use std::{sync::Arc, time::Instant};
+use tokio::sync::oneshot;
+
+/// A topic a client publishes to, and all that follows from its name.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) topic: TopicName,
+    pub(super) destination: Option<Destination>,
+    /// Only the gateway may publish there.
+    pub(super) forbidden: bool,
+    /// A device's own down topic: also asks the registry.
+    down: bool,
+}
+
+/// A topic that cannot be published to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum BadName {
+    /// It is no topic name.
+    Invalid,
+    /// It is longer or deeper than the limits allow.
+    OverLimit,
+}
+
+impl Known {
+    /// Checks `topic` and resolves its route.
+    pub(super) fn new(shared: &Shared, topic: &str) -> Result<Self, BadName> {
+        check_limits(shared, topic)?;
+        let topic: TopicName = topic.parse().map_err(|_: BadTopic| BadName::Invalid)?;
+        Ok(Self {
+            destination: shared.routes.resolve(topic.as_str()),
+            forbidden: levels(topic.as_str()).next() == Some("$SYS"),
+            down: down_device(topic.as_str()).is_some(),
+            topic,
+        })
+    }
+}
+
+/// Counts and refuses a topic or filter that is longer or deeper than allowed.
+pub(super) fn check_limits(shared: &Shared, topic: &str) -> Result<(), BadName> {
+    let limits = &shared.limits;
+    let too_long = topic.len() > limits.topic_bytes as usize;
+    if too_long || levels(topic).count() > limits.topic_levels as usize {
+        shared.counters.limit_topic.increment();
+        return Err(BadName::OverLimit);
+    }
+    Ok(())
+}
+
+/// What a PUBLISH carries beside its topic.
+#[derive(Debug)]
+pub(super) struct Content<'a> {
+    pub(super) payload: &'a [u8],
+    pub(super) qos: u8,
+    pub(super) retain: bool,
+    pub(super) properties: Properties,
+}
+
+/// Something to hand on, in order.
+#[derive(Debug)]
+pub(super) enum Step {
+    Core(Input),
+    Exchange(Message),
+}
+
+/// Messages on their way from one client.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    inbound: Vec<Inbound>,
+    steps: Vec<Step>,
+}
+
+impl Batch {
+    /// Whether there is nothing to hand on.
+    pub(super) fn is_empty(&self) -> bool {
+        self.inbound.is_empty() && self.steps.is_empty()
+    }
+
+    /// Adds an input that is no message.
+    pub(super) fn input(&mut self, input: Input) {
+        self.steps.push(Step::Core(input));
+    }
+
+    /// Adds a message of `publisher`.
+    pub(super) fn message(
+        &mut self,
+        shared: &Shared,
+        publisher: ConnectionId,
+        known: &Known,
+        content: Content<'_>,
+    ) {
+        if let Some(destination) = &known.destination {
+            match decode(destination, content.payload) {
+                Ok(inbound) => self.inbound.extend(inbound),
+                Err(error) => complain(shared, known, destination, &error),
+            }
+        }
+        if shared.core.topics_wanted() {
+            let data = raw_message(content.payload, content.qos, content.retain, |bytes| {
+                BASE64_STANDARD.encode(bytes)
+            });
+            self.input(Input::Raw { topic: known.topic.clone(), data });
+        }
+        let to_exchange = shared.exchange.has_links();
+        if content.retain || known.down || to_exchange {
+            let message = Message {
+                topic: known.topic.clone(),
+                payload: Bytes::copy_from_slice(content.payload),
+                qos: content.qos,
+                retain: content.retain,
+                publisher: Some(publisher),
+                served: None,
+                properties: content.properties,
+            };
+            self.pass_on(shared, known, message, to_exchange);
+        }
+    }
+
+    fn pass_on(&mut self, shared: &Shared, known: &Known, message: Message, to_exchange: bool) {
+        if message.retain && shared.retained.keep(Arc::new(message.clone())).is_err() {
+            shared.counters.limit_retained.increment();
+        }
+        let receiver = if known.down { down_device(known.topic.as_str()) } else { None };
+        if let Some(down) = receiver.and_then(|device| shared.registry.down(device))
+            && down.try_send(Arc::new(message.clone())).is_err()
+        {
+            let counters = &shared.counters;
+            let dropped =
+                if message.qos == 0 { &counters.dropped_qos0 } else { &counters.dropped_qos12 };
+            dropped.increment();
+        }
+        if to_exchange {
+            self.steps.push(Step::Exchange(message));
+        }
+    }
+
+    /// The steps to hand it on, and the core's receipt if `receipt_wanted` and the core gets messages.
+    pub(super) fn into_steps(
+        mut self,
+        connection: ConnectionId,
+        receipt_wanted: bool,
+    ) -> (Vec<Step>, Option<oneshot::Receiver<()>>) {
+        if self.inbound.is_empty() {
+            return (self.steps, None);
+        }
+        let (sender, receiver) = oneshot::channel();
+        let inbound = std::mem::take(&mut self.inbound);
+        let receipt = receipt_wanted.then_some(sender);
+        self.input(Input::Ingest { connection, inbound, receipt });
+        (self.steps, receipt_wanted.then_some(receiver))
+    }
+}
+
+/// The core or the exchange has ended.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stopped;
+
+/// Hands `steps` on, waiting for room.
+pub(super) async fn forward(shared: &Shared, steps: Vec<Step>) -> Result<(), Stopped> {
+    for step in steps {
+        match step {
+            Step::Core(input) => shared.core.send(input).await.map_err(|_| Stopped)?,
+            Step::Exchange(message) => {
+                shared.exchange.publish(message).await.map_err(|_| Stopped)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn complain(
+    shared: &Shared,
+    known: &Known,
+    destination: &Destination,
+    error: &bridge::ingest::Undecodable,
+) {
+    shared.counters.undecodable.increment();
+    let topic = known.topic.as_str();
+    let whom = destination.device().map_or(topic, |device| device.as_str());
+    if shared.complaints.due(whom, Instant::now()) {
+        tracing::warn!(topic, %error, "a payload is not what its route says");
+    } else {
+        tracing::debug!(topic, %error, "a payload is not what its route says");
+    }
+}

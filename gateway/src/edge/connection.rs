@@ -1,0 +1,342 @@
+//! One client's connection: the actor that owns the socket.
+//!
+//! [`Connection::run`] waits in one place and dispatches in one place. Nothing else waits: what takes
+//! time (a full core, the exchange's router) is [`Work`] that goes on beside writing, deliveries and
+//! timers, while the socket is not read. So a full gateway slows its publishers down and loses nothing.
+
+use super::{
+    batch::Batch,
+    ending::End,
+    pending::Pending,
+    publishing::Publishing,
+    receives::Receives,
+    registry::Takeover,
+    session::{Inherited, Session},
+    shared::Shared,
+    subscribing::Linked,
+    wire::{Version, Will},
+};
+use crate::{
+    core::Downlink,
+    exchange::{Link, Message},
+};
+use bridge::event::ConnectionId;
+use bytes::BytesMut;
+use protocol::DeviceId;
+use std::{
+    collections::BTreeMap, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    sync::{mpsc, oneshot},
+    time::{Instant, Sleep},
+};
+use tokio_util::sync::CancellationToken;
+
+/// Above this many bytes to write, messages stay in the outbox and the socket is not read.
+pub(super) const OUT_BYTES_HIGH: usize = 64 * 1024;
+
+/// How much is read at a time at first, and at most: it follows what the client sends.
+const READ_BYTES: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
+
+/// Where the timer rests while there is no deadline.
+const FAR: Duration = Duration::from_secs(24 * 3600);
+
+/// What takes time; its end comes as [`Event::Done`].
+pub(super) type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
+
+/// How work ended.
+#[derive(Debug)]
+pub(super) enum Done {
+    /// A batch is with the core and the exchange; its acknowledgements may follow.
+    Forwarded(Pending),
+    /// The link follows the subscriptions; the client may be answered.
+    Linked(Linked),
+    /// The core or the exchange has ended.
+    Stopped,
+}
+
+/// All that can happen to a connection.
+#[derive(Debug)]
+enum Event {
+    Stop,
+    TakenOver(Option<Takeover>),
+    Timer,
+    Done(Done),
+    /// The oldest unacknowledged batch is stored, or it is certain that it will not be.
+    Stored(bool),
+    Read(io::Result<usize>),
+    Order(Downlink),
+    Down(Option<Arc<Message>>),
+    Message(Option<Arc<Message>>),
+    Written(io::Result<usize>),
+}
+
+/// Who is connected.
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) connection: ConnectionId,
+    pub(super) address: SocketAddr,
+    pub(super) version: Version,
+    pub(super) id: Arc<str>,
+    /// The device that the client id names, if it is a device id.
+    pub(super) device: Option<DeviceId>,
+    /// The connection is that device's own.
+    pub(super) attached: bool,
+    /// In seconds; `u32::MAX`: never.
+    pub(super) session_expiry: u32,
+    pub(super) packet_bytes_max: usize,
+    /// One and a half times what the client announced.
+    pub(super) silence_max: Option<Duration>,
+    pub(super) will: Option<Will>,
+}
+
+/// The actor.
+pub(super) struct Connection<S> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: Client,
+    pub(super) session: Session,
+    pub(super) link: Option<Link>,
+    pub(super) publishing: Publishing,
+    /// The devices whose commands the core was told it can receive.
+    pub(super) receives: BTreeMap<DeviceId, Receives>,
+    pub(super) batch: Batch,
+    pub(super) work: Option<Work>,
+    pub(super) mailbox: Option<(mpsc::Sender<Downlink>, mpsc::Receiver<Downlink>)>,
+    pub(super) down: Option<mpsc::Receiver<Arc<Message>>>,
+    pub(super) buffer: BytesMut,
+    pub(super) out: BytesMut,
+    pub(super) reader: ReadHalf<S>,
+    pub(super) writer: WriteHalf<S>,
+    /// When the last whole packet came.
+    pub(super) heard: Instant,
+    read_bytes: usize,
+    /// Since when the peer takes no bytes.
+    stuck_since: Option<Instant>,
+    timer: Pin<Box<Sleep>>,
+    taken_over: oneshot::Receiver<Takeover>,
+    stop: CancellationToken,
+}
+
+/// What the handshake found out and made.
+pub(super) struct Opening<S> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client: Client,
+    /// How many messages the client takes unacknowledged.
+    pub(super) window: u16,
+    pub(super) inherited: Inherited,
+    pub(super) reader: ReadHalf<S>,
+    pub(super) writer: WriteHalf<S>,
+    /// What came behind CONNECT.
+    pub(super) buffer: BytesMut,
+    /// CONNACK.
+    pub(super) out: BytesMut,
+    pub(super) taken_over: oneshot::Receiver<Takeover>,
+    pub(super) stop: CancellationToken,
+}
+
+impl<S: AsyncRead + AsyncWrite> Connection<S> {
+    pub(super) fn new(opening: Opening<S>) -> Self {
+        let Opening { shared, client, window, inherited, reader, writer, buffer, out, .. } =
+            opening;
+        let (session, link) = match inherited.session {
+            Some((mut session, link)) => {
+                session.outbox.resume(window);
+                (session, link)
+            }
+            None => (Session::new(&shared.limits, window), None),
+        };
+        let heard = Instant::now();
+        let far = heard + client.silence_max.unwrap_or(FAR);
+        Self {
+            publishing: Publishing::default(),
+            receives: BTreeMap::new(),
+            batch: Batch::default(),
+            work: None,
+            mailbox: None,
+            down: None,
+            read_bytes: *READ_BYTES.start(),
+            stuck_since: None,
+            timer: Box::pin(tokio::time::sleep_until(far)),
+            taken_over: opening.taken_over,
+            stop: opening.stop,
+            shared,
+            client,
+            session,
+            link,
+            buffer,
+            out,
+            reader,
+            writer,
+            heard,
+        }
+    }
+
+    /// Serves the client until something ends the connection.
+    pub(super) async fn serve(&mut self) -> End {
+        loop {
+            if let Err(end) = self.advance() {
+                return end;
+            }
+            let event = self.next_event().await;
+            if let Err(end) = self.handle(event) {
+                return end;
+            }
+        }
+    }
+
+    /// Does what can be done without waiting: decodes whole packets, hands their batch on, moves
+    /// messages from the outbox to the bytes that are written next.
+    fn advance(&mut self) -> Result<(), End> {
+        let decoded = self.decode_packets();
+        self.hand_on();
+        decoded?;
+        self.fill();
+        self.stuck_since = match self.stuck_since {
+            _ if self.out.is_empty() => None,
+            None => Some(Instant::now()),
+            since => since,
+        };
+        Ok(())
+    }
+
+    /// Waits for the next event.
+    ///
+    /// The order is a promise: ends and deadlines are never starved; what is read comes before what is
+    /// delivered, so that no flood of messages keeps a client's own packets waiting; writing comes
+    /// last, so that one write takes all that is ready.
+    async fn next_event(&mut self) -> Event {
+        let deadline = self.deadline();
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < self.timer.deadline()) {
+            self.timer.as_mut().reset(deadline);
+        }
+        let may_read = self.may_read();
+        if may_read {
+            self.buffer.reserve(self.read_bytes);
+        }
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Event::Stop,
+            takeover = &mut self.taken_over => Event::TakenOver(takeover.ok()),
+            () = &mut self.timer, if deadline.is_some() => Event::Timer,
+            done = finish(&mut self.work), if self.work.is_some() => Event::Done(done),
+            stored = self.publishing.pending.front_stored() => Event::Stored(stored),
+            read = self.reader.read_buf(&mut self.buffer), if may_read => Event::Read(read),
+            order = next_order(&mut self.mailbox) => Event::Order(order),
+            message = next_down(&mut self.down) => Event::Down(message),
+            message = next_message(&mut self.link) => Event::Message(message),
+            written = self.writer.write_buf(&mut self.out), if !self.out.is_empty() => {
+                Event::Written(written)
+            }
+        }
+    }
+
+    fn handle(&mut self, event: Event) -> Result<(), End> {
+        match event {
+            Event::Stop | Event::Done(Done::Stopped) | Event::Message(None) => {
+                return Err(End::Stopping);
+            }
+            Event::TakenOver(takeover) => return Err(End::TakenOver(takeover)),
+            Event::Timer => return self.time_out(Instant::now()),
+            Event::Done(Done::Forwarded(pending)) => self.publishing.pending.push(pending),
+            Event::Done(Done::Linked(linked)) => self.linked(linked),
+            Event::Stored(stored) => return self.stored(stored),
+            Event::Read(read) => return self.read(read),
+            Event::Order(Downlink::Kick) => return Err(End::Kicked),
+            Event::Order(Downlink::Publish(message)) => self.deliver_order(&message),
+            Event::Down(Some(message)) => self.deliver_down(message),
+            Event::Down(None) => self.down = None,
+            Event::Message(Some(message)) => self.deliver_message(message),
+            Event::Written(written) => return self.written(written),
+        }
+        Ok(())
+    }
+
+    fn read(&mut self, read: io::Result<usize>) -> Result<(), End> {
+        let bytes = match read {
+            Ok(0) | Err(_) => return Err(End::Lost),
+            Ok(bytes) => bytes,
+        };
+        self.shared.counters.bytes_in.add(bytes as u64);
+        let next =
+            if bytes >= self.read_bytes { bytes * 2 } else { self.read_bytes.min(bytes * 4) };
+        self.read_bytes = next.clamp(*READ_BYTES.start(), *READ_BYTES.end());
+        Ok(())
+    }
+
+    fn written(&mut self, written: io::Result<usize>) -> Result<(), End> {
+        let Ok(bytes) = written else { return Err(End::Lost) };
+        self.shared.counters.bytes_out.add(bytes as u64);
+        self.stuck_since = None;
+        if self.out.is_empty() && self.out.capacity() > OUT_BYTES_HIGH {
+            self.out = BytesMut::new();
+        }
+        Ok(())
+    }
+
+    /// Whether the socket is read: nothing that came before waits, and the client reads what it is sent.
+    fn may_read(&self) -> bool {
+        self.may_decode() && self.out.len() < OUT_BYTES_HIGH
+    }
+
+    /// The next moment at which the peer has been silent or stuck for too long.
+    fn deadline(&self) -> Option<Instant> {
+        let silent = self.client.silence_max.map(|max| self.heard + max);
+        let stuck = self.stuck_since.map(|since| since + self.shared.write_timeout());
+        silent.into_iter().chain(stuck).min()
+    }
+
+    fn time_out(&mut self, now: Instant) -> Result<(), End> {
+        // Not reading is not silence.
+        if !self.may_read() {
+            self.heard = now;
+        }
+        if self.client.silence_max.is_some_and(|max| self.heard + max <= now) {
+            return Err(End::KeepAlive);
+        }
+        let stuck =
+            self.stuck_since.is_some_and(|since| since + self.shared.write_timeout() <= now);
+        if stuck {
+            return Err(End::WriteTimeout);
+        }
+        let next = self.deadline().unwrap_or(now + FAR);
+        self.timer.as_mut().reset(next);
+        Ok(())
+    }
+}
+
+async fn finish(work: &mut Option<Work>) -> Done {
+    let done = match work {
+        Some(work) => work.await,
+        None => std::future::pending().await,
+    };
+    *work = None;
+    done
+}
+
+/// The connection keeps a sender itself: the mailbox never closes.
+async fn next_order(
+    mailbox: &mut Option<(mpsc::Sender<Downlink>, mpsc::Receiver<Downlink>)>,
+) -> Downlink {
+    match mailbox {
+        Some((_, receiver)) => match receiver.recv().await {
+            Some(order) => order,
+            None => std::future::pending().await,
+        },
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_down(down: &mut Option<mpsc::Receiver<Arc<Message>>>) -> Option<Arc<Message>> {
+    match down {
+        Some(down) => down.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn next_message(link: &mut Option<Link>) -> Option<Arc<Message>> {
+    match link {
+        Some(link) => link.recv().await,
+        None => std::future::pending().await,
+    }
+}

@@ -1,0 +1,267 @@
+//! From an accepted socket to a connection: CONNECT under a deadline, CONNACK.
+
+use super::{
+    batch::{BadName, Known},
+    connection::{Client, Connection, Opening},
+    publishing::{RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM},
+    reason::Reason,
+    session::Inherited,
+    shared::{Shared, now},
+    wire::{BadConnect, Connect, FrameError, Version, connack, connect, take_frame},
+};
+use crate::edge::counters::Counter;
+use bytes::BytesMut;
+use mqtt_protocol_core::mqtt::{
+    packet::{
+        AssignedClientIdentifier, MaximumPacketSize, Property, ReceiveMaximum,
+        SessionExpiryInterval, SharedSubscriptionAvailable, TopicAliasMaximum,
+    },
+    result_code::MqttError,
+};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    sync::oneshot,
+    time::timeout,
+};
+use tokio_util::sync::CancellationToken;
+
+/// The longest client id, in bytes.
+const CLIENT_ID_BYTES_MAX: usize = 256;
+
+/// How many messages may be in flight to a client: one of 3.1.1, which cannot say, and one of 5 at
+/// most, however much more it announces.
+const WINDOW_V3: u16 = 100;
+const WINDOW_V5_MAX: u16 = 1_000;
+
+/// A socket on its way to become a connection.
+pub(super) struct Handshake<S> {
+    pub(super) shared: Arc<Shared>,
+    pub(super) socket: S,
+    pub(super) address: SocketAddr,
+    /// Whether there is room for one more connection; who comes without is told and goes.
+    pub(super) room: bool,
+    pub(super) stop: CancellationToken,
+}
+
+/// What came first, if it could be a CONNECT.
+enum First {
+    Connect(Box<Connect>),
+    Refused(Option<Version>, Reason),
+}
+
+impl<S: AsyncRead + AsyncWrite> Handshake<S> {
+    /// Waits for CONNECT and answers it; none: it was refused, counted and closed.
+    pub(super) async fn run(self) -> Option<Connection<S>> {
+        let Self { shared, socket, address, room, stop } = self;
+        let (mut reader, writer) = tokio::io::split(socket);
+        let mut buffer = BytesMut::new();
+        let deadline = Duration::from_millis(shared.mqtt.connect_timeout_ms);
+        let first = tokio::select! {
+            first = timeout(deadline, first(&shared, &mut reader, &mut buffer)) => first,
+            () = stop.cancelled() => return None,
+        };
+        let verdict = match first {
+            Err(_) => {
+                shared.counters.refused_timeout.increment();
+                return None;
+            }
+            Ok(None) => {
+                shared.counters.refused_malformed.increment();
+                return None;
+            }
+            Ok(Some(First::Refused(version, reason))) => Err((version, reason)),
+            Ok(Some(First::Connect(connect))) => {
+                let version = Some(connect.version);
+                check(&shared, &connect, room).map_err(|reason| (version, reason)).map(|()| connect)
+            }
+        };
+        match verdict {
+            Ok(connect) => open(shared, *connect, address, reader, writer, buffer, stop).await,
+            Err((version, reason)) => {
+                counter(&shared, reason).increment();
+                tracing::debug!(?reason, "connection refused");
+                refuse(writer, version, reason, shared.write_timeout()).await;
+                None
+            }
+        }
+    }
+}
+
+/// Reads the first packet; none: the peer went away or sent what nothing can be answered to.
+async fn first<S: AsyncRead>(
+    shared: &Shared,
+    reader: &mut ReadHalf<S>,
+    buffer: &mut BytesMut,
+) -> Option<First> {
+    loop {
+        match take_frame(buffer, shared.limits.mqtt_packet_bytes as usize) {
+            Ok(Some(frame)) if frame.head == 0x10 => {
+                return Some(match connect(&frame.body, now()) {
+                    Ok(connect) => First::Connect(Box::new(connect)),
+                    Err(BadConnect { version, reason }) => First::Refused(version, reason),
+                });
+            }
+            Ok(Some(_)) | Err(FrameError::Malformed) => return None,
+            Err(FrameError::TooLarge) => {
+                shared.counters.limit_packet.increment();
+                return None;
+            }
+            Ok(None) => {}
+        }
+        let bytes = reader.read_buf(buffer).await.ok().filter(|bytes| *bytes > 0)?;
+        shared.counters.bytes_in.add(bytes as u64);
+    }
+}
+
+/// Whether `connect` may come in.
+fn check(shared: &Shared, connect: &Connect, room: bool) -> Result<(), Reason> {
+    let id = &connect.client_id;
+    let unusable = id.len() > CLIENT_ID_BYTES_MAX || id.chars().any(char::is_control);
+    let nameless = id.is_empty() && connect.version == Version::V3 && !connect.clean;
+    if !room {
+        return Err(Reason::QuotaExceeded);
+    }
+    if unusable || nameless {
+        return Err(Reason::ClientIdNotValid);
+    }
+    if connect.extended_authentication {
+        return Err(Reason::BadAuthenticationMethod);
+    }
+    match connect.will.as_ref().map(|will| Known::new(shared, &will.topic)) {
+        Some(Err(BadName::Invalid | BadName::OverLimit)) => Err(Reason::TopicNameInvalid),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+fn counter(shared: &Shared, reason: Reason) -> &Counter {
+    let counters = &shared.counters;
+    match reason {
+        Reason::QuotaExceeded => &counters.refused_full,
+        Reason::MalformedPacket | Reason::ProtocolError => &counters.refused_malformed,
+        Reason::UnsupportedVersion => &counters.refused_version,
+        Reason::ClientIdNotValid => &counters.refused_client_id,
+        Reason::Success
+        | Reason::NoSubscriptionExisted
+        | Reason::ImplementationSpecific
+        | Reason::ShuttingDown
+        | Reason::BadAuthenticationMethod
+        | Reason::KeepAliveTimeout
+        | Reason::TakenOver
+        | Reason::TopicFilterInvalid
+        | Reason::TopicNameInvalid
+        | Reason::PacketIdNotFound
+        | Reason::ReceiveMaximumExceeded
+        | Reason::TopicAliasInvalid
+        | Reason::PacketTooLarge
+        | Reason::AdministrativeAction
+        | Reason::SharedSubscriptionsNotSupported => &counters.refused_other,
+    }
+}
+
+async fn refuse<S: AsyncWrite>(
+    mut writer: WriteHalf<S>,
+    version: Option<Version>,
+    reason: Reason,
+    write_timeout: Duration,
+) {
+    let Some(version) = version else { return };
+    let mut out = BytesMut::new();
+    connack(&mut out, version, false, reason, &[]);
+    let _late = timeout(write_timeout, async {
+        writer.write_all_buf(&mut out).await?;
+        writer.shutdown().await
+    })
+    .await;
+}
+
+async fn open<S: AsyncRead + AsyncWrite>(
+    shared: Arc<Shared>,
+    connect: Connect,
+    address: SocketAddr,
+    reader: ReadHalf<S>,
+    writer: WriteHalf<S>,
+    buffer: BytesMut,
+    stop: CancellationToken,
+) -> Option<Connection<S>> {
+    let connection = shared.next_connection();
+    let assigned = connect.client_id.is_empty().then(|| format!("auto-{}", uuid::Uuid::now_v7()));
+    let id: Arc<str> = assigned.as_deref().unwrap_or(&connect.client_id).into();
+    let (taken_over, incumbent) = shared.registry.claim(&id, connection);
+    let inherited = match incumbent {
+        Some(incumbent) => {
+            shared.counters.takeovers.increment();
+            inherit(incumbent).await
+        }
+        None => Inherited::default(),
+    };
+    let mut out = BytesMut::new();
+    let properties = match connack_properties(&shared, assigned.as_deref()) {
+        Ok(properties) => properties,
+        Err(error) => {
+            tracing::error!(%error, "limits.mqtt_packet_bytes must be from 1 to 268,435,455");
+            return None;
+        }
+    };
+    connack(&mut out, connect.version, false, Reason::Success, &properties);
+    shared.counters.connections.increment();
+    let window = match connect.version {
+        Version::V3 => WINDOW_V3,
+        Version::V5 => connect.receive_maximum.unwrap_or(u16::MAX).min(WINDOW_V5_MAX),
+    };
+    let client = Client {
+        connection,
+        address,
+        version: connect.version,
+        device: id.parse().ok(),
+        id,
+        attached: false,
+        session_expiry: connect.session_expiry,
+        packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
+        silence_max: (connect.keep_alive > 0)
+            .then(|| Duration::from_millis(u64::from(connect.keep_alive) * 1_500)),
+        will: connect.will,
+    };
+    let was_attached = inherited.attached;
+    let opening = Opening {
+        shared,
+        client,
+        window,
+        inherited,
+        reader,
+        writer,
+        buffer,
+        out,
+        taken_over,
+        stop,
+    };
+    let mut connection = Connection::new(opening);
+    if was_attached {
+        connection.attach(true);
+    }
+    Some(connection)
+}
+
+/// Waits until the connection that had the client id has ended, and for what it leaves.
+async fn inherit(incumbent: oneshot::Sender<oneshot::Sender<Inherited>>) -> Inherited {
+    let (heir, inheritance) = oneshot::channel();
+    // Either end may be gone: a connection that is ending anyway, or one that panicked.
+    match incumbent.send(heir) {
+        Ok(()) => inheritance.await.unwrap_or_default(),
+        Err(_) => Inherited::default(),
+    }
+}
+
+fn connack_properties(shared: &Shared, assigned: Option<&str>) -> Result<Vec<Property>, MqttError> {
+    let mut properties: Vec<Property> = vec![
+        SessionExpiryInterval::new(0)?.into(),
+        ReceiveMaximum::new(RECEIVE_MAXIMUM)?.into(),
+        MaximumPacketSize::new(shared.limits.mqtt_packet_bytes)?.into(),
+        TopicAliasMaximum::new(TOPIC_ALIAS_MAXIMUM)?.into(),
+        SharedSubscriptionAvailable::new(0)?.into(),
+    ];
+    if let Some(assigned) = assigned {
+        properties.push(AssignedClientIdentifier::new(assigned)?.into());
+    }
+    Ok(properties)
+}

@@ -1,0 +1,73 @@
+//! Which device a connection is, and what the core is told of it.
+
+use super::{
+    connection::Connection,
+    receives::{Receives, receives},
+};
+use crate::core::{Downlink, Input, MAILBOX_MESSAGES_MAX};
+use bridge::event::EdgeEvent;
+use protocol::{DeviceId, levels};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    sync::mpsc,
+};
+
+impl<S: AsyncRead + AsyncWrite> Connection<S> {
+    /// The connection turns out to be its device's own.
+    pub(super) fn attach(&mut self, took_over: bool) {
+        let Some(device) = self.client.device.clone() else { return };
+        self.client.attached = true;
+        let event = EdgeEvent::Attached {
+            device: device.clone(),
+            connection: self.client.connection,
+            address: self.client.address,
+            protocol: self.client.version.name(),
+            took_over,
+        };
+        let mailbox = Some(self.mailbox());
+        self.batch.input(Input::Edge { event, mailbox });
+        self.tell_receives(&device);
+    }
+
+    /// Tells the core whether the connection can receive the commands of `device`, where that changed.
+    pub(super) fn tell_receives(&mut self, device: &DeviceId) {
+        let own = self.client.attached && self.client.device.as_ref() == Some(device);
+        let now = receives(self.session.subscriptions.filters(), device, own);
+        let before = self.receives.get(device).copied();
+        if now == before {
+            return;
+        }
+        let (device, connection) = (device.clone(), self.client.connection);
+        match now {
+            Some(found) => {
+                self.receives.insert(device.clone(), found);
+                let Receives { own, cancels } = found;
+                let event = EdgeEvent::Receives { device, connection, own, cancels };
+                let mailbox = Some(self.mailbox());
+                self.batch.input(Input::Edge { event, mailbox });
+            }
+            None => {
+                self.receives.remove(&device);
+                let event = EdgeEvent::ReceivesNot { device, connection };
+                self.batch.input(Input::Edge { event, mailbox: None });
+            }
+        }
+    }
+
+    /// Tells the core what changed by granting or withdrawing `filters`.
+    pub(super) fn tell_receives_by<'a>(&mut self, filters: impl Iterator<Item = &'a str>) {
+        let named = filters.filter_map(|filter| levels(filter).nth(1)?.parse().ok());
+        let own = self.client.device.clone().filter(|_| self.client.attached);
+        let mut devices: Vec<DeviceId> = named.chain(own).collect();
+        devices.sort_unstable();
+        devices.dedup();
+        for device in devices {
+            self.tell_receives(&device);
+        }
+    }
+
+    fn mailbox(&mut self) -> mpsc::Sender<Downlink> {
+        let (sender, _) = self.mailbox.get_or_insert_with(|| mpsc::channel(MAILBOX_MESSAGES_MAX));
+        sender.clone()
+    }
+}

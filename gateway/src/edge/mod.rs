@@ -1,0 +1,187 @@
+//! The MQTT edge: our own listener in front of the exchange.
+//!
+//! Owns connections: it reads and checks what devices and other clients send, hands it to the core and
+//! the exchange, and writes what comes for them. It decides nothing about devices or commands. One bad
+//! peer harms only itself: each connection is a task of its own, everything it can make grow is
+//! bounded and counted, and a panic ends that task alone.
+
+mod batch;
+mod connection;
+mod counters;
+mod delivering;
+mod ending;
+mod handshake;
+mod identity;
+mod outbox;
+mod pending;
+mod publishing;
+mod reading;
+mod reason;
+mod receives;
+mod registry;
+mod retained;
+mod session;
+mod shared;
+mod subscribing;
+mod subscriptions;
+mod wire;
+
+pub use counters::{Counter, Counters};
+
+use crate::{config::Config, core::Core, exchange::Exchange};
+use bridge::route::RouteTable;
+use ending::End;
+use futures_util::FutureExt as _;
+use handshake::Handshake;
+use shared::Shared;
+use std::{
+    io,
+    net::SocketAddr,
+    panic::AssertUnwindSafe,
+    sync::{Arc, atomic::AtomicU64},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::{TcpListener, TcpStream},
+    sync::{OwnedSemaphorePermit, Semaphore},
+    task::{JoinError, JoinSet},
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+/// How many sockets over the limit are answered at the same time; more are closed unanswered.
+const REFUSALS_MAX: usize = 64;
+
+/// How long accepting rests after it failed, as it does when the process has too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// The MQTT listener, bound and ready to run.
+#[derive(Debug)]
+pub struct Edge {
+    listener: TcpListener,
+    shared: Arc<Shared>,
+    room: Arc<Semaphore>,
+    refusals: Arc<Semaphore>,
+}
+
+impl Edge {
+    /// Binds the listener.
+    ///
+    /// # Errors
+    /// When the address cannot be bound.
+    pub async fn bind(
+        config: &Config,
+        core: Core,
+        exchange: Exchange,
+        routes: RouteTable,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(config.mqtt.listen).await?;
+        let limits = config.limits.clone();
+        let shared = Shared {
+            core,
+            exchange,
+            routes,
+            mqtt: config.mqtt.clone(),
+            counters: Arc::default(),
+            registry: registry::Registry::default(),
+            retained: retained::Retained::new(limits.retained_messages, limits.retained_bytes),
+            complaints: shared::Complaints::default(),
+            connections: AtomicU64::new(1),
+            limits,
+        };
+        let room = Arc::new(Semaphore::new(shared.limits.mqtt_connections as usize));
+        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
+        Ok(Self { listener, shared: Arc::new(shared), room, refusals })
+    }
+
+    /// The address it listens on, with the port that was picked.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn counters(&self) -> Arc<Counters> {
+        self.shared.counters.clone()
+    }
+
+    /// Serves until `stop`; then no one new is accepted, clients are told, and it returns when all
+    /// connections have ended.
+    pub async fn run(self, stop: CancellationToken) {
+        let mut tasks = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => break,
+                accepted = self.listener.accept() => self.accepted(accepted, &mut tasks, &stop).await,
+                Some(ended) = tasks.join_next() => note(&self.shared, ended),
+            }
+        }
+        drop(self.listener);
+        while let Some(ended) = tasks.join_next().await {
+            note(&self.shared, ended);
+        }
+    }
+
+    async fn accepted(
+        &self,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        tasks: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) {
+        match accepted {
+            Ok((socket, address)) => {
+                if let Err(error) = socket.set_nodelay(true) {
+                    tracing::debug!(%error, "TCP_NODELAY is not to be had");
+                }
+                self.spawn(socket, address, tasks, stop);
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+
+    fn spawn(
+        &self,
+        socket: TcpStream,
+        address: SocketAddr,
+        tasks: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) {
+        let (permit, room) = match self.room.clone().try_acquire_owned() {
+            Ok(permit) => (permit, true),
+            Err(_) => match self.refusals.clone().try_acquire_owned() {
+                Ok(permit) => (permit, false),
+                Err(_) => return self.shared.counters.refused_full.increment(),
+            },
+        };
+        let (shared, stop) = (self.shared.clone(), stop.clone());
+        let handshake = Handshake { shared, socket, address, room, stop };
+        let span = tracing::info_span!("mqtt", %address);
+        tasks.spawn(serve(handshake, permit).instrument(span));
+    }
+}
+
+/// The life of one connection. A panic while serving is caught here, so that the device's end is told
+/// and its client id is free again.
+async fn serve<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>, _room: OwnedSemaphorePermit) {
+    let shared = handshake.shared.clone();
+    let Some(mut connection) = handshake.run().await else { return };
+    shared.counters.connections_now.increment();
+    let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
+    connection.finish(served.unwrap_or(End::Panicked)).await;
+    shared.counters.connections_now.decrement();
+}
+
+/// A task has ended; one that panicked outside of serving is counted here.
+fn note(shared: &Shared, ended: Result<(), JoinError>) {
+    if let Err(error) = ended {
+        shared.counters.panics.increment();
+        tracing::error!(%error, "a connection's task panicked");
+    }
+}

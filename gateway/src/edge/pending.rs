@@ -1,0 +1,92 @@
+//! Acknowledgements that wait for the core's receipt, in the order of the messages.
+
+use super::{reason::Reason, wire::Ack};
+use std::collections::VecDeque;
+use tokio::sync::oneshot;
+
+/// A PUBACK or PUBREC to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PendingAck {
+    pub(super) ack: Ack,
+    pub(super) id: u16,
+    pub(super) reason: Reason,
+}
+
+/// The acknowledgements of one batch.
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    /// Fires when the batch is stored; none: there is nothing to store.
+    pub(super) receipt: Option<oneshot::Receiver<()>>,
+    pub(super) acks: Vec<PendingAck>,
+}
+
+/// The batches not acknowledged yet, oldest first: acknowledgements keep the order of the messages
+/// `[MQTT-4.6.0-2]`.
+#[derive(Debug, Default)]
+pub(super) struct PendingQueue(VecDeque<Pending>);
+
+impl PendingQueue {
+    /// Adds a batch; one without acknowledgements is not waited for.
+    pub(super) fn push(&mut self, pending: Pending) {
+        if !pending.acks.is_empty() {
+            self.0.push_back(pending);
+        }
+    }
+
+    /// Waits until the oldest batch is stored (true), or until it is certain that it is not (false);
+    /// for ever while there is none.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost: the batch stays until [`Self::pop`].
+    pub(super) async fn front_stored(&mut self) -> bool {
+        let Some(front) = self.0.front_mut() else { return std::future::pending().await };
+        let stored = match &mut front.receipt {
+            Some(receipt) => receipt.await.is_ok(),
+            None => true,
+        };
+        front.receipt = None;
+        stored
+    }
+
+    /// Removes the oldest batch.
+    pub(super) fn pop(&mut self) -> Vec<PendingAck> {
+        self.0.pop_front().map(|pending| pending.acks).unwrap_or_default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pending(id: u16, receipt: Option<oneshot::Receiver<()>>) -> Pending {
+        Pending {
+            receipt,
+            acks: vec![PendingAck { ack: Ack::PubAck, id, reason: Reason::Success }],
+        }
+    }
+
+    #[tokio::test]
+    async fn batches_are_acknowledged_in_order_even_when_a_later_one_is_stored_first() {
+        let mut queue = PendingQueue::default();
+        let (first, first_receipt) = oneshot::channel();
+        queue.push(pending(1, Some(first_receipt)));
+        queue.push(Pending::default());
+        queue.push(pending(2, None));
+        let early = tokio::time::timeout(std::time::Duration::ZERO, queue.front_stored()).await;
+        assert!(early.is_err());
+        first.send(()).unwrap();
+        assert!(queue.front_stored().await);
+        assert_eq!(queue.pop()[0].id, 1);
+        assert!(queue.front_stored().await);
+        assert_eq!(queue.pop()[0].id, 2);
+    }
+
+    #[tokio::test]
+    async fn a_dropped_receipt_says_not_stored() {
+        let mut queue = PendingQueue::default();
+        let (sender, receipt) = oneshot::channel();
+        queue.push(pending(1, Some(receipt)));
+        drop(sender);
+        assert!(!queue.front_stored().await);
+    }
+}

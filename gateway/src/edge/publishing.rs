@@ -1,0 +1,226 @@
+//! What the client publishes: checked, routed, batched, acknowledged once it is stored.
+
+use super::{
+    batch::{BadName, Batch, Content, Known, forward},
+    connection::{Connection, Done},
+    ending::End,
+    pending::{Pending, PendingAck, PendingQueue},
+    reason::Reason,
+    session::Incoming,
+    wire::{Ack, Publish, Version, ack},
+};
+use std::{collections::HashMap, sync::Arc};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// How many QoS 1 and 2 messages a client may have unacknowledged: MQTT 5 clients are told; a 3.1.1
+/// client is not read while it has as many.
+pub(super) const RECEIVE_MAXIMUM: u16 = 1_000;
+
+/// How many topic aliases an MQTT 5 client may set up; it is told.
+pub(super) const TOPIC_ALIAS_MAXIMUM: u16 = 64;
+
+/// How many topics a connection remembers the route of; devices publish to a handful.
+const KNOWN_TOPICS_MAX: usize = 256;
+
+/// What a connection keeps of what its client publishes.
+#[derive(Debug, Default)]
+pub(super) struct Publishing {
+    known: HashMap<Box<str>, Arc<Known>>,
+    aliases: HashMap<u16, Arc<Known>>,
+    /// Of the batch that is being collected.
+    acks: Vec<PendingAck>,
+    pub(super) pending: PendingQueue,
+    /// QoS 1 messages without PUBACK, and QoS 2 messages without PUBREC.
+    unacknowledged: [usize; 2],
+    /// Messages that could not be stored, and so stay without acknowledgement.
+    unstored: usize,
+}
+
+impl<S: AsyncRead + AsyncWrite> Connection<S> {
+    /// Whether the next packet may be decoded.
+    pub(super) fn may_decode(&self) -> bool {
+        let unacknowledged: usize = self.publishing.unacknowledged.iter().sum();
+        let full =
+            self.client.version == Version::V3 && unacknowledged >= usize::from(RECEIVE_MAXIMUM);
+        self.work.is_none() && !full
+    }
+
+    /// PUBLISH came.
+    pub(super) fn published(&mut self, publish: Publish<'_>) -> Result<(), End> {
+        let counters = &self.shared.counters;
+        match publish.qos {
+            0 => &counters.publishes_in_qos0,
+            1 => &counters.publishes_in_qos1,
+            _ => &counters.publishes_in_qos2,
+        }
+        .increment();
+        let known = match self.known(&publish)? {
+            Ok(known) => known,
+            Err(reason) => return self.refuse(&publish, reason),
+        };
+        if let Some(id) = publish.id
+            && !self.receive(id, publish.qos)?
+        {
+            return Ok(());
+        }
+        let refused = known.forbidden.then_some(Reason::TopicNameInvalid);
+        if refused.is_some() {
+            self.shared.counters.dropped_forbidden.increment();
+        } else {
+            self.attach_by(&known);
+            let Publish { payload, qos, retain, properties, .. } = publish;
+            let content = Content { payload, qos, retain, properties };
+            self.batch.message(&self.shared, self.client.connection, &known, content);
+        }
+        if let Some(id) = publish.id {
+            let ack = if publish.qos == 1 { Ack::PubAck } else { Ack::PubRec };
+            let reason = refused.unwrap_or(Reason::Success);
+            self.publishing.acks.push(PendingAck { ack, id, reason });
+        }
+        Ok(())
+    }
+
+    /// The topic of `publish`, by alias or name; a name that is valid but not accepted gives a reason.
+    fn known(&mut self, publish: &Publish<'_>) -> Result<Result<Arc<Known>, Reason>, End> {
+        let alias_fits =
+            publish.alias.is_none_or(|alias| (1..=TOPIC_ALIAS_MAXIMUM).contains(&alias));
+        if !alias_fits {
+            return Err(End::Violation(Reason::TopicAliasInvalid));
+        }
+        if publish.topic.is_empty() {
+            let alias = publish.alias.ok_or(End::Violation(Reason::ProtocolError))?;
+            let known = self.publishing.aliases.get(&alias).cloned();
+            return known.map(Ok).ok_or(End::Violation(Reason::ProtocolError));
+        }
+        let known = match self.publishing.known.get(publish.topic) {
+            Some(known) => known.clone(),
+            None => match Known::new(&self.shared, publish.topic) {
+                Ok(known) => self.remember(known),
+                Err(BadName::OverLimit) => return Ok(Err(Reason::TopicNameInvalid)),
+                Err(BadName::Invalid) => return Err(End::Violation(Reason::TopicNameInvalid)),
+            },
+        };
+        if let Some(alias) = publish.alias {
+            self.publishing.aliases.insert(alias, known.clone());
+        }
+        Ok(Ok(known))
+    }
+
+    fn remember(&mut self, known: Known) -> Arc<Known> {
+        if self.publishing.known.len() >= KNOWN_TOPICS_MAX {
+            self.publishing.known.clear();
+        }
+        let known = Arc::new(known);
+        self.publishing.known.insert(known.topic.as_str().into(), known.clone());
+        known
+    }
+
+    /// Tells an MQTT 5 client that its message is not accepted; who cannot be told is disconnected,
+    /// so that no message is lost in silence.
+    fn refuse(&mut self, publish: &Publish<'_>, reason: Reason) -> Result<(), End> {
+        let Some(id) = publish.id.filter(|_| self.client.version == Version::V5) else {
+            return Err(End::Violation(reason));
+        };
+        if self.receive(id, publish.qos)? {
+            let ack = if publish.qos == 1 { Ack::PubAck } else { Ack::PubRec };
+            self.publishing.acks.push(PendingAck { ack, id, reason });
+        }
+        Ok(())
+    }
+
+    /// Takes the id of a QoS 1 or 2 message; false: a QoS 2 message that is known already.
+    fn receive(&mut self, id: u16, qos: u8) -> Result<bool, End> {
+        if qos == 2 {
+            match self.session.incoming.get(&id) {
+                // Its PUBREC follows when it is stored.
+                Some(Incoming::Pending) => return Ok(false),
+                Some(Incoming::Recorded) => {
+                    ack(&mut self.out, self.client.version, Ack::PubRec, id, Reason::Success);
+                    return Ok(false);
+                }
+                None => {}
+            }
+        }
+        let unfinished = self.publishing.unacknowledged[0] + self.session.incoming.len();
+        if self.client.version == Version::V5 && unfinished >= usize::from(RECEIVE_MAXIMUM) {
+            self.shared.counters.limit_receive_maximum.increment();
+            return Err(End::Violation(Reason::ReceiveMaximumExceeded));
+        }
+        if qos == 2 {
+            self.session.incoming.insert(id, Incoming::Pending);
+        }
+        self.publishing.unacknowledged[usize::from(qos == 2)] += 1;
+        Ok(true)
+    }
+
+    /// A message on a topic of the client's own device makes the connection that device's.
+    fn attach_by(&mut self, known: &Known) {
+        let Some(device) = self.client.device.as_ref().filter(|_| !self.client.attached) else {
+            return;
+        };
+        if is_under(known.topic.as_str(), device.as_str()) {
+            self.attach(false);
+        }
+    }
+
+    /// Hands the collected batch on, if there is one and nothing is being handed on.
+    pub(super) fn hand_on(&mut self) {
+        if self.work.is_some() || (self.batch.is_empty() && self.publishing.acks.is_empty()) {
+            return;
+        }
+        let acks = std::mem::take(&mut self.publishing.acks);
+        let batch: Batch = std::mem::take(&mut self.batch);
+        let (steps, receipt) = batch.into_steps(self.client.connection, !acks.is_empty());
+        let pending = Pending { receipt, acks };
+        if steps.is_empty() {
+            self.publishing.pending.push(pending);
+            return;
+        }
+        let shared = self.shared.clone();
+        self.work = Some(Box::pin(async move {
+            match forward(&shared, steps).await {
+                Ok(()) => Done::Forwarded(pending),
+                Err(_) => Done::Stopped,
+            }
+        }));
+    }
+
+    /// The oldest batch is stored and can be acknowledged, or it is not and never will be.
+    pub(super) fn stored(&mut self, stored: bool) -> Result<(), End> {
+        for PendingAck { ack: kind, id, reason } in self.publishing.pending.pop() {
+            self.publishing.unacknowledged[usize::from(kind == Ack::PubRec)] -= 1;
+            let keep = stored && reason == Reason::Success;
+            if kind == Ack::PubRec && keep {
+                self.session.incoming.insert(id, Incoming::Recorded);
+            } else if kind == Ack::PubRec {
+                self.session.incoming.remove(&id);
+            }
+            if stored {
+                let told =
+                    if self.client.version == Version::V3 { Reason::Success } else { reason };
+                ack(&mut self.out, self.client.version, kind, id, told);
+            } else {
+                self.publishing.unstored += 1;
+                self.shared.counters.unstored.increment();
+            }
+        }
+        // A client whose window is full of them would wait for ever; it is to come back and send again.
+        if self.publishing.unstored >= usize::from(RECEIVE_MAXIMUM) {
+            return Err(End::Violation(Reason::ImplementationSpecific));
+        }
+        Ok(())
+    }
+
+    /// PUBREL came.
+    pub(super) fn released(&mut self, id: u16) {
+        let known = self.session.incoming.remove(&id).is_some();
+        let reason = if known { Reason::Success } else { Reason::PacketIdNotFound };
+        ack(&mut self.out, self.client.version, Ack::PubComp, id, reason);
+    }
+}
+
+/// Whether `topic` is under `devices/{device}/`.
+pub(super) fn is_under(topic: &str, device: &str) -> bool {
+    let rest = topic.strip_prefix("devices/").and_then(|rest| rest.strip_prefix(device));
+    rest.is_some_and(|rest| rest.starts_with('/'))
+}

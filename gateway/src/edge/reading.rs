@@ -1,0 +1,70 @@
+//! From bytes to packets to what they do.
+
+use super::{
+    connection::Connection,
+    ending::End,
+    reason::Reason,
+    shared::now,
+    wire::{Frame, FrameError, Packet, decode, pingresp, take_frame},
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+impl<S: AsyncRead + AsyncWrite> Connection<S> {
+    /// Handles the whole packets that have come, as far as nothing must be waited for.
+    pub(super) fn decode_packets(&mut self) -> Result<(), End> {
+        while self.may_decode() {
+            let packet_bytes_max = self.shared.limits.mqtt_packet_bytes as usize;
+            match take_frame(&mut self.buffer, packet_bytes_max) {
+                Ok(Some(frame)) => self.packet(&frame)?,
+                Ok(None) => break,
+                Err(FrameError::TooLarge) => {
+                    self.shared.counters.limit_packet.increment();
+                    return Err(End::Violation(Reason::PacketTooLarge));
+                }
+                Err(FrameError::Malformed) => return Err(self.undecoded(Reason::MalformedPacket)),
+            }
+        }
+        Ok(())
+    }
+
+    fn packet(&mut self, frame: &Frame) -> Result<(), End> {
+        let packet = decode(self.client.version, frame, now);
+        let packet = packet.map_err(|reason| self.undecoded(reason))?;
+        self.heard = Instant::now();
+        match packet {
+            Packet::Publish(publish) => self.published(publish)?,
+            Packet::PubAck(id) | Packet::PubComp(id) => self.acknowledged(id),
+            Packet::PubRec { id, accepted } => self.received(id, accepted),
+            Packet::PubRel(id) => self.released(id),
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe),
+            Packet::Unsubscribe { id, filters } => self.unsubscribe(id, &filters),
+            Packet::PingReq => pingresp(&mut self.out),
+            Packet::Disconnect { reason, session_expiry } => {
+                return Err(self.goodbye(reason, session_expiry));
+            }
+        }
+        Ok(())
+    }
+
+    fn undecoded(&self, reason: Reason) -> End {
+        self.shared.counters.decode_errors.increment();
+        End::Violation(reason)
+    }
+
+    fn goodbye(&mut self, reason: u8, session_expiry: Option<u32>) -> End {
+        if let Some(seconds) = session_expiry {
+            // A session that was to end with the connection cannot be prolonged now.
+            if self.client.session_expiry == 0 && seconds != 0 {
+                return End::Violation(Reason::ProtocolError);
+            }
+            self.client.session_expiry = seconds;
+        }
+        if reason == 0 {
+            self.client.will = None;
+        }
+        End::Disconnected
+    }
+}

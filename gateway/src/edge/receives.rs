@@ -1,0 +1,97 @@
+//! Whether a connection can receive a device's commands: what its granted filters say. Pure.
+
+use protocol::{DeviceId, TopicFilter, levels};
+
+/// A device whose commands the connection can receive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Receives {
+    /// The connection is the device's own.
+    pub(super) own: bool,
+    /// Its filters take cancels too.
+    pub(super) cancels: bool,
+}
+
+/// A command id that no command has, to ask filters with.
+const SOME_COMMAND: &str = "00000000-0000-0000-0000-000000000000";
+
+/// Whether `filters` select the command topic of `device`: its own connection by any filter, another
+/// one only by a filter that names the device.
+pub(super) fn receives<'a>(
+    filters: impl Iterator<Item = &'a TopicFilter> + Clone,
+    device: &DeviceId,
+    own: bool,
+) -> Option<Receives> {
+    let command = format!("devices/{device}/commands/{SOME_COMMAND}");
+    let cancel = format!("{command}/cancel");
+    let names = |filter: &TopicFilter| levels(filter.as_str()).nth(1) == Some(device.as_str());
+    let matched =
+        |topic: &str| filters.clone().any(|filter| (own || names(filter)) && filter.matches(topic));
+    matched(&command).then(|| Receives { own, cancels: matched(&cancel) })
+}
+
+/// Whether `filter` selects nothing but what goes down to `device`: its commands and desired state.
+pub(super) fn is_down(filter: &TopicFilter, device: &DeviceId) -> bool {
+    down_device(filter.as_str()) == Some(device.as_str())
+}
+
+/// The device whose [`is_down`] filters may select `topic`.
+pub(super) fn down_device(topic: &str) -> Option<&str> {
+    let (device, rest) = topic.strip_prefix("devices/")?.split_once('/')?;
+    (rest == "desired" || rest.starts_with("commands/")).then_some(device)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the filters receive commands of `d1`, and if so, cancels.
+    fn check(filters: &[&str], own: bool) -> Option<bool> {
+        let filters: Vec<TopicFilter> = filters.iter().map(|text| text.parse().unwrap()).collect();
+        receives(filters.iter(), &"d1".parse().unwrap(), own).map(|found| found.cancels)
+    }
+
+    #[test]
+    fn a_device_receives_by_any_filter_on_its_own_command_topic() {
+        for (filter, expected) in [
+            ("devices/d1/commands/+", Some(false)),
+            ("devices/d1/commands/#", Some(true)),
+            ("devices/+/commands/+", Some(false)),
+            ("#", Some(true)),
+            ("devices/d1/commands/+/cancel", None),
+            ("devices/d1/telemetry", None),
+            ("devices/d2/commands/#", None),
+        ] {
+            assert_eq!(check(&[filter], true), expected, "{filter}");
+        }
+    }
+
+    #[test]
+    fn cancels_may_come_by_a_filter_of_their_own() {
+        let both = ["devices/d1/commands/+", "devices/d1/commands/+/cancel"];
+        assert_eq!(check(&both, true), Some(true));
+    }
+
+    #[test]
+    fn others_receive_only_for_devices_they_name() {
+        assert_eq!(check(&["devices/d2/#", "devices/d1/commands/+"], false), Some(false));
+        assert_eq!(check(&["devices/+/commands/#", "#"], false), None);
+        assert_eq!(check(&["devices/d1/commands/+", "#"], false), Some(false));
+        assert_eq!(check(&["+/d1/#"], false), Some(true));
+    }
+
+    #[test]
+    fn only_commands_and_desired_states_go_down() {
+        let device = "d1".parse().unwrap();
+        for (filter, down) in [
+            ("devices/d1/commands/#", true),
+            ("devices/d1/desired", true),
+            ("devices/d1/#", false),
+            ("devices/d2/commands/#", false),
+            ("devices/+/desired", false),
+        ] {
+            assert_eq!(is_down(&filter.parse().unwrap(), &device), down, "{filter}");
+        }
+        assert_eq!(down_device("devices/d1/commands/7"), Some("d1"));
+        assert_eq!(down_device("devices/d1/telemetry"), None);
+    }
+}

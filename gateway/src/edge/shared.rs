@@ -1,0 +1,110 @@
+//! What all connections have in common.
+
+use super::{counters::Counters, registry::Registry, retained::Retained};
+use crate::{
+    config::{Limits, Mqtt},
+    core::Core,
+    exchange::Exchange,
+};
+use bridge::{event::ConnectionId, route::RouteTable};
+use protocol::Timestamp;
+use std::{
+    collections::HashMap,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+/// What all connections have in common.
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) core: Core,
+    pub(super) exchange: Exchange,
+    pub(super) routes: RouteTable,
+    pub(super) mqtt: Mqtt,
+    pub(super) limits: Limits,
+    pub(super) counters: Arc<Counters>,
+    pub(super) registry: Registry,
+    pub(super) retained: Retained,
+    pub(super) complaints: Complaints,
+    pub(super) connections: AtomicU64,
+}
+
+impl Shared {
+    /// An id that no connection had.
+    pub(super) fn next_connection(&self) -> ConnectionId {
+        ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(super) fn write_timeout(&self) -> Duration {
+        Duration::from_millis(self.mqtt.write_timeout_ms)
+    }
+}
+
+/// The time on the wall.
+pub(super) fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
+}
+
+/// Who was complained about in the last minute, so that the log says it once.
+#[derive(Debug, Default)]
+pub(super) struct Complaints(Mutex<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    since: HashMap<String, Instant>,
+    swept: Option<Instant>,
+}
+
+/// How long one complaint is enough.
+const COMPLAINT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Of how many the time is kept; about others nothing is said until a minute has passed.
+const COMPLAINTS_MAX: usize = 10_000;
+
+impl Complaints {
+    /// Whether it is time to complain about `whom` again.
+    pub(super) fn due(&self, whom: &str, now: Instant) -> bool {
+        let recent = |since: &Instant| now.duration_since(*since) < COMPLAINT_INTERVAL;
+        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.since.get(whom).is_some_and(recent) {
+            return false;
+        }
+        if known.since.len() >= COMPLAINTS_MAX && !known.swept.as_ref().is_some_and(recent) {
+            known.since.retain(|_, since| recent(since));
+            known.swept = Some(now);
+        }
+        let room = known.since.len() < COMPLAINTS_MAX;
+        if room {
+            known.since.insert(whom.into(), now);
+        }
+        room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_complaint_a_minute_is_enough() {
+        let (complaints, start) = (Complaints::default(), Instant::now());
+        assert!(complaints.due("d1", start));
+        assert!(complaints.due("d2", start));
+        assert!(!complaints.due("d1", start + Duration::from_secs(59)));
+        assert!(complaints.due("d1", start + COMPLAINT_INTERVAL));
+    }
+
+    #[test]
+    fn the_memory_of_complaints_is_bounded() {
+        let (complaints, start) = (Complaints::default(), Instant::now());
+        for number in 0..COMPLAINTS_MAX {
+            assert!(complaints.due(&number.to_string(), start));
+        }
+        assert!(!complaints.due("one more", start));
+        assert!(complaints.due("one more", start + COMPLAINT_INTERVAL));
+    }
+}

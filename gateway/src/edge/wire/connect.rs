@@ -1,0 +1,186 @@
+//! CONNECT (MQTT 5.0, section 3.1; 3.1.1, section 3.1).
+
+use super::{
+    Version,
+    properties::{properties, travel},
+    reader::Reader,
+};
+use crate::{edge::reason::Reason, exchange};
+use mqtt_protocol_core::mqtt::packet::Property;
+use protocol::Timestamp;
+
+/// What a client wants when it comes.
+#[derive(Debug)]
+pub(crate) struct Connect {
+    pub(crate) version: Version,
+    pub(crate) client_id: String,
+    /// Clean Session, or Clean Start.
+    pub(crate) clean: bool,
+    /// In seconds; 0: none.
+    pub(crate) keep_alive: u16,
+    /// In seconds; `u32::MAX`: never.
+    pub(crate) session_expiry: u32,
+    /// QoS 1 and 2 messages it takes unacknowledged.
+    pub(crate) receive_maximum: Option<u16>,
+    /// The largest packet it takes, in bytes.
+    pub(crate) packet_bytes_max: Option<u32>,
+    pub(crate) will: Option<Will>,
+    /// It wants to authenticate in a way that is not offered.
+    pub(crate) extended_authentication: bool,
+}
+
+/// The message to publish when the client is gone.
+#[derive(Clone, Debug)]
+pub(crate) struct Will {
+    /// As it came: not yet checked to be a topic name.
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    /// In seconds.
+    pub(crate) delay: u32,
+    pub(crate) properties: exchange::Properties,
+}
+
+/// A CONNECT that is none; `version` tells how to answer, if at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BadConnect {
+    pub(crate) version: Option<Version>,
+    pub(crate) reason: Reason,
+}
+
+/// Reads the body of a CONNECT.
+pub(crate) fn connect(body: &[u8], now: Timestamp) -> Result<Connect, BadConnect> {
+    let mut reader = Reader::new(body);
+    let version = protocol(&mut reader)?;
+    read(version, reader, now).map_err(|reason| BadConnect { version: Some(version), reason })
+}
+
+fn protocol(reader: &mut Reader<'_>) -> Result<Version, BadConnect> {
+    let silent = |reason| BadConnect { version: None, reason };
+    let name = reader.text().map_err(silent)?;
+    let level = reader.u8().map_err(silent)?;
+    let unsupported =
+        |version| BadConnect { version: Some(version), reason: Reason::UnsupportedVersion };
+    match (name, level) {
+        ("MQTT", 4) => Ok(Version::V3),
+        ("MQTT", 5) => Ok(Version::V5),
+        ("MQTT", 0..4) | ("MQIsdp", _) => Err(unsupported(Version::V3)),
+        ("MQTT", _) => Err(unsupported(Version::V5)),
+        _ => Err(silent(Reason::ProtocolError)),
+    }
+}
+
+fn read(version: Version, mut reader: Reader<'_>, now: Timestamp) -> Result<Connect, Reason> {
+    let flags = Flags::read(version, reader.u8()?)?;
+    let mut connect = Connect {
+        version,
+        client_id: String::new(),
+        clean: flags.has(Flags::CLEAN),
+        keep_alive: reader.u16()?,
+        session_expiry: if version == Version::V3 && !flags.has(Flags::CLEAN) {
+            u32::MAX
+        } else {
+            0
+        },
+        receive_maximum: None,
+        packet_bytes_max: None,
+        will: None,
+        extended_authentication: false,
+    };
+    if version == Version::V5 {
+        for property in properties(&mut reader)? {
+            connect.take(&property)?;
+        }
+    }
+    connect.client_id = reader.text()?.into();
+    if flags.has(Flags::WILL) {
+        connect.will = Some(will(version, flags, &mut reader, now)?);
+    }
+    if flags.has(Flags::USER_NAME) {
+        reader.text()?;
+    }
+    if flags.has(Flags::PASSWORD) {
+        reader.binary()?;
+    }
+    reader.end()?;
+    Ok(connect)
+}
+
+impl Connect {
+    fn take(&mut self, property: &Property) -> Result<(), Reason> {
+        match property {
+            Property::SessionExpiryInterval(seconds) => self.session_expiry = seconds.val(),
+            Property::ReceiveMaximum(count) => self.receive_maximum = Some(count.val()),
+            Property::MaximumPacketSize(bytes) => self.packet_bytes_max = Some(bytes.val()),
+            Property::AuthenticationMethod(_) => self.extended_authentication = true,
+            Property::TopicAliasMaximum(_)
+            | Property::RequestResponseInformation(_)
+            | Property::RequestProblemInformation(_)
+            | Property::AuthenticationData(_)
+            | Property::UserProperty(_) => {}
+            _ => return Err(Reason::ProtocolError),
+        }
+        Ok(())
+    }
+}
+
+fn will(
+    version: Version,
+    flags: Flags,
+    reader: &mut Reader<'_>,
+    now: Timestamp,
+) -> Result<Will, Reason> {
+    let (mut delay, mut travelling) = (0, exchange::Properties::default());
+    if version == Version::V5 {
+        for property in properties(reader)? {
+            match property {
+                Property::WillDelayInterval(seconds) => delay = seconds.val(),
+                other => travel(&mut travelling, other, now).map_err(|_| Reason::ProtocolError)?,
+            }
+        }
+    }
+    Ok(Will {
+        topic: reader.text()?.into(),
+        payload: reader.binary()?.into(),
+        qos: flags.will_qos(),
+        retain: flags.has(Flags::WILL_RETAIN),
+        delay,
+        properties: travelling,
+    })
+}
+
+#[derive(Clone, Copy)]
+struct Flags(u8);
+
+impl Flags {
+    const RESERVED: u8 = 0x01;
+    const CLEAN: u8 = 0x02;
+    const WILL: u8 = 0x04;
+    const WILL_RETAIN: u8 = 0x20;
+    const PASSWORD: u8 = 0x40;
+    const USER_NAME: u8 = 0x80;
+
+    /// Checks what the flags say of each other: no will, no will's flags; 3.1.1 has no password
+    /// without a name.
+    fn read(version: Version, byte: u8) -> Result<Self, Reason> {
+        let flags = Self(byte);
+        let will_without_flag =
+            !flags.has(Self::WILL) && (flags.will_qos() > 0 || flags.has(Self::WILL_RETAIN));
+        let password_alone =
+            version == Version::V3 && flags.has(Self::PASSWORD) && !flags.has(Self::USER_NAME);
+        if flags.has(Self::RESERVED) || flags.will_qos() > 2 || will_without_flag || password_alone
+        {
+            return Err(Reason::MalformedPacket);
+        }
+        Ok(flags)
+    }
+
+    fn has(self, flag: u8) -> bool {
+        self.0 & flag != 0
+    }
+
+    fn will_qos(self) -> u8 {
+        self.0 >> 3 & 0x03
+    }
+}

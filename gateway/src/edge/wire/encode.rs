@@ -1,0 +1,176 @@
+//! Packets the gateway sends, appended to a buffer.
+
+use super::Version;
+use crate::edge::reason::Reason;
+use bytes::{BufMut as _, BytesMut};
+use mqtt_protocol_core::mqtt::packet::Property;
+
+/// A packet that answers one with an id, by its first byte.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Ack {
+    PubAck = 0x40,
+    PubRec = 0x50,
+    PubRel = 0x62,
+    PubComp = 0x70,
+}
+
+/// A PUBLISH to a client.
+#[derive(Debug)]
+pub(crate) struct Outgoing<'a> {
+    pub(crate) topic: &'a str,
+    pub(crate) payload: &'a [u8],
+    pub(crate) qos: u8,
+    pub(crate) retain: bool,
+    pub(crate) duplicate: bool,
+    /// With QoS 1 and 2.
+    pub(crate) id: Option<u16>,
+    /// Encoded; empty for 3.1.1.
+    pub(crate) properties: &'a [u8],
+}
+
+impl Outgoing<'_> {
+    fn body_bytes(&self, version: Version) -> usize {
+        let id = if self.id.is_some() { 2 } else { 0 };
+        let properties = match version {
+            Version::V3 => 0,
+            Version::V5 => variable_bytes(self.properties.len()) + self.properties.len(),
+        };
+        2 + self.topic.len() + id + properties + self.payload.len()
+    }
+
+    /// The size of the whole packet.
+    pub(crate) fn packet_bytes(&self, version: Version) -> usize {
+        let body = self.body_bytes(version);
+        1 + variable_bytes(body) + body
+    }
+}
+
+/// Appends `packet`.
+pub(crate) fn publish(out: &mut BytesMut, version: Version, packet: &Outgoing<'_>) {
+    let body_bytes = packet.body_bytes(version);
+    out.reserve(5 + body_bytes);
+    let flags = u8::from(packet.duplicate) << 3 | packet.qos << 1 | u8::from(packet.retain);
+    out.put_u8(0x30 | flags);
+    variable(out, body_bytes);
+    text(out, packet.topic);
+    if let Some(id) = packet.id {
+        out.put_u16(id);
+    }
+    if version == Version::V5 {
+        variable(out, packet.properties.len());
+        out.put_slice(packet.properties);
+    }
+    out.put_slice(packet.payload);
+}
+
+/// Appends PUBACK, PUBREC, PUBREL or PUBCOMP; 3.1.1 has no reasons.
+pub(crate) fn ack(out: &mut BytesMut, version: Version, ack: Ack, id: u16, reason: Reason) {
+    let plain = version == Version::V3 || reason == Reason::Success;
+    out.put_u8(ack as u8);
+    out.put_u8(if plain { 2 } else { 3 });
+    out.put_u16(id);
+    if !plain {
+        out.put_u8(reason.code());
+    }
+}
+
+/// Appends CONNACK, as far as 3.1.1 can say `reason`; `properties` are for MQTT 5.
+pub(crate) fn connack(
+    out: &mut BytesMut,
+    version: Version,
+    session_present: bool,
+    reason: Reason,
+    properties: &[Property],
+) {
+    let present = u8::from(session_present);
+    match version {
+        Version::V3 => {
+            if let Some(code) = reason.connack_v3() {
+                out.put_slice(&[0x20, 2, present, code]);
+            }
+        }
+        Version::V5 => {
+            let encoded: Vec<u8> =
+                properties.iter().flat_map(Property::to_continuous_buffer).collect();
+            out.put_u8(0x20);
+            variable(out, 2 + variable_bytes(encoded.len()) + encoded.len());
+            out.put_slice(&[present, reason.code()]);
+            variable(out, encoded.len());
+            out.put_slice(&encoded);
+        }
+    }
+}
+
+/// Appends SUBACK; a code is the QoS granted, or a reason of 0x80 and up.
+pub(crate) fn suback(out: &mut BytesMut, version: Version, id: u16, codes: &[u8]) {
+    let v3 = |code: &u8| (*code).min(0x80);
+    match version {
+        Version::V3 => listed(out, 0x90, id, &[], codes.iter().map(v3)),
+        Version::V5 => listed(out, 0x90, id, &[0], codes.iter().copied()),
+    }
+}
+
+/// Appends UNSUBACK; 3.1.1 has no codes.
+pub(crate) fn unsuback(out: &mut BytesMut, version: Version, id: u16, codes: &[Reason]) {
+    match version {
+        Version::V3 => listed(out, 0xB0, id, &[], [].into_iter()),
+        Version::V5 => listed(out, 0xB0, id, &[0], codes.iter().map(|code| code.code())),
+    }
+}
+
+fn listed(
+    out: &mut BytesMut,
+    head: u8,
+    id: u16,
+    properties: &[u8],
+    codes: impl ExactSizeIterator<Item = u8>,
+) {
+    out.put_u8(head);
+    variable(out, 2 + properties.len() + codes.len());
+    out.put_u16(id);
+    out.put_slice(properties);
+    out.extend(codes);
+}
+
+/// Appends PINGRESP.
+pub(crate) fn pingresp(out: &mut BytesMut) {
+    out.put_slice(&[0xD0, 0]);
+}
+
+/// Appends DISCONNECT; a 3.1.1 client is told nothing.
+pub(crate) fn disconnect(out: &mut BytesMut, version: Version, reason: Reason) {
+    if version == Version::V5 {
+        out.put_slice(&[0xE0, 1, reason.code()]);
+    }
+}
+
+/// Appends UTF-8 with its length. Longer than 65,535 bytes nothing is: it came from a packet.
+pub(super) fn text(out: &mut BytesMut, text: &str) {
+    binary(out, text.as_bytes());
+}
+
+/// Appends bytes with their length.
+pub(super) fn binary(out: &mut BytesMut, bytes: &[u8]) {
+    let length = u16::try_from(bytes.len()).unwrap_or(u16::MAX);
+    out.put_u16(length);
+    out.put_slice(&bytes[..length.into()]);
+}
+
+/// Appends a variable byte integer.
+pub(super) fn variable(out: &mut BytesMut, mut value: usize) {
+    while value >= 0x80 {
+        out.put_u8(0x80 | (value & 0x7F) as u8);
+        value >>= 7;
+    }
+    out.put_u8((value & 0x7F) as u8);
+}
+
+fn variable_bytes(value: usize) -> usize {
+    match value {
+        0..0x80 => 1,
+        0x80..0x4000 => 2,
+        0x4000..0x20_0000 => 3,
+        _ => 4,
+    }
+}

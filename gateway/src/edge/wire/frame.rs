@@ -1,0 +1,81 @@
+//! Cuts whole packets out of what the socket gave.
+
+use bytes::{Buf, BytesMut};
+
+/// One packet: its first byte and what follows its length.
+#[derive(Debug)]
+pub(crate) struct Frame {
+    /// Type and flags.
+    pub(crate) head: u8,
+    /// The remaining bytes.
+    pub(crate) body: BytesMut,
+}
+
+/// No packet can be cut; the connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FrameError {
+    /// Its length is no variable byte integer.
+    Malformed,
+    /// It is larger than allowed, as soon as its length says so.
+    TooLarge,
+}
+
+/// The next whole packet of `buffer`; none: more bytes are needed. `packet_bytes_max` counts all of it.
+pub(crate) fn take_frame(
+    buffer: &mut BytesMut,
+    packet_bytes_max: usize,
+) -> Result<Option<Frame>, FrameError> {
+    let Some((header_bytes, body_bytes)) = lengths(buffer)? else { return Ok(None) };
+    if header_bytes + body_bytes > packet_bytes_max {
+        return Err(FrameError::TooLarge);
+    }
+    if buffer.len() < header_bytes + body_bytes {
+        return Ok(None);
+    }
+    let head = buffer[0];
+    buffer.advance(header_bytes);
+    Ok(Some(Frame { head, body: buffer.split_to(body_bytes) }))
+}
+
+fn lengths(buffer: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
+    let mut body_bytes = 0;
+    for index in 1..=4 {
+        let Some(byte) = buffer.get(index) else { return Ok(None) };
+        body_bytes |= usize::from(byte & 0x7F) << (7 * (index - 1));
+        if byte & 0x80 == 0 {
+            return Ok(Some((1 + index, body_bytes)));
+        }
+    }
+    Err(FrameError::Malformed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<(u8, Vec<u8>)>, FrameError> {
+        let mut buffer = BytesMut::from(bytes);
+        let frame = take_frame(&mut buffer, packet_bytes_max)?;
+        Ok(frame.map(|frame| (frame.head, frame.body.to_vec())))
+    }
+
+    #[test]
+    fn a_packet_is_cut_once_it_is_whole() {
+        assert_eq!(check(&[0x30], 9), Ok(None));
+        assert_eq!(check(&[0x30, 2, 7], 9), Ok(None));
+        assert_eq!(check(&[0x30, 2, 7, 8, 9], 9), Ok(Some((0x30, vec![7, 8]))));
+        assert_eq!(check(&[0xC0, 0], 9), Ok(Some((0xC0, vec![]))));
+    }
+
+    #[test]
+    fn a_large_packet_is_refused_before_its_body_comes() {
+        assert_eq!(check(&[0x30, 8], 9), Err(FrameError::TooLarge));
+        assert_eq!(check(&[0x30, 7], 9), Ok(None));
+        assert_eq!(check(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F], 9), Err(FrameError::TooLarge));
+    }
+
+    #[test]
+    fn a_length_of_five_bytes_is_malformed() {
+        assert_eq!(check(&[0x30, 0x80, 0x80, 0x80, 0x80, 1], 9), Err(FrameError::Malformed));
+    }
+}

@@ -1,0 +1,113 @@
+//! MQTT 5 properties: which packet may carry which, each at most once unless it says otherwise.
+
+use super::{encode, reader::Reader};
+use crate::{edge::reason::Reason, exchange};
+use bytes::{BufMut as _, Bytes, BytesMut};
+use mqtt_protocol_core::mqtt::{
+    packet::Property, prelude::PropertyValueAccess as _, result_code::MqttError,
+};
+use protocol::{Millis, Timestamp};
+use std::mem::{Discriminant, discriminant};
+
+/// The properties at the front of `reader`. Of those that may not repeat, a second one is a protocol
+/// error.
+pub(super) fn properties(reader: &mut Reader<'_>) -> Result<Vec<Property>, Reason> {
+    let length = reader.variable()?;
+    let mut rest = reader.bytes(length)?;
+    let mut found: Vec<Property> = Vec::new();
+    let mut seen: Vec<Discriminant<Property>> = Vec::new();
+    while !rest.is_empty() {
+        let (property, consumed) = Property::parse(rest).map_err(reason)?;
+        rest = rest.get(consumed..).ok_or(Reason::MalformedPacket)?;
+        let kind = discriminant(&property);
+        if !matches!(property, Property::UserProperty(_)) {
+            if seen.contains(&kind) {
+                return Err(Reason::ProtocolError);
+            }
+            seen.push(kind);
+        }
+        if property.as_str().is_some_and(|text| text.contains('\0')) {
+            return Err(Reason::MalformedPacket);
+        }
+        found.push(property);
+    }
+    Ok(found)
+}
+
+fn reason(error: MqttError) -> Reason {
+    if error == MqttError::ProtocolError { Reason::ProtocolError } else { Reason::MalformedPacket }
+}
+
+/// Reads properties that a packet may carry but that say nothing to the gateway; any other is a
+/// protocol error.
+pub(super) fn ignored(
+    reader: &mut Reader<'_>,
+    allowed: impl Fn(&Property) -> bool,
+) -> Result<(), Reason> {
+    let all = properties(reader)?;
+    if all.iter().all(allowed) { Ok(()) } else { Err(Reason::ProtocolError) }
+}
+
+/// Whether `property` only explains something to a person.
+pub(super) fn explains(property: &Property) -> bool {
+    matches!(property, Property::ReasonString(_) | Property::UserProperty(_))
+}
+
+/// Takes `property` into those that travel with a message; gives it back if it is none of them.
+pub(super) fn travel(
+    with: &mut exchange::Properties,
+    property: Property,
+    now: Timestamp,
+) -> Result<(), Property> {
+    match property {
+        Property::PayloadFormatIndicator(format) => with.payload_is_utf8 = Some(format.val() == 1),
+        Property::MessageExpiryInterval(seconds) => {
+            with.expires_at = Some(now.plus(Millis(u64::from(seconds.val()) * 1_000)));
+        }
+        Property::ContentType(text) => with.content_type = Some(text.val().into()),
+        Property::ResponseTopic(topic) => with.response_topic = Some(topic.val().into()),
+        Property::CorrelationData(data) => {
+            with.correlation_data = Some(Bytes::copy_from_slice(data.val()));
+        }
+        Property::UserProperty(pair) => with.user.push((pair.key().into(), pair.val().into())),
+        other => return Err(other),
+    }
+    Ok(())
+}
+
+/// Appends the properties of a PUBLISH to a client; `expiry` is in seconds.
+pub(crate) fn encode(
+    out: &mut BytesMut,
+    properties: &exchange::Properties,
+    expiry: Option<u32>,
+    identifiers: &[u32],
+) {
+    if let Some(utf8) = properties.payload_is_utf8 {
+        out.put_slice(&[0x01, u8::from(utf8)]);
+    }
+    if let Some(seconds) = expiry {
+        out.put_u8(0x02);
+        out.put_u32(seconds);
+    }
+    if let Some(content_type) = &properties.content_type {
+        out.put_u8(0x03);
+        encode::text(out, content_type);
+    }
+    if let Some(topic) = &properties.response_topic {
+        out.put_u8(0x08);
+        encode::text(out, topic);
+    }
+    if let Some(data) = &properties.correlation_data {
+        out.put_u8(0x09);
+        encode::binary(out, data);
+    }
+    for identifier in identifiers {
+        out.put_u8(0x0B);
+        encode::variable(out, *identifier as usize);
+    }
+    for (key, value) in &properties.user {
+        out.put_u8(0x26);
+        encode::text(out, key);
+        encode::text(out, value);
+    }
+}

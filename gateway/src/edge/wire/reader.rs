@@ -1,0 +1,74 @@
+//! Reads the data types of MQTT (5.0, section 1.5) from a packet's body.
+
+use crate::edge::reason::Reason;
+
+/// What is left of a body. Everything it cannot read is [`Reason::MalformedPacket`].
+pub(super) struct Reader<'a>(&'a [u8]);
+
+impl<'a> Reader<'a> {
+    pub(super) fn new(body: &'a [u8]) -> Self {
+        Self(body)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    pub(super) fn rest(self) -> &'a [u8] {
+        self.0
+    }
+
+    pub(super) fn bytes(&mut self, count: usize) -> Result<&'a [u8], Reason> {
+        let (bytes, rest) = self.0.split_at_checked(count).ok_or(Reason::MalformedPacket)?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    pub(super) fn u8(&mut self) -> Result<u8, Reason> {
+        let (byte, rest) = self.0.split_first().ok_or(Reason::MalformedPacket)?;
+        self.0 = rest;
+        Ok(*byte)
+    }
+
+    pub(super) fn u16(&mut self) -> Result<u16, Reason> {
+        Ok(u16::from(self.u8()?) << 8 | u16::from(self.u8()?))
+    }
+
+    /// A packet id: never 0.
+    pub(super) fn packet_id(&mut self) -> Result<u16, Reason> {
+        match self.u16()? {
+            0 => Err(Reason::MalformedPacket),
+            id => Ok(id),
+        }
+    }
+
+    /// A variable byte integer: at most four bytes.
+    pub(super) fn variable(&mut self) -> Result<usize, Reason> {
+        let mut value = 0;
+        for shift in [0, 7, 14, 21] {
+            let byte = self.u8()?;
+            value |= usize::from(byte & 0x7F) << shift;
+            if byte & 0x80 == 0 {
+                return Ok(value);
+            }
+        }
+        Err(Reason::MalformedPacket)
+    }
+
+    /// Bytes with their length before them.
+    pub(super) fn binary(&mut self) -> Result<&'a [u8], Reason> {
+        let length = self.u16()?;
+        self.bytes(length.into())
+    }
+
+    /// UTF-8 without the null character.
+    pub(super) fn text(&mut self) -> Result<&'a str, Reason> {
+        let text = std::str::from_utf8(self.binary()?).map_err(|_| Reason::MalformedPacket)?;
+        if text.contains('\0') { Err(Reason::MalformedPacket) } else { Ok(text) }
+    }
+
+    /// The end: bytes left over are malformed.
+    pub(super) fn end(self) -> Result<(), Reason> {
+        if self.is_empty() { Ok(()) } else { Err(Reason::MalformedPacket) }
+    }
+}
