@@ -25,8 +25,12 @@ pub(crate) struct Args {
     #[arg(long, value_enum, default_value_t = Version::V3)]
     mqtt_version: Version,
     /// What the devices are, in turns: any of thermostat, pump, tracker
-    #[arg(long, value_name = "TYPES", value_delimiter = ',',
-          default_values_t = Kind::ALL)]
+    #[arg(
+        long,
+        value_name = "TYPES",
+        value_delimiter = ',',
+        default_value = "thermostat,pump,tracker"
+    )]
     types: Vec<Kind>,
     /// The same seed gives the same devices
     #[arg(long, default_value_t = 1)]

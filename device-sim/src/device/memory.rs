@@ -1,10 +1,10 @@
 //! The commands a device has seen lately, so that none runs twice.
 
-use protocol::{Answer, CommandId};
+use protocol::{Answer, AnswerStatus, CommandId};
 use std::collections::VecDeque;
 
-/// How many commands are remembered: far more than may wait or be in hand, so that the oldest is
-/// always over.
+/// How many commands are remembered: far more than may wait or be in hand, so that there is always
+/// one that is over and may be forgotten.
 const COMMANDS_MAX: usize = 256;
 
 /// What is known of a command that came.
@@ -30,6 +30,7 @@ struct Entry {
     attempt: u32,
     last: Option<Answer>,
     swallowed: bool,
+    over: bool,
 }
 
 impl Memory {
@@ -43,18 +44,22 @@ impl Memory {
         }
     }
 
-    /// Keeps a new command, and forgets the oldest where there is no room.
+    /// Keeps a new command, and forgets the oldest that is over where there is no room.
     pub(super) fn remember(&mut self, id: CommandId, attempt: u32) {
-        if self.entries.len() == COMMANDS_MAX {
-            self.entries.pop_front();
+        if self.entries.len() >= COMMANDS_MAX
+            && let Some(oldest) = self.entries.iter().position(|entry| entry.over)
+        {
+            self.entries.remove(oldest);
         }
-        self.entries.push_back(Entry { id, attempt, last: None, swallowed: false });
+        let entry = Entry { id, attempt, last: None, swallowed: false, over: false };
+        self.entries.push_back(entry);
     }
 
     /// Marks a command that is never to be answered.
     pub(super) fn swallow(&mut self, id: CommandId) {
         if let Some(entry) = self.entry(id) {
             entry.swallowed = true;
+            entry.over = true;
         }
     }
 
@@ -72,6 +77,7 @@ impl Memory {
     pub(super) fn answered(&mut self, id: CommandId, mut answer: Answer) -> Answer {
         if let Some(entry) = self.entry(id) {
             answer.attempt = Some(entry.attempt);
+            entry.over = is_final(answer.status);
             entry.last = Some(answer.clone());
         }
         answer
@@ -82,17 +88,35 @@ impl Memory {
     }
 }
 
+const fn is_final(status: AnswerStatus) -> bool {
+    match status {
+        AnswerStatus::Succeeded
+        | AnswerStatus::Failed
+        | AnswerStatus::Rejected
+        | AnswerStatus::Cancelled => true,
+        AnswerStatus::Received
+        | AnswerStatus::Started
+        | AnswerStatus::Progress
+        | AnswerStatus::NotCancelled => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_oldest_is_forgotten_where_there_is_no_room() {
+    fn where_there_is_no_room_the_oldest_that_is_over_is_forgotten() {
         let mut memory = Memory::default();
-        let ids = (0..=COMMANDS_MAX as u128).map(CommandId::from_u128);
-        ids.for_each(|id| memory.remember(id, 1));
+        for n in 0..=COMMANDS_MAX as u128 {
+            memory.remember(CommandId::from_u128(n), 1);
+            if n > 0 {
+                memory.swallow(CommandId::from_u128(n));
+            }
+        }
         assert_eq!(memory.entries.len(), COMMANDS_MAX);
-        assert_eq!(memory.recall(CommandId::from_u128(0), 1), Known::New);
-        assert_eq!(memory.recall(CommandId::from_u128(1), 1), Known::Unanswered);
+        assert_eq!(memory.recall(CommandId::from_u128(0), 1), Known::Unanswered);
+        assert_eq!(memory.recall(CommandId::from_u128(1), 1), Known::New);
+        assert_eq!(memory.recall(CommandId::from_u128(2), 1), Known::Unanswered);
     }
 }
