@@ -1,6 +1,20 @@
-//! The Sluice gateway: the shell round `bridge`.
+//! The Sluice gateway: the shell round `bridge`, which decides.
+//!
+//! `edge` speaks MQTT with devices and other clients, `exchange` carries ordinary messages between
+//! them, `core` is the one task that owns the bridge, `web` speaks HTTP and WebSocket. [`app::App`]
+//! puts them together. ARCHITECTURE.md is the map.
 
+pub mod app;
+pub mod args;
+mod clock;
 pub mod config;
 pub mod core;
+mod count;
+mod demo;
 pub mod edge;
 pub mod exchange;
+pub mod logging;
+mod metrics;
+pub mod stats;
+pub mod store;
+pub mod web;

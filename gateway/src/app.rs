@@ -1,0 +1,261 @@
+//! The gateway as a whole: bound, then running, then drained.
+
+use crate::{
+    config::Config,
+    core::{Actor, Core},
+    demo, edge,
+    exchange::{self, Exchange},
+    stats::Stats,
+    store::{MemoryStore, StoreError},
+    web,
+};
+use anyhow::Context as _;
+use bridge::{
+    bridge::{Bridge, Settings},
+    command::book::CommandLimits,
+    hub::HubLimits,
+    route::RouteTable,
+};
+use protocol::Millis;
+use serde::Serialize;
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+use tokio::{task::JoinSet, time};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address cannot be used.
+    #[error("{key} = {address} {}", reason(.source, .key))]
+    Listen {
+        /// The key that changes it.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error("data_dir = {} cannot be used: {source}", .path.display())]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+fn reason(error: &io::Error, key: &str) -> String {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        let other = if key == "mqtt.listen" { " (another MQTT broker, perhaps)" } else { "" };
+        format!("is taken by another program{other}: stop that one, or give {key} another port")
+    } else {
+        format!("cannot be used: {error}")
+    }
+}
+
+/// Where the gateway can be reached, as `endpoints.json` says it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Endpoints {
+    /// MQTT over TCP.
+    pub mqtt: SocketAddr,
+    /// HTTP: dashboard, WebSocket, API.
+    pub http: SocketAddr,
+}
+
+/// A gateway that has its ports but serves nobody yet.
+#[derive(Debug)]
+pub struct App {
+    config: Config,
+    core: Core,
+    actor: Actor<MemoryStore>,
+    inputs: tokio::sync::mpsc::Receiver<crate::core::Input>,
+    edge: edge::Edge,
+    web: web::Listener,
+    surroundings: web::Surroundings,
+    exchange: ExchangeTask,
+    endpoints: Endpoints,
+    with_demo: bool,
+}
+
+/// The exchange's future, and what ends it: last, when nobody publishes any more.
+struct ExchangeTask {
+    run: std::pin::Pin<Box<dyn Future<Output = ()> + Send>>,
+    stop: CancellationToken,
+}
+
+impl std::fmt::Debug for ExchangeTask {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ExchangeTask")
+    }
+}
+
+impl App {
+    /// Takes the ports and prepares everything. `with_demo` adds a simulated fleet.
+    ///
+    /// # Errors
+    /// [`StartError`] with the key that changes it.
+    pub async fn bind(config: Config, routes: RouteTable, with_demo: bool) -> Result<Self, StartError> {
+        prepare_data_dir(&config.data_dir.0)?;
+        let epoch: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
+        let (core, inputs) = Core::channel();
+        let exchange_stop = CancellationToken::new();
+        let settings = exchange::Settings {
+            links_max: config.limits.mqtt_connections as usize,
+            ..exchange::Settings::default()
+        };
+        let (exchange, run) = Exchange::start(settings, exchange_stop.clone());
+        let edge = edge::Edge::bind(&config, core.clone(), exchange.clone(), routes).await;
+        let edge = edge.map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
+        let mqtt = edge.local_address().map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
+        let web = web::Listener::bind(&config).await;
+        let web = web.map_err(listen_error("http.listen", config.http.listen))?;
+        let endpoints = Endpoints { mqtt, http: web.address() };
+        let stats = Arc::new(Stats::new(edge.counters()));
+        let bridge = Bridge::new(settings_of(&config, &epoch, &endpoints));
+        let actor =
+            Actor::new(&core, bridge, MemoryStore, exchange.clone(), Arc::clone(&stats));
+        let surroundings = web::Surroundings { core: core.clone(), stats, exchange, epoch };
+        let exchange = ExchangeTask { run: Box::pin(run), stop: exchange_stop };
+        Ok(Self {
+            config, core, actor, inputs, edge, web, surroundings, exchange, endpoints, with_demo,
+        })
+    }
+
+    /// Where it can be reached.
+    #[must_use]
+    pub fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
+    }
+
+    /// Serves until `stop` fires; then drains, at most for `shutdown.grace_ms`.
+    ///
+    /// # Errors
+    /// When a part failed, or panicked.
+    pub async fn run(self, stop: CancellationToken) -> anyhow::Result<()> {
+        let grace = Duration::from_millis(self.config.shutdown.grace_ms);
+        let endpoints_file = self.config.data_dir.0.join(ENDPOINTS_FILE);
+        write_endpoints(&endpoints_file, &self.endpoints)?;
+        let (mut parts, exchange_stop) = self.start(&stop.child_token());
+        let ended_early = tokio::select! {
+            () = stop.cancelled() => None,
+            ended = parts.join_next() => ended,
+        };
+        tracing::info!(grace_ms = grace.as_millis(), "stopping");
+        stop.cancel();
+        let drained = time::timeout(grace, drain(&mut parts, &exchange_stop, ended_early)).await;
+        remove_if_there(&endpoints_file)?;
+        drained.unwrap_or_else(|_elapsed| {
+            tracing::warn!("not everything was finished in shutdown.grace_ms");
+            Ok(())
+        })
+    }
+
+    /// Starts every part in a task of its own. When `stop` fires, edge, web and demo end; with them go
+    /// the last handles of the core, which ends when it has done what is queued; last the exchange.
+    fn start(self, stop: &CancellationToken) -> (JoinSet<anyhow::Result<()>>, CancellationToken) {
+        let mut parts = JoinSet::new();
+        let Self { config, core, actor, inputs, edge, web, surroundings, exchange, endpoints, .. } = self;
+        if self.with_demo {
+            let demo = demo::run(core.clone(), endpoints.mqtt, stop.clone());
+            parts.spawn(demo.instrument(tracing::info_span!("demo")));
+        }
+        drop(core);
+        let running = actor.run(inputs);
+        parts.spawn(async { running.await.map_err(|error: StoreError| error.into()) });
+        let edge_stop = stop.clone();
+        parts.spawn(async move {
+            edge.run(edge_stop).await;
+            Ok(())
+        });
+        let web_stop = stop.clone();
+        parts.spawn(async move {
+            web.run(&config, surroundings, web_stop).await.context("the HTTP listener failed")
+        });
+        let ExchangeTask { run, stop: exchange_stop } = exchange;
+        parts.spawn(async move {
+            run.await;
+            Ok(())
+        });
+        (parts, exchange_stop)
+    }
+}
+
+type Ended = Result<anyhow::Result<()>, tokio::task::JoinError>;
+
+/// Waits for all parts; the first failure is what the gateway ends with.
+async fn drain(
+    parts: &mut JoinSet<anyhow::Result<()>>,
+    exchange_stop: &CancellationToken,
+    ended_early: Option<Ended>,
+) -> anyhow::Result<()> {
+    let mut outcome = match ended_early {
+        None => Ok(()),
+        Some(Ok(Ok(()))) => Err(anyhow::anyhow!("a part of the gateway ended by itself")),
+        Some(ended) => verdict(ended),
+    };
+    loop {
+        if parts.len() <= 1 {
+            exchange_stop.cancel();
+        }
+        let Some(ended) = parts.join_next().await else { return outcome };
+        outcome = outcome.and(verdict(ended));
+    }
+}
+
+fn verdict(ended: Ended) -> anyhow::Result<()> {
+    ended.context("a part of the gateway panicked")?
+}
+
+/// The file that tells scripts where the gateway listens.
+const ENDPOINTS_FILE: &str = "endpoints.json";
+
+fn prepare_data_dir(path: &Path) -> Result<(), StartError> {
+    let error = |source| StartError::DataDir { path: path.into(), source };
+    std::fs::create_dir_all(path).map_err(error)?;
+    remove_if_there(&path.join(ENDPOINTS_FILE)).map_err(error)
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes the file whole: who sees it sees all of it.
+fn write_endpoints(path: &Path, endpoints: &Endpoints) -> anyhow::Result<()> {
+    let text = serde_json::to_string(endpoints)?;
+    let draft = path.with_extension("json.new");
+    std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, path))
+        .with_context(|| format!("cannot write {}", path.display()))
+}
+
+fn listen_error(key: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::Listen { key, address, source }
+}
+
+fn settings_of(config: &Config, epoch: &str, endpoints: &Endpoints) -> Settings {
+    let limits = &config.limits;
+    Settings {
+        epoch: epoch.into(),
+        node: endpoints.http.to_string(),
+        silent_after: Millis(config.presence.silent_after_ms),
+        devices_max: limits.devices as usize,
+        hub: HubLimits {
+            channels: limits.channels as usize,
+            subscriptions: limits.websocket_subscriptions as usize,
+        },
+        commands: CommandLimits {
+            open_per_device: limits.commands_per_device as usize,
+            ended_kept: limits.commands_kept as usize,
+        },
+    }
+}
