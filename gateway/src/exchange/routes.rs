@@ -1,0 +1,138 @@
+//! Which links want what: filters as the router knows them, and the links behind each.
+//!
+//! Pure bookkeeping. The router matches topics with filters; here a filter leads to its links. A filter is
+//! given to the router once, however many links have it.
+
+use super::router::Hit;
+use protocol::TopicFilter;
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    num::NonZeroUsize,
+};
+
+/// A link; never used twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct LinkId(pub(super) u64);
+
+/// A filter in the router; never used twice. rumqttd carries it as a Subscription Identifier.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct RouteId(pub(super) NonZeroUsize);
+
+/// What the router must be told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Change {
+    /// A filter is wanted now.
+    Subscribe(RouteId, TopicFilter),
+    /// A filter is wanted no longer.
+    Unsubscribe(TopicFilter),
+}
+
+struct Route {
+    filter: TopicFilter,
+    /// What the links asked for. All the same as `filter`, except in the route of everything.
+    wanted: BTreeMap<TopicFilter, BTreeSet<LinkId>>,
+    /// The log's next offset; none before the first message.
+    next_offset: Option<u64>,
+}
+
+/// All filters and their links.
+pub(super) struct Routes {
+    routes: BTreeMap<RouteId, Route>,
+    by_filter: HashMap<TopicFilter, RouteId>,
+    next_id: NonZeroUsize,
+    filters_max: usize,
+    everything: TopicFilter,
+}
+
+impl Routes {
+    /// Nothing wanted yet; up to `filters_max` distinct filters are given to the router as they are, what
+    /// comes beyond joins the route of everything (`#`).
+    pub(super) fn new(filters_max: usize) -> Self {
+        Self {
+            routes: BTreeMap::new(),
+            by_filter: HashMap::new(),
+            next_id: NonZeroUsize::MIN,
+            filters_max,
+            everything: "#".parse().expect("# is a filter"),
+        }
+    }
+
+    /// `link` wants `filter`.
+    pub(super) fn add(&mut self, link: LinkId, filter: &TopicFilter) -> Option<Change> {
+        let full = self.by_filter.len() >= self.filters_max;
+        let joins = full && !self.by_filter.contains_key(filter);
+        let place = if joins { self.everything.clone() } else { filter.clone() };
+        let (id, change) = match self.by_filter.get(&place) {
+            Some(id) => (*id, None),
+            None => self.open(place),
+        };
+        let route = self.routes.get_mut(&id).expect("every filter has its route");
+        route.wanted.entry(filter.clone()).or_default().insert(link);
+        change
+    }
+
+    /// `link` wants `filter` no longer.
+    pub(super) fn remove(&mut self, link: LinkId, filter: &TopicFilter) -> Vec<Change> {
+        let places = BTreeSet::from([filter.clone(), self.everything.clone()]);
+        places.iter().filter_map(|place| self.remove_from(place, link, filter)).collect()
+    }
+
+    /// How many filters the router holds for us.
+    pub(super) fn len(&self) -> usize {
+        self.routes.len()
+    }
+
+    /// Everything a new router must be told; the logs' offsets begin anew.
+    pub(super) fn restore(&mut self) -> Vec<Change> {
+        for route in self.routes.values_mut() {
+            route.next_offset = None;
+        }
+        let routes = self.routes.iter();
+        routes.map(|(id, route)| Change::Subscribe(*id, route.filter.clone())).collect()
+    }
+
+    /// Notes that `hit` came and says how many before it did not.
+    pub(super) fn missed(&mut self, hit: &Hit) -> usize {
+        let Some(route) = self.routes.get_mut(&hit.route) else { return 0 };
+        let expected = route.next_offset.replace(hit.offset + 1).unwrap_or(hit.offset);
+        usize::try_from(hit.offset.saturating_sub(expected)).unwrap_or(usize::MAX)
+    }
+
+    /// The links behind `route` that want `topic`; the same link may come more than once.
+    ///
+    /// Asks the filters again on the real topic: to the router `$SYS/x` is like any other topic.
+    pub(super) fn links(&self, route: RouteId, topic: &str) -> impl Iterator<Item = LinkId> {
+        let wanted = self.routes.get(&route).into_iter().flat_map(|route| &route.wanted);
+        wanted.filter(|(filter, _)| filter.matches(topic)).flat_map(|(_, links)| links).copied()
+    }
+
+    fn open(&mut self, filter: TopicFilter) -> (RouteId, Option<Change>) {
+        let id = RouteId(self.next_id);
+        self.next_id = self.next_id.checked_add(1).expect("nobody subscribes 2^64 times");
+        let route = Route { filter: filter.clone(), wanted: BTreeMap::new(), next_offset: None };
+        self.routes.insert(id, route);
+        self.by_filter.insert(filter.clone(), id);
+        (id, Some(Change::Subscribe(id, filter)))
+    }
+
+    fn remove_from(
+        &mut self,
+        place: &TopicFilter,
+        link: LinkId,
+        filter: &TopicFilter,
+    ) -> Option<Change> {
+        let id = *self.by_filter.get(place)?;
+        let route = self.routes.get_mut(&id)?;
+        let links = route.wanted.get_mut(filter)?;
+        links.remove(&link);
+        if links.is_empty() {
+            route.wanted.remove(filter);
+        }
+        if !route.wanted.is_empty() {
+            return None;
+        }
+        self.routes.remove(&id);
+        self.by_filter.remove(place);
+        Some(Change::Unsubscribe(place.clone()))
+    }
+}
