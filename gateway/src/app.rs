@@ -102,7 +102,11 @@ impl App {
     ///
     /// # Errors
     /// [`StartError`] with the key that changes it.
-    pub async fn bind(config: Config, routes: RouteTable, with_demo: bool) -> Result<Self, StartError> {
+    pub async fn bind(
+        config: Config,
+        routes: RouteTable,
+        with_demo: bool,
+    ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let epoch: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
         let (core, inputs) = Core::channel();
@@ -120,12 +124,20 @@ impl App {
         let endpoints = Endpoints { mqtt, http: web.address() };
         let stats = Arc::new(Stats::new(edge.counters()));
         let bridge = Bridge::new(settings_of(&config, &epoch, &endpoints));
-        let actor =
-            Actor::new(&core, bridge, MemoryStore, exchange.clone(), Arc::clone(&stats));
+        let actor = Actor::new(&core, bridge, MemoryStore, exchange.clone(), Arc::clone(&stats));
         let surroundings = web::Surroundings { core: core.clone(), stats, exchange, epoch };
         let exchange = ExchangeTask { run: Box::pin(run), stop: exchange_stop };
         Ok(Self {
-            config, core, actor, inputs, edge, web, surroundings, exchange, endpoints, with_demo,
+            config,
+            core,
+            actor,
+            inputs,
+            edge,
+            web,
+            surroundings,
+            exchange,
+            endpoints,
+            with_demo,
         })
     }
 
@@ -162,7 +174,9 @@ impl App {
     /// the last handles of the core, which ends when it has done what is queued; last the exchange.
     fn start(self, stop: &CancellationToken) -> (JoinSet<anyhow::Result<()>>, CancellationToken) {
         let mut parts = JoinSet::new();
-        let Self { config, core, actor, inputs, edge, web, surroundings, exchange, endpoints, .. } = self;
+        let Self {
+            config, core, actor, inputs, edge, web, surroundings, exchange, endpoints, ..
+        } = self;
         if self.with_demo {
             let demo = demo::run(core.clone(), endpoints.mqtt, stop.clone());
             parts.spawn(demo.instrument(tracing::info_span!("demo")));
@@ -234,7 +248,8 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
 fn write_endpoints(path: &Path, endpoints: &Endpoints) -> anyhow::Result<()> {
     let text = serde_json::to_string(endpoints)?;
     let draft = path.with_extension("json.new");
-    std::fs::write(&draft, text).and_then(|()| std::fs::rename(&draft, path))
+    std::fs::write(&draft, text)
+        .and_then(|()| std::fs::rename(&draft, path))
         .with_context(|| format!("cannot write {}", path.display()))
 }
 

@@ -5,13 +5,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The time now.
 #[must_use]
-pub fn now() -> Timestamp {
+pub(crate) fn now() -> Timestamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// How long it is until `at`; zero if that has passed.
 #[must_use]
-pub fn until(at: Timestamp) -> Duration {
+pub(crate) fn until(at: Timestamp) -> Duration {
     Duration::from_millis(at.since(now()).0)
 }

@@ -17,11 +17,17 @@ const RATE_PER_S: f64 = 1.0;
 ///
 /// # Errors
 /// When a simulated device panicked.
-pub async fn run(core: Core, mqtt: SocketAddr, stop: CancellationToken) -> anyhow::Result<()> {
+pub(crate) async fn run(
+    core: Core,
+    mqtt: SocketAddr,
+    stop: CancellationToken,
+) -> anyhow::Result<()> {
     let broker: Broker = mqtt.to_string().parse().context("the gateway's own address")?;
-    let config = FleetConfig { devices: DEVICES, rate_per_s: RATE_PER_S, ..FleetConfig::new(broker) };
+    let config =
+        FleetConfig { devices: DEVICES, rate_per_s: RATE_PER_S, ..FleetConfig::new(broker) };
     let fleet = Fleet::new(config)?;
-    for (id, kind) in fleet.devices().iter().cloned() {
+    for (id, kind) in fleet.devices() {
+        let id = id.clone();
         let kind = Some(kind.to_string());
         let tags = Tags::from([("demo".to_owned(), "true".to_owned())]);
         core.ask(move |bridge, now| bridge.put_device(now, &id, kind, tags)).await??;

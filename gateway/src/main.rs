@@ -24,7 +24,9 @@ fn main() -> ExitCode {
     };
     let config = match args.settings() {
         Ok(config) => config,
-        Err(mistakes) => return report(writeln!(io::stderr(), "{mistakes}").map_err(Into::into), USAGE),
+        Err(mistakes) => {
+            return report(writeln!(io::stderr(), "{mistakes}").map_err(Into::into), USAGE);
+        }
     };
     if args.check_config {
         return report(writeln!(io::stdout(), "the configuration is fine").map_err(Into::into), 0);

@@ -5,7 +5,9 @@
 use super::Config;
 use config::{File, FileFormat, Source, Value, ValueKind};
 use serde_json::Value as Json;
-use std::{collections::HashMap, fmt,
+use std::{
+    collections::HashMap,
+    fmt,
     path::{Path, PathBuf},
 };
 

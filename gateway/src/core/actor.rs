@@ -13,7 +13,9 @@ use bridge::{
     command::book::Effect,
     event::{ConnectionId, EdgeEvent},
 };
-use protocol::{Command, CommandDetails, CommandId, Delivery, DeviceId, Timestamp, TopicName, topics};
+use protocol::{
+    Command, CommandDetails, CommandId, Delivery, DeviceId, Timestamp, TopicName, topics,
+};
 use std::{
     collections::HashMap,
     sync::{Arc, atomic::Ordering},
@@ -120,7 +122,8 @@ impl<S: Store> Actor<S> {
     }
 
     fn note_mailbox(&mut self, event: &EdgeEvent, mailbox: Option<mpsc::Sender<Downlink>>) {
-        let (EdgeEvent::Attached { connection, .. } | EdgeEvent::Receives { connection, .. }) = event
+        let (EdgeEvent::Attached { connection, .. } | EdgeEvent::Receives { connection, .. }) =
+            event
         else {
             return;
         };
@@ -130,7 +133,8 @@ impl<S: Store> Actor<S> {
     }
 
     fn kick(&mut self, device: &DeviceId) {
-        let connection = self.bridge.devices().get(device).and_then(bridge::devices::Record::connection);
+        let connection =
+            self.bridge.devices().get(device).and_then(bridge::devices::Record::connection);
         if let Some(mailbox) = connection.and_then(|connection| self.mailboxes.get(&connection)) {
             // A full mailbox belongs to a peer that does not read: its write timeout ends it.
             let _full_or_gone = mailbox.try_send(Downlink::Kick);

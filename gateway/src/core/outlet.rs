@@ -39,7 +39,8 @@ impl Outlet {
             match next_due {
                 None => self.0.wake.notified().await,
                 Some(at) => {
-                    let _woken_or_due = time::timeout(clock::until(at), self.0.wake.notified()).await;
+                    let _woken_or_due =
+                        time::timeout(clock::until(at), self.0.wake.notified()).await;
                 }
             }
         }

@@ -1,117 +1,84 @@
 //! What the edge counts. Plain atomics: counting never waits; the metrics endpoint reads them.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
-/// A number that goes up, and for `*_now` down again.
-#[derive(Debug, Default)]
-pub struct Counter(AtomicU64);
-
-impl Counter {
-    /// Adds `amount`.
-    pub fn add(&self, amount: u64) {
-        self.0.fetch_add(amount, Ordering::Relaxed);
-    }
-
-    /// Adds one.
-    pub fn increment(&self) {
-        self.add(1);
-    }
-
-    /// Takes one away.
-    pub fn decrement(&self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
-
-    /// The count.
-    #[must_use]
-    pub fn get(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-macro_rules! counters {
-    ($($(#[doc = $doc:literal])+ $name:ident,)+) => {
-        /// Everything the edge counts since the process started.
-        #[derive(Debug, Default)]
-        pub struct Counters {
-            $($(#[doc = $doc])+ pub $name: Counter,)+
-        }
-
-        impl Counters {
-            /// Each count as its name, what it means and its value.
-            pub fn each(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
-                [$((stringify!($name), concat!($($doc),+).trim_ascii(), self.$name.get()),)+]
-                    .into_iter()
-            }
-        }
-    };
-}
+use crate::count::counters;
 
 counters! {
-    /// Connections whose CONNECT was accepted and that have not ended.
-    connections_now,
-    /// Connections whose CONNECT was accepted.
-    connections,
-    /// Sockets closed because `limits.mqtt_connections` was reached.
-    refused_full,
-    /// Connections that sent no CONNECT in time.
-    refused_timeout,
-    /// First packets that were no CONNECT, or a malformed one.
-    refused_malformed,
-    /// CONNECTs of a version that is not served.
-    refused_version,
-    /// CONNECTs with a client id that cannot be.
-    refused_client_id,
-    /// CONNECTs refused for another reason.
-    refused_other,
-    /// Connections that took the place of another with their client id.
-    takeovers,
-    /// Connections silent for one and a half times their keep-alive.
-    keep_alive_timeouts,
-    /// Connections that took no bytes for `mqtt.write_timeout_ms`.
-    write_timeouts,
-    /// Connections closed because the peer broke the protocol.
-    violations,
-    /// Packets that did not decode.
-    decode_errors,
-    /// Connection tasks that panicked.
-    panics,
-    /// Bytes read.
-    bytes_in,
-    /// Bytes written.
-    bytes_out,
-    /// QoS 0 messages received.
-    publishes_in_qos0,
-    /// QoS 1 messages received.
-    publishes_in_qos1,
-    /// QoS 2 messages received.
-    publishes_in_qos2,
-    /// Messages written to clients.
-    publishes_out,
-    /// Payloads that are not what their route says.
-    undecodable,
-    /// Messages refused an acknowledgement because they could not be stored.
-    unstored,
-    /// Packets over `limits.mqtt_packet_bytes`.
-    limit_packet,
-    /// Topics or filters over `limits.topic_bytes` or `limits.topic_levels`.
-    limit_topic,
-    /// Filters over `limits.mqtt_subscriptions`.
-    limit_subscriptions,
-    /// Messages over the Receive Maximum that was announced.
-    limit_receive_maximum,
-    /// Retained messages over `limits.retained_messages` or `limits.retained_bytes`; delivered, not kept.
-    limit_retained,
-    /// QoS 0 messages dropped because the client's queue was full.
-    dropped_qos0,
-    /// QoS 1 and 2 messages dropped because the client's queue was full.
-    dropped_qos12,
-    /// Messages dropped because their expiry passed while they waited.
-    dropped_expired,
-    /// Messages dropped because they are larger than the client takes.
-    dropped_too_large,
-    /// Messages to topics that clients may not publish to.
-    dropped_forbidden,
-    /// Wills published.
-    wills,
+    /// Everything the edge counts since the process started.
+    Counters {
+        /// Connections whose CONNECT was accepted and that have not ended.
+        connections_now,
+        /// Connections whose CONNECT was accepted.
+        connections,
+        /// Sockets closed because `limits.mqtt_connections` was reached.
+        refused_full,
+        /// Connections that sent no CONNECT in time.
+        refused_timeout,
+        /// First packets that were no CONNECT, or a malformed one.
+        refused_malformed,
+        /// CONNECTs of a version that is not served.
+        refused_version,
+        /// CONNECTs with a client id that cannot be.
+        refused_client_id,
+        /// CONNECTs refused for another reason.
+        refused_other,
+        /// Connections that took the place of another with their client id.
+        takeovers,
+        /// Connections silent for one and a half times their keep-alive.
+        keep_alive_timeouts,
+        /// Connections that took no bytes for `mqtt.write_timeout_ms`.
+        write_timeouts,
+        /// Connections closed because the peer broke the protocol.
+        violations,
+        /// Packets that did not decode.
+        decode_errors,
+        /// Connection tasks that panicked.
+        panics,
+        /// Bytes read.
+        bytes_in,
+        /// Bytes written.
+        bytes_out,
+        /// QoS 0 messages received.
+        publishes_in_qos0,
+        /// QoS 1 messages received.
+        publishes_in_qos1,
+        /// QoS 2 messages received.
+        publishes_in_qos2,
+        /// Messages written to clients.
+        publishes_out,
+        /// Payloads that are not what their route says.
+        undecodable,
+        /// Messages refused an acknowledgement because they could not be stored.
+        unstored,
+        /// Packets over `limits.mqtt_packet_bytes`.
+        limit_packet,
+        /// Topics or filters over `limits.topic_bytes` or `limits.topic_levels`.
+        limit_topic,
+        /// Filters over `limits.mqtt_subscriptions`.
+        limit_subscriptions,
+        /// Messages over the Receive Maximum that was announced.
+        limit_receive_maximum,
+        /// Retained messages over `limits.retained_messages` or `limits.retained_bytes`; delivered, not kept.
+        limit_retained,
+        /// QoS 0 messages dropped because the client's queue was full.
+        dropped_qos0,
+        /// QoS 1 and 2 messages dropped because the client's queue was full.
+        dropped_qos12,
+        /// Messages dropped because their expiry passed while they waited.
+        dropped_expired,
+        /// Messages dropped because they are larger than the client takes.
+        dropped_too_large,
+        /// Messages to topics that clients may not publish to.
+        dropped_forbidden,
+        /// Wills published.
+        wills,
+    }
+}
+
+impl Counters {
+    /// Messages received, whatever their QoS.
+    #[must_use]
+    pub fn publishes_in(&self) -> u64 {
+        let by_qos = [&self.publishes_in_qos0, &self.publishes_in_qos1, &self.publishes_in_qos2];
+        by_qos.iter().map(|count| count.get()).sum()
+    }
 }

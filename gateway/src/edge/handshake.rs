@@ -9,7 +9,7 @@ use super::{
     shared::{Shared, now},
     wire::{BadConnect, Connect, FrameError, Version, connack, connect, take_frame},
 };
-use crate::edge::counters::Counter;
+use crate::count::Counter;
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::{
     packet::{

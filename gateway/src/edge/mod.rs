@@ -26,7 +26,7 @@ mod subscribing;
 mod subscriptions;
 mod wire;
 
-pub use counters::{Counter, Counters};
+pub use counters::Counters;
 
 use crate::{config::Config, core::Core, exchange::Exchange};
 use bridge::route::RouteTable;

@@ -130,6 +130,20 @@ impl Exchange {
         Ok(())
     }
 
+    /// Publishes if there is room at once; else the message is dropped and counted. For copies whose
+    /// receiver has been served already.
+    pub fn offer(&self, message: Message) {
+        let shared = &self.shared;
+        let bytes = u32::try_from(message.weight_bytes()).unwrap_or(u32::MAX);
+        let bytes = bytes.min(shared.settings.queue_bytes_max);
+        let sent = Arc::clone(&shared.room).try_acquire_many_owned(bytes).is_ok_and(|room| {
+            let queued = Queued { message: Arc::new(message), _room: room };
+            shared.messages.send(queued).is_ok()
+        });
+        let counter = if sent { &shared.counters.published } else { &shared.counters.dropped };
+        counters::add(counter, 1);
+    }
+
     /// Opens a link without subscriptions; waits while there are [`Settings::links_max`] already.
     ///
     /// # Errors

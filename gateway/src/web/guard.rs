@@ -65,7 +65,8 @@ impl Guard {
     }
 
     fn is_own_name(&self, name: &str) -> bool {
-        let listens_on_loopback = self.address.ip().is_loopback() || self.address.ip().is_unspecified();
+        let listens_on_loopback =
+            self.address.ip().is_loopback() || self.address.ip().is_unspecified();
         let name = name.trim_start_matches('[').trim_end_matches(']');
         let by_address = name.parse::<IpAddr>().is_ok_and(|ip| {
             ip == self.address.ip()
@@ -145,7 +146,9 @@ mod tests {
     #[test]
     fn a_host_must_be_a_name_of_the_gateways_own() {
         let loopback = "127.0.0.1:8080";
-        for own in ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "gateway.example"] {
+        for own in
+            ["127.0.0.1:8080", "localhost:8080", "LOCALHOST", "[::1]:8080", "gateway.example"]
+        {
             assert_eq!(judge(loopback, Some(own), None), Verdict::Own, "{own}");
         }
         for other in ["evil.example", "127.0.0.1.evil.example", "192.0.2.1", "", "a b"] {

@@ -27,10 +27,8 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Result<&'static str, 
 pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
     std::future::ready(match metrics::encode(&web.stats, &web.exchange) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
-        Err(error) => {
-            Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", error.to_string())
-                .into_response()
-        }
+        Err(error) => Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", error.to_string())
+            .into_response(),
     })
     .await
 }

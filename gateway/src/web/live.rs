@@ -7,7 +7,9 @@ use crate::{clock, core::Outlet};
 use axum::{
     extract::{
         ConnectInfo, State,
-        ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+        ws::{
+            CloseFrame, Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection,
+        },
     },
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -17,7 +19,9 @@ use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use protocol::{ClientMessage, CloseCode, DecodeError, Limits, Millis, Reply, RequestId, SUBPROTOCOL};
+use protocol::{
+    ClientMessage, CloseCode, DecodeError, Limits, Millis, Reply, RequestId, SUBPROTOCOL,
+};
 use std::{
     net::SocketAddr,
     sync::{
@@ -27,6 +31,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{self, Instant};
+use tokio_tungstenite::tungstenite::Error as TungsteniteError;
 use tracing::Instrument;
 
 /// How often the gateway pings.
@@ -240,7 +245,9 @@ impl Connection {
 
     async fn dispatch(&mut self, event: Event) -> Result<(), End> {
         match event {
-            Event::Received(None | Some(Err(_))) if self.web.stopping.is_cancelled() => Err(End::Gone),
+            Event::Received(None | Some(Err(_))) if self.web.stopping.is_cancelled() => {
+                Err(End::Gone)
+            }
             Event::Received(None) => Err(End::Gone),
             Event::Received(Some(Err(error))) => Err(self.broken(&error)),
             Event::Received(Some(Ok(message))) => self.receive(message).await,
@@ -259,8 +266,8 @@ impl Connection {
     /// The stream failed: over the size limit, or the line broke.
     fn broken(&self, error: &axum::Error) -> End {
         let too_big = std::error::Error::source(error)
-            .and_then(|source| source.downcast_ref::<tungstenite::Error>())
-            .is_some_and(|error| matches!(error, tungstenite::Error::Capacity(_)));
+            .and_then(|source| source.downcast_ref::<TungsteniteError>())
+            .is_some_and(|error| matches!(error, TungsteniteError::Capacity(_)));
         if too_big {
             self.web.stats.web.closed_malformed.increment();
             End::Close(CloseCode::MessageTooBig)

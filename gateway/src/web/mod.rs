@@ -134,5 +134,6 @@ fn unknown_path(uri: &Uri) -> Refused {
 
 async fn wrong_method(method: Method, uri: Uri) -> Refused {
     let detail = format!("'{}' does not take {method}", uri.path());
-    std::future::ready(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)).await
+    std::future::ready(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail))
+        .await
 }

@@ -112,7 +112,12 @@ pub(super) async fn list(
     Ok(Json(web.core.ask(move |bridge, _| page(bridge, &wanted, rows, after.as_ref())).await?))
 }
 
-fn page(bridge: &Bridge<Outlet>, wanted: &Wanted, rows: usize, after: Option<&Place>) -> Page<Device> {
+fn page(
+    bridge: &Bridge<Outlet>,
+    wanted: &Wanted,
+    rows: usize,
+    after: Option<&Place>,
+) -> Page<Device> {
     let matching = bridge.devices().list(None).filter(|(id, record)| wanted.takes(id, record));
     let mut places: Vec<_> = matching
         .map(|(id, record)| Place { last_seen_at: record.last_seen_at, id: id.clone() })
@@ -140,7 +145,8 @@ fn device(bridge: &Bridge<Outlet>, id: &DeviceId) -> Option<Device> {
         status: record.status(),
         since: record.since(),
         last_seen_at: record.last_seen_at,
-        values: serde_json::from_str(&values).unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+        values: serde_json::from_str(&values)
+            .unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
         version: record.version,
     })
 }

@@ -41,9 +41,7 @@ fn page_rows(asked: Option<usize>) -> Result<usize, Refused> {
     match asked {
         None => Ok(PAGE_ROWS),
         Some(rows @ 1..=PAGE_ROWS_MAX) => Ok(rows),
-        Some(rows) => {
-            Err(Refused::bad_query(format!("limit {rows} is not in 1-{PAGE_ROWS_MAX}")))
-        }
+        Some(rows) => Err(Refused::bad_query(format!("limit {rows} is not in 1-{PAGE_ROWS_MAX}"))),
     }
 }
 
