@@ -21,6 +21,7 @@ mod mail;
 mod model;
 mod outbox;
 mod summary;
+mod wire;
 
 pub use chaos::{BadChaos, Chaos};
 pub use config::{BadConfig, Broker, FleetConfig, MqttVersion, TelemetryQos};

@@ -14,7 +14,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 /// No single thing that a test waits for takes longer.
-const DEADLINE: Duration = Duration::from_secs(15);
+const DEADLINE: Duration = Duration::from_secs(30);
 const MOSQUITTO: &str = "/usr/sbin/mosquitto";
 
 /// Waits for `event`, and fails the test when it does not come in time.
