@@ -10,12 +10,13 @@ use crate::{
     counters::DeviceCounters,
     device::{Action, Device},
     flight::Flight,
-    link::{Connection, Letter, Signal, Stuck},
-    mail::{Dropped, Mail, Parcel},
-    outbox::{self, Reading},
+    link::{Connection, Signal, Stuck},
+    mail::{Dropped, Mail},
+    outbox::Reading,
     summary::{CommandRecord, RECORDS_MAX},
+    wire::{self, Arrival},
 };
-use protocol::{CommandId, Delivery, DeviceId, topics};
+use protocol::DeviceId;
 use rand::rngs::StdRng;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout};
@@ -139,6 +140,8 @@ impl Actor {
         if now >= self.next_reading {
             self.measure(now);
         }
+        // A cut comes when the new reading is on its way, so that it has something to lose.
+        self.settle();
         let online = matches!(self.link, Link::Online { .. });
         if online && self.setup.config.chaos.cuts(elapsed, &mut self.setup.rng) {
             self.fail("cut by chaos".into());
@@ -255,11 +258,13 @@ impl Actor {
 
     fn pump(&mut self) -> Result<(), Stuck> {
         let Link::Online { connection, parting, .. } = &mut self.link else { return Ok(()) };
+        let setup = &self.setup;
+        let confirmed = setup.config.telemetry_qos == TelemetryQos::AtLeastOnce;
         while !matches!(parting, Parting::Now(_))
             && self.flight.has_room()
             && let Some(parcel) = self.mail.take()
         {
-            let letter = letter(&self.setup, &parcel);
+            let letter = wire::letter(&setup.id, &parcel, || setup.device.state(), confirmed);
             self.flight.hand(parcel);
             connection.publish(letter)?;
         }
@@ -347,65 +352,6 @@ async fn next_of_link(link: &mut Link) -> Event {
         }
         Link::Opening(connection) | Link::Online { connection, .. } => {
             Event::Signal(connection.next().await)
-        }
-    }
-}
-
-fn letter(setup: &Setup, parcel: &Parcel) -> Letter {
-    let id = &setup.id;
-    let plain = Letter {
-        topic: String::new(),
-        payload: Vec::new(),
-        retain: false,
-        confirmed: true,
-        answers: None,
-    };
-    match parcel {
-        Parcel::Answer(command, answer) => Letter {
-            topic: topics::answer(id, *command),
-            payload: serde_json::to_vec(answer).unwrap_or_default(),
-            answers: Some(*command),
-            ..plain
-        },
-        Parcel::State => Letter {
-            topic: format!("devices/{id}/state"),
-            payload: setup.device.state().to_string().into_bytes(),
-            retain: true,
-            ..plain
-        },
-        Parcel::Readings(readings) => Letter {
-            topic: topics::telemetry(id),
-            payload: outbox::payload(readings),
-            confirmed: setup.config.telemetry_qos == TelemetryQos::AtLeastOnce,
-            ..plain
-        },
-    }
-}
-
-/// What came on a topic under `devices/{id}/commands/`.
-enum Arrival {
-    Command(Box<Delivery>),
-    Cancel(CommandId),
-    /// An answer of our own, which the subscription matches too.
-    Echo,
-    Malformed,
-}
-
-impl Arrival {
-    fn read(device: &DeviceId, topic: &str, payload: &[u8]) -> Self {
-        let rest =
-            topic.strip_prefix("devices/").and_then(|rest| rest.strip_prefix(device.as_str()));
-        let Some(rest) = rest.and_then(|rest| rest.strip_prefix("/commands/")) else {
-            return Self::Malformed;
-        };
-        match rest.split_once('/') {
-            Some((_, "ack")) => Self::Echo,
-            Some((id, "cancel")) => id.parse().map_or(Self::Malformed, Self::Cancel),
-            Some(_) => Self::Malformed,
-            None => match serde_json::from_slice::<Delivery>(payload) {
-                Ok(delivery) if delivery.id.to_string() == rest => Self::Command(delivery.into()),
-                Ok(_) | Err(_) => Self::Malformed,
-            },
         }
     }
 }

@@ -2,7 +2,10 @@
 
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
 use device_sim::{Broker, Chaos, FleetConfig, Kind, MqttVersion, TelemetryQos};
-use std::time::Duration;
+use std::{process::ExitCode, time::Duration};
+
+/// Wrong usage, as in BSD's `sysexits`.
+const USAGE: u8 = 64;
 
 /// Simulates a fleet of MQTT devices: thermostats, pumps and trackers with physical models.
 ///
@@ -85,6 +88,15 @@ impl Args {
             Ok(()) => Ok((config, self.duration)),
             Err(error) => Err(Self::command().error(ErrorKind::ValueValidation, error)),
         }
+    }
+}
+
+/// Prints what is wrong with the flags, or the help that they asked for.
+pub(crate) fn explain(error: &clap::Error) -> ExitCode {
+    match error.print() {
+        Ok(()) if error.use_stderr() => ExitCode::from(USAGE),
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
     }
 }
 

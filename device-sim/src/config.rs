@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 /// The telemetry messages a second that a device may send.
 pub(crate) const RATE_PER_S: std::ops::RangeInclusive<f64> = 0.01..=1_000.0;
-/// The most devices in one process: each has a task, a socket and some 20 KiB.
+/// The most devices in one process: each has a task, a socket and some 40 KiB.
 pub(crate) const DEVICES_MAX: u32 = 50_000;
 
 /// What a fleet is to be; start from [`FleetConfig::new`].

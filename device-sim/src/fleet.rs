@@ -15,6 +15,20 @@ use tracing::Instrument;
 
 /// A fleet that is ready to run.
 ///
+/// ```no_run
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use device_sim::{Fleet, FleetConfig};
+/// use tokio_util::sync::CancellationToken;
+///
+/// let fleet = Fleet::new(FleetConfig::new("127.0.0.1:1883".parse()?))?;
+/// let counters = fleet.counters();
+/// let stop = CancellationToken::new();
+/// let summary = fleet.run(stop.child_token()).await?;
+/// assert_eq!(summary.totals, counters.totals());
+/// # Ok(())
+/// # }
+/// ```
+///
 /// Device ids are `{type}-{number:03}`, such as `pump-001`; a device's client id is its own id.
 pub struct Fleet {
     config: Arc<FleetConfig>,

@@ -2,8 +2,8 @@
 //! `--demo` and the end-to-end tests.
 //!
 //! A [`Fleet`] runs one task a device. Each device is a pure core (a physical model and its
-//! commands, [`device`] and [`model`]: time and seed come in, readings and answers go out) inside a
-//! shell that owns its connection ([`actor`] and [`link`]). The shell speaks only the MQTT contract
+//! commands, `device` and `model`: time and seed come in, readings and answers go out) inside a
+//! shell that owns its connection (`actor` and `link`). The shell speaks only the MQTT contract
 //! in `docs/protocol.md`; nothing here knows the gateway.
 
 mod actor;
@@ -21,6 +21,7 @@ mod mail;
 mod model;
 mod outbox;
 mod summary;
+mod wire;
 
 pub use chaos::{BadChaos, Chaos};
 pub use config::{BadConfig, Broker, FleetConfig, MqttVersion, TelemetryQos};

@@ -4,27 +4,17 @@ mod args;
 mod status;
 
 use anyhow::Context;
-use args::Args;
+use args::{Args, explain};
 use clap::Parser;
 use device_sim::{Fleet, FleetConfig};
 use std::{process::ExitCode, time::Duration};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// Wrong usage, as in BSD's `sysexits`.
-const USAGE: u8 = 64;
-
 fn main() -> ExitCode {
     let (config, duration) = match Args::try_parse().and_then(Args::into_config) {
         Ok(wanted) => wanted,
-        Err(error) => {
-            let help = !error.use_stderr();
-            return match error.print() {
-                Ok(()) if help => ExitCode::SUCCESS,
-                Ok(()) => ExitCode::from(USAGE),
-                Err(_) => ExitCode::FAILURE,
-            };
-        }
+        Err(error) => return explain(&error),
     };
     status::start_logging();
     match run(config, duration) {

@@ -87,9 +87,10 @@ impl fmt::Display for Summary {
         writeln!(f, "{} devices ran for {seconds:.1} s", self.devices.len())?;
         writeln!(
             f,
-            "readings: {} measured, {} published, {} acknowledged, {} dropped from the outbox, \
+            "readings: {} measured, {} published, {} acknowledged, {} refused, \
+             {} dropped from the outbox, \
              {undelivered} undelivered",
-            all.readings, all.published, all.acknowledged, all.dropped
+            all.readings, all.published, all.acknowledged, all.refused, all.dropped
         )?;
         writeln!(f, "connections: {} made, {} of them again", all.connects, all.reconnects)?;
         write!(

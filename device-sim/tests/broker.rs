@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     time::{Duration, SystemTime},
 };
-use support::{Mosquitto, Observer, Running, until};
+use support::{Mosquitto, Observer, Running, soon, until};
 
 const PUMP: &str = "pump-001";
 
@@ -120,6 +120,29 @@ async fn devices_come_back_to_a_restarted_broker_with_their_subscriptions_and_a_
 }
 
 #[tokio::test]
+async fn what_was_written_but_never_acknowledged_is_sent_again() {
+    let mut mosquitto = Mosquitto::start().await;
+    let fleet = Running::start(config(mosquitto.broker()));
+    until("telemetry", || fleet.counters.totals().acknowledged > 30).await;
+
+    mosquitto.freeze().await;
+    let in_flight = || {
+        let totals = fleet.counters.totals();
+        totals.published - totals.acknowledged
+    };
+    until("readings on their way", || in_flight() >= 15).await;
+    mosquitto.kill().await;
+    until("the loss to be noticed", || fleet.counters.totals().connected == 0).await;
+    mosquitto.restart().await;
+    until("the devices' return", || fleet.counters.totals().connected == 3).await;
+
+    let summary = fleet.stop().await;
+    let all = summary.totals;
+    assert_eq!((all.acknowledged, all.dropped), (all.readings, 0), "{summary}");
+    assert!(all.published >= all.readings + 15, "{summary}");
+}
+
+#[tokio::test]
 async fn connections_that_are_cut_lose_no_reading() {
     let mosquitto = Mosquitto::start().await;
     let mut record = Record::start(&mosquitto).await;
@@ -162,6 +185,10 @@ impl Record {
 
     /// Goes on until every reading that a device counts as acknowledged was seen.
     async fn until_all(&mut self, summary: &Summary) {
+        soon("all that was acknowledged", self.step_until_all(summary)).await;
+    }
+
+    async fn step_until_all(&mut self, summary: &Summary) {
         while summary.devices.iter().any(|(id, device)| {
             let seen = self.seen.get(id.as_str()).map_or(0, BTreeSet::len);
             (seen as u64) < device.totals.acknowledged
@@ -172,6 +199,10 @@ impl Record {
 
     /// The answers to command `n`, up to the first with this status.
     async fn answers_until(&mut self, n: u128, status: AnswerStatus) -> Vec<Answer> {
+        soon(&format!("{status:?} of {n}"), self.step_until(n, status)).await
+    }
+
+    async fn step_until(&mut self, n: u128, status: AnswerStatus) -> Vec<Answer> {
         let mut taken = Vec::new();
         loop {
             while let Some((id, answer)) =

@@ -60,7 +60,8 @@ pub(crate) struct Device {
     time: Timestamp,
     boots: u32,
     job: Option<Job>,
-    waiting: VecDeque<Delivery>,
+    /// In their order, and how long chaos holds each back when its turn comes.
+    waiting: VecDeque<(Delivery, Option<Millis>)>,
     memory: Memory,
     reported: Values,
     actions: VecDeque<Action>,
@@ -116,8 +117,8 @@ impl Device {
     /// Takes the wish to give a command up; only one that is not over yet can be.
     pub(crate) fn handle_cancel(&mut self, now: Timestamp, id: CommandId) {
         self.step_machine(now);
-        let waiting = self.waiting.iter().position(|delivery| delivery.id == id);
-        if let Some(delivery) = waiting.and_then(|at| self.waiting.remove(at)) {
+        let waiting = self.waiting.iter().position(|(delivery, _)| delivery.id == id);
+        if let Some((delivery, _)) = waiting.and_then(|at| self.waiting.remove(at)) {
             self.end(&delivery, false, Outcome::Cancelled, plain(AnswerStatus::Cancelled));
         } else if let Some(job) = self.job.take_if(|job| job.delivery.id == id && job.can_stop()) {
             self.machine.halt();
@@ -171,7 +172,7 @@ impl Device {
     /// The commands that are not over.
     pub(crate) fn unfinished(&self) -> Vec<CommandRecord> {
         let job = self.job.iter().map(|job| (&job.delivery, job.has_begun()));
-        let waiting = self.waiting.iter().map(|delivery| (delivery, false));
+        let waiting = self.waiting.iter().map(|(delivery, _)| (delivery, false));
         job.chain(waiting)
             .map(|(delivery, ran)| self.record(delivery, ran, Outcome::Unfinished))
             .collect()
@@ -202,15 +203,14 @@ impl Device {
         } else if self.waiting.len() >= QUEUE_COMMANDS_MAX {
             let error = error("busy", "too many commands wait already: send it again later");
             self.refuse(&delivery, error);
-        } else if self.job.is_some() {
-            self.answer(&delivery, plain(AnswerStatus::Received));
-            self.waiting.push_back(delivery);
-        } else if fate == Fate::Slow {
-            self.answer(&delivery, plain(AnswerStatus::Received));
-            let until = now.plus(Millis(self.rng.random_range(SLOW_MS)));
-            self.job = Some(Job { delivery, stage: Stage::Held { until } });
         } else {
-            self.start(now, delivery);
+            let slow = fate == Fate::Slow;
+            let hold = slow.then(|| Millis(self.rng.random_range(SLOW_MS)));
+            if slow || self.job.is_some() {
+                self.answer(&delivery, plain(AnswerStatus::Received));
+            }
+            self.waiting.push_back((delivery, hold));
+            self.start_waiting(now);
         }
     }
 
@@ -226,9 +226,15 @@ impl Device {
 
     fn start_waiting(&mut self, now: Timestamp) {
         while self.job.is_none()
-            && let Some(delivery) = self.waiting.pop_front()
+            && let Some((delivery, hold)) = self.waiting.pop_front()
         {
-            self.start(now, delivery);
+            match hold {
+                Some(hold) => {
+                    let stage = Stage::Held { until: now.plus(hold) };
+                    self.job = Some(Job { delivery, stage });
+                }
+                None => self.start(now, delivery),
+            }
         }
     }
 

@@ -370,3 +370,14 @@ fn progress_is_told_in_steps_and_not_at_every_look() {
     assert!((10..=20).contains(&told), "{told}");
     assert_eq!(bench.statuses(1).last(), Some(&Succeeded));
 }
+
+#[test]
+fn a_slow_command_is_slow_from_its_turn_on() {
+    let mut bench = Bench::new(Kind::Thermostat, "slow=1");
+    bench.send(1, 1, "set_target", json!({"temperature": 5}));
+    bench.send(2, 1, "set_target", json!({"temperature": 6}));
+    bench.pass(3_999);
+    assert_eq!(bench.statuses(2), [Received]);
+    bench.pass(16_001);
+    assert_eq!((bench.statuses(1).len(), bench.statuses(2)), (2, vec![Received, Succeeded]));
+}

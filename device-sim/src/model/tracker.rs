@@ -191,8 +191,8 @@ impl Machine for Tracker {
     }
 
     fn settings(&self) -> Values {
-        let seconds = self.interval.map(|interval| interval.as_secs_f64());
-        Values::from_iter([("interval_s".into(), seconds.into())])
+        let interval = self.interval.iter();
+        interval.map(|interval| ("interval_s".into(), interval.as_secs_f64().into())).collect()
     }
 
     fn begin(&mut self, name: &str, params: &Value) -> Result<Begun, AnswerError> {

@@ -53,10 +53,24 @@ impl Mosquitto {
 
     /// Ends the process so that it can still write its sessions down; its clients just lose it.
     pub(crate) async fn stop(&mut self) {
-        let pid = self.child.id().expect("mosquitto runs").to_string();
-        let killed = Command::new("kill").args(["-TERM", &pid]).status().await;
-        assert!(killed.expect("kill runs").success());
+        self.signal("-TERM").await;
         soon("mosquitto's end", self.child.wait()).await.expect("mosquitto ends");
+    }
+
+    /// Lets the process take nothing in any more, while its sockets stay open.
+    pub(crate) async fn freeze(&self) {
+        self.signal("-STOP").await;
+    }
+
+    /// Ends the process at once; sessions are lost.
+    pub(crate) async fn kill(&mut self) {
+        self.child.kill().await.expect("mosquitto is killed");
+    }
+
+    async fn signal(&self, signal: &str) {
+        let pid = self.child.id().expect("mosquitto runs").to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().await;
+        assert!(sent.expect("kill runs").success());
     }
 
     pub(crate) async fn restart(&mut self) {
@@ -123,16 +137,13 @@ impl Observer {
 
     /// The next message; a lost broker is waited for.
     pub(crate) async fn next(&mut self) -> Publish {
-        let message = async {
-            loop {
-                match self.events.poll().await {
-                    Ok(Event::Incoming(Packet::Publish(message))) => return message,
-                    Ok(_) => {}
-                    Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
-                }
+        loop {
+            match self.events.poll().await {
+                Ok(Event::Incoming(Packet::Publish(message))) => return message,
+                Ok(_) => {}
+                Err(_) => tokio::time::sleep(Duration::from_millis(50)).await,
             }
-        };
-        soon("a message", message).await
+        }
     }
 }
 
