@@ -12,7 +12,7 @@ export function Sparkline(props: { samples: Ring; version: number }) {
     return sparkPath([...props.samples].map(({ value }) => value));
   };
   return (
-    <svg class="spark" viewBox={`0 0 ${width} ${height}`} width={width} height={height} aria-hidden="true">
+    <svg class="spark" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
       <path d={path()} />
     </svg>
   );

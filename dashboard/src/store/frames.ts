@@ -18,8 +18,9 @@ export class Frames {
 
   /** Calls `tell` in the next frame; once, however often it is asked for. */
   mark(tell: () => void): void {
-    if (this.#changed.size === 0) this.#schedule(() => this.#flush());
+    const isFirst = this.#changed.size === 0;
     this.#changed.add(tell);
+    if (isFirst) this.#schedule(() => this.#flush());
   }
 
   #flush(): void {

@@ -82,7 +82,7 @@ function MetricChart(props: { device: DeviceRecord; history: History; version: n
 }
 
 function numericNames({ metrics }: DeviceRecord): string[] {
-  return [...metrics.values()].flatMap(({ name, trend }) => (trend === null ? [] : name));
+  return [...metrics.values()].flatMap(({ name, trend }) => (trend === null ? [] : name)).sort();
 }
 
 function extremes(values: readonly number[]): [low: number, high: number] {

@@ -53,7 +53,7 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
           <span class="num">{command().progress} %</span>
         </div>
       </Show>
-      <Stages stages={record().stages} until={text().isFinal ? null : app.now()} />
+      <Stages stages={record().stages} />
       <p class="command-word">
         <span class="muted">{describeCommand(command(), app.now())}</span>
         <Show when={command().late}>
@@ -67,6 +67,7 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
             {command().verified === true ? " The effect was seen." : " The effect was not seen."}
           </span>
         </Show>
+        <span class="command-time muted num">{elapsedText(record(), app.now())}</span>
       </p>
       <Show when={command().error}>
         {(error) => (
@@ -101,14 +102,8 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
   );
 }
 
-/** The steps it took, each with the time since the one before; `until` is now, while there are more to come. */
-function Stages(props: { stages: readonly Stage[]; until: number | null }) {
-  const first = () => props.stages[0]?.at ?? 0;
-  const last = () => props.stages.at(-1)?.at ?? 0;
-  const total = () => {
-    if (props.until === null) return `${formatDuration(last() - first())} in all`;
-    return `${formatSpan(props.until - first())} so far`;
-  };
+/** The steps it took, each with the time since the one before. */
+function Stages(props: { stages: readonly Stage[] }) {
   return (
     <ol class="stages" aria-label="Stages">
       <For each={props.stages}>
@@ -123,11 +118,15 @@ function Stages(props: { stages: readonly Stage[]; until: number | null }) {
           </li>
         )}
       </For>
-      <Show when={props.until !== null || props.stages.length > 2}>
-        <li class="total muted num">{total()}</li>
-      </Show>
     </ol>
   );
+}
+
+/** How long it has taken so far, or took in all where its end is known. */
+function elapsedText({ command, stages }: CommandRecord, now: number): string {
+  if (!stateTexts[command.state].isFinal) return `${formatSpan(now - command.created_at)} so far`;
+  const last = stages.at(-1);
+  return last?.state === command.state ? `${formatDuration(last.at - command.created_at)} in all` : "";
 }
 
 function paramsText(params: Record<string, unknown>): string {

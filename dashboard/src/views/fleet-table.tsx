@@ -8,8 +8,6 @@ import { FleetRow } from "./fleet-row";
 
 /** Height of a row in pixels, as in fleet.css: on a narrow page two lines stand in a row. */
 const rowHeights = { wide: 36, narrow: 56 };
-/** Columns besides those of chosen metrics. */
-const fixedColumns = 5;
 const narrow = matchMedia("(max-width: 760px)");
 
 /** Devices in the order given, with a column for each metric in `columns`, and the first of the others. */
@@ -65,13 +63,13 @@ export function FleetTable(props: { devices: readonly DeviceRecord[]; columns: r
           </tr>
         </thead>
         <tbody>
-          <Spacer height={view().before} columns={props.columns.length + fixedColumns} />
+          <Spacer height={view().before} />
           <For each={rows()}>
             {(device, index) => (
               <FleetRow device={device} rowIndex={view().start + index() + 2} columns={props.columns} />
             )}
           </For>
-          <Spacer height={view().after} columns={props.columns.length + fixedColumns} />
+          <Spacer height={view().after} />
         </tbody>
       </table>
       <Show when={props.devices.length === 0}>
@@ -102,11 +100,11 @@ function Head(props: { key: SortKey; class: string; children: JSX.Element }) {
 }
 
 /** The room of the rows that are not in view. */
-function Spacer(props: { height: number; columns: number }) {
+function Spacer(props: { height: number }) {
   return (
     <Show when={props.height > 0}>
       <tr class="spacer">
-        <td colspan={props.columns} style={{ height: `${props.height}px` }} />
+        <td style={{ height: `${props.height}px` }} />
       </tr>
     </Show>
   );
