@@ -59,7 +59,9 @@ async function fleet(scheme, viewport, name) {
 }
 
 async function device(scheme, viewport, name) {
-  const page = await open("#/device/pump-003", viewport, scheme);
+  const { items } = await (await fetch(`${base}api/v1/devices?limit=1000`)).json();
+  const pump = items.find(({ type, status }) => type === "pump" && status === "online");
+  const page = await open(`#/device/${pump.id}`, viewport, scheme);
   await page.getByTestId("suggest-set_speed").click();
   await page.getByTestId("command-send").click();
   await page.locator('[data-testid="command"][data-state="succeeded"]').first().waitFor();

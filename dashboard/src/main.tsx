@@ -21,6 +21,8 @@ document.addEventListener("visibilitychange", () => {
   if (!document.hidden && (kind === "recovering" || kind === "offline")) app.client.tryNow();
 });
 app.client.start();
+// While developing, a new version of the page ends the connection of the old one.
+import.meta.hot?.dispose(() => app.client.stop());
 render(
   () => (
     <AppProvider value={app}>

@@ -24,7 +24,7 @@ describe("numbers", () => {
     [12_345.6, 2, "12346"],
     [0.000_12, 2, "0.00012"],
     [0, 2, "0.00"],
-    [-2.718, 2, "-2.72"],
+    [-1.236, 2, "-1.24"],
     [2.5e12, 0, "2.500e+12"],
   ])("%d with %d digits is %s", (value, digits, text) => {
     expect(formatNumber(value, digits)).toBe(text);

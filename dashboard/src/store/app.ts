@@ -1,9 +1,10 @@
 // Everything the views read, wired to the one connection.
 import { type Accessor, createContext, createSignal, useContext } from "solid-js";
 import { Api } from "../api";
-import { SluiceClient } from "../client/client";
+import { SluiceClient, type Subscription } from "../client/client";
 import { browserSocket } from "../client/socket";
 import { type ConnectionState, type Health, unknownHealth } from "../client/state";
+import type { Wish } from "../client/subscriptions";
 import type { DeviceId, GatewayStats } from "../generated/protocol";
 import { Devices } from "./devices";
 import { type Filter, firstSort, noFilter, type Sort } from "./fleet";
@@ -29,6 +30,10 @@ export interface App {
   /** When the page was last live; null before it ever was. */
   readonly lastLiveAt: Accessor<number | null>;
   readonly isLive: Accessor<boolean>;
+  /** Listens; a refusal is shown until the subscription ends or the connection does. */
+  readonly listen: (wish: Omit<Wish, "refused">) => Subscription;
+  /** What the gateway does not let this page hear, in words. */
+  readonly refusals: Accessor<readonly string[]>;
   /** What the fleet's table shows; kept while another page is open. */
   readonly fleet: FleetChoice;
 }
@@ -64,6 +69,7 @@ export function createApp(base: URL): App {
   const [health, setHealth] = createSignal<Health>(unknownHealth);
   const [stats, setStats] = createSignal<GatewayStats | null>(null);
   const [lastLiveAt, setLastLiveAt] = createSignal<number | null>(null);
+  const [refusals, setRefusals] = createSignal<readonly string[]>([]);
   const [now, setNow] = createSignal(Date.now());
 
   const frames = new Frames((run) => requestAnimationFrame(run));
@@ -75,6 +81,7 @@ export function createApp(base: URL): App {
       if (state().kind === "live") setLastLiveAt(Date.now());
       setState(next);
       if (next.kind === "live") void roster.load();
+      else setRefusals([]);
     },
     healthChanged: setHealth,
   });
@@ -83,14 +90,28 @@ export function createApp(base: URL): App {
   const devices: Devices = new Devices({ frames, serverNow, unknown: (id: DeviceId) => roster.meet(id) });
   const roster = new Roster(api, devices);
 
+  const listen = (wish: Omit<Wish, "refused">): Subscription => {
+    const refusal = (words: string) => `${wish.channels.join(", ")}: ${words}`;
+    const mine = (text: string) => text.startsWith(refusal(""));
+    const refused = (code: string, message: string) =>
+      setRefusals((before) => [...before, refusal(`${message} (${code})`)]);
+    const subscription = client.subscribe({ ...wish, refused });
+    return {
+      close: () => {
+        subscription.close();
+        setRefusals((before) => before.filter((text) => !mine(text)));
+      },
+    };
+  };
+
   setInterval(() => setNow(serverNow()), 1_000);
-  client.subscribe({
+  listen({
     channels: ["telemetry/#"],
     options: { mode: "latest", throttle: fleetUpdatesPerSecond },
     updated: (update) => devices.measure(update),
   });
-  client.subscribe({ channels: ["presence/#"], updated: (update) => devices.appear(update) });
-  client.subscribe({
+  listen({ channels: ["presence/#"], updated: (update) => devices.appear(update) });
+  listen({
     channels: ["gateway/stats"],
     updated: (update) => setStats(update.data as GatewayStats),
   });
@@ -107,6 +128,8 @@ export function createApp(base: URL): App {
     now,
     lastLiveAt,
     isLive: () => state().kind === "live",
+    listen,
+    refusals,
     fleet: createFleetChoice(),
   };
 }

@@ -7,7 +7,13 @@ import { CommandCard } from "./command-card";
 const shownAtFirst = 20;
 
 /** The list. */
-export function CommandList(props: { commands: Commands; problem: string | null; retry: () => void }) {
+export function CommandList(props: {
+  commands: Commands;
+  /** Whether those from before the page was opened have been read. */
+  isRead: boolean;
+  problem: string | null;
+  retry: () => void;
+}) {
   const [all, setAll] = createSignal(false);
   const shown = () => (all() ? props.commands.all() : props.commands.all().slice(0, shownAtFirst));
   const hidden = () => props.commands.all().length - shown().length;
@@ -25,7 +31,12 @@ export function CommandList(props: { commands: Commands; problem: string | null;
         )}
       </Show>
       <ul class="commands" data-testid="commands">
-        <For each={shown()} fallback={<li class="muted">None has been sent to it.</li>}>
+        <For
+          each={shown()}
+          fallback={
+            <li class="muted">{props.isRead ? "None has been sent to it." : "Waiting for the list …"}</li>
+          }
+        >
           {(record) => (
             <li>
               <CommandCard record={record} commands={props.commands} />

@@ -20,17 +20,19 @@ export function DevicePage(props: { id: string }) {
   const commands = new Commands(app.frames);
   const [historyVersion, setHistoryVersion] = createSignal(0);
   const [problem, setProblem] = createSignal<string | null>(null);
+  const [isRead, setRead] = createSignal(false);
   const historyGrew = () => setHistoryVersion((version) => version + 1);
   const loadCommands = async () => {
     const mark = commands.startLoad();
     const read = await app.api.commands(id);
     if (read.kind === "ok") commands.fill(mark, read.value);
+    if (read.kind === "ok") setRead(true);
     setProblem(read.kind === "ok" ? null : read.message);
   };
 
   const known = app.devices.get(id);
   if (known !== undefined) history.seed(known);
-  const values = app.client.subscribe({
+  const values = app.listen({
     channels: [`telemetry/${id}`],
     options: { mode: "every" },
     updated: (update) => {
@@ -38,7 +40,7 @@ export function DevicePage(props: { id: string }) {
       app.frames.mark(historyGrew);
     },
   });
-  const stages = app.client.subscribe({
+  const stages = app.listen({
     channels: [`commands/${id}`],
     updated: (update) => commands.hear(update),
     live: () => void loadCommands(),
@@ -59,7 +61,12 @@ export function DevicePage(props: { id: string }) {
           </div>
           <div class="device-commands">
             <CommandForm device={device()} created={(command) => commands.add(command)} />
-            <CommandList commands={commands} problem={problem()} retry={() => void loadCommands()} />
+            <CommandList
+              commands={commands}
+              isRead={isRead()}
+              problem={problem()}
+              retry={() => void loadCommands()}
+            />
           </div>
         </div>
       )}

@@ -1,5 +1,5 @@
 // What stands around every page.
-import { createEffect, Match, Switch } from "solid-js";
+import { createEffect, For, Match, Switch } from "solid-js";
 import { ConnectionBanner, ConnectionIndicator } from "../parts/connection";
 import { ThemeButton } from "../parts/theme";
 import { createRoute, fleetHref, type Route } from "../router";
@@ -32,6 +32,13 @@ export function Shell() {
         <ConnectionIndicator />
       </header>
       <ConnectionBanner />
+      <For each={app.refusals()}>
+        {(refusal) => (
+          <p class="banner" data-kind="refused" data-testid="refusal" role="alert">
+            The gateway does not let this page hear {refusal}
+          </p>
+        )}
+      </For>
       <main id="main" tabindex="-1" data-live={String(app.isLive())}>
         <Switch>
           <Match when={route().kind === "fleet"}>
