@@ -89,7 +89,7 @@ export class SluiceClient {
 
   /** The gateway's clock now, in milliseconds since the epoch. */
   serverNow(): number {
-    return Date.now() + this.#clock.offsetMs;
+    return Math.round(Date.now() + this.#clock.offsetMs);
   }
 
   /** Listens; it is asked for again after each reconnect, until it is closed. */

@@ -127,8 +127,8 @@ function timeText(at: number, splits: readonly number[]): string {
 /** As many digits as it takes to tell the lines of the grid apart. */
 function axisText(value: number, splits: readonly number[]): string {
   const step = Math.abs((splits[1] ?? 0) - (splits[0] ?? 0));
-  const digits = step === 0 ? 0 : Math.min(5, Math.max(0, Math.ceil(-Math.log10(step))));
-  return formatNumber(value, digits);
+  const digits = String(Number(step.toPrecision(3))).split(".")[1]?.length ?? 0;
+  return formatNumber(value, Math.min(5, digits));
 }
 
 function pointedText(plot: uPlot, decimals: number): string | null {
