@@ -1,0 +1,32 @@
+// The gateway's clock, seen from here.
+
+/** How many samples the estimate looks back on; with a ping every 5 s the last 40 s. */
+const samplesMax = 8;
+
+interface Sample {
+  /** Milliseconds to add to the local clock. */
+  readonly offsetMs: number;
+  /** The sample may be wrong by this much. */
+  readonly errorMs: number;
+}
+
+/** Estimates how far the gateway's clock is ahead, from the exchange that took the least time. */
+export class ServerClock {
+  #samples: Sample[] = [];
+
+  /** An answer that bore `serverTime` came at `receivedAt` to what was asked at `sentAt` (local clock). */
+  sample(serverTime: number, sentAt: number, receivedAt: number): void {
+    const errorMs = Math.max(0, receivedAt - sentAt) / 2;
+    this.#samples.push({ offsetMs: serverTime - (receivedAt - errorMs), errorMs });
+    if (this.#samples.length > samplesMax) this.#samples.shift();
+  }
+
+  /** Milliseconds to add to the local clock; 0 while nothing is known. */
+  get offsetMs(): number {
+    let best: Sample | undefined;
+    for (const sample of this.#samples) {
+      if (best === undefined || sample.errorMs <= best.errorMs) best = sample;
+    }
+    return best?.offsetMs ?? 0;
+  }
+}

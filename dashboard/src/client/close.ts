@@ -1,0 +1,32 @@
+// What a closed connection asks of the client: the range of the close code says it.
+import { closeCodes } from "../generated/protocol";
+
+/** Whether and when to come back. */
+export type Comeback = "never" | "at_once" | "after_backoff";
+
+/** 40xx: not as we are. 42xx: at once. Everything else, a broken connection too: after a back-off. */
+export function comebackAfter(code: number): Comeback {
+  if (code >= 4000 && code < 4100) return "never";
+  if (code >= 4200 && code < 4300) return "at_once";
+  return "after_backoff";
+}
+
+/** What a close code means, for a person. */
+export function describeClose(code: number, reason: string): string {
+  const text = closeTexts.get(code);
+  if (text === undefined) return reason === "" ? `the connection was closed (${code})` : reason;
+  return reason === "" || reason === text ? text : `${text}: ${reason}`;
+}
+
+const closeTexts: ReadonlyMap<number, string> = new Map([
+  [closeCodes.Unauthenticated, "the gateway wants a token"],
+  [closeCodes.Forbidden, "this is not allowed here"],
+  [closeCodes.Malformed, "the gateway could not read what this page sent"],
+  [closeCodes.OverLimit, "this page went over a limit"],
+  [closeCodes.ShuttingDown, "the gateway is shutting down"],
+  [closeCodes.TooSlow, "this page could not keep up"],
+  [closeCodes.NoPong, "this page did not answer in time"],
+  [closeCodes.TooManyMessages, "this page sent too many messages"],
+  [closeCodes.Moved, "the gateway moved this connection"],
+  [closeCodes.MessageTooBig, "a message was too big"],
+]);

@@ -1,0 +1,148 @@
+// One connection, from opening to its end: greeting, requests, liveness. Coming back is the client's business.
+import type { ClientMessage, Reply, Update } from "../generated/protocol";
+import { isUpdate, readFrame } from "./frame";
+import { Outbox } from "./outbox";
+import { type Done, Requests } from "./requests";
+import type { OpenSocket, Socket } from "./socket";
+
+/** A connection that has not greeted by then is given up. */
+const welcomeTimeoutMs = 10_000;
+/** How often the round trip is measured. */
+const pingEveryMs = 5_000;
+/** A gateway that leaves a ping unanswered this long is gone. */
+const pongTimeoutMs = 10_000;
+/** What a connection ends with when it was given up from here. */
+export const abandonedCode = 1006;
+
+/** The greeting. */
+export type Welcome = Extract<Reply, { type: "welcome" }>;
+/** What the gateway says unasked. */
+export type Notice = Extract<Reply, { type: "live" | "reset" | "lag" }>;
+
+/** What a link tells its owner; nothing after `ended`. */
+export interface LinkEvents {
+  welcomed(welcome: Welcome, openedAt: number): void;
+  updated(update: Update): void;
+  noticed(notice: Notice): void;
+  /** A pong: when its ping was sent, and the gateway's clock then. */
+  ponged(sentAt: number, serverTime: number): void;
+  unreadable(count: number): void;
+  ended(code: number, reason: string): void;
+}
+
+/** What is known once the gateway has greeted. */
+interface Greeted {
+  readonly outbox: Outbox;
+  readonly messageBytesMax: number;
+}
+
+/** One connection. It opens when it is made. */
+export class Link {
+  readonly #events: LinkEvents;
+  readonly #requests = new Requests();
+  readonly #socket: Socket;
+  readonly #openedAt = Date.now();
+  #greeted: Greeted | null = null;
+  #ended = false;
+  #timer: ReturnType<typeof setTimeout>;
+
+  constructor(open: OpenSocket, events: LinkEvents) {
+    this.#events = events;
+    this.#timer = setTimeout(() => this.abandon("the gateway did not greet in time"), welcomeTimeoutMs);
+    this.#socket = open({
+      message: (data) => this.#receive(data),
+      closed: (code, reason) => this.#end(code, reason),
+    });
+  }
+
+  /** Asks something; `done` is called once. Gives the request's id, or null where it was not taken. */
+  ask(message: ClientMessage, timeoutMs: number, done: Done): number | null {
+    if (this.#greeted === null || this.#ended) return refuse(done, "not_connected");
+    const { outbox, messageBytesMax } = this.#greeted;
+    const id = this.#requests.open(timeoutMs, done);
+    const text = JSON.stringify({ ...message, id });
+    if (new TextEncoder().encode(text).length > messageBytesMax) {
+      this.#requests.settle(id, { kind: "unsent", why: "too_big" });
+      return null;
+    }
+    if (outbox.push(text, () => this.#requests.markSent(id))) return id;
+    this.#requests.settle(id, { kind: "unsent", why: "outbox_full" });
+    return null;
+  }
+
+  /** Ends the connection from here, without waiting for the other side, and says so to the owner. */
+  abandon(reason: string): void {
+    if (this.#ended) return;
+    this.#socket.close();
+    this.#end(abandonedCode, reason);
+  }
+
+  #receive(data: unknown): void {
+    if (this.#ended) return;
+    const { messages, unreadable } = readFrame(data);
+    if (unreadable > 0) this.#events.unreadable(unreadable);
+    for (const message of messages) {
+      if (isUpdate(message)) this.#events.updated(message);
+      else this.#reply(message);
+    }
+  }
+
+  #reply(reply: Reply): void {
+    switch (reply.type) {
+      case "welcome":
+        return this.#welcome(reply);
+      case "ok":
+      case "subscribed":
+      case "unsubscribed":
+      case "pong":
+        if (reply.id !== undefined) this.#requests.settle(reply.id, { kind: "ok", reply });
+        return;
+      case "error":
+        if (reply.id !== undefined) {
+          this.#requests.settle(reply.id, { kind: "error", code: reply.code, message: reply.message });
+        }
+        return;
+      case "live":
+      case "reset":
+      case "lag":
+        return this.#events.noticed(reply);
+    }
+  }
+
+  #welcome(welcome: Welcome): void {
+    if (this.#greeted !== null) return;
+    clearTimeout(this.#timer);
+    this.#greeted = {
+      outbox: new Outbox(this.#socket, welcome.limits.messages_per_s),
+      messageBytesMax: welcome.limits.message_bytes,
+    };
+    this.#events.welcomed(welcome, this.#openedAt);
+    this.#ping();
+  }
+
+  #ping(): void {
+    if (this.#ended) return;
+    const sentAt = Date.now();
+    this.ask({ type: "ping" }, pongTimeoutMs, (answer) => {
+      if (answer.kind === "timeout") return this.abandon("the gateway stopped answering");
+      if (answer.kind === "ok" && answer.reply.type === "pong") {
+        this.#events.ponged(sentAt, answer.reply.server_time);
+      }
+      this.#timer = setTimeout(() => this.#ping(), pingEveryMs);
+    });
+  }
+
+  #end(code: number, reason: string): void {
+    if (this.#ended) return;
+    this.#ended = true;
+    this.#greeted?.outbox.close();
+    this.#requests.breakAll();
+    clearTimeout(this.#timer);
+    this.#events.ended(code, reason);
+  }
+}
+
+function refuse(done: Done, why: "not_connected"): null {
+  done({ kind: "unsent", why });
+  return null;
+}

@@ -1,0 +1,141 @@
+// A line over time, drawn by uPlot.
+import { createEffect, createSignal, on, onCleanup, onMount, Show } from "solid-js";
+import uPlot from "uplot";
+import "uplot/dist/uPlot.min.css";
+import type { Series } from "../store/history";
+import { formatNumber } from "../text/number";
+import { formatClock } from "../text/time";
+import { theme } from "./theme";
+
+const heightPx = 132;
+/** Charts with one key show the same moment under the pointer. */
+const syncKey = "device";
+
+/** The samples between `from` and `until` (milliseconds since the epoch); `version` grows with each new one. */
+export default function Chart(props: {
+  series: Series;
+  version: number;
+  from: number;
+  until: number;
+  decimals: number;
+  label: string;
+}) {
+  const [pointed, setPointed] = createSignal<string | null>(null);
+  let place!: HTMLDivElement;
+  let plot: uPlot | undefined;
+
+  const draw = () => {
+    if (plot === undefined) return;
+    plot.setData([props.series.times, props.series.values], false);
+    plot.batch(() => {
+      plot?.setScale("x", { min: props.from, max: props.until });
+    });
+  };
+  const rebuild = () => {
+    plot?.destroy();
+    plot = new uPlot(
+      options(place, () => props.decimals, setPointed),
+      [[], []],
+      place,
+    );
+    draw();
+  };
+  onMount(() => {
+    const resized = new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: heightPx }));
+    const schemeChanged = matchMedia("(prefers-color-scheme: dark)");
+    resized.observe(place);
+    schemeChanged.addEventListener("change", rebuild);
+    rebuild();
+    createEffect(on(theme, rebuild, { defer: true }));
+    createEffect(on(() => [props.version, props.until], draw));
+    onCleanup(() => {
+      resized.disconnect();
+      schemeChanged.removeEventListener("change", rebuild);
+      plot?.destroy();
+      plot = undefined;
+    });
+  });
+  return (
+    <div class="chart" role="img" aria-label={props.label} ref={place}>
+      <Show when={pointed()}>{(text) => <span class="chart-pointed num">{text()}</span>}</Show>
+    </div>
+  );
+}
+
+function options(
+  place: HTMLElement,
+  decimals: () => number,
+  point: (text: string | null) => void,
+): uPlot.Options {
+  const style = getComputedStyle(place);
+  const text = style.color;
+  const lines = style.borderTopColor;
+  const ink = style.outlineColor;
+  const font = `11px ${style.fontFamily}`;
+  return {
+    width: place.clientWidth,
+    height: heightPx,
+    ms: 1,
+    padding: [8, 8, 0, 0],
+    legend: { show: false },
+    cursor: {
+      drag: { x: false, y: false },
+      sync: { key: syncKey },
+      points: { size: 6 },
+    },
+    scales: { x: { time: true }, y: { range: (_, low, high) => spread(low, high) } },
+    axes: [
+      {
+        stroke: text,
+        font,
+        size: 24,
+        space: 84,
+        grid: { show: false },
+        ticks: { stroke: lines, width: 1, size: 4 },
+        values: (_, splits) => splits.map((at) => timeText(at, splits)),
+      },
+      {
+        stroke: text,
+        font,
+        size: 52,
+        space: 28,
+        grid: { stroke: lines, width: 1 },
+        ticks: { show: false },
+        values: (_, splits) => splits.map((value) => axisText(value, splits)),
+      },
+    ],
+    series: [{}, { stroke: ink, width: 1.5, points: { show: false } }],
+    hooks: {
+      setCursor: [(plot) => point(pointedText(plot, decimals()))],
+    },
+  };
+}
+
+/** Room above and below the line, also for a value that stands still. */
+function spread(low: number | null, high: number | null): [number, number] {
+  if (low === null || high === null) return [0, 1];
+  const room = high > low ? (high - low) * 0.12 : Math.max(1, Math.abs(high) * 0.1);
+  return [low - room, high + room];
+}
+
+/** Seconds only where the lines of the grid are closer than a minute. */
+function timeText(at: number, splits: readonly number[]): string {
+  const step = (splits[1] ?? 0) - (splits[0] ?? 0);
+  return step >= 60_000 ? formatClock(at).slice(0, 5) : formatClock(at);
+}
+
+/** As many digits as it takes to tell the lines of the grid apart. */
+function axisText(value: number, splits: readonly number[]): string {
+  const step = Math.abs((splits[1] ?? 0) - (splits[0] ?? 0));
+  const digits = String(Number(step.toPrecision(3))).split(".")[1]?.length ?? 0;
+  return formatNumber(value, Math.min(5, digits));
+}
+
+function pointedText(plot: uPlot, decimals: number): string | null {
+  const index = plot.cursor.idx;
+  if (index === null || index === undefined) return null;
+  const at = plot.data[0][index];
+  const value = plot.data[1]?.[index];
+  if (at === undefined || value === null || value === undefined) return null;
+  return `${formatNumber(value, decimals)} at ${formatClock(at)}`;
+}

@@ -1,0 +1,157 @@
+// How the connection stands: always in the corner, and in a banner when something is wrong.
+import { createMemo, For, Match, onCleanup, Show, Switch } from "solid-js";
+import type { ConnectionState, Health } from "../client/state";
+import { useApp } from "../store/app";
+import { formatClock, formatDuration, formatSpan } from "../text/time";
+import { createTicker } from "./ticker";
+
+/** What the indicator shows: the connection's state, or `lagging` while it is live but slow. */
+type Shown = ConnectionState["kind"] | "lagging";
+
+const labels: Record<Shown, string> = {
+  connecting: "Connecting",
+  live: "Live",
+  recovering: "Recovering",
+  offline: "Offline",
+  refused: "Refused",
+  lagging: "Lagging",
+};
+
+/** The state in the corner; it opens to show the details. */
+export function ConnectionIndicator() {
+  const app = useApp();
+  const shown = (): Shown => (app.isLive() && app.health().lagging ? "lagging" : app.state().kind);
+  const roundTrip = () => app.health().roundTripMs;
+  let details: HTMLDetailsElement | undefined;
+  const closeOutside = ({ target }: Event) => {
+    if (details !== undefined && target instanceof Node && !details.contains(target)) details.open = false;
+  };
+  addEventListener("click", closeOutside);
+  onCleanup(() => removeEventListener("click", closeOutside));
+  return (
+    <details
+      class="link popup"
+      data-testid="connection"
+      data-state={shown()}
+      ref={details}
+      onKeyDown={({ key }) => {
+        if (key === "Escape" && details !== undefined) details.open = false;
+      }}
+    >
+      <summary>
+        <span class="dot" aria-hidden="true" />
+        <span class="sr-only">Connection: </span>
+        {labels[shown()]}
+        <Show when={app.isLive() && roundTrip() !== null}>
+          <span class="muted num" data-testid="round-trip">
+            {roundTrip()} ms
+          </span>
+        </Show>
+      </summary>
+      <dl class="facts panel">
+        <For each={facts(app.state(), app.health())}>
+          {([name, value]) => (
+            <>
+              <dt>{name}</dt>
+              <dd class="num">{value}</dd>
+            </>
+          )}
+        </For>
+      </dl>
+    </details>
+  );
+}
+
+/** Says what is wrong with the connection, and what can be done; nothing while all is well. */
+export function ConnectionBanner() {
+  const app = useApp();
+  const now = createTicker(250);
+  const broken = createMemo(() => {
+    const state = app.state();
+    return state.kind === "recovering" || state.kind === "offline" ? state : null;
+  });
+  const refused = createMemo(() => {
+    const state = app.state();
+    return state.kind === "refused" ? state : null;
+  });
+  const tryNow = () => app.client.tryNow();
+  return (
+    <Switch>
+      <Match when={broken()}>
+        {(state) => (
+          <div class="banner" data-kind={state().kind} data-testid="banner">
+            <span role="status">{brokenText(state())}</span>
+            <span class="num">
+              since {formatSpan(now() - state().since)} · {asOf(app.lastLiveAt())}
+            </span>
+            <span class="grow" />
+            <span class="num" data-testid="next-try">
+              {nextTry(state().nextTryAt, now())}
+            </span>
+            <button
+              type="button"
+              data-testid="try-now"
+              disabled={state().nextTryAt === null}
+              onClick={tryNow}
+            >
+              Try now
+            </button>
+          </div>
+        )}
+      </Match>
+      <Match when={refused()}>
+        {(state) => (
+          <div class="banner" data-kind="refused" data-testid="banner">
+            <span role="status">
+              The gateway refused this page: {state().reason} ({state().code}).
+            </span>
+            <span>{asOf(app.lastLiveAt())}</span>
+            <span class="grow" />
+            <button type="button" data-testid="try-now" onClick={tryNow}>
+              Try again
+            </button>
+          </div>
+        )}
+      </Match>
+      <Match when={app.isLive() && app.health().lagging}>
+        <div class="banner" data-kind="lagging" data-testid="banner">
+          <span role="status">
+            This page is slower than the fleet: updates in between are left out, the newest values are shown.
+          </span>
+        </div>
+      </Match>
+    </Switch>
+  );
+}
+
+type Broken = Extract<ConnectionState, { kind: "recovering" | "offline" }>;
+
+function brokenText(state: Broken): string {
+  if (state.kind === "offline") return "This computer has no network.";
+  return state.why === "" ? "The connection is broken." : `The connection is broken: ${state.why}.`;
+}
+
+function nextTry(at: number | null, now: number): string {
+  if (at === null) return "trying …";
+  return `next try in ${Math.max(0, Math.ceil((at - now) / 1_000))} s`;
+}
+
+function asOf(lastLiveAt: number | null): string {
+  return lastLiveAt === null ? "nothing was received yet" : `values as of ${formatClock(lastLiveAt)}`;
+}
+
+function facts(state: ConnectionState, health: Health): [name: string, value: string][] {
+  return [
+    ["Since", formatClock(state.since)],
+    ["Round trip", health.roundTripMs === null ? "not measured" : `${health.roundTripMs} ms`],
+    [
+      "Gateway's clock",
+      `${health.clockOffsetMs >= 0 ? "+" : "−"}${formatDuration(Math.abs(health.clockOffsetMs))}`,
+    ],
+    ["Updates missed", String(health.missed)],
+    ["Updates merged", String(health.dropped)],
+    ["Resets", String(health.resets)],
+    ["Unreadable", String(health.unreadable)],
+    ["Session", state.kind === "live" ? state.session.slice(0, 8) : "none"],
+  ];
+}

@@ -1,0 +1,33 @@
+// A metric's newest value.
+import { Show, untrack } from "solid-js";
+import type { DeviceRecord } from "../store/device";
+import { formatValue } from "../text/number";
+import { Sparkline } from "./sparkline";
+
+/** Name, value, and a little line where it is a number. */
+export function Reading(props: { device: DeviceRecord; name: string }) {
+  const metric = () => props.device.read().metrics.get(props.name);
+  return (
+    <span class="reading" data-metric={props.name}>
+      <span class="reading-name">{props.name}</span>
+      <ValueText device={props.device} name={props.name} />
+      <Show when={metric()?.trend}>
+        {(trend) => <Sparkline samples={trend()} version={metric()?.at ?? 0} />}
+      </Show>
+    </span>
+  );
+}
+
+/** The value; it lights up for a moment when it becomes another. */
+export function ValueText(props: { device: DeviceRecord; name: string }) {
+  const metric = () => props.device.read().metrics.get(props.name);
+  const changes = () => metric()?.changes ?? 0;
+  const atFirst = untrack(changes);
+  // Two names for one animation: it starts again when the name changes.
+  const flash = () => (changes() === atFirst ? "" : changes() % 2 === 0 ? "flash-even" : "flash-odd");
+  return (
+    <span class={`value num ${flash()}`} data-testid="value">
+      {formatValue(metric()?.value, props.device.digits.of(props.name))}
+    </span>
+  );
+}

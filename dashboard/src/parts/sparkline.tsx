@@ -1,0 +1,32 @@
+// A metric's newest samples as a little line.
+import type { Ring } from "../store/ring";
+
+const width = 48;
+const height = 16;
+
+/** The line; it says nothing that the value beside it does not, so assistive technology skips it. */
+export function Sparkline(props: { samples: Ring; version: number }) {
+  const path = () => {
+    // Read so that the line follows the samples, which change in place.
+    void props.version;
+    return sparkPath([...props.samples].map(({ value }) => value));
+  };
+  return (
+    <svg class="spark" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
+      <path d={path()} />
+    </svg>
+  );
+}
+
+/** The path through the values, spread over the whole width; a flat line where they are all equal. */
+export function sparkPath(values: readonly number[]): string {
+  if (values.length < 2) return "";
+  const low = Math.min(...values);
+  const span = Math.max(...values) - low;
+  const step = width / (values.length - 1);
+  const y = (value: number) =>
+    span === 0 ? height / 2 : height - 1.5 - ((value - low) / span) * (height - 3);
+  return values
+    .map((value, index) => `${index === 0 ? "M" : "L"}${(index * step).toFixed(1)} ${y(value).toFixed(1)}`)
+    .join("");
+}

@@ -1,0 +1,143 @@
+// The commands of one device, with the story of each as far as it was seen.
+import { createSignal } from "solid-js";
+import type { Command, CommandDetails, CommandId, CommandState, Update } from "../generated/protocol";
+import type { Frames } from "./frames";
+import { Watched } from "./watched";
+
+/** Commands kept for a device; the oldest go first. */
+const commandsMax = 100;
+
+/** A step in a command's life. */
+export interface Stage {
+  readonly state: CommandState;
+  readonly at: number;
+  /** Why, where it was told. */
+  readonly reason: string | null;
+}
+
+/** A command. Its fields change in place; read them through `read`, which makes the reader follow them. */
+export class CommandRecord extends Watched {
+  command: Command;
+  stages: Stage[];
+  /** Whether `stages` begins with the first and leaves none out, as far as we know. */
+  isWhole: boolean;
+  /** How many live updates had come for the device when this one's came; 0 for none. */
+  heardAt = 0;
+
+  constructor(command: Command) {
+    super();
+    this.command = command;
+    const first: Stage = {
+      state: command.not_before === null ? "queued" : "scheduled",
+      at: command.created_at,
+      reason: null,
+    };
+    this.stages = [first];
+    this.isWhole = command.state === first.state;
+  }
+}
+
+/** The commands of one device, newest first. */
+export class Commands {
+  readonly #frames: Frames;
+  readonly #records = new Map<CommandId, CommandRecord>();
+  /** Counts the live updates. */
+  #heard = 0;
+  readonly #readAll: () => readonly CommandRecord[];
+  readonly #tellAll: () => void;
+
+  constructor(frames: Frames) {
+    this.#frames = frames;
+    const [all, setAll] = createSignal<readonly CommandRecord[]>([]);
+    this.#readAll = all;
+    this.#tellAll = () => setAll([...this.#records.values()].sort(newestFirst));
+  }
+
+  /** All of them, newest first; readers hear when one joins. */
+  all(): readonly CommandRecord[] {
+    return this.#readAll();
+  }
+
+  /** Takes an update of `commands/{device}`. */
+  hear(update: Update): void {
+    if (!isCommand(update.data)) return;
+    this.#heard += 1;
+    const command = update.data;
+    const record = this.#records.get(command.id) ?? this.#join(command);
+    const last = record.stages.at(-1);
+    if (last?.state !== command.state) {
+      record.stages = [...record.stages, { state: command.state, at: update.timestamp, reason: null }];
+    }
+    record.command = command;
+    record.heardAt = this.#heard;
+    this.#frames.mark(record.tell);
+  }
+
+  /** Notes that the list is being loaded, and gives the mark for `fill`. */
+  startLoad(): number {
+    return this.#heard;
+  }
+
+  /** Takes commands that were read; what came live since the reading began is newer and stays. */
+  fill(load: number, commands: readonly Command[]): void {
+    for (const command of commands) {
+      const known = this.#records.get(command.id);
+      if (known === undefined) this.#join(command);
+      else if (known.heardAt <= load && known.command.state !== command.state) this.#skip(known, command);
+    }
+  }
+
+  /** Takes the command that a request was answered with. */
+  add(command: Command): void {
+    if (!this.#records.has(command.id)) this.#join(command);
+  }
+
+  /** Takes the whole story, unless more of it has come live meanwhile. */
+  tellStory(details: CommandDetails): void {
+    const record = this.#records.get(details.id);
+    if (record === undefined || record.command.state !== details.state) return;
+    record.stages = stagesOf(details);
+    record.isWhole = true;
+    this.#frames.mark(record.tell);
+  }
+
+  /** The command went on while we did not listen. */
+  #skip(record: CommandRecord, command: Command): void {
+    record.command = command;
+    record.isWhole = false;
+    this.#frames.mark(record.tell);
+  }
+
+  #join(command: Command): CommandRecord {
+    const record = new CommandRecord(command);
+    this.#records.set(command.id, record);
+    if (this.#records.size > commandsMax) this.#dropOldest();
+    this.#frames.mark(this.#tellAll);
+    return record;
+  }
+
+  #dropOldest(): void {
+    const oldest = [...this.#records.values()].sort(newestFirst).at(-1);
+    if (oldest !== undefined) this.#records.delete(oldest.command.id);
+  }
+}
+
+/** The steps that changed the state; notes are left out. */
+function stagesOf({ transitions }: CommandDetails): Stage[] {
+  return transitions.filter(({ state }, index) => state !== transitions[index - 1]?.state);
+}
+
+function newestFirst(a: CommandRecord, b: CommandRecord): number {
+  return b.command.created_at - a.command.created_at || (b.command.id < a.command.id ? -1 : 1);
+}
+
+function isCommand(value: unknown): value is Command {
+  return (
+    typeof value === "object" &&
+    value !== null &&
+    "id" in value &&
+    typeof value.id === "string" &&
+    "state" in value &&
+    typeof value.state === "string"
+  );
+}

@@ -1,0 +1,96 @@
+// Which devices the table shows, and in what order.
+import type { DeviceRecord } from "./device";
+
+/** Which devices to show. */
+export interface Filter {
+  /** Words that must all be found: in the id, the type or a tag; `online` and `offline` mean the status. */
+  readonly text: string;
+  readonly status: "any" | "online" | "offline";
+  /** Empty for any. */
+  readonly type: string;
+}
+
+/** What to sort by. */
+export type SortKey = "id" | "type" | "status" | "seen" | `metric:${string}`;
+
+/** How to sort. */
+export interface Sort {
+  readonly key: SortKey;
+  readonly descending: boolean;
+}
+
+/** Everything, by id. */
+export const noFilter: Filter = { text: "", status: "any", type: "" };
+/** Everything, by id. */
+export const firstSort: Sort = { key: "id", descending: false };
+
+/** Whether this order changes with every message, so that it should be renewed in steps. */
+export function isRestless({ key }: Sort): boolean {
+  return key === "seen" || key.startsWith("metric:");
+}
+
+/** The devices that pass, in order; equal ones by id, and those without a value last. */
+export function select(devices: readonly DeviceRecord[], filter: Filter, sort: Sort): DeviceRecord[] {
+  const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
+  const passing = devices.filter((device) => passes(device, filter, words));
+  const keyed = passing.map((device) => ({ device, key: keyOf(device, sort.key) }));
+  const direction = sort.descending ? -1 : 1;
+  keyed.sort((a, b) => compareKeys(a.key, b.key, direction) || compareTexts(a.device.id, b.device.id));
+  return keyed.map(({ device }) => device);
+}
+
+/** The order after a click on a column's head. */
+export function sortAfterClick(sort: Sort, key: SortKey): Sort {
+  if (sort.key === key) return { key, descending: !sort.descending };
+  // The interesting end first: those just heard, those online, the highest value.
+  return { key, descending: key === "seen" || key.startsWith("metric:") };
+}
+
+type Key = string | number | null;
+
+function passes(device: DeviceRecord, filter: Filter, words: readonly string[]): boolean {
+  if (filter.status !== "any" && device.presence.status !== filter.status) return false;
+  if (filter.type !== "" && device.type !== filter.type) return false;
+  return words.every((word) => hasWord(device, word));
+}
+
+function hasWord(device: DeviceRecord, word: string): boolean {
+  if (word === "online" || word === "offline") return device.presence.status === word;
+  if (device.id.toLowerCase().includes(word)) return true;
+  if (device.type?.toLowerCase().includes(word) === true) return true;
+  return Object.entries(device.tags).some(([name, value]) => `${name}:${value}`.toLowerCase().includes(word));
+}
+
+function keyOf(device: DeviceRecord, key: SortKey): Key {
+  switch (key) {
+    case "id":
+      return device.id;
+    case "type":
+      return device.type;
+    case "status":
+      return { online: 0, offline: 1, unknown: 2 }[device.presence.status];
+    case "seen":
+      return device.lastSeenAt;
+    default:
+      return keyOfValue(device.metrics.get(key.slice("metric:".length))?.value);
+  }
+}
+
+function keyOfValue(value: unknown): Key {
+  if (typeof value === "number" || typeof value === "string") return value;
+  if (typeof value === "boolean") return Number(value);
+  return null;
+}
+
+function compareKeys(a: Key, b: Key, direction: number): number {
+  if (a === null || b === null) return Number(a === null) - Number(b === null);
+  if (typeof a === "number" && typeof b === "number") return (a - b) * direction;
+  return compareTexts(String(a), String(b)) * direction;
+}
+
+const collator = new Intl.Collator("en", { numeric: true });
+
+/** So that `pump-2` stands before `pump-10`. */
+function compareTexts(a: string, b: string): number {
+  return collator.compare(a, b);
+}

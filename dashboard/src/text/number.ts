@@ -1,0 +1,41 @@
+// Values as text.
+
+const places = new Set(["lat", "lon", "lng", "latitude", "longitude"]);
+
+/** The digits after the point worth showing: at most 2, for geographic coordinates at most 5. */
+export function decimalsOf(metric: string, value: number): number {
+  const most = places.has(metric.toLowerCase()) ? 5 : 2;
+  const fraction = value.toFixed(most).split(".")[1]?.replace(/0+$/, "") ?? "";
+  return fraction.length;
+}
+
+/** A number with a fixed count of digits after the point, fewer where it is large. */
+export function formatNumber(value: number, decimals: number): string {
+  if (!Number.isFinite(value)) return String(value);
+  const size = Math.abs(value);
+  if (size > 0 && size < 0.005) return value.toPrecision(2);
+  if (size >= 1e9) return value.toExponential(3);
+  const kept = size >= 10_000 ? 0 : size >= 1_000 ? Math.min(1, decimals) : decimals;
+  return value.toFixed(kept);
+}
+
+/** Any value of a metric on one line. */
+export function formatValue(value: unknown, decimals: number): string {
+  if (typeof value === "number") return formatNumber(value, decimals);
+  if (typeof value === "string") return value;
+  if (value === undefined) return "";
+  return JSON.stringify(value);
+}
+
+/** A rate or count with thousands set apart: `12,400`; below 10 with one digit. */
+export function formatRate(value: number): string {
+  return value.toLocaleString("en", { maximumFractionDigits: value < 10 ? 1 : 0 });
+}
+
+/** Bytes in the unit that fits. */
+export function formatBytes(bytes: number): string {
+  if (bytes < 1024) return `${bytes} B`;
+  const units = ["KiB", "MiB", "GiB", "TiB"];
+  const power = Math.min(units.length, Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1024 ** power).toFixed(1)} ${units[power - 1]}`;
+}

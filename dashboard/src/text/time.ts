@@ -1,0 +1,46 @@
+// Times and durations as text.
+
+const second = 1_000;
+const minute = 60 * second;
+const hour = 60 * minute;
+const day = 24 * hour;
+
+/** How long ago, in one unit: `now`, `12 s`, `5 min`, `3 h`, `2 d`. A time ahead of us counts as now. */
+export function formatAgo(ms: number): string {
+  if (ms < 2 * second) return "now";
+  if (ms < minute) return `${Math.floor(ms / second)} s`;
+  if (ms < hour) return `${Math.floor(ms / minute)} min`;
+  if (ms < day) return `${Math.floor(ms / hour)} h`;
+  return `${Math.floor(ms / day)} d`;
+}
+
+/** A duration in whole seconds at least, for what is still running: `4 s`, `3 min 5 s`. */
+export function formatSpan(ms: number): string {
+  return ms < minute ? `${Math.floor(Math.max(0, ms) / second)} s` : formatDuration(ms);
+}
+
+/** A duration in two units at most: `40 ms`, `1.2 s`, `3 min 5 s`, `2 h 10 min`, `4 d 3 h`. */
+export function formatDuration(ms: number): string {
+  const positive = Math.max(0, ms);
+  if (positive < second) return `${Math.round(positive)} ms`;
+  if (positive < minute) return `${(Math.floor(positive / 100) / 10).toFixed(1)} s`;
+  if (positive < hour) return twoUnits(positive, minute, "min", second, "s");
+  if (positive < day) return twoUnits(positive, hour, "h", minute, "min");
+  return twoUnits(positive, day, "d", hour, "h");
+}
+
+/** The time of day, to the second, as the reader's own clock shows it. */
+export function formatClock(at: number): string {
+  return new Date(at).toLocaleTimeString("en-GB");
+}
+
+/** Date and time, to the second. */
+export function formatDateTime(at: number): string {
+  return new Date(at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
+}
+
+function twoUnits(ms: number, large: number, largeName: string, small: number, smallName: string): string {
+  const rest = Math.floor((ms % large) / small);
+  const whole = `${Math.floor(ms / large)} ${largeName}`;
+  return rest === 0 ? whole : `${whole} ${rest} ${smallName}`;
+}

@@ -1,0 +1,100 @@
+// One device: where it is, what it measures, what it is told to do.
+import { createEffect, createSignal, onCleanup, Show } from "solid-js";
+import { fleetHref } from "../router";
+import { useApp } from "../store/app";
+import { Commands } from "../store/commands";
+import type { DeviceRecord } from "../store/device";
+import { History } from "../store/history";
+import { Charts } from "./charts";
+import { CommandForm } from "./command-form";
+import { CommandList } from "./command-list";
+import { DeviceHead } from "./device-head";
+import { DeviceValues } from "./device-values";
+
+/** The page of the device `id`. */
+export function DevicePage(props: { id: string }) {
+  const app = useApp();
+  // A page lives as long as its id: the shell makes a new one for another device.
+  const id = props.id;
+  const history = new History();
+  const commands = new Commands(app.frames);
+  const [historyVersion, setHistoryVersion] = createSignal(0);
+  const [problem, setProblem] = createSignal<string | null>(null);
+  const [isRead, setRead] = createSignal(false);
+  const historyGrew = () => setHistoryVersion((version) => version + 1);
+  const loadCommands = async () => {
+    const mark = commands.startLoad();
+    const read = await app.api.commands(id);
+    if (read.kind === "ok") commands.fill(mark, read.value);
+    if (read.kind === "ok") setRead(true);
+    setProblem(read.kind === "ok" ? null : read.message);
+  };
+
+  const known = app.devices.get(id);
+  if (known !== undefined) history.seed(known);
+  const values = app.listen({
+    channels: [`telemetry/${id}`],
+    options: { mode: "every" },
+    updated: (update) => {
+      history.hear(update);
+      app.frames.mark(historyGrew);
+    },
+  });
+  const stages = app.listen({
+    channels: [`commands/${id}`],
+    updated: (update) => commands.hear(update),
+    live: () => void loadCommands(),
+    gap: () => void loadCommands(),
+  });
+  onCleanup(() => {
+    values.close();
+    stages.close();
+  });
+  return (
+    <Show when={app.devices.get(id)} fallback={<UnknownDevice id={id} />}>
+      {(device) => (
+        <div class="device" data-testid="device-page" data-device={id}>
+          <DeviceHead device={device()} />
+          <div class="device-measures">
+            <DeviceValues device={device()} />
+            <Charts device={device()} history={history} version={historyVersion()} />
+          </div>
+          <div class="device-commands">
+            <CommandForm device={device()} created={(command) => commands.add(command)} />
+            <CommandList
+              commands={commands}
+              isRead={isRead()}
+              problem={problem()}
+              retry={() => void loadCommands()}
+            />
+          </div>
+        </div>
+      )}
+    </Show>
+  );
+}
+
+/** Nothing is known of the device yet, or ever. */
+function UnknownDevice(props: { id: string }) {
+  const app = useApp();
+  const [answer, setAnswer] = createSignal("");
+  createEffect(() => {
+    if (app.roster.isKnown()) {
+      void app.api.device(props.id).then((read) => {
+        if (read.kind === "ok") app.devices.fill(read.value);
+        else setAnswer(read.message);
+      });
+    }
+  });
+  return (
+    <p class="empty" data-testid="unknown-device">
+      {answer() === "" ? `Looking for ${props.id} …` : `${props.id}: ${answer()}.`}{" "}
+      <a href={fleetHref}>Go to the fleet</a>
+    </p>
+  );
+}
+
+/** What every part of the page is about. */
+export interface OfDevice {
+  readonly device: DeviceRecord;
+}

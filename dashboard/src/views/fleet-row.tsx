@@ -1,0 +1,71 @@
+// One device in the table.
+import { createMemo, For } from "solid-js";
+import { PresenceMark } from "../parts/presence";
+import { Reading, ValueText } from "../parts/reading";
+import { deviceHref } from "../router";
+import { useApp } from "../store/app";
+import type { DeviceRecord } from "../store/device";
+import { formatAgo, formatDateTime } from "../text/time";
+
+/** Readings in a row; narrow pages hide the last ones. */
+const readingsMax = 4;
+
+/** The row. */
+export function FleetRow(props: { device: DeviceRecord; rowIndex: number; columns: readonly string[] }) {
+  const app = useApp();
+  const device = () => props.device.read();
+  const seenAt = () => device().lastSeenAt;
+  const readings = createMemo(() => others(device(), props.columns), [], {
+    equals: sameNames,
+  });
+  return (
+    <tr
+      aria-rowindex={props.rowIndex}
+      data-testid="device-row"
+      data-device={props.device.id}
+      data-status={device().presence.status}
+    >
+      <td class="col-status">
+        <PresenceMark status={device().presence.status} />
+      </td>
+      <th scope="row" class="col-id">
+        <a href={deviceHref(props.device.id)}>{props.device.id}</a>
+      </th>
+      <td class="col-type">{device().type ?? ""}</td>
+      <td class="col-seen num" title={seenTitle(seenAt())}>
+        {seenText(seenAt(), app.now())}
+      </td>
+      <For each={props.columns}>
+        {(name) => (
+          <td class="col-metric num" data-metric={name}>
+            <ValueText device={props.device} name={name} />
+          </td>
+        )}
+      </For>
+      <td class="col-readings">
+        <div>
+          <For each={readings()}>{(name) => <Reading device={props.device} name={name} />}</For>
+        </div>
+      </td>
+    </tr>
+  );
+}
+
+/** The first metrics that have no column of their own. */
+function others({ metrics }: DeviceRecord, columns: readonly string[]): string[] {
+  return [...metrics.keys()].filter((name) => !columns.includes(name)).slice(0, readingsMax);
+}
+
+function sameNames(one: readonly string[], other: readonly string[]): boolean {
+  return one.length === other.length && one.every((name, index) => name === other[index]);
+}
+
+/** How long ago it was heard, by the gateway's clock. */
+export function seenText(at: number | null, now: number): string {
+  return at === null ? "never" : formatAgo(now - at);
+}
+
+/** When it was heard. */
+export function seenTitle(at: number | null): string {
+  return at === null ? "never heard" : formatDateTime(at);
+}

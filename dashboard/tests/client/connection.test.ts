@@ -1,0 +1,206 @@
+// How the client comes, stays and comes back.
+import { beforeEach, expect, it, vi } from "vitest";
+import { World } from "./fake-gateway";
+
+let world: World;
+
+beforeEach(() => {
+  vi.useFakeTimers({ now: 1_700_000_000_000 });
+  world = new World();
+});
+
+it("is live only when every subscription has its values", () => {
+  world.listen(["presence/#"]);
+  world.client.start();
+  expect(world.state.kind).toBe("connecting");
+  world.gateway.welcome();
+  expect(world.state.kind).toBe("connecting");
+  world.gateway.grantAll();
+  expect(world.state).toMatchObject({ kind: "live", session: "s1" });
+});
+
+it("is live at once where nothing is subscribed", () => {
+  world.client.start();
+  world.gateway.welcome();
+  expect(world.state.kind).toBe("live");
+});
+
+it("gives up a gateway that does not greet", () => {
+  world.client.start();
+  vi.advanceTimersByTime(10_000);
+  expect(world.gateway.closedByClient).toBe(true);
+  expect(world.state).toMatchObject({ kind: "recovering", why: "the gateway did not greet in time" });
+});
+
+it("subscribes again, with snapshot, after the connection broke", () => {
+  const heard = world.listen(["telemetry/#"], { throttle: 4 });
+  world.goLive();
+  world.gateway.close(1006);
+  vi.advanceTimersByTime(1_000);
+  expect(world.connections).toHaveLength(2);
+  world.gateway.welcome();
+  expect(world.gateway.last("subscribe")).toMatchObject({
+    channels: ["telemetry/#"],
+    options: { throttle: 4 },
+  });
+  world.gateway.grantAll();
+  expect(world.state.kind).toBe("live");
+  expect(heard.live).toBe(2);
+});
+
+it.each([1006, 1001, 1009, 4100, 4108, 4112, 4113])("backs off after %i", (code) => {
+  world.goLive();
+  world.gateway.close(code);
+  expect(world.state).toMatchObject({ kind: "recovering", attempt: 1, nextTryAt: Date.now() + 750 });
+  vi.advanceTimersByTime(749);
+  expect(world.connections).toHaveLength(1);
+  vi.advanceTimersByTime(1);
+  expect(world.connections).toHaveLength(2);
+  expect(world.state).toMatchObject({ kind: "recovering", nextTryAt: null });
+});
+
+it("waits between half a second and a ceiling that doubles up to 20 s", () => {
+  world.client.start();
+  const ceilings: number[] = [];
+  for (let attempt = 1; attempt <= 8; attempt += 1) {
+    world.dice = attempt % 2 === 0 ? 0 : 0.999_999;
+    world.gateway.close(1006);
+    const { state } = world;
+    if (state.kind !== "recovering" || state.nextTryAt === null) throw new Error(`is ${state.kind}`);
+    ceilings.push(Math.round(state.nextTryAt - Date.now()));
+    world.client.tryNow();
+  }
+  expect(ceilings).toEqual([1_000, 500, 4_000, 500, 16_000, 500, 20_000, 500]);
+});
+
+it("starts with a short wait again once a connection has held", () => {
+  world.client.start();
+  world.gateway.close(1006);
+  world.client.tryNow();
+  world.gateway.welcome();
+  world.gateway.pong();
+  vi.advanceTimersByTime(9_999);
+  world.gateway.close(1006);
+  expect(world.state).toMatchObject({ attempt: 2 });
+  world.client.tryNow();
+  world.gateway.welcome();
+  world.gateway.pong();
+  vi.advanceTimersByTime(10_000);
+  world.gateway.close(1006);
+  expect(world.state).toMatchObject({ attempt: 1 });
+});
+
+it("comes back at once after 42xx", () => {
+  world.goLive();
+  world.gateway.close(4201);
+  vi.advanceTimersByTime(0);
+  expect(world.connections).toHaveLength(2);
+});
+
+it("backs off when it is moved again before it was live", () => {
+  world.goLive();
+  world.gateway.close(4201);
+  vi.advanceTimersByTime(0);
+  world.gateway.close(4201);
+  vi.advanceTimersByTime(0);
+  expect(world.connections).toHaveLength(2);
+  expect(world.state).toMatchObject({ kind: "recovering", attempt: 1 });
+});
+
+it.each([4001, 4003, 4004, 4005])("stays away after %i until a person tries again", (code) => {
+  world.goLive();
+  world.gateway.close(code);
+  expect(world.state).toMatchObject({ kind: "refused", code });
+  vi.advanceTimersByTime(3_600_000);
+  expect(world.connections).toHaveLength(1);
+  world.client.tryNow();
+  world.gateway.welcome();
+  expect(world.state.kind).toBe("live");
+});
+
+it("tries at once when asked to, and only once", () => {
+  world.goLive();
+  world.gateway.close(1006);
+  world.client.tryNow();
+  world.client.tryNow();
+  vi.advanceTimersByTime(5_000);
+  expect(world.connections).toHaveLength(2);
+});
+
+it("says offline while the browser has no network, and tries when it has one again", () => {
+  world.goLive();
+  world.gateway.close(1006);
+  world.network = false;
+  world.client.networkChanged();
+  expect(world.state.kind).toBe("offline");
+  world.network = true;
+  world.client.networkChanged();
+  expect(world.connections).toHaveLength(2);
+  expect(world.state.kind).toBe("recovering");
+});
+
+it("keeps trying while offline, since a gateway on this machine needs no network", () => {
+  world.network = false;
+  world.client.start();
+  world.gateway.close(1006);
+  expect(world.state.kind).toBe("offline");
+  vi.advanceTimersByTime(1_000);
+  expect(world.connections).toHaveLength(2);
+});
+
+it("remembers since when it is broken through all tries", () => {
+  world.goLive();
+  const brokenAt = Date.now();
+  world.gateway.close(1006);
+  vi.advanceTimersByTime(1_000);
+  world.gateway.close(1006);
+  expect(world.state).toMatchObject({ since: brokenAt, attempt: 2 });
+});
+
+it("leaves a gateway that stopped answering pings", () => {
+  world.goLive();
+  expect(world.gateway.ofType("ping")).toHaveLength(1);
+  vi.advanceTimersByTime(10_000);
+  expect(world.gateway.closedByClient).toBe(true);
+  expect(world.state).toMatchObject({ kind: "recovering", why: "the gateway stopped answering" });
+});
+
+it("hears nothing more from a socket it has left", () => {
+  const heard = world.listen(["presence/#"]);
+  world.goLive();
+  const left = world.gateway;
+  vi.advanceTimersByTime(10_000);
+  left.frame({ channel: "presence/a", seq: 1, offset: 1, timestamp: 0, data: {} });
+  left.close(4001);
+  expect(heard.updates).toEqual([]);
+  expect(world.state.kind).toBe("recovering");
+});
+
+it("measures the round trip and the gateway's clock", () => {
+  world.goLive();
+  vi.advanceTimersByTime(40);
+  world.gateway.pong(Date.now() + 60_000 - 20);
+  expect(world.health).toMatchObject({ roundTripMs: 40 });
+  vi.advanceTimersByTime(5_000);
+  world.gateway.pong(Date.now() + 60_000);
+  expect(world.health).toMatchObject({ roundTripMs: 0, clockOffsetMs: 60_000 });
+  expect(world.client.serverNow()).toBe(Date.now() + 60_000);
+});
+
+it("counts what it cannot read and goes on", () => {
+  world.goLive();
+  world.gateway.raw("{");
+  world.gateway.raw(new ArrayBuffer(2));
+  world.gateway.raw('{"type":"ok"}');
+  world.gateway.raw('[{"type":"weather"},{"channel":7},null]');
+  expect(world.health?.unreadable).toBe(6);
+  expect(world.state.kind).toBe("live");
+});
+
+it("does not come back after it was stopped", () => {
+  world.goLive();
+  world.client.stop();
+  vi.advanceTimersByTime(60_000);
+  expect(world.connections).toHaveLength(1);
+  expect(world.gateway.closedByClient).toBe(true);
+});

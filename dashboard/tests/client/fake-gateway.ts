@@ -1,0 +1,169 @@
+// A gateway that does what the test tells it, and a client that talks to it on fake timers.
+import { vi } from "vitest";
+import { SluiceClient } from "../../src/client/client";
+import type { SocketHandlers } from "../../src/client/socket";
+import type { ConnectionState, Health } from "../../src/client/state";
+import type { Wish } from "../../src/client/subscriptions";
+import type { Reply, Update } from "../../src/generated/protocol";
+
+/** What a client sent, as far as the tests look at it. */
+export interface Sent {
+  type: string;
+  id: number;
+  channels?: string[];
+  options?: object;
+  device?: string;
+  name?: string;
+}
+
+/** One socket, seen from the gateway's side. */
+export class FakeConnection {
+  readonly sent: Sent[] = [];
+  closedByClient = false;
+  bufferedBytes = 0;
+  readonly #handlers: SocketHandlers;
+
+  constructor(handlers: SocketHandlers) {
+    this.#handlers = handlers;
+  }
+
+  accept(text: string): void {
+    this.sent.push(JSON.parse(text) as Sent);
+  }
+
+  /** The messages of one type that came so far. */
+  ofType(type: string): Sent[] {
+    return this.sent.filter((message) => message.type === type);
+  }
+
+  /** The newest message of a type. */
+  last(type: string): Sent {
+    const message = this.ofType(type).at(-1);
+    if (message === undefined) throw new Error(`no ${type} came`);
+    return message;
+  }
+
+  frame(...messages: (Reply | Update)[]): void {
+    this.raw(JSON.stringify(messages));
+  }
+
+  raw(data: unknown): void {
+    this.#handlers.message(data);
+  }
+
+  close(code: number, reason = ""): void {
+    this.#handlers.closed(code, reason);
+  }
+
+  welcome(limits: { messages_per_s?: number; message_bytes?: number } = {}): void {
+    this.frame({
+      type: "welcome",
+      session: "s1",
+      epoch: "e1",
+      offset: 1,
+      server_time: Date.now(),
+      ping_interval_ms: 25_000,
+      user: null,
+      limits: { message_bytes: 65_536, subscriptions: 100, messages_per_s: 1_000, ...limits },
+    });
+  }
+
+  /** Answers the newest ping. */
+  pong(serverTime = Date.now()): void {
+    this.frame({ type: "pong", id: this.last("ping").id, server_time: serverTime });
+  }
+
+  /** Grants every subscription that came and says that its values are complete. */
+  grantAll(...snapshots: Update[]): void {
+    for (const { id, channels = [] } of this.ofType("subscribe")) {
+      this.frame({ type: "subscribed", id, channels }, ...snapshots, { type: "live", id, offset: 1 });
+    }
+  }
+}
+
+/** A client and its gateway. */
+export class World {
+  readonly connections: FakeConnection[] = [];
+  readonly states: ConnectionState[] = [];
+  health: Health | null = null;
+  network = true;
+  /** What `random` gives; 0 is the shortest wait, 1 just over the longest. */
+  dice = 0.5;
+
+  readonly client = new SluiceClient({
+    open: (handlers) => {
+      const connection = new FakeConnection(handlers);
+      this.connections.push(connection);
+      return {
+        send: (text) => connection.accept(text),
+        close: () => {
+          connection.closedByClient = true;
+        },
+        bufferedBytes: () => connection.bufferedBytes,
+      };
+    },
+    random: () => this.dice,
+    hasNetwork: () => this.network,
+    stateChanged: (state) => this.states.push(state),
+    healthChanged: (health) => {
+      this.health = health;
+    },
+  });
+
+  get state(): ConnectionState {
+    const state = this.states.at(-1);
+    if (state === undefined) throw new Error("the client has not been started");
+    return state;
+  }
+
+  /** The newest connection. */
+  get gateway(): FakeConnection {
+    const connection = this.connections.at(-1);
+    if (connection === undefined) throw new Error("no connection was opened");
+    return connection;
+  }
+
+  /** Starts and becomes live. */
+  goLive(...snapshots: Update[]): void {
+    this.client.start();
+    this.gateway.welcome();
+    this.gateway.grantAll(...snapshots);
+  }
+
+  /** Subscribes and notes all that comes. */
+  listen(channels: string[], options: Wish["options"] = {}): Heard {
+    const heard: Heard = { updates: [], gaps: [], live: 0, refused: [], close: () => {} };
+    const subscription = this.client.subscribe({
+      channels,
+      options,
+      updated: (update) => heard.updates.push(update),
+      live: () => {
+        heard.live += 1;
+      },
+      gap: (channel) => heard.gaps.push(channel),
+      refused: (code) => heard.refused.push(code),
+    });
+    heard.close = () => subscription.close();
+    return heard;
+  }
+}
+
+/** What a subscription heard. */
+export interface Heard {
+  updates: Update[];
+  gaps: string[];
+  live: number;
+  refused: string[];
+  close: () => void;
+}
+
+/** An update with the number `seq`. */
+export function update(channel: string, seq: number, more: Partial<Update> = {}): Update {
+  return { channel, seq, offset: seq, timestamp: Date.now(), data: { n: seq }, ...more };
+}
+
+/** A promise's outcome as soon as the microtasks have run. */
+export async function settled<T>(promise: Promise<T>): Promise<T> {
+  await vi.advanceTimersByTimeAsync(0);
+  return promise;
+}

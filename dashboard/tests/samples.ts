@@ -1,0 +1,57 @@
+// Messages to test with; each takes what the test cares about.
+import type { Command, Device, Presence } from "../src/generated/protocol";
+
+const now = 1_700_000_000_000;
+
+/** A queued command. */
+export function aCommand(more: Partial<Command>): Command {
+  return {
+    id: "01890000-0000-7000-8000-000000000001",
+    device: "a",
+    name: "reboot",
+    params: {},
+    state: "queued",
+    attempt: 0,
+    priority: 0,
+    progress: null,
+    result: null,
+    error: null,
+    late: false,
+    created_at: now,
+    created_by: null,
+    not_before: null,
+    deliver_by: now + 60_000,
+    finish_by: null,
+    batch: null,
+    verified: null,
+    ...more,
+  };
+}
+
+/** An online device as the list gives it. */
+export function aDevice(id: string, more: Partial<Device> = {}): Device {
+  return {
+    id,
+    type: null,
+    tags: {},
+    status: "online",
+    since: now,
+    last_seen_at: now,
+    values: {},
+    version: 1n,
+    ...more,
+  };
+}
+
+/** The presence of a device that came online. */
+export function aPresence(more: Partial<Presence> = {}): Presence {
+  return {
+    status: "online",
+    since: now,
+    reason: "connected",
+    address: "127.0.0.1:40000",
+    protocol: "mqtt5",
+    node: "n1",
+    ...more,
+  };
+}

@@ -1,0 +1,105 @@
+// Who is asked for when, and what comes of an API that fails.
+import { beforeEach, expect, it, vi } from "vitest";
+import { Api } from "../../src/api";
+import type { Device } from "../../src/generated/protocol";
+import { Devices } from "../../src/store/devices";
+import { Frames } from "../../src/store/frames";
+import { Roster } from "../../src/store/roster";
+import { aDevice } from "../samples";
+
+let asked: string[];
+let answers: Map<string, Response>;
+let devices: Devices;
+let roster: Roster;
+
+beforeEach(() => {
+  vi.useFakeTimers();
+  asked = [];
+  answers = new Map();
+  const api = new Api(new URL("http://gateway/api/v1/"), (input) => {
+    const url = new URL(String(input));
+    const path = `${url.pathname.slice("/api/v1/".length)}${url.search}`;
+    asked.push(path);
+    return Promise.resolve(answers.get(path) ?? json({ status: 404, detail: `no ${path}` }, 404));
+  });
+  devices = new Devices({
+    frames: new Frames((run) => run()),
+    serverNow: () => 0,
+    unknown: (id) => roster.meet(id),
+  });
+  roster = new Roster(api, devices);
+});
+
+it("reads all pages of the list", async () => {
+  answers.set("devices?limit=200", page([aDevice("a")], "n1"));
+  answers.set("devices?limit=200&cursor=n1", page([aDevice("b", { type: "pump" })], null));
+  await roster.load();
+  expect(devices.all().map(({ id, type }) => [id, type])).toEqual([
+    ["a", null],
+    ["b", "pump"],
+  ]);
+  expect(roster.isKnown()).toBe(true);
+  expect(roster.problem()).toBeNull();
+});
+
+it("says why the list could not be read and keeps what it knows", async () => {
+  devices.fill(aDevice("a"));
+  answers.set("devices?limit=200", json({ detail: "the store is closed" }, 503));
+  await roster.load();
+  expect(roster.problem()).toBe("the store is closed");
+  expect(devices.all()).toHaveLength(1);
+});
+
+it("asks for a few newcomers one by one, after a moment", async () => {
+  answers.set("devices/n%3A1", json(aDevice("n:1", { type: "tracker" })));
+  hear("n:1");
+  expect(asked).toEqual([]);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked).toEqual(["devices/n%3A1"]);
+  expect(devices.get("n:1")?.type).toBe("tracker");
+});
+
+it("reads the whole list for many newcomers, once", async () => {
+  const fleet = Array.from({ length: 50 }, (_, n) => aDevice(`d${n}`, { type: "pump" }));
+  answers.set("devices?limit=200", page(fleet, null));
+  for (const { id } of fleet) hear(id);
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked).toEqual(["devices?limit=200"]);
+  await vi.advanceTimersByTimeAsync(10_000);
+  expect(asked).toHaveLength(1);
+});
+
+it("asks for nobody whom the list has told of meanwhile", async () => {
+  answers.set("devices?limit=200", page([aDevice("a")], null));
+  hear("a");
+  await roster.load();
+  await vi.advanceTimersByTimeAsync(1_000);
+  expect(asked).toEqual(["devices?limit=200"]);
+});
+
+it("reads once more when it was asked to while reading", async () => {
+  answers.set("devices?limit=200", page([], null));
+  const first = roster.load();
+  await roster.load();
+  answers.set("devices?limit=200", page([aDevice("late")], null));
+  await first;
+  expect(asked).toHaveLength(2);
+  expect(devices.all().map(({ id }) => id)).toEqual(["late"]);
+});
+
+function hear(id: string): void {
+  devices.measure({ channel: `telemetry/${id}`, seq: 1, offset: 1, timestamp: 0, data: { t: 1 } });
+}
+
+function page(items: Device[], next: string | null): Response {
+  return json({ items: items.map(plain), next });
+}
+
+function json(body: object, status = 200): Response {
+  return new Response(JSON.stringify(plain(body)), { status });
+}
+
+/** JSON has no bigint; the API writes a number. */
+function plain<T extends object>(body: T): object {
+  return "version" in body ? { ...body, version: 1 } : body;
+}
