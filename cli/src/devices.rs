@@ -129,7 +129,7 @@ fn row(now: Timestamp, device: &Device) -> Vec<Cell> {
         Cell::new(&device.id),
         Cell::new(device.kind.as_deref().map_or_else(nothing, clean)),
         status_cell(device.status),
-        Cell::new(ago(now, device.last_seen_at)),
+        Cell::new(device.last_seen_at.map_or_else(|| "never".into(), |seen| ago(now, seen))),
         Cell::new(if values { compact(&device.values) } else { nothing() }),
     ]
 }

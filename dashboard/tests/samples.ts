@@ -38,7 +38,7 @@ export function aDevice(id: string, more: Partial<Device> = {}): Device {
     since: now,
     last_seen_at: now,
     values: {},
-    version: 1n,
+    version: 1,
     ...more,
   };
 }

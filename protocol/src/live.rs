@@ -4,7 +4,10 @@ use crate::{
     BadTopic, Command, CommandId, CommandRequest, Millis, Offset, Seq, Timestamp, TopicFilter,
     TopicName,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{DeserializeOwned, Error as _, IgnoredAny},
+};
 use serde_json::{Map, Value, value::RawValue};
 use std::fmt;
 
@@ -239,7 +242,7 @@ fn options(object: &mut Map<String, Value>) -> Result<SubscribeOptions, Refusal>
 }
 
 /// One message of the array in a frame that the gateway sends.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 pub enum ServerMessage {
@@ -247,6 +250,23 @@ pub enum ServerMessage {
     Update(Update),
     /// Everything else.
     Reply(Reply),
+}
+
+impl<'de> Deserialize<'de> for ServerMessage {
+    /// Looks for a `type` first: serde's own way through untagged enums cannot carry raw JSON.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        #[derive(Deserialize)]
+        struct Typed {
+            r#type: Option<IgnoredAny>,
+        }
+        let message = Box::<RawValue>::deserialize(from)?;
+        let typed: Typed = serde_json::from_str(message.get()).map_err(D::Error::custom)?;
+        match typed.r#type {
+            Some(_) => serde_json::from_str(message.get()).map(Self::Reply),
+            None => serde_json::from_str(message.get()).map(Self::Update),
+        }
+        .map_err(D::Error::custom)
+    }
 }
 
 /// An update of a channel.

@@ -17,7 +17,7 @@ macro_rules! declarations {
 }
 
 fn generated() -> String {
-    let config = Config::default();
+    let config = Config::default().with_large_int("number");
     let mut text = String::from("// Generated from the crate `protocol`; do not edit.\n");
     let aliases = ["DeviceId", "CommandId", "TopicName", "TopicFilter", "Actor"];
     let numbers = ["Timestamp", "Millis", "Seq", "Offset"];

@@ -603,7 +603,7 @@ values: Record<string, unknown>,
 /**
  * Counts the changes of its type and tags.
  */
-version: bigint, };
+version: number, };
 
 /**
  * One page of a list.
@@ -654,19 +654,19 @@ uptime_ms: Millis,
 /**
  * Devices that are online.
  */
-devices_online: bigint, 
+devices_online: number, 
 /**
  * Devices that are known.
  */
-devices_known: bigint, 
+devices_known: number, 
 /**
  * MQTT connections, devices' and others'.
  */
-mqtt_connections: bigint, 
+mqtt_connections: number, 
 /**
  * WebSocket connections.
  */
-websocket_connections: bigint, 
+websocket_connections: number, 
 /**
  * PUBLISH packets received a second.
  */
@@ -678,23 +678,23 @@ deliveries_per_s: number,
 /**
  * Payloads that did not decode, since the start.
  */
-undecodable_payloads: bigint, 
+undecodable_payloads: number, 
 /**
  * Updates that slow consumers lost to conflation, since the start.
  */
-dropped_updates: bigint, 
+dropped_updates: number, 
 /**
  * Connections that lag now.
  */
-lagging_connections: bigint, 
+lagging_connections: number, 
 /**
  * Commands that have not ended.
  */
-commands_open: bigint, 
+commands_open: number, 
 /**
  * Resident memory of the process in bytes; 0 where the system does not tell.
  */
-memory_bytes: bigint, };
+memory_bytes: number, };
 
 /** Close codes of the WebSocket: name to number. */
 export const closeCodes = {

@@ -67,9 +67,11 @@ export class DeviceRecord extends Watched {
     if (this.presence.status === "unknown") {
       this.presence = { ...unknownWhereabouts, status: device.status, since: device.since };
     }
-    this.seen(device.last_seen_at);
+    const seenAt = device.last_seen_at;
+    if (seenAt === null) return;
+    this.seen(seenAt);
     for (const [name, value] of Object.entries(device.values)) {
-      if (!this.metrics.has(name)) this.#put(name, value, device.last_seen_at);
+      if (!this.metrics.has(name)) this.#put(name, value, seenAt);
     }
   }
 

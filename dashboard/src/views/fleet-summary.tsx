@@ -7,9 +7,9 @@ import { formatSpan } from "../text/time";
 /** The numbers, from the gateway's own statistics. */
 export function FleetSummary() {
   const app = useApp();
-  const number = (pick: (stats: NonNullable<ReturnType<typeof app.stats>>) => number | bigint) => {
+  const number = (pick: (stats: NonNullable<ReturnType<typeof app.stats>>) => number) => {
     const stats = app.stats();
-    return stats === null ? "–" : formatRate(Number(pick(stats)));
+    return stats === null ? "–" : formatRate(pick(stats));
   };
   return (
     <section class="tiles values" aria-label="Summary" data-testid="summary">
@@ -39,7 +39,7 @@ export function FleetSummary() {
               {formatSpan(stats().uptime_ms)}
               <small>
                 {" "}
-                up · {formatBytes(Number(stats().memory_bytes))} · {stats().version}
+                up · {formatBytes(stats().memory_bytes)} · {stats().version}
               </small>
             </>
           )}
