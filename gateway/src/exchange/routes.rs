@@ -27,10 +27,13 @@ pub(super) enum Change {
     Unsubscribe(TopicFilter),
 }
 
+/// Links, and the ticket from which on each wants messages.
+type Links = BTreeMap<LinkId, u64>;
+
 struct Route {
     filter: TopicFilter,
     /// What the links asked for. All the same as `filter`, except in the route of everything.
-    wanted: BTreeMap<TopicFilter, BTreeSet<LinkId>>,
+    wanted: BTreeMap<TopicFilter, Links>,
     /// The log's next offset; none before the first message.
     next_offset: Option<u64>,
 }
@@ -57,8 +60,8 @@ impl Routes {
         }
     }
 
-    /// `link` wants `filter`.
-    pub(super) fn add(&mut self, link: LinkId, filter: &TopicFilter) -> Option<Change> {
+    /// `link` wants what matches `filter` from the message with ticket `since` on.
+    pub(super) fn add(&mut self, link: LinkId, filter: &TopicFilter, since: u64) -> Option<Change> {
         let full = self.by_filter.len() >= self.filters_max;
         let joins = full && !self.by_filter.contains_key(filter);
         let place = if joins { self.everything.clone() } else { filter.clone() };
@@ -67,7 +70,7 @@ impl Routes {
             None => self.open(place),
         };
         let route = self.routes.get_mut(&id).expect("every filter has its route");
-        route.wanted.entry(filter.clone()).or_default().insert(link);
+        route.wanted.entry(filter.clone()).or_default().insert(link, since);
         change
     }
 
@@ -98,12 +101,14 @@ impl Routes {
         usize::try_from(hit.offset.saturating_sub(expected)).unwrap_or(usize::MAX)
     }
 
-    /// The links behind `route` that want `topic`; the same link may come more than once.
+    /// The links that want the message of `hit`, which is on `topic`; the same link may come more than once.
     ///
     /// Asks the filters again on the real topic: to the router `$SYS/x` is like any other topic.
-    pub(super) fn links(&self, route: RouteId, topic: &str) -> impl Iterator<Item = LinkId> {
-        let wanted = self.routes.get(&route).into_iter().flat_map(|route| &route.wanted);
-        wanted.filter(|(filter, _)| filter.matches(topic)).flat_map(|(_, links)| links).copied()
+    pub(super) fn links(&self, hit: &Hit, topic: &str) -> impl Iterator<Item = LinkId> {
+        let route = self.routes.get(&hit.route);
+        let wanted = route.into_iter().flat_map(|route| &route.wanted);
+        let links = wanted.filter(|(filter, _)| filter.matches(topic)).flat_map(|(_, links)| links);
+        links.filter(|(_, since)| **since <= hit.ticket).map(|(link, _)| *link)
     }
 
     fn open(&mut self, filter: TopicFilter) -> (RouteId, Option<Change>) {
