@@ -39,9 +39,12 @@ pub(super) enum Input {
     Unsubscribe { link: LinkId, filter: TopicFilter, done: oneshot::Sender<()> },
     /// It went.
     Close { link: LinkId },
-    /// Something bad happens to the router.
+    /// Something bad happens to the router, outside of any round.
     #[cfg(test)]
     Sabotage(fn(&mut super::router::Router)),
+    /// Every router dies of the round that this becomes part of.
+    #[cfg(test)]
+    Poison,
 }
 
 /// What the engine is made of.
@@ -124,7 +127,7 @@ impl Engine {
     async fn wait(&mut self, round: &mut Round) {
         tokio::select! {
             Some(input) = self.parts.inputs.recv() => self.handle(input, round),
-            _ = self.heartbeat.tick() => {}
+            _ = self.heartbeat.tick() => round.beat(),
             dead = self.watchdog.death() => {
                 self.watchdog.replace_dead(dead, &mut self.routes).await;
             }
@@ -154,6 +157,8 @@ impl Engine {
             }
             #[cfg(test)]
             Input::Sabotage(act) => act(self.watchdog.router()),
+            #[cfg(test)]
+            Input::Poison => round.poison(),
         }
     }
 
@@ -161,13 +166,14 @@ impl Engine {
         self.left_over = round.publish(queued).err();
     }
 
-    /// Plays a round. An empty one is the heartbeat: it too must come to its end.
     async fn play(&mut self, round: Round) {
-        let hits = self.watchdog.play(&round, &mut self.routes).await;
-        self.deliver(&round, hits).await;
+        if round.concerns_router() {
+            let hits = self.watchdog.play(&round, &mut self.routes).await;
+            self.deliver(&round, hits).await;
+            self.watchdog.renew_if_worn(&mut self.routes).await;
+        }
         self.next_ticket = round.next_ticket();
         round.end();
-        self.watchdog.renew_if_worn(&mut self.routes).await;
     }
 
     /// Fills the links' queues in the order of publishing, whatever order the router read its logs in.

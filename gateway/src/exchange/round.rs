@@ -19,6 +19,9 @@ pub(super) enum Step {
     Change(Change),
     /// Publish the message with this ticket.
     Publish(u64, Arc<Message>),
+    /// Die of it.
+    #[cfg(test)]
+    Poison,
 }
 
 /// Changes of subscriptions and messages, in order.
@@ -28,12 +31,36 @@ pub(super) struct Round {
     done: Vec<oneshot::Sender<()>>,
     first_ticket: u64,
     log_bytes: usize,
+    heartbeat: bool,
 }
 
 impl Round {
     /// A round whose messages are numbered from `first_ticket`.
     pub(super) fn new(first_ticket: u64) -> Self {
-        Self { steps: vec![], messages: vec![], done: vec![], first_ticket, log_bytes: 0 }
+        Self {
+            steps: Vec::new(),
+            messages: Vec::new(),
+            done: Vec::new(),
+            first_ticket,
+            log_bytes: 0,
+            heartbeat: false,
+        }
+    }
+
+    /// Has the router play the round even if there is nothing to do: a sign of life.
+    pub(super) fn beat(&mut self) {
+        self.heartbeat = true;
+    }
+
+    /// Whether it needs the router.
+    pub(super) fn concerns_router(&self) -> bool {
+        self.heartbeat || !self.steps.is_empty()
+    }
+
+    /// Adds something that kills routers.
+    #[cfg(test)]
+    pub(super) fn poison(&mut self) {
+        self.steps.push(Step::Poison);
     }
 
     /// Adds changes.

@@ -141,3 +141,71 @@ impl Routes {
         Some(Change::Unsubscribe(place.clone()))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: LinkId = LinkId(1);
+    const TWO: LinkId = LinkId(2);
+
+    fn filter(text: &str) -> TopicFilter {
+        text.parse().unwrap()
+    }
+
+    fn id(change: Option<Change>) -> RouteId {
+        match change {
+            Some(Change::Subscribe(id, _)) => id,
+            Some(Change::Unsubscribe(_)) | None => panic!("no new route: {change:?}"),
+        }
+    }
+
+    fn links(routes: &Routes, route: RouteId, ticket: u64, topic: &str) -> Vec<LinkId> {
+        routes.links(&Hit { ticket, route, offset: 0 }, topic).collect()
+    }
+
+    #[test]
+    fn the_router_is_told_of_a_filter_once_and_when_the_last_link_goes() {
+        let mut routes = Routes::new(10);
+        let route = id(routes.add(ONE, &filter("a/+"), 0));
+        assert_eq!(routes.add(TWO, &filter("a/+"), 0), None);
+        assert_eq!(links(&routes, route, 0, "a/b"), [ONE, TWO]);
+        assert_eq!(routes.remove(ONE, &filter("a/+")), []);
+        assert_eq!(links(&routes, route, 0, "a/b"), [TWO]);
+        assert_eq!(routes.remove(TWO, &filter("a/+")), [Change::Unsubscribe(filter("a/+"))]);
+        assert_eq!(links(&routes, route, 0, "a/b"), []);
+    }
+
+    #[test]
+    fn a_link_gets_nothing_from_before_its_subscription() {
+        let mut routes = Routes::new(10);
+        let route = id(routes.add(ONE, &filter("a"), 5));
+        assert_eq!(routes.add(TWO, &filter("a"), 7), None);
+        assert_eq!(links(&routes, route, 6, "a"), [ONE]);
+        assert_eq!(links(&routes, route, 7, "a"), [ONE, TWO]);
+    }
+
+    #[test]
+    fn filters_beyond_the_bound_share_the_route_of_everything() {
+        let mut routes = Routes::new(1);
+        routes.add(ONE, &filter("a"), 0);
+        let everything = id(routes.add(ONE, &filter("b"), 0));
+        assert_eq!(routes.add(TWO, &filter("c"), 0), None);
+        assert_eq!(routes.add(TWO, &filter("#"), 0), None);
+        assert_eq!(links(&routes, everything, 0, "b"), [TWO, ONE]);
+        assert_eq!(links(&routes, everything, 0, "d"), [TWO]);
+        assert_eq!(routes.remove(ONE, &filter("b")), []);
+        assert_eq!(routes.remove(TWO, &filter("c")), []);
+        assert_eq!(routes.remove(TWO, &filter("#")), [Change::Unsubscribe(filter("#"))]);
+    }
+
+    #[test]
+    fn holes_in_a_log_are_counted_until_a_new_router_begins_anew() {
+        let mut routes = Routes::new(1);
+        let route = id(routes.add(ONE, &filter("a"), 0));
+        let mut missed = |offset| routes.missed(&Hit { ticket: 0, route, offset });
+        assert_eq!((missed(3), missed(4), missed(8), missed(9)), (0, 0, 3, 0));
+        assert_eq!(routes.restore(), [Change::Subscribe(route, filter("a"))]);
+        assert_eq!(routes.missed(&Hit { ticket: 0, route, offset: 0 }), 0);
+    }
+}

@@ -92,6 +92,8 @@ impl Watchdog {
                 Step::Publish(_, message) if self.topics.contains(&message.topic) => {}
                 Step::Publish(_, message) => drop(self.topics.insert(message.topic.clone())),
                 Step::Change(change) => self.filters.extend(subscribed(change.clone())),
+                #[cfg(test)]
+                Step::Poison => {}
             }
         }
     }
@@ -136,6 +138,8 @@ async fn attempt(router: &mut Router, round: &Round) -> Result<Vec<Hit>, Dead> {
         match step {
             Step::Change(change) => apply(router, change),
             Step::Publish(ticket, message) => router.publish(*ticket, &message.topic),
+            #[cfg(test)]
+            Step::Poison => router.kill(),
         }
     }
     router.flush().await
