@@ -1,47 +1,155 @@
 //! The exchange: ordinary MQTT between clients, by rumqttd's router.
 //!
-//! Sees validated messages of the edge only. Sessions hold a [`Link`] while they subscribe to ordinary
-//! topics; what arrives on it the session filters once more by its own subscriptions (QoS, no-local,
-//! `$` topics), so a link may deliver a message once though several filters match, or more often.
+//! Sees validated messages of the edge only. A session holds a [`Link`] while it subscribes to ordinary
+//! topics; what arrives on it the session filters once more by its own subscriptions (QoS, no-local).
+//!
+//! Handles put messages and commands into a queue; one task, the engine, takes them in rounds. In a round
+//! the router matches topics with filters; what crosses into it is a topic and a number, never the message.
+//! The router knows us as one connection and each filter once, however many links have it; from filter to
+//! links is our own map.
+//!
+//! Guaranteed, while the process lives:
+//! - A link gets every message that matches one of its filters, once, in the order of publishing, as long
+//!   as it keeps its queue from filling up. A full queue drops what comes for that link only
+//!   ([`Counters::dropped`]); no link delays another, or a publisher.
+//! - A router that dies or falls silent is replaced with all subscriptions, and the round it died of is
+//!   played again. Only if it kills the next one too is it given up ([`Counters::lost`]): at most
+//!   a few hundred messages.
+//! - What rumqttd never frees, topics and filters it has seen, is bounded: past [`Settings::topics_max`] or
+//!   [`Settings::filters_max`] a new router takes over between two rounds. The old one can only be ended by
+//!   a panic of its thread, so its message on standard error is no failure.
+//!
+//! When the exchange stops, what is on its way is dropped.
 
-use bridge::event::ConnectionId;
-use bytes::Bytes;
-use protocol::TopicName;
+mod counters;
+mod engine;
+mod link;
+mod message;
+mod outlets;
+mod round;
+mod router;
+mod routes;
+mod settings;
+#[cfg(test)]
+mod tests;
+mod watchdog;
 
-/// An application message on its way between clients.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Message {
-    /// The topic.
-    pub topic: TopicName,
-    /// The payload.
-    pub payload: Bytes,
-    /// The QoS it was published with, 0 to 2.
-    pub qos: u8,
-    /// Whether the publisher set RETAIN.
-    pub retain: bool,
-    /// Who published it, for no-local; none: the gateway.
-    pub publisher: Option<ConnectionId>,
-    /// Who has received it already by the direct path of commands.
-    pub served: Option<ConnectionId>,
-    /// MQTT 5 properties that travel with the message.
-    pub properties: Properties,
+pub use counters::Counters;
+pub use link::Link;
+pub use message::{Message, Properties};
+pub use settings::Settings;
+
+use engine::{Input, Parts};
+use round::Queued;
+use routes::LinkId;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use tokio::sync::{
+    Semaphore,
+    mpsc::{UnboundedSender, unbounded_channel},
+};
+use tokio_util::sync::CancellationToken;
+
+/// The exchange has stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the exchange has stopped")]
+pub struct Stopped;
+
+/// The handle: publishes messages and opens links. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    shared: Arc<Shared>,
 }
 
-/// The MQTT 5 properties of a PUBLISH that are forwarded unchanged (MQTT 5.0, section 3.3.2.3).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Properties {
-    /// Payload Format Indicator.
-    pub payload_is_utf8: Option<bool>,
-    /// When the Message Expiry Interval ends, in milliseconds since the Unix epoch.
-    pub expires_at: Option<protocol::Timestamp>,
-    /// Content Type.
-    pub content_type: Option<String>,
-    /// Response Topic.
-    pub response_topic: Option<String>,
-    /// Correlation Data.
-    pub correlation_data: Option<Bytes>,
-    /// User Properties, in order.
-    pub user: Vec<(String, String)>,
+#[derive(Debug)]
+struct Shared {
+    settings: Settings,
+    counters: Arc<Counters>,
+    /// Messages in it are bounded by `room`, commands by links that wait for each of theirs.
+    inputs: UnboundedSender<Input>,
+    room: Arc<Semaphore>,
+    slots: Arc<Semaphore>,
+    next_link: AtomicU64,
+}
+
+impl Exchange {
+    /// Makes an exchange and the future that runs it, until `stop` or until the future is dropped.
+    ///
+    /// The router is started by the future; what comes before waits for it.
+    pub fn start(
+        settings: Settings,
+        stop: CancellationToken,
+    ) -> (Self, impl Future<Output = ()> + Send + 'static) {
+        let (inputs, inputs_out) = unbounded_channel();
+        let room = Arc::new(Semaphore::new(settings.queue_bytes_max as usize));
+        let slots = Arc::new(Semaphore::new(settings.links_max.min(Semaphore::MAX_PERMITS)));
+        let counters = Arc::new(Counters::default());
+        let parts = Parts {
+            settings: settings.clone(),
+            counters: Arc::clone(&counters),
+            inputs: inputs_out,
+            semaphores: [Arc::clone(&room), Arc::clone(&slots)],
+        };
+        let next_link = AtomicU64::new(0);
+        let shared = Shared { settings, counters, inputs, room, slots, next_link };
+        (Self { shared: Arc::new(shared) }, engine::run(parts, stop))
+    }
+
+    /// Whether there is any link: without one, publishing is for nobody.
+    #[must_use]
+    pub fn has_links(&self) -> bool {
+        self.shared.counters.links.load(Relaxed) > 0
+    }
+
+    /// The counters.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.shared.counters
+    }
+
+    /// Publishes to all links; waits while [`Settings::queue_bytes_max`] are on their way.
+    ///
+    /// # Errors
+    /// The exchange has stopped.
+    ///
+    /// # Cancel safety
+    /// If given up, the message has not been published.
+    pub async fn publish(&self, message: Message) -> Result<(), Stopped> {
+        let shared = &self.shared;
+        let bytes = u32::try_from(message.weight_bytes()).unwrap_or(u32::MAX);
+        let bytes = bytes.min(shared.settings.queue_bytes_max);
+        let room = Arc::clone(&shared.room).acquire_many_owned(bytes).await;
+        let queued = Queued { message: Arc::new(message), _room: room.map_err(|_closed| Stopped)? };
+        shared.inputs.send(Input::Publish(queued)).map_err(|_gone| Stopped)?;
+        counters::add(&shared.counters.published, 1);
+        Ok(())
+    }
+
+    /// Opens a link without subscriptions; waits while there are [`Settings::links_max`] already.
+    ///
+    /// # Errors
+    /// The exchange has stopped.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn link(&self) -> Result<Link, Stopped> {
+        let shared = &self.shared;
+        let slot = Arc::clone(&shared.slots).acquire_owned().await.map_err(|_closed| Stopped)?;
+        let id = LinkId(shared.next_link.fetch_add(1, Relaxed));
+        let (outlet, inlet) = outlets::queue(shared.settings.link_queue_messages_max);
+        let open = Input::Open { link: id, outlet };
+        shared.inputs.send(open).map_err(|_gone| Stopped)?;
+        shared.counters.links.fetch_add(1, Relaxed);
+        Ok(Link {
+            id,
+            inputs: shared.inputs.clone(),
+            inlet,
+            counters: Arc::clone(&shared.counters),
+            _slot: slot,
+        })
+    }
 }
 
 use protocol::TopicFilter;

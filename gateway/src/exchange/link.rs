@@ -1,0 +1,69 @@
+//! A session's end of the exchange.
+
+use super::{
+    Stopped, counters::Counters, engine::Input, message::Message, outlets::Inlet, routes::LinkId,
+};
+use protocol::TopicFilter;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedSender, oneshot};
+
+/// Receives what matches its filters, each message once, in the order of publishing. Dropping it ends its
+/// subscriptions and makes room for another.
+#[derive(Debug)]
+pub struct Link {
+    pub(super) id: LinkId,
+    /// Not bounded by itself: a link waits for the answer to each of its commands.
+    pub(super) inputs: UnboundedSender<Input>,
+    pub(super) inlet: Inlet,
+    pub(super) counters: Arc<Counters>,
+    pub(super) _slot: OwnedSemaphorePermit,
+}
+
+impl Link {
+    /// Subscribes; a message whose publishing begins after this has returned is received. A filter that is
+    /// there already stays.
+    ///
+    /// # Errors
+    /// The exchange has stopped.
+    ///
+    /// # Cancel safety
+    /// If given up, the subscription may or may not be in force.
+    pub async fn subscribe(&mut self, filter: &TopicFilter) -> Result<(), Stopped> {
+        let (link, filter) = (self.id, filter.clone());
+        self.ask(|done| Input::Subscribe { link, filter, done }).await
+    }
+
+    /// Ends a subscription; a message whose publishing begins after this has returned is not received, one
+    /// that waits in the link still is. A filter that isn't there is no error.
+    ///
+    /// # Errors
+    /// The exchange has stopped.
+    ///
+    /// # Cancel safety
+    /// If given up, the subscription may or may not be in force.
+    pub async fn unsubscribe(&mut self, filter: &TopicFilter) -> Result<(), Stopped> {
+        let (link, filter) = (self.id, filter.clone());
+        self.ask(|done| Input::Unsubscribe { link, filter, done }).await
+    }
+
+    /// The next message; none when the exchange has stopped.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn recv(&mut self) -> Option<Arc<Message>> {
+        self.inlet.recv().await
+    }
+
+    async fn ask(&self, input: impl FnOnce(oneshot::Sender<()>) -> Input) -> Result<(), Stopped> {
+        let (done, answer) = oneshot::channel();
+        self.inputs.send(input(done)).map_err(|_gone| Stopped)?;
+        answer.await.map_err(|_gone| Stopped)
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.counters.links.fetch_sub(1, Relaxed);
+        let _gone_as_well = self.inputs.send(Input::Close { link: self.id });
+    }
+}

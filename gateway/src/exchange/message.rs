@@ -1,0 +1,64 @@
+//! What travels through the exchange.
+
+use bridge::event::ConnectionId;
+use bytes::Bytes;
+use protocol::TopicName;
+
+/// What a message costs beside its bytes: the structs, the queues' entries, the router's own copy.
+const OVERHEAD_BYTES: usize = 256;
+
+/// An application message on its way between clients.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Message {
+    /// The topic.
+    pub topic: TopicName,
+    /// The payload.
+    pub payload: Bytes,
+    /// The QoS it was published with, 0 to 2.
+    pub qos: u8,
+    /// Whether the publisher set RETAIN.
+    pub retain: bool,
+    /// Who published it, for no-local; none: the gateway.
+    pub publisher: Option<ConnectionId>,
+    /// Who has received it already by the direct path of commands.
+    pub served: Option<ConnectionId>,
+    /// MQTT 5 properties that travel with the message.
+    pub properties: Properties,
+}
+
+/// The MQTT 5 properties of a PUBLISH that are forwarded unchanged (MQTT 5.0, section 3.3.2.3).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// Payload Format Indicator.
+    pub payload_is_utf8: Option<bool>,
+    /// When the Message Expiry Interval ends, in milliseconds since the Unix epoch.
+    pub expires_at: Option<protocol::Timestamp>,
+    /// Content Type.
+    pub content_type: Option<String>,
+    /// Response Topic.
+    pub response_topic: Option<String>,
+    /// Correlation Data.
+    pub correlation_data: Option<Bytes>,
+    /// User Properties, in order.
+    pub user: Vec<(String, String)>,
+}
+
+impl Message {
+    /// How many bytes it counts for in a bounded queue.
+    pub(super) fn weight_bytes(&self) -> usize {
+        OVERHEAD_BYTES
+            + self.topic.as_str().len()
+            + self.payload.len()
+            + self.properties.weight_bytes()
+    }
+}
+
+impl Properties {
+    fn weight_bytes(&self) -> usize {
+        let text = |text: &Option<String>| text.as_ref().map_or(0, String::len);
+        text(&self.content_type)
+            + text(&self.response_topic)
+            + self.correlation_data.as_ref().map_or(0, Bytes::len)
+            + self.user.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>()
+    }
+}
