@@ -5,7 +5,7 @@ use super::{Counters, handshake::Handshake, serve, shared::Shared};
 use crate::{
     config::Config,
     core::{Core, Input},
-    exchange::Exchange,
+    exchange::{Exchange, Settings},
 };
 use bridge::{event::EdgeEvent, route::RouteTable};
 use protocol::PresenceReason;
@@ -37,7 +37,9 @@ struct Served {
 fn serving<S: AsyncRead + AsyncWrite + Send + 'static>(socket: S) -> Served {
     let config = Config::default();
     let (core, inputs) = Core::channel();
-    let shared = Shared::new(&config, core, Exchange::default(), RouteTable::new(vec![]));
+    // Never run: these connections have no subscriptions.
+    let (exchange, _engine) = Exchange::start(Settings::default(), CancellationToken::new());
+    let shared = Shared::new(&config, core, exchange, RouteTable::new(vec![]));
     let (shared, stop) = (Arc::new(shared), CancellationToken::new());
     let counters = shared.counters.clone();
     let address = SocketAddr::from(([127, 0, 0, 1], 9));

@@ -6,7 +6,7 @@ use gateway::{
     config::Config,
     core::{Core, Downlink, Input},
     edge::{Counters, Edge},
-    exchange::Exchange,
+    exchange::{Exchange, Settings},
 };
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -36,6 +36,8 @@ pub(crate) struct TestEdge {
     inputs: mpsc::Receiver<Input>,
     stop: CancellationToken,
     tasks: JoinSet<()>,
+    /// The exchange, and the core that forgets.
+    others: JoinSet<()>,
 }
 
 impl TestEdge {
@@ -49,13 +51,15 @@ impl TestEdge {
         config.mqtt.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);
         let (core, inputs) = Core::channel();
-        let exchange = Exchange::default();
+        let (stop, mut tasks, mut others) =
+            (CancellationToken::new(), JoinSet::new(), JoinSet::new());
+        let (exchange, engine) = Exchange::start(Settings::default(), CancellationToken::new());
+        others.spawn(engine);
         let edge =
             Edge::bind(&config, core, exchange.clone(), RouteTable::new(vec![])).await.unwrap();
         let (address, counters) = (edge.local_address().unwrap(), edge.counters());
-        let (stop, mut tasks) = (CancellationToken::new(), JoinSet::new());
         tasks.spawn(edge.run(stop.clone()));
-        Self { address, counters, exchange, inputs, stop, tasks }
+        Self { address, counters, exchange, inputs, stop, tasks, others }
     }
 
     /// The next input of the core.
@@ -88,7 +92,7 @@ impl TestEdge {
     pub(crate) fn ignore_inputs(&mut self) {
         let (_, inputs) = Core::channel();
         let mut inputs = std::mem::replace(&mut self.inputs, inputs);
-        self.tasks.spawn(async move {
+        self.others.spawn(async move {
             while let Some(input) = inputs.recv().await {
                 if let Input::Ingest { receipt: Some(receipt), .. } = input {
                     let _gone = receipt.send(());
