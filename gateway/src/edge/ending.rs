@@ -60,13 +60,12 @@ impl End {
     /// What to tell the peer, if anything can be told.
     fn goodbye(&self) -> Option<Reason> {
         match self {
-            Self::Disconnected | Self::Lost | Self::WriteTimeout => None,
+            Self::Disconnected | Self::Lost | Self::WriteTimeout | Self::Panicked => None,
             Self::KeepAlive => Some(Reason::KeepAliveTimeout),
             Self::TakenOver(_) => Some(Reason::TakenOver),
             Self::Kicked => Some(Reason::AdministrativeAction),
             Self::Stopping => Some(Reason::ShuttingDown),
             Self::Violation(reason) => Some(*reason),
-            Self::Panicked => Some(Reason::ImplementationSpecific),
         }
     }
 }

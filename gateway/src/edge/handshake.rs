@@ -26,6 +26,9 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// The first byte of a CONNECT.
+const CONNECT: u8 = 0x10;
+
 /// The longest client id, in bytes.
 const CLIENT_ID_BYTES_MAX: usize = 256;
 
@@ -95,14 +98,17 @@ async fn first<S: AsyncRead>(
     buffer: &mut BytesMut,
 ) -> Option<First> {
     loop {
+        if buffer.first().is_some_and(|head| *head != CONNECT) {
+            return None;
+        }
         match take_frame(buffer, shared.limits.mqtt_packet_bytes as usize) {
-            Ok(Some(frame)) if frame.head == 0x10 => {
+            Ok(Some(frame)) => {
                 return Some(match connect(&frame.body, now()) {
                     Ok(connect) => First::Connect(Box::new(connect)),
                     Err(BadConnect { version, reason }) => First::Refused(version, reason),
                 });
             }
-            Ok(Some(_)) | Err(FrameError::Malformed) => return None,
+            Err(FrameError::Malformed) => return None,
             Err(FrameError::TooLarge) => {
                 shared.counters.limit_packet.increment();
                 return None;

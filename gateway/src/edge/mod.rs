@@ -24,6 +24,8 @@ mod session;
 mod shared;
 mod subscribing;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use counters::Counters;
@@ -34,13 +36,7 @@ use ending::End;
 use futures_util::FutureExt as _;
 use handshake::Handshake;
 use shared::Shared;
-use std::{
-    io,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -77,19 +73,7 @@ impl Edge {
         routes: RouteTable,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(config.mqtt.listen).await?;
-        let limits = config.limits.clone();
-        let shared = Shared {
-            core,
-            exchange,
-            routes,
-            mqtt: config.mqtt.clone(),
-            counters: Arc::default(),
-            registry: registry::Registry::default(),
-            retained: retained::Retained::new(limits.retained_messages, limits.retained_bytes),
-            complaints: shared::Complaints::default(),
-            connections: AtomicU64::new(1),
-            limits,
-        };
+        let shared = Shared::new(config, core, exchange, routes);
         let room = Arc::new(Semaphore::new(shared.limits.mqtt_connections as usize));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         Ok(Self { listener, shared: Arc::new(shared), room, refusals })

@@ -2,7 +2,7 @@
 
 use super::{counters::Counters, registry::Registry, retained::Retained};
 use crate::{
-    config::{Limits, Mqtt},
+    config::{Config, Limits, Mqtt},
     core::Core,
     exchange::Exchange,
 };
@@ -33,6 +33,22 @@ pub(super) struct Shared {
 }
 
 impl Shared {
+    pub(super) fn new(config: &Config, core: Core, exchange: Exchange, routes: RouteTable) -> Self {
+        let limits = config.limits.clone();
+        Self {
+            core,
+            exchange,
+            routes,
+            mqtt: config.mqtt.clone(),
+            counters: Arc::default(),
+            registry: Registry::default(),
+            retained: Retained::new(limits.retained_messages, limits.retained_bytes),
+            complaints: Complaints::default(),
+            connections: AtomicU64::new(1),
+            limits,
+        }
+    }
+
     /// An id that no connection had.
     pub(super) fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed))

@@ -5,6 +5,7 @@ use crate::exchange::{Message, Properties, Settings};
 use bridge::event::ConnectionId;
 use proptest::prelude::*;
 use protocol::{Timestamp, TopicFilter};
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::join;
 
 #[tokio::test]
@@ -69,6 +70,7 @@ async fn a_hundred_thousand_messages_reach_a_link_that_reads() {
         }
     };
     join!(publishing, reading);
+    assert_eq!(fixture.exchange.counters().lost.load(Relaxed), 0);
 }
 
 #[tokio::test]
