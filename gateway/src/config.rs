@@ -51,6 +51,10 @@ pub struct Limits {
     pub topic_levels: u32,
     /// Filters that one MQTT client may subscribe.
     pub mqtt_subscriptions: u32,
+    /// Sessions kept for MQTT clients that are away.
+    pub mqtt_sessions: u32,
+    /// How long such a session is kept at most, in seconds.
+    pub mqtt_session_seconds: u32,
     /// Messages that may wait to be written to one MQTT client.
     pub mqtt_queue_messages: u32,
     /// Their payload bytes.
@@ -77,6 +81,8 @@ impl Default for Config {
                 topic_bytes: 1_024,
                 topic_levels: 16,
                 mqtt_subscriptions: 1_000,
+                mqtt_sessions: 10_000,
+                mqtt_session_seconds: 7 * 24 * 3_600,
                 mqtt_queue_messages: 10_000,
                 mqtt_queue_bytes: 16 * 1024 * 1024,
                 retained_messages: 100_000,
