@@ -19,9 +19,6 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Inputs that one round takes at most; with messages it is usually the log that sets the bound.
-const ROUND_INPUTS: usize = 1_024;
-
 /// Deliveries after which other tasks get their turn.
 const TURN_DELIVERIES: usize = 1_024;
 
@@ -114,11 +111,10 @@ impl Engine {
             Some(queued) => self.publish(queued, &mut round),
             None => self.wait(&mut round).await,
         }
-        for _ in 1..ROUND_INPUTS {
-            if self.left_over.is_some() {
-                break;
-            }
-            let Ok(input) = self.parts.inputs.try_recv() else { break };
+        while self.left_over.is_none()
+            && round.has_room()
+            && let Ok(input) = self.parts.inputs.try_recv()
+        {
             self.handle(input, &mut round);
         }
         round

@@ -4,6 +4,10 @@ use super::{message::Message, router::Router, routes::Change};
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
+/// After so many steps a round takes no more. For a new filter rumqttd goes through all topics it has seen,
+/// for a new topic through all filters; a round of nothing else still ends well before its deadline.
+const STEPS: usize = 256;
+
 /// A message that waits to be routed.
 #[derive(Debug)]
 pub(super) struct Queued {
@@ -50,6 +54,11 @@ impl Round {
     /// Has the router play the round even if there is nothing to do: a sign of life.
     pub(super) fn beat(&mut self) {
         self.heartbeat = true;
+    }
+
+    /// Whether it takes more.
+    pub(super) fn has_room(&self) -> bool {
+        self.steps.len() + self.done.len() < STEPS
     }
 
     /// Whether it needs the router.

@@ -19,7 +19,7 @@ async fn subscriptions_outlive_a_killed_router() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_when_the_router_dies_amid_messages() {
     let fixture = Fixture::start(Settings::default());
     let mut link = fixture.link(&["#", "a/+"]).await;

@@ -43,7 +43,7 @@ async fn overlapping_filters_deliver_once_and_in_the_order_of_publishing() {
     assert_eq!(topics(&fixture.settle(&mut link).await), sent);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn order_holds_across_many_topics_under_load() {
     let fixture = Fixture::start(Settings::default());
     let filters: Vec<String> = (0..300).map(|n| format!("load/{n}")).collect();
