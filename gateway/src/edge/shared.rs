@@ -16,6 +16,7 @@ use std::{
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::Semaphore;
 
 /// What all connections have in common.
 #[derive(Debug)]
@@ -30,6 +31,8 @@ pub(super) struct Shared {
     pub(super) retained: Retained,
     pub(super) complaints: Complaints,
     pub(super) connections: AtomicU64,
+    /// Room for sessions of clients that are away.
+    pub(super) sessions: Arc<Semaphore>,
 }
 
 impl Shared {
@@ -45,6 +48,7 @@ impl Shared {
             retained: Retained::new(limits.retained_messages, limits.retained_bytes),
             complaints: Complaints::default(),
             connections: AtomicU64::new(1),
+            sessions: Arc::new(Semaphore::new(limits.mqtt_sessions as usize)),
             limits,
         }
     }

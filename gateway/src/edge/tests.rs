@@ -131,6 +131,42 @@ async fn a_client_that_waits_for_a_full_core_is_not_silent() {
     peer.write_all(&message).await.expect("the connection goes on");
 }
 
+/// CONNECT of device `d1` with MQTT 5, clean, with a will to its telemetry; in seconds, how long the
+/// session lasts and the will waits.
+fn mortal(session: u8, delay: u8) -> Vec<u8> {
+    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 5, 0x06, 0, 0];
+    body.extend([5, 0x11, 0, 0, 0, session]);
+    body.extend([0, 2, b'd', b'1']);
+    body.extend([5, 0x18, 0, 0, 0, delay]);
+    body.extend([0, 20]);
+    body.extend(b"devices/d1/telemetry");
+    body.extend([0, 2, b'{', b'}']);
+    [&[0x10, body.len() as u8][..], &body].concat()
+}
+
+/// After how many seconds the will comes.
+async fn will_comes_after(session: u8, delay: u8) -> u64 {
+    let (mut peer, socket) = duplex(1024);
+    let mut served = serving(socket);
+    peer.write_all(&mortal(session, delay)).await.unwrap();
+    peer.read_u8().await.unwrap();
+    drop(peer);
+    let start = Instant::now();
+    assert!(matches!(served.inputs.recv().await, Some(Input::Ingest { .. })));
+    let after = start.elapsed().as_secs();
+    served.tasks.join_next().await.unwrap().unwrap();
+    assert_eq!(start.elapsed().as_secs(), u64::from(session));
+    after
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_will_waits_for_its_delay_but_not_longer_than_its_session_lasts() {
+    assert_eq!(will_comes_after(60, 30).await, 30);
+    assert_eq!(will_comes_after(60, 90).await, 60);
+    assert_eq!(will_comes_after(60, 0).await, 0);
+    assert_eq!(will_comes_after(0, 30).await, 0);
+}
+
 /// A socket that panics when the bytes in it have been read.
 struct Explosive(DuplexStream, bool);
 

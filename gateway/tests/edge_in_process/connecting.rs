@@ -19,14 +19,8 @@ async fn both_versions_are_accepted_on_one_port() {
     five.send(&client(5, "five").packet()).await;
     let (head, body) = five.packet().await;
     assert_eq!((head, &body[..2]), (0x20, &[0, 0][..]));
-    // Session Expiry 0, Receive Maximum, Maximum Packet Size, Topic Alias Maximum, no shared ones.
-    let expected = [
-        &[0x11, 0, 0, 0, 0][..],
-        &[0x21, 0x03, 0xE8],
-        &[0x27, 0, 4, 0, 0],
-        &[0x22, 0, 64],
-        &[0x2A, 0],
-    ];
+    // Receive Maximum, Maximum Packet Size, Topic Alias Maximum, no shared subscriptions.
+    let expected = [&[0x21, 0x03, 0xE8][..], &[0x27, 0, 4, 0, 0], &[0x22, 0, 64], &[0x2A, 0]];
     assert_eq!(body[3..], expected.concat());
 }
 

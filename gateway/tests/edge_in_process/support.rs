@@ -6,7 +6,7 @@ use gateway::{
     config::Config,
     core::{Core, Downlink, Input},
     edge::{Counters, Edge},
-    exchange::{Exchange, Settings},
+    exchange::{Exchange, Message, Properties, Settings},
 };
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
@@ -120,11 +120,35 @@ impl TestEdge {
 
     /// As [`Self::connect`], with a CONNECT of its own.
     pub(crate) async fn connect_as(&self, connect: &Connect<'_>) -> Peer {
+        self.come_back(connect).await.0
+    }
+
+    /// As [`Self::connect_as`], and whether a session was present.
+    pub(crate) async fn come_back(&self, connect: &Connect<'_>) -> (Peer, bool) {
         let mut peer = self.socket().await;
         peer.send(&connect.packet()).await;
         let (head, body) = peer.packet().await;
         assert_eq!((head, body[1]), (0x20, 0), "{body:?}");
-        peer
+        (peer, body[0] == 1)
+    }
+
+    /// Waits until all that was published before has gone through the exchange.
+    pub(crate) async fn exchange_is_idle(&self) {
+        let mut link = soon(self.exchange.link()).await.unwrap();
+        soon(link.subscribe(&"marker".parse().unwrap())).await.unwrap();
+        let topic = "marker".parse().unwrap();
+        let properties = Properties::default();
+        let message = Message {
+            topic,
+            payload: "".into(),
+            qos: 0,
+            retain: false,
+            publisher: None,
+            served: None,
+            properties,
+        };
+        soon(self.exchange.publish(message)).await.unwrap();
+        soon(link.recv()).await.unwrap();
     }
 
     /// Whether a newcomer is still served.
