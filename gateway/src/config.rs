@@ -55,7 +55,8 @@ pub struct Limits {
     pub mqtt_sessions: u32,
     /// How long such a session is kept at most, in seconds.
     pub mqtt_session_seconds: u32,
-    /// Messages that may wait to be written to one MQTT client.
+    /// Messages that may wait to be written to one MQTT client; more are dropped, whatever their QoS,
+    /// and counted by it.
     pub mqtt_queue_messages: u32,
     /// Their payload bytes.
     pub mqtt_queue_bytes: u32,
