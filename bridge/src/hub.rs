@@ -397,3 +397,6 @@ impl<S> Subscriber<S> {
 fn reaches_topics(filter: &TopicFilter) -> bool {
     matches!(protocol::levels(filter.as_str()).next(), Some("topics" | "+" | "#"))
 }
+
+#[cfg(test)]
+mod tests;

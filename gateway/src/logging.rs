@@ -2,8 +2,13 @@
 
 use crate::config::{Log, LogFormat};
 use anyhow::Context as _;
+use std::io::{self, IsTerminal as _};
 use tracing_subscriber::{
-    Layer as _, filter::Targets, fmt, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+    Layer as _,
+    filter::{LevelFilter, Targets},
+    fmt,
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 /// Starts logging as configured.
@@ -12,9 +17,12 @@ use tracing_subscriber::{
 /// When logging was started before, or the level cannot be read, which the configuration checks.
 pub fn start(log: &Log) -> anyhow::Result<()> {
     let targets: Targets = log.level.parse().context("log.level")?;
-    // The router's thread is told to end by a panic of its own; what it says of it is no news.
-    let targets = targets.with_target("rumqttd", tracing::Level::ERROR);
-    let lines = fmt::layer().with_writer(std::io::stderr);
+    // The exchange reports its router's end itself, and a demo's devices are not this program's news.
+    let targets = [("rumqttd", LevelFilter::OFF), ("device_sim", LevelFilter::WARN)]
+        .into_iter()
+        .filter(|(target, _)| !log.level.contains(target))
+        .fold(targets, |targets, (target, level)| targets.with_target(target, level));
+    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
     let lines = match log.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),

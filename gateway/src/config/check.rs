@@ -80,6 +80,8 @@ impl Config {
             ("limits.mqtt_packet_bytes", limits.mqtt_packet_bytes.into(), 1_024, PACKET_BYTES_MAX),
             ("limits.mqtt_connections", limits.mqtt_connections.into(), 1, many),
             ("limits.mqtt_subscriptions", limits.mqtt_subscriptions.into(), 1, many),
+            ("limits.mqtt_sessions", limits.mqtt_sessions.into(), 0, many),
+            ("limits.mqtt_session_seconds", limits.mqtt_session_seconds.into(), 0, many),
             ("limits.mqtt_queue_messages", limits.mqtt_queue_messages.into(), 1, many),
             (
                 "limits.mqtt_queue_bytes",

@@ -271,6 +271,28 @@ mod tests {
     }
 
     #[test]
+    fn every_example_reads_and_the_full_one_says_the_defaults() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
+        let mut examples = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let file = entry.unwrap().path();
+            let sources = Sources { file: Some(file.clone()), ..Sources::default() };
+            let loaded = load(&sources).unwrap_or_else(|error| panic!("{error}"));
+            if file.ends_with("sluice.toml") {
+                let text = std::fs::read_to_string(&file).unwrap();
+                let missing: Vec<_> = keys("", &serde_json::to_value(Config::default()).unwrap())
+                    .into_iter()
+                    .filter(|key| key != "routes")
+                    .filter(|key| !text.contains(key.rsplit('.').next().unwrap()))
+                    .collect();
+                assert_eq!((loaded, missing), (Config::default(), vec![]));
+            }
+            examples += 1;
+        }
+        assert!(examples >= 2);
+    }
+
+    #[test]
     fn a_route_with_an_unknown_field_is_refused() {
         let report = with_file("[[routes]]\ntopic = 'a'\nchannel = 'b'\ncodec = 'json'", &[]);
         insta::assert_snapshot!(report.unwrap_err());

@@ -130,6 +130,10 @@ pub struct Limits {
     pub mqtt_connections: u32,
     /// Filters that one MQTT client may subscribe.
     pub mqtt_subscriptions: u32,
+    /// Sessions kept for MQTT clients that are away.
+    pub mqtt_sessions: u32,
+    /// How long such a session is kept at most, in seconds.
+    pub mqtt_session_seconds: u32,
     /// Messages that may wait to be written to one MQTT client.
     pub mqtt_queue_messages: u32,
     /// Their bytes.
@@ -168,6 +172,8 @@ impl Default for Limits {
             mqtt_packet_bytes: 256 * 1024,
             mqtt_connections: 10_000,
             mqtt_subscriptions: 1_000,
+            mqtt_sessions: 10_000,
+            mqtt_session_seconds: 7 * 24 * 3_600,
             mqtt_queue_messages: 10_000,
             mqtt_queue_bytes: 16 * 1024 * 1024,
             topic_bytes: 1_024,

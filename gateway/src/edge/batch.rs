@@ -3,7 +3,7 @@
 //! One read of a socket gives one batch: one input to the core, one receipt for all its
 //! acknowledgements. Wills go the same way.
 
-use super::{receives::down_device, shared::Shared};
+use super::{receives::down_device, shared::Shared, wire::Will};
 use crate::{
     core::Input,
     exchange::{Message, Properties},
@@ -131,6 +131,18 @@ impl Batch {
             };
             self.pass_on(shared, known, message, to_exchange);
         }
+    }
+
+    /// Adds the will of `publisher`. One to a topic that clients may not publish to is dropped.
+    pub(super) fn will(&mut self, shared: &Shared, publisher: ConnectionId, will: Will) {
+        let known = match Known::new(shared, &will.topic) {
+            Ok(known) if !known.forbidden => known,
+            Ok(_) | Err(_) => return shared.counters.dropped_forbidden.increment(),
+        };
+        shared.counters.wills.increment();
+        let Will { payload, qos, retain, properties, .. } = will;
+        let content = Content { payload: &payload, qos, retain, properties };
+        self.message(shared, publisher, &known, content);
     }
 
     fn pass_on(&mut self, shared: &Shared, known: &Known, message: Message, to_exchange: bool) {

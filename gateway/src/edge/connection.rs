@@ -11,7 +11,7 @@ use super::{
     publishing::Publishing,
     receives::Receives,
     registry::Takeover,
-    session::{Inherited, Session},
+    session::{Inherited, Kept, Session},
     shared::Shared,
     subscribing::Linked,
     wire::{Version, Will},
@@ -83,7 +83,7 @@ pub(super) struct Client {
     pub(super) device: Option<DeviceId>,
     /// The connection is that device's own.
     pub(super) attached: bool,
-    /// In seconds; `u32::MAX`: never.
+    /// How long its session outlives the connection, in seconds.
     pub(super) session_expiry: u32,
     pub(super) packet_bytes_max: usize,
     /// One and a half times what the client announced.
@@ -114,8 +114,8 @@ pub(super) struct Connection<S> {
     /// Since when the peer takes no bytes.
     stuck_since: Option<Instant>,
     timer: Pin<Box<Sleep>>,
-    taken_over: oneshot::Receiver<Takeover>,
-    stop: CancellationToken,
+    pub(super) taken_over: oneshot::Receiver<Takeover>,
+    pub(super) stop: CancellationToken,
 }
 
 /// What the handshake found out and made.
@@ -139,12 +139,15 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     pub(super) fn new(opening: Opening<S>) -> Self {
         let Opening { shared, client, window, inherited, reader, writer, buffer, out, .. } =
             opening;
-        let (session, link) = match inherited.session {
-            Some((mut session, link)) => {
-                session.outbox.resume(window);
-                (session, link)
+        let Kept { session, link, down } = match inherited.session {
+            Some(mut kept) => {
+                kept.session.outbox.resume(window);
+                kept
             }
-            None => (Session::new(&shared.limits, window), None),
+            None => {
+                let session = Session::new(&shared.limits, window);
+                Kept { session, link: None, down: None }
+            }
         };
         let heard = Instant::now();
         let far = heard + client.silence_max.unwrap_or(FAR);
@@ -154,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             batch: Batch::default(),
             work: None,
             mailbox: None,
-            down: None,
+            down,
             read_bytes: *READ_BYTES.start(),
             stuck_since: None,
             timer: Box::pin(tokio::time::sleep_until(far)),
@@ -327,14 +330,18 @@ async fn next_order(
     }
 }
 
-async fn next_down(down: &mut Option<mpsc::Receiver<Arc<Message>>>) -> Option<Arc<Message>> {
+/// The next message to the device's own topics; none: nobody can reach it that way any more.
+pub(super) async fn next_down(
+    down: &mut Option<mpsc::Receiver<Arc<Message>>>,
+) -> Option<Arc<Message>> {
     match down {
         Some(down) => down.recv().await,
         None => std::future::pending().await,
     }
 }
 
-async fn next_message(link: &mut Option<Link>) -> Option<Arc<Message>> {
+/// The next message of the exchange; none: it has stopped.
+pub(super) async fn next_message(link: &mut Option<Link>) -> Option<Arc<Message>> {
     match link {
         Some(link) => link.recv().await,
         None => std::future::pending().await,

@@ -9,6 +9,8 @@ counters! {
         connections_now,
         /// Connections whose CONNECT was accepted.
         connections,
+        /// Sessions kept for clients that are away.
+        sessions_now,
         /// Sockets closed because `limits.mqtt_connections` was reached.
         refused_full,
         /// Connections that sent no CONNECT in time.
@@ -57,6 +59,8 @@ counters! {
         limit_subscriptions,
         /// Messages over the Receive Maximum that was announced.
         limit_receive_maximum,
+        /// Sessions ended with their connection because `limits.mqtt_sessions` are kept already.
+        limit_sessions,
         /// Retained messages over `limits.retained_messages` or `limits.retained_bytes`; delivered, not kept.
         limit_retained,
         /// QoS 0 messages dropped because the client's queue was full.

@@ -6,7 +6,7 @@ use super::{
     reason::Reason,
     shared::now,
     subscriptions::Source,
-    wire::{Ack, Outgoing, Version, ack, encode_properties, publish},
+    wire::{Flow, Outgoing, Version, ack, encode_properties, publish},
 };
 use crate::{
     core::{DeviceMessage, Input},
@@ -69,7 +69,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             match self.session.outbox.next() {
                 Some(Next::Message { entry, id, duplicate }) => self.write(&entry, id, duplicate),
                 Some(Next::Release(id)) => {
-                    ack(&mut self.out, self.client.version, Ack::PubRel, id, Reason::Success);
+                    ack(&mut self.out, self.client.version, Flow::Rel, id, Reason::Success);
                 }
                 None => return,
             }
@@ -128,7 +128,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Received::Unknown => Reason::PacketIdNotFound,
             Received::Refused => return,
         };
-        ack(&mut self.out, self.client.version, Ack::PubRel, id, reason);
+        ack(&mut self.out, self.client.version, Flow::Rel, id, reason);
     }
 }
 

@@ -1,11 +1,12 @@
 //! How connections end, and what is left to do then.
 
 use super::{
-    batch::{Batch, Content, Known, forward},
+    batch::{Batch, forward},
     connection::{Connection, Done},
+    parked::Parked,
     reason::Reason,
     registry::Takeover,
-    session::Inherited,
+    session::{Inherited, Kept, Session},
     wire::disconnect,
 };
 use crate::core::Input;
@@ -14,11 +15,15 @@ use protocol::PresenceReason;
 use std::time::Duration;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
-    time::timeout,
+    sync::oneshot,
+    time::{Instant, timeout},
 };
 
 /// How long a peer may take for the last bytes to it, and for closing after them.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long the end of a session's connection waits for one receipt of the core.
+const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How much is read from a peer after the goodbye, so that closing does not tear it from the wire.
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
@@ -60,38 +65,107 @@ impl End {
     /// What to tell the peer, if anything can be told.
     fn goodbye(&self) -> Option<Reason> {
         match self {
-            Self::Disconnected | Self::Lost | Self::WriteTimeout => None,
+            Self::Disconnected | Self::Lost | Self::WriteTimeout | Self::Panicked => None,
             Self::KeepAlive => Some(Reason::KeepAliveTimeout),
             Self::TakenOver(_) => Some(Reason::TakenOver),
             Self::Kicked => Some(Reason::AdministrativeAction),
             Self::Stopping => Some(Reason::ShuttingDown),
             Self::Violation(reason) => Some(*reason),
-            Self::Panicked => Some(Reason::ImplementationSpecific),
         }
     }
 }
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Leaves nothing behind: what came is handed on, the core and the registry know, the will is
-    /// published, a peer that listens is told why.
-    pub(super) async fn finish(mut self, end: End) {
+    /// published or kept, a peer that listens is told why. Gives what waits for the client to come back.
+    pub(super) async fn finish(mut self, mut end: End) -> Option<Parked> {
         tracing::debug!(?end, "connection ends");
         self.count(&end);
-        if let Some(Done::Forwarded(_) | Done::Linked(_)) = self.finish_work().await {
-            self.say_farewell(&end).await;
+        let going_on = self.finish_work().await;
+        let heir = if let End::TakenOver(takeover) = &mut end { takeover.take() } else { None };
+        let kept = self.keeps_session(&end, heir.as_ref());
+        if going_on {
+            if kept {
+                self.settle().await;
+            }
+            self.say_farewell(&end, kept).await;
         }
-        let Self { shared, client, .. } = &self;
-        shared.registry.release(&client.id, client.connection);
-        let goodbye = end.goodbye();
-        if let End::TakenOver(Some(heir)) = end {
-            let inherited = Inherited { attached: self.client.attached, session: None };
-            // The heir may be gone already; then nobody inherits.
-            let _gone = heir.send(inherited);
+        let parked = match heir {
+            Some(Takeover { heir, .. }) => {
+                let session = kept.then(|| self.take_session());
+                let inherited = Inherited { attached: self.client.attached, session };
+                // The heir may be gone already; then nobody inherits.
+                let _gone = heir.send(inherited);
+                None
+            }
+            None if kept => self.park(),
+            None => None,
+        };
+        if parked.is_none() {
+            self.shared.registry.release(&self.client.id, self.client.connection);
         }
-        if let Some(reason) = goodbye {
+        if let Some(reason) = end.goodbye() {
             disconnect(&mut self.out, self.client.version, reason);
             let _late = timeout(GOODBYE_TIMEOUT, self.close()).await;
         }
+        parked
+    }
+
+    /// Whether the client finds its session again.
+    fn keeps_session(&self, end: &End, heir: Option<&Takeover>) -> bool {
+        match end {
+            End::TakenOver(_) => heir.is_some_and(|heir| !heir.clean),
+            End::Stopping | End::Panicked => false,
+            End::Disconnected
+            | End::Lost
+            | End::KeepAlive
+            | End::WriteTimeout
+            | End::Kicked
+            | End::Violation(_) => self.client.session_expiry > 0,
+        }
+    }
+
+    /// Waits for the receipts of what the client sent, so that no QoS 2 message of the session is in
+    /// doubt. What is still open then counts as new when it comes again.
+    async fn settle(&mut self) {
+        while !self.publishing.pending.is_empty() {
+            let settled = timeout(SETTLE_TIMEOUT, self.publishing.pending.front_stored()).await;
+            if self.stored(settled.unwrap_or(false)).is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take_session(&mut self) -> Kept {
+        let fresh = Session::new(&self.shared.limits, 0);
+        let session = std::mem::replace(&mut self.session, fresh);
+        Kept { session, link: self.link.take(), down: self.down.take() }
+    }
+
+    /// Keeps the session for the client to come back; none: there are too many already.
+    fn park(&mut self) -> Option<Parked> {
+        let Ok(room) = self.shared.sessions.clone().try_acquire_owned() else {
+            self.shared.counters.limit_sessions.increment();
+            return None;
+        };
+        let now = Instant::now();
+        let lasts = Duration::from_secs(self.client.session_expiry.into());
+        // Without a sender nobody takes over any more: the registry has forgotten us.
+        let taken_over = std::mem::replace(&mut self.taken_over, oneshot::channel().1);
+        Some(Parked {
+            shared: self.shared.clone(),
+            client_id: self.client.id.clone(),
+            connection: self.client.connection,
+            kept: self.take_session(),
+            will: self.client.will.take().map(|will| {
+                let delay = Duration::from_secs(will.delay.into());
+                (will, now + delay.min(lasts))
+            }),
+            expires: now + lasts,
+            taken_over,
+            stop: self.stop.clone(),
+            _room: room,
+        })
     }
 
     fn count(&self, end: &End) {
@@ -105,16 +179,18 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    /// What the client sent before the end still counts.
-    async fn finish_work(&mut self) -> Option<Done> {
-        let done = match self.work.take() {
-            Some(work) => work.await,
-            None => Done::Forwarded(super::pending::Pending::default()),
-        };
-        (!matches!(done, Done::Stopped)).then_some(done)
+    /// What the client sent before the end still counts. False: the gateway stops, nobody takes it.
+    async fn finish_work(&mut self) -> bool {
+        let Some(work) = self.work.take() else { return true };
+        match work.await {
+            Done::Forwarded(pending) => self.publishing.pending.push(pending),
+            Done::Linked(linked) => self.linked(linked),
+            Done::Stopped => return false,
+        }
+        true
     }
 
-    async fn say_farewell(&mut self, end: &End) {
+    async fn say_farewell(&mut self, end: &End, kept: bool) {
         let connection = self.client.connection;
         for device in std::mem::take(&mut self.receives).into_keys() {
             let event = EdgeEvent::ReceivesNot { device, connection };
@@ -127,27 +203,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             let event = EdgeEvent::Detached { device, connection, reason: end.presence() };
             last.input(Input::Edge { event, mailbox: None });
         }
-        self.add_will(&mut last);
+        // With a delay the will waits for the client, as long as its session does.
+        if let Some(will) = self.client.will.take_if(|will| !kept || will.delay == 0) {
+            last.will(&self.shared, connection, will);
+        }
         steps.extend(last.into_steps(connection, false).0);
         if forward(&self.shared, steps).await.is_err() {
             tracing::debug!("the gateway stops: the end of the connection is not told");
         }
-    }
-
-    fn add_will(&mut self, batch: &mut Batch) {
-        let Some(will) = self.client.will.take() else { return };
-        let known = match Known::new(&self.shared, &will.topic) {
-            Ok(known) if !known.forbidden => known,
-            Ok(_) | Err(_) => return,
-        };
-        self.shared.counters.wills.increment();
-        let content = Content {
-            payload: &will.payload,
-            qos: will.qos,
-            retain: will.retain,
-            properties: will.properties,
-        };
-        batch.message(&self.shared, self.client.connection, &known, content);
     }
 
     async fn close(&mut self) -> std::io::Result<()> {

@@ -5,6 +5,7 @@ use super::{
     connection::{Client, Connection, Opening},
     publishing::{RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM},
     reason::Reason,
+    registry::Takeover,
     session::Inherited,
     shared::{Shared, now},
     wire::{BadConnect, Connect, FrameError, Version, connack, connect, take_frame},
@@ -25,6 +26,9 @@ use tokio::{
     time::timeout,
 };
 use tokio_util::sync::CancellationToken;
+
+/// The first byte of a CONNECT.
+const CONNECT: u8 = 0x10;
 
 /// The longest client id, in bytes.
 const CLIENT_ID_BYTES_MAX: usize = 256;
@@ -95,14 +99,17 @@ async fn first<S: AsyncRead>(
     buffer: &mut BytesMut,
 ) -> Option<First> {
     loop {
+        if buffer.first().is_some_and(|head| *head != CONNECT) {
+            return None;
+        }
         match take_frame(buffer, shared.limits.mqtt_packet_bytes as usize) {
-            Ok(Some(frame)) if frame.head == 0x10 => {
+            Ok(Some(frame)) => {
                 return Some(match connect(&frame.body, now()) {
                     Ok(connect) => First::Connect(Box::new(connect)),
                     Err(BadConnect { version, reason }) => First::Refused(version, reason),
                 });
             }
-            Ok(Some(_)) | Err(FrameError::Malformed) => return None,
+            Err(FrameError::Malformed) => return None,
             Err(FrameError::TooLarge) => {
                 shared.counters.limit_packet.increment();
                 return None;
@@ -191,19 +198,22 @@ async fn open<S: AsyncRead + AsyncWrite>(
     let inherited = match incumbent {
         Some(incumbent) => {
             shared.counters.takeovers.increment();
-            inherit(incumbent).await
+            inherit(incumbent, connect.clean).await
         }
         None => Inherited::default(),
     };
     let mut out = BytesMut::new();
-    let properties = match connack_properties(&shared, assigned.as_deref()) {
+    let session_expiry = connect.session_expiry.min(shared.limits.mqtt_session_seconds);
+    let told_expiry = (session_expiry < connect.session_expiry).then_some(session_expiry);
+    let properties = match connack_properties(&shared, assigned.as_deref(), told_expiry) {
         Ok(properties) => properties,
         Err(error) => {
             tracing::error!(%error, "limits.mqtt_packet_bytes must be from 1 to 268,435,455");
             return None;
         }
     };
-    connack(&mut out, connect.version, false, Reason::Success, &properties);
+    let session_present = inherited.session.is_some();
+    connack(&mut out, connect.version, session_present, Reason::Success, &properties);
     shared.counters.connections.increment();
     let window = match connect.version {
         Version::V3 => WINDOW_V3,
@@ -216,7 +226,7 @@ async fn open<S: AsyncRead + AsyncWrite>(
         device: id.parse().ok(),
         id,
         attached: false,
-        session_expiry: connect.session_expiry,
+        session_expiry,
         packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
         silence_max: (connect.keep_alive > 0)
             .then(|| Duration::from_millis(u64::from(connect.keep_alive) * 1_500)),
@@ -239,27 +249,34 @@ async fn open<S: AsyncRead + AsyncWrite>(
     if was_attached {
         connection.attach(true);
     }
+    connection.resume();
     Some(connection)
 }
 
 /// Waits until the connection that had the client id has ended, and for what it leaves.
-async fn inherit(incumbent: oneshot::Sender<oneshot::Sender<Inherited>>) -> Inherited {
+async fn inherit(incumbent: oneshot::Sender<Takeover>, clean: bool) -> Inherited {
     let (heir, inheritance) = oneshot::channel();
     // Either end may be gone: a connection that is ending anyway, or one that panicked.
-    match incumbent.send(heir) {
+    match incumbent.send(Takeover { clean, heir }) {
         Ok(()) => inheritance.await.unwrap_or_default(),
         Err(_) => Inherited::default(),
     }
 }
 
-fn connack_properties(shared: &Shared, assigned: Option<&str>) -> Result<Vec<Property>, MqttError> {
+fn connack_properties(
+    shared: &Shared,
+    assigned: Option<&str>,
+    session_expiry: Option<u32>,
+) -> Result<Vec<Property>, MqttError> {
     let mut properties: Vec<Property> = vec![
-        SessionExpiryInterval::new(0)?.into(),
         ReceiveMaximum::new(RECEIVE_MAXIMUM)?.into(),
         MaximumPacketSize::new(shared.limits.mqtt_packet_bytes)?.into(),
         TopicAliasMaximum::new(TOPIC_ALIAS_MAXIMUM)?.into(),
         SharedSubscriptionAvailable::new(0)?.into(),
     ];
+    if let Some(seconds) = session_expiry {
+        properties.push(SessionExpiryInterval::new(seconds)?.into());
+    }
     if let Some(assigned) = assigned {
         properties.push(AssignedClientIdentifier::new(assigned)?.into());
     }

@@ -13,6 +13,7 @@ mod ending;
 mod handshake;
 mod identity;
 mod outbox;
+mod parked;
 mod pending;
 mod publishing;
 mod reading;
@@ -24,6 +25,8 @@ mod session;
 mod shared;
 mod subscribing;
 mod subscriptions;
+#[cfg(test)]
+mod tests;
 mod wire;
 
 pub use counters::Counters;
@@ -33,14 +36,9 @@ use bridge::route::RouteTable;
 use ending::End;
 use futures_util::FutureExt as _;
 use handshake::Handshake;
+use parked::Parked;
 use shared::Shared;
-use std::{
-    io,
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    sync::{Arc, atomic::AtomicU64},
-    time::Duration,
-};
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -77,19 +75,7 @@ impl Edge {
         routes: RouteTable,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(config.mqtt.listen).await?;
-        let limits = config.limits.clone();
-        let shared = Shared {
-            core,
-            exchange,
-            routes,
-            mqtt: config.mqtt.clone(),
-            counters: Arc::default(),
-            registry: registry::Registry::default(),
-            retained: retained::Retained::new(limits.retained_messages, limits.retained_bytes),
-            complaints: shared::Complaints::default(),
-            connections: AtomicU64::new(1),
-            limits,
-        };
+        let shared = Shared::new(config, core, exchange, routes);
         let room = Arc::new(Semaphore::new(shared.limits.mqtt_connections as usize));
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         Ok(Self { listener, shared: Arc::new(shared), room, refusals })
@@ -167,15 +153,26 @@ impl Edge {
     }
 }
 
-/// The life of one connection. A panic while serving is caught here, so that the device's end is told
-/// and its client id is free again.
-async fn serve<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>, _room: OwnedSemaphorePermit) {
+/// The life of one connection, and of the session that outlives it.
+async fn serve<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>, room: OwnedSemaphorePermit) {
+    // Boxed, so that a session alone does not hold the memory of its connection.
+    let parked = Box::pin(connected(handshake)).await;
+    drop(room);
+    if let Some(parked) = parked {
+        parked.run().await;
+    }
+}
+
+/// A panic while serving is caught here, so that the device's end is told and its client id is free
+/// again.
+async fn connected<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>) -> Option<Parked> {
     let shared = handshake.shared.clone();
-    let Some(mut connection) = handshake.run().await else { return };
+    let mut connection = handshake.run().await?;
     shared.counters.connections_now.increment();
     let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
-    connection.finish(served.unwrap_or(End::Panicked)).await;
+    let parked = connection.finish(served.unwrap_or(End::Panicked)).await;
     shared.counters.connections_now.decrement();
+    parked
 }
 
 /// A task has ended; one that panicked outside of serving is counted here.

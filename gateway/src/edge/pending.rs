@@ -1,13 +1,13 @@
 //! Acknowledgements that wait for the core's receipt, in the order of the messages.
 
-use super::{reason::Reason, wire::Ack};
+use super::{reason::Reason, wire::Flow};
 use std::collections::VecDeque;
 use tokio::sync::oneshot;
 
 /// A PUBACK or PUBREC to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct PendingAck {
-    pub(super) ack: Ack,
+    pub(super) flow: Flow,
     pub(super) id: u16,
     pub(super) reason: Reason,
 }
@@ -31,6 +31,11 @@ impl PendingQueue {
         if !pending.acks.is_empty() {
             self.0.push_back(pending);
         }
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
     }
 
     /// Waits until the oldest batch is stored (true), or until it is certain that it is not (false);
@@ -59,10 +64,7 @@ mod tests {
     use super::*;
 
     fn pending(id: u16, receipt: Option<oneshot::Receiver<()>>) -> Pending {
-        Pending {
-            receipt,
-            acks: vec![PendingAck { ack: Ack::PubAck, id, reason: Reason::Success }],
-        }
+        Pending { receipt, acks: vec![PendingAck { flow: Flow::Ack, id, reason: Reason::Success }] }
     }
 
     #[tokio::test]

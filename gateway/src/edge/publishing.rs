@@ -7,7 +7,7 @@ use super::{
     pending::{Pending, PendingAck, PendingQueue},
     reason::Reason,
     session::Incoming,
-    wire::{Ack, Publish, Version, ack},
+    wire::{Flow, Publish, Version, ack},
 };
 use std::{collections::HashMap, sync::Arc};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -73,9 +73,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             self.batch.message(&self.shared, self.client.connection, &known, content);
         }
         if let Some(id) = publish.id {
-            let ack = if publish.qos == 1 { Ack::PubAck } else { Ack::PubRec };
+            let flow = if publish.qos == 1 { Flow::Ack } else { Flow::Rec };
             let reason = refused.unwrap_or(Reason::Success);
-            self.publishing.acks.push(PendingAck { ack, id, reason });
+            self.publishing.acks.push(PendingAck { flow, id, reason });
         }
         Ok(())
     }
@@ -122,8 +122,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return Err(End::Violation(reason));
         };
         if self.receive(id, publish.qos)? {
-            let ack = if publish.qos == 1 { Ack::PubAck } else { Ack::PubRec };
-            self.publishing.acks.push(PendingAck { ack, id, reason });
+            let flow = if publish.qos == 1 { Flow::Ack } else { Flow::Rec };
+            self.publishing.acks.push(PendingAck { flow, id, reason });
         }
         Ok(())
     }
@@ -135,7 +135,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 // Its PUBREC follows when it is stored.
                 Some(Incoming::Pending) => return Ok(false),
                 Some(Incoming::Recorded) => {
-                    ack(&mut self.out, self.client.version, Ack::PubRec, id, Reason::Success);
+                    ack(&mut self.out, self.client.version, Flow::Rec, id, Reason::Success);
                     return Ok(false);
                 }
                 None => {}
@@ -187,18 +187,18 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// The oldest batch is stored and can be acknowledged, or it is not and never will be.
     pub(super) fn stored(&mut self, stored: bool) -> Result<(), End> {
-        for PendingAck { ack: kind, id, reason } in self.publishing.pending.pop() {
-            self.publishing.unacknowledged[usize::from(kind == Ack::PubRec)] -= 1;
+        for PendingAck { flow, id, reason } in self.publishing.pending.pop() {
+            self.publishing.unacknowledged[usize::from(flow == Flow::Rec)] -= 1;
             let keep = stored && reason == Reason::Success;
-            if kind == Ack::PubRec && keep {
+            if flow == Flow::Rec && keep {
                 self.session.incoming.insert(id, Incoming::Recorded);
-            } else if kind == Ack::PubRec {
+            } else if flow == Flow::Rec {
                 self.session.incoming.remove(&id);
             }
             if stored {
                 let told =
                     if self.client.version == Version::V3 { Reason::Success } else { reason };
-                ack(&mut self.out, self.client.version, kind, id, told);
+                ack(&mut self.out, self.client.version, flow, id, told);
             } else {
                 self.publishing.unstored += 1;
                 self.shared.counters.unstored.increment();
@@ -215,7 +215,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     pub(super) fn released(&mut self, id: u16) {
         let known = self.session.incoming.remove(&id).is_some();
         let reason = if known { Reason::Success } else { Reason::PacketIdNotFound };
-        ack(&mut self.out, self.client.version, Ack::PubComp, id, reason);
+        ack(&mut self.out, self.client.version, Flow::Comp, id, reason);
     }
 }
 

@@ -13,8 +13,14 @@ use tokio::sync::{mpsc, oneshot};
 /// and counted.
 const DOWN_MESSAGES_MAX: usize = 64;
 
-/// Asks a connection to end for another with its client id, and where to leave what that inherits.
-pub(super) type Takeover = oneshot::Sender<Inherited>;
+/// Asks whoever has a client id to end for another connection with it.
+#[derive(Debug)]
+pub(super) struct Takeover {
+    /// The newcomer wants nothing of an old session.
+    pub(super) clean: bool,
+    /// Where to leave what it inherits.
+    pub(super) heir: oneshot::Sender<Inherited>,
+}
 
 /// All client ids in use.
 #[derive(Debug, Default)]
@@ -36,9 +42,13 @@ impl Registry {
         connection: ConnectionId,
     ) -> (oneshot::Receiver<Takeover>, Option<oneshot::Sender<Takeover>>) {
         let (takeover, taken_over) = oneshot::channel();
-        let entry = Entry { connection, takeover, down: None };
-        let old = self.lock().insert(client_id.clone(), entry);
-        (taken_over, old.map(|entry| entry.takeover))
+        let mut clients = self.lock();
+        let old = clients.remove(client_id);
+        let (old, down) = old.map(|entry| (entry.takeover, entry.down)).unzip();
+        // What is published to the device meanwhile still reaches the session that is inherited.
+        let entry = Entry { connection, takeover, down: down.flatten() };
+        clients.insert(client_id.clone(), entry);
+        (taken_over, old)
     }
 
     /// Gives `client_id` back, unless somebody else has it by now.

@@ -4,8 +4,12 @@ use super::{
     outbox::{Bounds, Outbox},
     subscriptions::Subscriptions,
 };
-use crate::{config::Limits, exchange::Link};
-use std::collections::HashMap;
+use crate::{
+    config::Limits,
+    exchange::{Link, Message},
+};
+use std::{collections::HashMap, sync::Arc};
+use tokio::sync::mpsc;
 
 /// A client's session (MQTT 5.0, section 4.1).
 #[derive(Debug)]
@@ -46,6 +50,14 @@ impl Session {
 pub(super) struct Inherited {
     /// It was a device's own connection.
     pub(super) attached: bool,
-    /// Its session with its link, if that goes on.
-    pub(super) session: Option<(Session, Option<Link>)>,
+    /// Its session, if that goes on.
+    pub(super) session: Option<Kept>,
+}
+
+/// A session between two connections, with the ways its messages come.
+#[derive(Debug)]
+pub(super) struct Kept {
+    pub(super) session: Session,
+    pub(super) link: Option<Link>,
+    pub(super) down: Option<mpsc::Receiver<Arc<Message>>>,
 }

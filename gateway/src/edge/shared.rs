@@ -2,7 +2,7 @@
 
 use super::{counters::Counters, registry::Registry, retained::Retained};
 use crate::{
-    config::{Limits, Mqtt},
+    config::{Config, Limits, Mqtt},
     core::Core,
     exchange::Exchange,
 };
@@ -16,6 +16,7 @@ use std::{
     },
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
+use tokio::sync::Semaphore;
 
 /// What all connections have in common.
 #[derive(Debug)]
@@ -30,9 +31,28 @@ pub(super) struct Shared {
     pub(super) retained: Retained,
     pub(super) complaints: Complaints,
     pub(super) connections: AtomicU64,
+    /// Room for sessions of clients that are away.
+    pub(super) sessions: Arc<Semaphore>,
 }
 
 impl Shared {
+    pub(super) fn new(config: &Config, core: Core, exchange: Exchange, routes: RouteTable) -> Self {
+        let limits = config.limits.clone();
+        Self {
+            core,
+            exchange,
+            routes,
+            mqtt: config.mqtt.clone(),
+            counters: Arc::default(),
+            registry: Registry::default(),
+            retained: Retained::new(limits.retained_messages, limits.retained_bytes),
+            complaints: Complaints::default(),
+            connections: AtomicU64::new(1),
+            sessions: Arc::new(Semaphore::new(limits.mqtt_sessions as usize)),
+            limits,
+        }
+    }
+
     /// An id that no connection had.
     pub(super) fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed))

@@ -166,6 +166,17 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
+    /// Goes on with the subscriptions of an earlier connection.
+    pub(super) fn resume(&mut self) {
+        let all = self.session.subscriptions.filters();
+        let filters: Vec<TopicFilter> = all.cloned().collect();
+        self.listen_to_own();
+        for filter in &filters {
+            self.attach_by_filter(filter);
+        }
+        self.tell_receives_by(filters.iter().map(TopicFilter::as_str));
+    }
+
     fn attach_by_filter(&mut self, filter: &TopicFilter) {
         let under = |device: &protocol::DeviceId| is_under(filter.as_str(), device.as_str());
         if !self.client.attached && self.client.device.as_ref().is_some_and(under) {

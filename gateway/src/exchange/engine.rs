@@ -19,14 +19,15 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-/// Commands that one round takes.
-const ROUND_COMMANDS: usize = 128;
-
 /// Deliveries after which other tasks get their turn.
 const TURN_DELIVERIES: usize = 1_024;
 
-/// What links ask of the engine.
-pub(super) enum Command {
+/// What comes into the engine; in one queue, because a subscription does not concern what was published
+/// before it.
+#[derive(Debug)]
+pub(super) enum Input {
+    /// A message to be routed.
+    Publish(Queued),
     /// A link came.
     Open { link: LinkId, outlet: Outlet },
     /// It subscribes; `done` once that is in force.
@@ -35,17 +36,19 @@ pub(super) enum Command {
     Unsubscribe { link: LinkId, filter: TopicFilter, done: oneshot::Sender<()> },
     /// It went.
     Close { link: LinkId },
-    /// Something bad happens to the router.
+    /// Something bad happens to the router, outside of any round.
     #[cfg(test)]
     Sabotage(fn(&mut super::router::Router)),
+    /// Every router dies of the round that this becomes part of.
+    #[cfg(test)]
+    Poison,
 }
 
 /// What the engine is made of.
 pub(super) struct Parts {
     pub(super) settings: Settings,
     pub(super) counters: Arc<Counters>,
-    pub(super) commands: UnboundedReceiver<Command>,
-    pub(super) messages: UnboundedReceiver<Queued>,
+    pub(super) inputs: UnboundedReceiver<Input>,
     /// Closed when the engine ends, so that nobody waits for it in vain.
     pub(super) semaphores: [Arc<Semaphore>; 2],
 }
@@ -105,68 +108,68 @@ impl Engine {
     async fn gather(&mut self) -> Round {
         let mut round = Round::new(self.next_ticket);
         match self.left_over.take() {
-            Some(queued) => self.take(queued, &mut round),
+            Some(queued) => self.publish(queued, &mut round),
             None => self.wait(&mut round).await,
         }
-        for _ in 0..ROUND_COMMANDS {
-            let Ok(command) = self.parts.commands.try_recv() else { break };
-            self.obey(command, &mut round);
-        }
         while self.left_over.is_none()
-            && let Ok(queued) = self.parts.messages.try_recv()
+            && round.has_room()
+            && let Ok(input) = self.parts.inputs.try_recv()
         {
-            self.take(queued, &mut round);
+            self.handle(input, &mut round);
         }
         round
     }
 
     async fn wait(&mut self, round: &mut Round) {
         tokio::select! {
-            Some(command) = self.parts.commands.recv() => self.obey(command, round),
-            Some(queued) = self.parts.messages.recv() => self.take(queued, round),
-            _ = self.heartbeat.tick() => {}
+            Some(input) = self.parts.inputs.recv() => self.handle(input, round),
+            _ = self.heartbeat.tick() => round.beat(),
             dead = self.watchdog.death() => {
                 self.watchdog.replace_dead(dead, &mut self.routes).await;
             }
         }
     }
 
-    fn take(&mut self, queued: Queued, round: &mut Round) {
-        self.left_over = round.add(queued).err();
-    }
-
-    fn obey(&mut self, command: Command, round: &mut Round) {
-        match command {
-            Command::Open { link, outlet } => self.outlets.open(link, outlet),
-            Command::Subscribe { link, filter, done } => {
+    fn handle(&mut self, input: Input, round: &mut Round) {
+        match input {
+            Input::Publish(queued) => self.publish(queued, round),
+            Input::Open { link, outlet } => self.outlets.open(link, outlet),
+            Input::Subscribe { link, filter, done } => {
                 if self.outlets.subscribe(link, &filter) {
-                    round.change(self.routes.add(link, &filter));
+                    round.change(self.routes.add(link, &filter, round.next_ticket()));
                 }
                 round.tell(done);
             }
-            Command::Unsubscribe { link, filter, done } => {
+            Input::Unsubscribe { link, filter, done } => {
                 if self.outlets.unsubscribe(link, &filter) {
                     round.change(self.routes.remove(link, &filter));
                 }
                 round.tell(done);
             }
-            Command::Close { link } => {
+            Input::Close { link } => {
                 for filter in self.outlets.close(link) {
                     round.change(self.routes.remove(link, &filter));
                 }
             }
             #[cfg(test)]
-            Command::Sabotage(act) => act(self.watchdog.router()),
+            Input::Sabotage(act) => act(self.watchdog.router()),
+            #[cfg(test)]
+            Input::Poison => round.poison(),
         }
     }
 
-    /// Plays a round. An empty one is the heartbeat: it too must come to its end.
+    fn publish(&mut self, queued: Queued, round: &mut Round) {
+        self.left_over = round.publish(queued).err();
+    }
+
     async fn play(&mut self, round: Round) {
-        let hits = self.watchdog.play(&round, &mut self.routes).await;
-        self.deliver(&round, hits).await;
+        if round.concerns_router() {
+            let hits = self.watchdog.play(&round, &mut self.routes).await;
+            self.deliver(&round, hits).await;
+            self.watchdog.renew_if_worn(&mut self.routes).await;
+        }
         self.next_ticket = round.next_ticket();
         round.end();
-        self.watchdog.renew_if_worn(&mut self.routes).await;
     }
 
     /// Fills the links' queues in the order of publishing, whatever order the router read its logs in.
@@ -176,7 +179,7 @@ impl Engine {
         for hit in hits {
             add(&self.parts.counters.lost, self.routes.missed(&hit));
             let Some(message) = round.message(hit.ticket) else { continue };
-            for link in self.routes.links(hit.route, message.topic.as_str()) {
+            for link in self.routes.links(&hit, message.topic.as_str()) {
                 self.outlets.offer(link, hit.ticket, message);
                 deliveries += 1;
             }

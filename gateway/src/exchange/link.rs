@@ -1,7 +1,7 @@
 //! A session's end of the exchange.
 
 use super::{
-    Stopped, counters::Counters, engine::Command, message::Message, outlets::Inlet, routes::LinkId,
+    Stopped, counters::Counters, engine::Input, message::Message, outlets::Inlet, routes::LinkId,
 };
 use protocol::TopicFilter;
 use std::sync::{Arc, atomic::Ordering::Relaxed};
@@ -13,7 +13,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedSender, oneshot};
 pub struct Link {
     pub(super) id: LinkId,
     /// Not bounded by itself: a link waits for the answer to each of its commands.
-    pub(super) commands: UnboundedSender<Command>,
+    pub(super) inputs: UnboundedSender<Input>,
     pub(super) inlet: Inlet,
     pub(super) counters: Arc<Counters>,
     pub(super) _slot: OwnedSemaphorePermit,
@@ -30,7 +30,7 @@ impl Link {
     /// If given up, the subscription may or may not be in force.
     pub async fn subscribe(&mut self, filter: &TopicFilter) -> Result<(), Stopped> {
         let (link, filter) = (self.id, filter.clone());
-        self.ask(|done| Command::Subscribe { link, filter, done }).await
+        self.ask(|done| Input::Subscribe { link, filter, done }).await
     }
 
     /// Ends a subscription; a message whose publishing begins after this has returned is not received, one
@@ -43,7 +43,7 @@ impl Link {
     /// If given up, the subscription may or may not be in force.
     pub async fn unsubscribe(&mut self, filter: &TopicFilter) -> Result<(), Stopped> {
         let (link, filter) = (self.id, filter.clone());
-        self.ask(|done| Command::Unsubscribe { link, filter, done }).await
+        self.ask(|done| Input::Unsubscribe { link, filter, done }).await
     }
 
     /// The next message; none when the exchange has stopped.
@@ -54,12 +54,9 @@ impl Link {
         self.inlet.recv().await
     }
 
-    async fn ask(
-        &self,
-        command: impl FnOnce(oneshot::Sender<()>) -> Command,
-    ) -> Result<(), Stopped> {
+    async fn ask(&self, input: impl FnOnce(oneshot::Sender<()>) -> Input) -> Result<(), Stopped> {
         let (done, answer) = oneshot::channel();
-        self.commands.send(command(done)).map_err(|_gone| Stopped)?;
+        self.inputs.send(input(done)).map_err(|_gone| Stopped)?;
         answer.await.map_err(|_gone| Stopped)
     }
 }
@@ -67,6 +64,6 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.counters.links.fetch_sub(1, Relaxed);
-        let _gone_as_well = self.commands.send(Command::Close { link: self.id });
+        let _gone_as_well = self.inputs.send(Input::Close { link: self.id });
     }
 }

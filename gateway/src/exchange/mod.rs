@@ -3,7 +3,7 @@
 //! Sees validated messages of the edge only. A session holds a [`Link`] while it subscribes to ordinary
 //! topics; what arrives on it the session filters once more by its own subscriptions (QoS, no-local).
 //!
-//! Handles put messages and commands into queues; one task, the engine, takes them in rounds. In a round
+//! Handles put messages and commands into a queue; one task, the engine, takes them in rounds. In a round
 //! the router matches topics with filters; what crosses into it is a topic and a number, never the message.
 //! The router knows us as one connection and each filter once, however many links have it; from filter to
 //! links is our own map.
@@ -39,7 +39,7 @@ pub use link::Link;
 pub use message::{Message, Properties};
 pub use settings::Settings;
 
-use engine::{Command, Parts};
+use engine::{Input, Parts};
 use round::Queued;
 use routes::LinkId;
 use std::sync::{
@@ -47,7 +47,7 @@ use std::sync::{
     atomic::{AtomicU64, Ordering::Relaxed},
 };
 use tokio::sync::{
-    Semaphore,
+    OwnedSemaphorePermit, Semaphore,
     mpsc::{UnboundedSender, unbounded_channel},
 };
 use tokio_util::sync::CancellationToken;
@@ -67,9 +67,8 @@ pub struct Exchange {
 struct Shared {
     settings: Settings,
     counters: Arc<Counters>,
-    commands: UnboundedSender<Command>,
-    /// Bounded by `room`, in bytes.
-    messages: UnboundedSender<Queued>,
+    /// Messages in it are bounded by `room`, commands by links that wait for each of theirs.
+    inputs: UnboundedSender<Input>,
     room: Arc<Semaphore>,
     slots: Arc<Semaphore>,
     next_link: AtomicU64,
@@ -83,20 +82,18 @@ impl Exchange {
         settings: Settings,
         stop: CancellationToken,
     ) -> (Self, impl Future<Output = ()> + Send + 'static) {
-        let (commands, commands_in) = unbounded_channel();
-        let (messages, messages_in) = unbounded_channel();
+        let (inputs, inputs_out) = unbounded_channel();
         let room = Arc::new(Semaphore::new(settings.queue_bytes_max as usize));
         let slots = Arc::new(Semaphore::new(settings.links_max.min(Semaphore::MAX_PERMITS)));
         let counters = Arc::new(Counters::default());
         let parts = Parts {
             settings: settings.clone(),
             counters: Arc::clone(&counters),
-            commands: commands_in,
-            messages: messages_in,
+            inputs: inputs_out,
             semaphores: [Arc::clone(&room), Arc::clone(&slots)],
         };
         let next_link = AtomicU64::new(0);
-        let shared = Shared { settings, counters, commands, messages, room, slots, next_link };
+        let shared = Shared { settings, counters, inputs, room, slots, next_link };
         (Self { shared: Arc::new(shared) }, engine::run(parts, stop))
     }
 
@@ -120,28 +117,30 @@ impl Exchange {
     /// # Cancel safety
     /// If given up, the message has not been published.
     pub async fn publish(&self, message: Message) -> Result<(), Stopped> {
-        let shared = &self.shared;
-        let bytes = u32::try_from(message.weight_bytes()).unwrap_or(u32::MAX);
-        let bytes = bytes.min(shared.settings.queue_bytes_max);
-        let room = Arc::clone(&shared.room).acquire_many_owned(bytes).await;
-        let queued = Queued { message: Arc::new(message), _room: room.map_err(|_closed| Stopped)? };
-        shared.messages.send(queued).map_err(|_gone| Stopped)?;
-        counters::add(&shared.counters.published, 1);
-        Ok(())
+        let room = Arc::clone(&self.shared.room).acquire_many_owned(self.room_for(&message)).await;
+        self.enqueue(message, room.map_err(|_closed| Stopped)?)
     }
 
-    /// Publishes if there is room at once; else the message is dropped and counted. For copies whose
-    /// receiver has been served already.
+    /// Publishes if there is room at once; else the message is dropped and counted. For copies of
+    /// what its receiver gets by another way.
     pub fn offer(&self, message: Message) {
-        let shared = &self.shared;
+        let room = Arc::clone(&self.shared.room).try_acquire_many_owned(self.room_for(&message));
+        let published = room.is_ok_and(|room| self.enqueue(message, room).is_ok());
+        if !published {
+            counters::add(&self.shared.counters.dropped, 1);
+        }
+    }
+
+    fn room_for(&self, message: &Message) -> u32 {
         let bytes = u32::try_from(message.weight_bytes()).unwrap_or(u32::MAX);
-        let bytes = bytes.min(shared.settings.queue_bytes_max);
-        let sent = Arc::clone(&shared.room).try_acquire_many_owned(bytes).is_ok_and(|room| {
-            let queued = Queued { message: Arc::new(message), _room: room };
-            shared.messages.send(queued).is_ok()
-        });
-        let counter = if sent { &shared.counters.published } else { &shared.counters.dropped };
-        counters::add(counter, 1);
+        bytes.min(self.shared.settings.queue_bytes_max)
+    }
+
+    fn enqueue(&self, message: Message, room: OwnedSemaphorePermit) -> Result<(), Stopped> {
+        let queued = Queued { message: Arc::new(message), _room: room };
+        self.shared.inputs.send(Input::Publish(queued)).map_err(|_gone| Stopped)?;
+        counters::add(&self.shared.counters.published, 1);
+        Ok(())
     }
 
     /// Opens a link without subscriptions; waits while there are [`Settings::links_max`] already.
@@ -156,12 +155,12 @@ impl Exchange {
         let slot = Arc::clone(&shared.slots).acquire_owned().await.map_err(|_closed| Stopped)?;
         let id = LinkId(shared.next_link.fetch_add(1, Relaxed));
         let (outlet, inlet) = outlets::queue(shared.settings.link_queue_messages_max);
-        let open = Command::Open { link: id, outlet };
-        shared.commands.send(open).map_err(|_gone| Stopped)?;
+        let open = Input::Open { link: id, outlet };
+        shared.inputs.send(open).map_err(|_gone| Stopped)?;
         shared.counters.links.fetch_add(1, Relaxed);
         Ok(Link {
             id,
-            commands: shared.commands.clone(),
+            inputs: shared.inputs.clone(),
             inlet,
             counters: Arc::clone(&shared.counters),
             _slot: slot,

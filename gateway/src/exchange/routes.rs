@@ -27,10 +27,13 @@ pub(super) enum Change {
     Unsubscribe(TopicFilter),
 }
 
+/// Links, and the ticket from which on each wants messages.
+type Links = BTreeMap<LinkId, u64>;
+
 struct Route {
     filter: TopicFilter,
     /// What the links asked for. All the same as `filter`, except in the route of everything.
-    wanted: BTreeMap<TopicFilter, BTreeSet<LinkId>>,
+    wanted: BTreeMap<TopicFilter, Links>,
     /// The log's next offset; none before the first message.
     next_offset: Option<u64>,
 }
@@ -57,8 +60,8 @@ impl Routes {
         }
     }
 
-    /// `link` wants `filter`.
-    pub(super) fn add(&mut self, link: LinkId, filter: &TopicFilter) -> Option<Change> {
+    /// `link` wants what matches `filter` from the message with ticket `since` on.
+    pub(super) fn add(&mut self, link: LinkId, filter: &TopicFilter, since: u64) -> Option<Change> {
         let full = self.by_filter.len() >= self.filters_max;
         let joins = full && !self.by_filter.contains_key(filter);
         let place = if joins { self.everything.clone() } else { filter.clone() };
@@ -67,7 +70,7 @@ impl Routes {
             None => self.open(place),
         };
         let route = self.routes.get_mut(&id).expect("every filter has its route");
-        route.wanted.entry(filter.clone()).or_default().insert(link);
+        route.wanted.entry(filter.clone()).or_default().insert(link, since);
         change
     }
 
@@ -98,12 +101,14 @@ impl Routes {
         usize::try_from(hit.offset.saturating_sub(expected)).unwrap_or(usize::MAX)
     }
 
-    /// The links behind `route` that want `topic`; the same link may come more than once.
+    /// The links that want the message of `hit`, which is on `topic`; the same link may come more than once.
     ///
     /// Asks the filters again on the real topic: to the router `$SYS/x` is like any other topic.
-    pub(super) fn links(&self, route: RouteId, topic: &str) -> impl Iterator<Item = LinkId> {
-        let wanted = self.routes.get(&route).into_iter().flat_map(|route| &route.wanted);
-        wanted.filter(|(filter, _)| filter.matches(topic)).flat_map(|(_, links)| links).copied()
+    pub(super) fn links(&self, hit: &Hit, topic: &str) -> impl Iterator<Item = LinkId> {
+        let route = self.routes.get(&hit.route);
+        let wanted = route.into_iter().flat_map(|route| &route.wanted);
+        let links = wanted.filter(|(filter, _)| filter.matches(topic)).flat_map(|(_, links)| links);
+        links.filter(|(_, since)| **since <= hit.ticket).map(|(link, _)| *link)
     }
 
     fn open(&mut self, filter: TopicFilter) -> (RouteId, Option<Change>) {
@@ -134,5 +139,73 @@ impl Routes {
         self.routes.remove(&id);
         self.by_filter.remove(place);
         Some(Change::Unsubscribe(place.clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ONE: LinkId = LinkId(1);
+    const TWO: LinkId = LinkId(2);
+
+    fn filter(text: &str) -> TopicFilter {
+        text.parse().unwrap()
+    }
+
+    fn id(change: Option<Change>) -> RouteId {
+        match change {
+            Some(Change::Subscribe(id, _)) => id,
+            Some(Change::Unsubscribe(_)) | None => panic!("no new route: {change:?}"),
+        }
+    }
+
+    fn links(routes: &Routes, route: RouteId, ticket: u64, topic: &str) -> Vec<LinkId> {
+        routes.links(&Hit { ticket, route, offset: 0 }, topic).collect()
+    }
+
+    #[test]
+    fn the_router_is_told_of_a_filter_once_and_when_the_last_link_goes() {
+        let mut routes = Routes::new(10);
+        let route = id(routes.add(ONE, &filter("a/+"), 0));
+        assert_eq!(routes.add(TWO, &filter("a/+"), 0), None);
+        assert_eq!(links(&routes, route, 0, "a/b"), [ONE, TWO]);
+        assert_eq!(routes.remove(ONE, &filter("a/+")), []);
+        assert_eq!(links(&routes, route, 0, "a/b"), [TWO]);
+        assert_eq!(routes.remove(TWO, &filter("a/+")), [Change::Unsubscribe(filter("a/+"))]);
+        assert_eq!(links(&routes, route, 0, "a/b"), []);
+    }
+
+    #[test]
+    fn a_link_gets_nothing_from_before_its_subscription() {
+        let mut routes = Routes::new(10);
+        let route = id(routes.add(ONE, &filter("a"), 5));
+        assert_eq!(routes.add(TWO, &filter("a"), 7), None);
+        assert_eq!(links(&routes, route, 6, "a"), [ONE]);
+        assert_eq!(links(&routes, route, 7, "a"), [ONE, TWO]);
+    }
+
+    #[test]
+    fn filters_beyond_the_bound_share_the_route_of_everything() {
+        let mut routes = Routes::new(1);
+        routes.add(ONE, &filter("a"), 0);
+        let everything = id(routes.add(ONE, &filter("b"), 0));
+        assert_eq!(routes.add(TWO, &filter("c"), 0), None);
+        assert_eq!(routes.add(TWO, &filter("#"), 0), None);
+        assert_eq!(links(&routes, everything, 0, "b"), [TWO, ONE]);
+        assert_eq!(links(&routes, everything, 0, "d"), [TWO]);
+        assert_eq!(routes.remove(ONE, &filter("b")), []);
+        assert_eq!(routes.remove(TWO, &filter("c")), []);
+        assert_eq!(routes.remove(TWO, &filter("#")), [Change::Unsubscribe(filter("#"))]);
+    }
+
+    #[test]
+    fn holes_in_a_log_are_counted_until_a_new_router_begins_anew() {
+        let mut routes = Routes::new(1);
+        let route = id(routes.add(ONE, &filter("a"), 0));
+        let mut missed = |offset| routes.missed(&Hit { ticket: 0, route, offset });
+        assert_eq!((missed(3), missed(4), missed(8), missed(9)), (0, 0, 3, 0));
+        assert_eq!(routes.restore(), [Change::Subscribe(route, filter("a"))]);
+        assert_eq!(routes.missed(&Hit { ticket: 0, route, offset: 0 }), 0);
     }
 }

@@ -34,7 +34,7 @@ impl Default for Settings {
             topics_max: 100_000,
             filters_max: 50_000,
             heartbeat: Duration::from_secs(1),
-            deadline: Duration::from_secs(5),
+            deadline: Duration::from_secs(10),
         }
     }
 }

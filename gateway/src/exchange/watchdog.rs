@@ -3,7 +3,7 @@
 
 use super::{
     counters::{Counters, add},
-    round::Round,
+    round::{Round, Step},
     router::{Dead, Hit, Router},
     routes::{Change, Routes},
     settings::Settings,
@@ -87,12 +87,15 @@ impl Watchdog {
     }
 
     fn note(&mut self, round: &Round) {
-        for (_, message) in round.messages() {
-            if !self.topics.contains(&message.topic) {
-                self.topics.insert(message.topic.clone());
+        for step in round.steps() {
+            match step {
+                Step::Publish(_, message) if self.topics.contains(&message.topic) => {}
+                Step::Publish(_, message) => drop(self.topics.insert(message.topic.clone())),
+                Step::Change(change) => self.filters.extend(subscribed(change.clone())),
+                #[cfg(test)]
+                Step::Poison => {}
             }
         }
-        self.filters.extend(round.changes().iter().cloned().filter_map(subscribed));
     }
 
     /// The router itself, to be broken.
@@ -124,25 +127,27 @@ async fn start(settings: &Settings, changes: &[Change]) -> Router {
 async fn try_start(settings: &Settings, changes: &[Change]) -> Result<Router, Dead> {
     let mut router = Router::start(settings.deadline).await?;
     for chunk in changes.chunks(RESTORE_CHUNK) {
-        change(&mut router, chunk);
+        chunk.iter().for_each(|change| apply(&mut router, change));
         router.flush().await?;
     }
     Ok(router)
 }
 
 async fn attempt(router: &mut Router, round: &Round) -> Result<Vec<Hit>, Dead> {
-    change(router, round.changes());
-    for (ticket, message) in round.messages() {
-        router.publish(ticket, &message.topic);
+    for step in round.steps() {
+        match step {
+            Step::Change(change) => apply(router, change),
+            Step::Publish(ticket, message) => router.publish(*ticket, &message.topic),
+            #[cfg(test)]
+            Step::Poison => router.kill(),
+        }
     }
     router.flush().await
 }
 
-fn change(router: &mut Router, changes: &[Change]) {
-    for change in changes {
-        match change {
-            Change::Subscribe(route, filter) => router.subscribe(*route, filter),
-            Change::Unsubscribe(filter) => router.unsubscribe(filter),
-        }
+fn apply(router: &mut Router, change: &Change) {
+    match change {
+        Change::Subscribe(route, filter) => router.subscribe(*route, filter),
+        Change::Unsubscribe(filter) => router.unsubscribe(filter),
     }
 }

@@ -5,14 +5,14 @@ use crate::edge::reason::Reason;
 use bytes::{BufMut as _, BytesMut};
 use mqtt_protocol_core::mqtt::packet::Property;
 
-/// A packet that answers one with an id, by its first byte.
+/// PUBACK, PUBREC, PUBREL and PUBCOMP, by their first byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Ack {
-    PubAck = 0x40,
-    PubRec = 0x50,
-    PubRel = 0x62,
-    PubComp = 0x70,
+pub(crate) enum Flow {
+    Ack = 0x40,
+    Rec = 0x50,
+    Rel = 0x62,
+    Comp = 0x70,
 }
 
 /// A PUBLISH to a client.
@@ -64,10 +64,10 @@ pub(crate) fn publish(out: &mut BytesMut, version: Version, packet: &Outgoing<'_
     out.put_slice(packet.payload);
 }
 
-/// Appends PUBACK, PUBREC, PUBREL or PUBCOMP; 3.1.1 has no reasons.
-pub(crate) fn ack(out: &mut BytesMut, version: Version, ack: Ack, id: u16, reason: Reason) {
+/// Appends a packet of a flow; 3.1.1 has no reasons.
+pub(crate) fn ack(out: &mut BytesMut, version: Version, flow: Flow, id: u16, reason: Reason) {
     let plain = version == Version::V3 || reason == Reason::Success;
-    out.put_u8(ack as u8);
+    out.put_u8(flow as u8);
     out.put_u8(if plain { 2 } else { 3 });
     out.put_u16(id);
     if !plain {

@@ -17,7 +17,7 @@ pub(super) fn properties(reader: &mut Reader<'_>) -> Result<Vec<Property>, Reaso
     let mut found: Vec<Property> = Vec::new();
     let mut seen: Vec<Discriminant<Property>> = Vec::new();
     while !rest.is_empty() {
-        let (property, consumed) = Property::parse(rest).map_err(reason)?;
+        let (property, consumed) = Property::parse(rest).map_err(|error| reason(rest, &error))?;
         rest = rest.get(consumed..).ok_or(Reason::MalformedPacket)?;
         let kind = discriminant(&property);
         if !matches!(property, Property::UserProperty(_)) {
@@ -34,9 +34,18 @@ pub(super) fn properties(reader: &mut Reader<'_>) -> Result<Vec<Property>, Reaso
     Ok(found)
 }
 
-fn reason(error: MqttError) -> Reason {
-    if error == MqttError::ProtocolError { Reason::ProtocolError } else { Reason::MalformedPacket }
+/// What is wrong with the property at the front of `rest`.
+fn reason(rest: &[u8], error: &MqttError) -> Reason {
+    match error {
+        // Alias 0 (section 3.3.2.3.4).
+        MqttError::ProtocolError if rest.first() == Some(&TOPIC_ALIAS) => Reason::TopicAliasInvalid,
+        MqttError::ProtocolError => Reason::ProtocolError,
+        _ => Reason::MalformedPacket,
+    }
 }
+
+/// The identifier of Topic Alias.
+const TOPIC_ALIAS: u8 = 0x23;
 
 /// Reads properties that a packet may carry but that say nothing to the gateway; any other is a
 /// protocol error.

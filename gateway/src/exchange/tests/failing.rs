@@ -1,7 +1,7 @@
 //! Routers that die, fall silent, or are worn.
 
 use super::{Fixture, filter, payloads, topics, within};
-use crate::exchange::{Settings, router::Router};
+use crate::exchange::{Settings, engine::Input, router::Router};
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
 #[tokio::test]
@@ -19,7 +19,7 @@ async fn subscriptions_outlive_a_killed_router() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_lost_or_doubled_when_the_router_dies_amid_messages() {
     let fixture = Fixture::start(Settings::default());
     let mut link = fixture.link(&["#", "a/+"]).await;
@@ -34,6 +34,20 @@ async fn nothing_is_lost_or_doubled_when_the_router_dies_amid_messages() {
     let counters = fixture.exchange.counters();
     assert_eq!(counters.restarts.load(Relaxed), 4);
     assert_eq!(counters.lost.load(Relaxed), 0);
+}
+
+#[tokio::test]
+async fn a_round_that_kills_two_routers_is_given_up_and_counted() {
+    let fixture = Fixture::start(Settings::default());
+    let mut link = fixture.link(&["a"]).await;
+    fixture.publish("a", "lost with it").await;
+    fixture.exchange.shared.inputs.send(Input::Poison).unwrap();
+    fixture.publish("a", "lost with it too").await;
+    fixture.until(|counters| &counters.lost, 1).await;
+    fixture.publish("a", "after").await;
+    assert_eq!(payloads(&fixture.settle(&mut link).await), ["after"]);
+    let counters = fixture.exchange.counters();
+    assert_eq!((counters.restarts.load(Relaxed), counters.lost.load(Relaxed)), (2, 2));
 }
 
 #[tokio::test]

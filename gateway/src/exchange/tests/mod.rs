@@ -4,7 +4,7 @@ mod failing;
 mod links;
 mod routing;
 
-use super::{Exchange, Link, Message, Properties, Settings, engine::Command, router::Router};
+use super::{Exchange, Link, Message, Properties, Settings, engine::Input, router::Router};
 use protocol::{TopicFilter, TopicName};
 use std::{
     sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
@@ -16,14 +16,12 @@ use tokio_util::sync::CancellationToken;
 /// How long a test waits for something that must happen.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The topic of [`Fixture::settle`].
-const END: &str = "end of the test";
-
 /// An exchange that runs until the fixture is dropped.
 struct Fixture {
     exchange: Exchange,
     stop: CancellationToken,
     running: JoinSet<()>,
+    settled: AtomicU64,
 }
 
 impl Fixture {
@@ -32,7 +30,7 @@ impl Fixture {
         let (exchange, run) = Exchange::start(settings, stop.clone());
         let mut running = JoinSet::new();
         running.spawn(run);
-        Self { exchange, stop, running }
+        Self { exchange, stop, running, settled: AtomicU64::new(0) }
     }
 
     async fn link(&self, filters: &[&str]) -> Link {
@@ -47,23 +45,25 @@ impl Fixture {
         within(self.exchange.publish(message(topic, payload))).await.unwrap();
     }
 
-    /// Publishes a last message, and returns what `link` received up to it.
+    /// Publishes a message only for `link`, and returns what that received before it.
     async fn settle(&self, link: &mut Link) -> Vec<Arc<Message>> {
-        within(link.subscribe(&filter(END))).await.unwrap();
-        self.publish(END, "").await;
+        let end = format!("settled/{}", self.settled.fetch_add(1, Relaxed));
+        within(link.subscribe(&filter(&end))).await.unwrap();
+        self.publish(&end, "").await;
         let mut received = Vec::new();
         loop {
             let message = within(link.recv()).await.unwrap();
-            if message.topic.as_str() == END {
+            if message.topic.as_str() == end {
+                within(link.unsubscribe(&filter(&end))).await.unwrap();
                 return received;
             }
-            received.push(message);
+            received.extend((!message.topic.as_str().starts_with("settled/")).then_some(message));
         }
     }
 
     /// Does something to the router.
     fn sabotage(&self, act: fn(&mut Router)) {
-        self.exchange.shared.commands.send(Command::Sabotage(act)).unwrap();
+        self.exchange.shared.inputs.send(Input::Sabotage(act)).unwrap();
     }
 
     async fn until(&self, counter: fn(&super::Counters) -> &AtomicU64, wanted: u64) {

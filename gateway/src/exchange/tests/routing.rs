@@ -5,6 +5,7 @@ use crate::exchange::{Message, Properties, Settings};
 use bridge::event::ConnectionId;
 use proptest::prelude::*;
 use protocol::{Timestamp, TopicFilter};
+use std::sync::atomic::Ordering::Relaxed;
 use tokio::join;
 
 #[tokio::test]
@@ -42,7 +43,7 @@ async fn overlapping_filters_deliver_once_and_in_the_order_of_publishing() {
     assert_eq!(topics(&fixture.settle(&mut link).await), sent);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn order_holds_across_many_topics_under_load() {
     let fixture = Fixture::start(Settings::default());
     let filters: Vec<String> = (0..300).map(|n| format!("load/{n}")).collect();
@@ -69,6 +70,7 @@ async fn a_hundred_thousand_messages_reach_a_link_that_reads() {
         }
     };
     join!(publishing, reading);
+    assert_eq!(fixture.exchange.counters().lost.load(Relaxed), 0);
 }
 
 #[tokio::test]

@@ -1,0 +1,113 @@
+//! A session whose client is away: it collects what is to be delivered, and holds the will back for
+//! its delay, until the client comes back or the session expires.
+
+use super::{
+    batch::{Batch, forward},
+    connection::{next_down, next_message},
+    outbox::Entry,
+    registry::Takeover,
+    session::{Inherited, Kept},
+    shared::Shared,
+    subscriptions::Source,
+    wire::Will,
+};
+use crate::exchange::Message;
+use bridge::event::ConnectionId;
+use std::sync::Arc;
+use tokio::{
+    sync::{OwnedSemaphorePermit, oneshot},
+    time::{Instant, sleep_until},
+};
+use tokio_util::sync::CancellationToken;
+
+/// A session without a connection.
+pub(super) struct Parked {
+    pub(super) shared: Arc<Shared>,
+    pub(super) client_id: Arc<str>,
+    /// The connection it was on.
+    pub(super) connection: ConnectionId,
+    pub(super) kept: Kept,
+    /// With when to publish it.
+    pub(super) will: Option<(Will, Instant)>,
+    pub(super) expires: Instant,
+    pub(super) taken_over: oneshot::Receiver<Takeover>,
+    pub(super) stop: CancellationToken,
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+/// All that can happen to a session whose client is away.
+enum Event {
+    Stop,
+    TakenOver(Option<Takeover>),
+    Expired,
+    WillDue,
+    Down(Option<Arc<Message>>),
+    Message(Option<Arc<Message>>),
+}
+
+impl Parked {
+    /// Keeps the session until its client comes back, it expires, or the gateway stops.
+    pub(super) async fn run(mut self) {
+        self.shared.counters.sessions_now.increment();
+        let heir = loop {
+            match self.next_event().await {
+                Event::Stop | Event::Expired | Event::Message(None) => break None,
+                Event::TakenOver(takeover) => break takeover,
+                Event::WillDue => self.publish_will().await,
+                Event::Down(Some(message)) => self.collect(message, Source::Own),
+                Event::Down(None) => self.kept.down = None,
+                Event::Message(Some(message)) => self.collect(message, Source::Link),
+            }
+        };
+        self.end(heir).await;
+    }
+
+    async fn next_event(&mut self) -> Event {
+        let will_due = self.will.as_ref().map_or(self.expires, |(_, due)| *due);
+        tokio::select! {
+            biased;
+            () = self.stop.cancelled() => Event::Stop,
+            takeover = &mut self.taken_over => Event::TakenOver(takeover.ok()),
+            () = sleep_until(will_due), if self.will.is_some() => Event::WillDue,
+            () = sleep_until(self.expires) => Event::Expired,
+            message = next_down(&mut self.kept.down) => Event::Down(message),
+            message = next_message(&mut self.kept.link) => Event::Message(message),
+        }
+    }
+
+    /// QoS 0 is not kept for who is away.
+    fn collect(&mut self, message: Arc<Message>, source: Source) {
+        let session = &mut self.kept.session;
+        let Some(grant) = session.subscriptions.select(&message, source, self.connection) else {
+            return;
+        };
+        let entry = Entry::new(message, grant);
+        if entry.qos > 0 && session.outbox.push(entry).is_err() {
+            self.shared.counters.dropped_qos12.increment();
+        }
+    }
+
+    async fn publish_will(&mut self) {
+        let Some((will, _)) = self.will.take() else { return };
+        let mut batch = Batch::default();
+        batch.will(&self.shared, self.connection, will);
+        let (steps, _) = batch.into_steps(self.connection, false);
+        if forward(&self.shared, steps).await.is_err() {
+            tracing::debug!("the gateway stops: a will is not published");
+        }
+    }
+
+    async fn end(mut self, heir: Option<Takeover>) {
+        let goes_on = heir.as_ref().is_some_and(|heir| !heir.clean);
+        if !goes_on {
+            self.publish_will().await;
+        }
+        self.shared.counters.sessions_now.decrement();
+        self.shared.registry.release(&self.client_id, self.connection);
+        if let Some(Takeover { heir, .. }) = heir {
+            let session = goes_on.then_some(self.kept);
+            // The heir may be gone already; then nobody inherits.
+            let _gone = heir.send(Inherited { attached: false, session });
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What needs the inside: time that is paused, a socket that panics. Everything else is tested from
+//! outside, through a real listener.
+
+use super::{Counters, handshake::Handshake, serve, shared::Shared};
+use crate::{
+    config::Config,
+    core::{Core, Input},
+    exchange::{Exchange, Settings},
+};
+use bridge::{event::EdgeEvent, route::RouteTable};
+use protocol::PresenceReason;
+use std::{
+    io,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+    time::Duration,
+};
+use tokio::{
+    io::{
+        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
+    },
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+
+struct Served {
+    counters: Arc<Counters>,
+    inputs: mpsc::Receiver<Input>,
+    tasks: JoinSet<()>,
+}
+
+/// Serves one connection on `socket`.
+fn serving<S: AsyncRead + AsyncWrite + Send + 'static>(socket: S) -> Served {
+    let config = Config::default();
+    let (core, inputs) = Core::channel();
+    // Never run: these connections have no subscriptions.
+    let (exchange, _engine) = Exchange::start(Settings::default(), CancellationToken::new());
+    let shared = Shared::new(&config, core, exchange, RouteTable::new(vec![]));
+    let (shared, stop) = (Arc::new(shared), CancellationToken::new());
+    let counters = shared.counters.clone();
+    let address = SocketAddr::from(([127, 0, 0, 1], 9));
+    let handshake = Handshake { shared, socket, address, room: true, stop };
+    let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let mut tasks = JoinSet::new();
+    tasks.spawn(serve(handshake, room));
+    Served { counters, inputs, tasks }
+}
+
+/// CONNECT of device `d1` with MQTT 5 and a keep-alive in seconds.
+fn connect(keep_alive: u8) -> Vec<u8> {
+    let mut bytes = vec![0x10, 15, 0, 4, b'M', b'Q', b'T', b'T', 5, 2, 0, keep_alive, 0];
+    bytes.extend([0, 2, b'd', b'1']);
+    bytes
+}
+
+/// `devices/d1/telemetry`, QoS 0, `{}`.
+fn telemetry() -> Vec<u8> {
+    [&[0x30, 25, 0, 20][..], b"devices/d1/telemetry", &[0], b"{}"].concat()
+}
+
+async fn connected(keep_alive: u8) -> (DuplexStream, Served) {
+    let (mut peer, socket) = duplex(1024);
+    let served = serving(socket);
+    peer.write_all(&connect(keep_alive)).await.unwrap();
+    let length = {
+        assert_eq!(peer.read_u8().await.unwrap(), 0x20);
+        peer.read_u8().await.unwrap()
+    };
+    let mut connack = vec![0; length.into()];
+    peer.read_exact(&mut connack).await.unwrap();
+    assert_eq!(connack[1], 0);
+    (peer, served)
+}
+
+#[tokio::test(start_paused = true)]
+async fn silence_beyond_one_and_a_half_keep_alives_ends_a_connection() {
+    let (mut peer, served) = connected(10).await;
+    let start = Instant::now();
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest).await.unwrap();
+    assert_eq!(rest, [0xE0, 1, 0x8D]);
+    assert_eq!(start.elapsed().as_secs(), 15);
+    assert_eq!(served.counters.keep_alive_timeouts.get(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn packets_keep_a_connection_alive() {
+    let (mut peer, served) = connected(10).await;
+    for _ in 0..10 {
+        tokio::time::advance(Duration::from_secs(14)).await;
+        peer.write_all(&[0xC0, 0]).await.unwrap();
+        assert_eq!(peer.read_u16().await.unwrap(), 0xD000);
+    }
+    assert_eq!(served.counters.keep_alive_timeouts.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_keep_alive_of_zero_means_any_silence() {
+    let (mut peer, _served) = connected(0).await;
+    tokio::time::advance(Duration::from_secs(30 * 24 * 3600)).await;
+    peer.write_all(&[0xC0, 0]).await.unwrap();
+    assert_eq!(peer.read_u16().await.unwrap(), 0xD000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn half_a_packet_is_silence() {
+    let (mut peer, _served) = connected(10).await;
+    let start = Instant::now();
+    for _ in 0..7 {
+        tokio::time::advance(Duration::from_secs(2)).await;
+        peer.write_all(&[0x30]).await.ok();
+    }
+    let mut rest = Vec::new();
+    peer.read_to_end(&mut rest).await.unwrap();
+    assert!(start.elapsed().as_secs() <= 15, "{:?}", start.elapsed());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_for_a_full_core_is_not_silent() {
+    let (mut peer, mut served) = connected(10).await;
+    let message = telemetry();
+    while tokio::time::timeout(Duration::from_secs(1), peer.write_all(&message)).await.is_ok() {}
+    assert_eq!(served.inputs.len(), crate::core::QUEUE_INPUTS_MAX);
+    tokio::time::sleep(Duration::from_secs(100)).await;
+    assert_eq!(served.counters.keep_alive_timeouts.get(), 0);
+    while served.inputs.recv().await.is_some() && !served.inputs.is_empty() {}
+    peer.write_all(&message).await.expect("the connection goes on");
+}
+
+/// CONNECT of device `d1` with MQTT 5, clean, with a will to its telemetry; in seconds, how long the
+/// session lasts and the will waits.
+fn mortal(session: u8, delay: u8) -> Vec<u8> {
+    let mut body = vec![0, 4, b'M', b'Q', b'T', b'T', 5, 0x06, 0, 0];
+    body.extend([5, 0x11, 0, 0, 0, session]);
+    body.extend([0, 2, b'd', b'1']);
+    body.extend([5, 0x18, 0, 0, 0, delay]);
+    body.extend([0, 20]);
+    body.extend(b"devices/d1/telemetry");
+    body.extend([0, 2, b'{', b'}']);
+    [&[0x10, body.len() as u8][..], &body].concat()
+}
+
+/// After how many seconds the will comes.
+async fn will_comes_after(session: u8, delay: u8) -> u64 {
+    let (mut peer, socket) = duplex(1024);
+    let mut served = serving(socket);
+    peer.write_all(&mortal(session, delay)).await.unwrap();
+    peer.read_u8().await.unwrap();
+    drop(peer);
+    let start = Instant::now();
+    assert!(matches!(served.inputs.recv().await, Some(Input::Ingest { .. })));
+    let after = start.elapsed().as_secs();
+    served.tasks.join_next().await.unwrap().unwrap();
+    assert_eq!(start.elapsed().as_secs(), u64::from(session));
+    after
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_will_waits_for_its_delay_but_not_longer_than_its_session_lasts() {
+    assert_eq!(will_comes_after(60, 30).await, 30);
+    assert_eq!(will_comes_after(60, 90).await, 60);
+    assert_eq!(will_comes_after(60, 0).await, 0);
+    assert_eq!(will_comes_after(0, 30).await, 0);
+}
+
+/// A socket that panics when the bytes in it have been read.
+struct Explosive(DuplexStream, bool);
+
+impl AsyncRead for Explosive {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let poll = Pin::new(&mut self.0).poll_read(context, buffer);
+        assert!(!self.1, "this socket is meant to panic");
+        self.1 = buffer.filled().get(before).is_some_and(|head| *head == 0x30);
+        poll
+    }
+}
+
+impl AsyncWrite for Explosive {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.0).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(context)
+    }
+}
+
+#[tokio::test]
+async fn a_panic_ends_its_own_connection_and_the_device_is_told_offline() {
+    let (mut peer, socket) = duplex(1024);
+    let mut served = serving(Explosive(socket, false));
+    peer.write_all(&connect(0)).await.unwrap();
+    peer.read_u8().await.unwrap();
+    peer.write_all(&telemetry()).await.unwrap();
+    served.tasks.join_next().await.unwrap().expect("the panic is caught");
+    assert_eq!(served.counters.panics.get(), 1);
+    assert_eq!(served.counters.connections_now.get(), 0);
+    let mut last = None;
+    while let Ok(input) = served.inputs.try_recv() {
+        last = Some(input);
+    }
+    match last {
+        Some(Input::Edge { event: EdgeEvent::Detached { reason, .. }, .. }) => {
+            assert_eq!(reason, PresenceReason::ConnectionLost);
+        }
+        other => panic!("{other:?}"),
+    }
+}

@@ -1,0 +1,233 @@
+//! A running edge, a core that notes, and peers of bare sockets.
+
+use super::packets::{Connect, PINGREQ, PINGRESP, client};
+use bridge::{event::EdgeEvent, ingest::Inbound, route::RouteTable};
+use gateway::{
+    config::Config,
+    core::{Core, Downlink, Input},
+    edge::{Counters, Edge},
+    exchange::{Exchange, Message, Properties, Settings},
+};
+use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+    sync::{mpsc, oneshot},
+    task::JoinSet,
+};
+use tokio_util::sync::CancellationToken;
+
+/// Longer than anything takes, shorter than anybody waits.
+const DEADLINE: Duration = Duration::from_secs(10);
+
+/// No bytes.
+pub(crate) const NOTHING: [u8; 0] = [];
+
+/// `future` under the deadline of all tests.
+pub(crate) async fn soon<T>(future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(DEADLINE, future).await.expect("it happens before the deadline")
+}
+
+/// A running edge; ends with the test.
+pub(crate) struct TestEdge {
+    pub(crate) address: SocketAddr,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) exchange: Exchange,
+    inputs: mpsc::Receiver<Input>,
+    stop: CancellationToken,
+    tasks: JoinSet<()>,
+    /// The exchange, and the core that forgets.
+    others: JoinSet<()>,
+}
+
+impl TestEdge {
+    pub(crate) async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// With a changed configuration.
+    pub(crate) async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let mut config = Config::default();
+        config.mqtt.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        change(&mut config);
+        let (core, inputs) = Core::channel();
+        let (stop, mut tasks, mut others) =
+            (CancellationToken::new(), JoinSet::new(), JoinSet::new());
+        let (exchange, engine) = Exchange::start(Settings::default(), CancellationToken::new());
+        others.spawn(engine);
+        let edge =
+            Edge::bind(&config, core, exchange.clone(), RouteTable::new(vec![])).await.unwrap();
+        let (address, counters) = (edge.local_address().unwrap(), edge.counters());
+        tasks.spawn(edge.run(stop.clone()));
+        Self { address, counters, exchange, inputs, stop, tasks, others }
+    }
+
+    /// The next input of the core.
+    pub(crate) async fn input(&mut self) -> Input {
+        soon(self.inputs.recv()).await.expect("the edge holds the core")
+    }
+
+    /// The next input, which is an event.
+    pub(crate) async fn event(&mut self) -> (EdgeEvent, Option<mpsc::Sender<Downlink>>) {
+        match self.input().await {
+            Input::Edge { event, mailbox } => (event, mailbox),
+            other => panic!("an event comes first: {other:?}"),
+        }
+    }
+
+    /// The next input, which is messages.
+    pub(crate) async fn ingest(&mut self) -> (Vec<Inbound>, Option<oneshot::Sender<()>>) {
+        match self.input().await {
+            Input::Ingest { inbound, receipt, .. } => (inbound, receipt),
+            other => panic!("messages come first: {other:?}"),
+        }
+    }
+
+    /// How many inputs wait for the core.
+    pub(crate) fn waiting_inputs(&self) -> usize {
+        self.inputs.len()
+    }
+
+    /// Inputs from now on are noted as stored and forgotten.
+    pub(crate) fn ignore_inputs(&mut self) {
+        let (_, inputs) = Core::channel();
+        let mut inputs = std::mem::replace(&mut self.inputs, inputs);
+        self.others.spawn(async move {
+            while let Some(input) = inputs.recv().await {
+                if let Input::Ingest { receipt: Some(receipt), .. } = input {
+                    let _gone = receipt.send(());
+                }
+            }
+        });
+    }
+
+    /// Stops the edge and waits for its end.
+    pub(crate) async fn stop(mut self) -> mpsc::Receiver<Input> {
+        self.stop.cancel();
+        soon(self.tasks.join_next()).await.expect("the edge runs").expect("it does not panic");
+        self.inputs
+    }
+
+    /// A bare socket.
+    pub(crate) async fn socket(&self) -> Peer {
+        Peer(soon(TcpStream::connect(self.address)).await.unwrap())
+    }
+
+    /// A client that was accepted.
+    pub(crate) async fn connect(&self, version: u8, id: &str) -> Peer {
+        self.connect_as(&client(version, id)).await
+    }
+
+    /// As [`Self::connect`], with a CONNECT of its own.
+    pub(crate) async fn connect_as(&self, connect: &Connect<'_>) -> Peer {
+        self.come_back(connect).await.0
+    }
+
+    /// As [`Self::connect_as`], and whether a session was present.
+    pub(crate) async fn come_back(&self, connect: &Connect<'_>) -> (Peer, bool) {
+        let mut peer = self.socket().await;
+        peer.send(&connect.packet()).await;
+        let (head, body) = peer.packet().await;
+        assert_eq!((head, body[1]), (0x20, 0), "{body:?}");
+        (peer, body[0] == 1)
+    }
+
+    /// Waits until all that was published before has gone through the exchange.
+    pub(crate) async fn exchange_is_idle(&self) {
+        let mut link = soon(self.exchange.link()).await.unwrap();
+        soon(link.subscribe(&"marker".parse().unwrap())).await.unwrap();
+        let topic = "marker".parse().unwrap();
+        let properties = Properties::default();
+        let message = Message {
+            topic,
+            payload: "".into(),
+            qos: 0,
+            retain: false,
+            publisher: None,
+            served: None,
+            properties,
+        };
+        soon(self.exchange.publish(message)).await.unwrap();
+        soon(link.recv()).await.unwrap();
+    }
+
+    /// Whether a newcomer is still served.
+    pub(crate) async fn serves(&self) {
+        let mut peer = self.connect(5, "still-there").await;
+        peer.send(&PINGREQ).await;
+        assert_eq!(peer.raw().await, PINGRESP);
+        peer.send(&super::packets::DISCONNECT).await;
+        peer.closes().await;
+    }
+
+    /// Waits until `counter` has reached `count`.
+    pub(crate) async fn counts(&self, name: &str, count: u64) {
+        soon(async {
+            loop {
+                let (_, _, value) =
+                    self.counters.each().find(|(known, _, _)| *known == name).unwrap();
+                if value >= count {
+                    return;
+                }
+                tokio::task::yield_now().await;
+            }
+        })
+        .await;
+    }
+}
+
+/// A peer of bare bytes.
+pub(crate) struct Peer(TcpStream);
+
+impl Peer {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
+        soon(self.0.write_all(bytes)).await.unwrap();
+    }
+
+    /// Sends as far as the other side still listens.
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) {
+        let _closed = soon(self.0.write_all(bytes)).await;
+    }
+
+    /// The next packet: its first byte and its body.
+    pub(crate) async fn packet(&mut self) -> (u8, Vec<u8>) {
+        let head = soon(self.0.read_u8()).await.expect("a packet comes");
+        let (mut length, mut shift) = (0, 0);
+        loop {
+            let byte = soon(self.0.read_u8()).await.unwrap();
+            length |= usize::from(byte & 0x7F) << shift;
+            shift += 7;
+            if byte & 0x80 == 0 {
+                break;
+            }
+        }
+        let mut body = vec![0; length];
+        soon(self.0.read_exact(&mut body)).await.unwrap();
+        (head, body)
+    }
+
+    /// The next packet, whole.
+    pub(crate) async fn raw(&mut self) -> Vec<u8> {
+        let (head, body) = self.packet().await;
+        super::packets::packet(head, &body)
+    }
+
+    /// Waits for the end; nothing comes before it.
+    pub(crate) async fn closes(&mut self) {
+        assert_eq!(self.rest().await, NOTHING);
+    }
+
+    /// All bytes to the end.
+    pub(crate) async fn rest(&mut self) -> Vec<u8> {
+        let mut rest = Vec::new();
+        // A reset is an end too.
+        let _reset = soon(self.0.read_to_end(&mut rest)).await;
+        rest
+    }
+
+    /// Nothing comes before the answer to a ping.
+    pub(crate) async fn hears_nothing(&mut self) {
+        self.send(&PINGREQ).await;
+        assert_eq!(self.raw().await, PINGRESP);
+    }
+}
