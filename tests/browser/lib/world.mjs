@@ -39,7 +39,7 @@ export function scenario(name, body, options = {}) {
       world.assertNoComplaints();
     } catch (error) {
       await world.picture(name);
-      error.message += `\nthe gateway's last lines:\n${world.gateway.log.slice(-10).join("\n")}`;
+      error.message += `\nthe gateway's last lines:\n${world.lastWords()}`;
       throw error;
     } finally {
       await world.dispose();
@@ -117,6 +117,13 @@ export class World {
     assert.deepEqual(foreign, [], "requests to others than the gateway");
     const errors = this.gateway.log.filter((line) => line.includes('"level":"ERROR"') || line.includes("panicked"));
     assert.deepEqual(errors, [], "errors in the gateway's log");
+  }
+
+  /** What the gateway said last: a panic's first lines, else its last ones. */
+  lastWords() {
+    const { log } = this.gateway;
+    const panic = log.findIndex((line) => line.includes("panicked"));
+    return (panic < 0 ? log.slice(-10) : log.slice(panic, panic + 60)).join("\n");
   }
 
   /** Keeps a picture of each page. */
