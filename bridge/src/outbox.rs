@@ -246,10 +246,12 @@ impl Outbox {
             return Wake::No;
         }
         slot.pending = Some(Pending { newest: Arc::clone(update), merged: None });
-        if slot.not_before <= now {
-            return self.push(now, Entry::Slot(update.channel.clone()));
-        }
         let place = (slot.not_before, update.channel.clone());
+        if slot.not_before <= now {
+            // A slot has one place: what was due to look whether it stayed empty must not queue it again.
+            self.due.remove(&place);
+            return self.push(now, Entry::Slot(place.1));
+        }
         let earliest = self.due.first().is_none_or(|first| place < *first);
         self.due.insert(place);
         if earliest { Wake::Yes } else { Wake::No }
@@ -433,6 +435,19 @@ mod tests {
         assert_eq!(take(&mut outbox, 250), ["6 {}"]);
         assert_eq!(take(&mut outbox, 400), Vec::<String>::new());
         assert!(outbox.slots.is_empty(), "an idle channel is forgotten");
+    }
+
+    #[test]
+    fn an_update_that_comes_when_its_interval_is_over_is_queued_once() {
+        let mut outbox = Outbox::default();
+        let delivery = Delivery::Latest { interval: Millis(100) };
+        offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), delivery);
+        assert_eq!(take(&mut outbox, 0), ["1 {}"]);
+        offer(&mut outbox, 100, &update("telemetry/d", 2, "{}"), delivery);
+        assert_eq!(take(&mut outbox, 100), ["2 {}"]);
+        offer(&mut outbox, 150, &update("telemetry/d", 3, "{}"), delivery);
+        assert_eq!(outbox.next_due(), Some(Timestamp(200)));
+        assert_eq!(take(&mut outbox, 200), ["3 {}"]);
     }
 
     #[test]
