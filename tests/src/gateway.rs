@@ -1,0 +1,245 @@
+//! A gateway of its own for each test.
+
+use crate::{Device, Live, binary, until};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
+use serde::Deserialize;
+use serde_json::Value;
+use std::{
+    fs::{self, File},
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+/// How long a gateway may take to end; its own bound is `shutdown.grace_ms`.
+const END_WITHIN: Duration = Duration::from_secs(15);
+
+/// The real binary on free ports with a data directory of its own; stopped when it is dropped.
+///
+/// A test in which the gateway logs an error that was not expected fails.
+#[derive(Debug)]
+pub struct TestGateway {
+    child: Child,
+    folder: TempDir,
+    endpoints: Endpoints,
+    expected_error: Option<String>,
+    http: reqwest::Client,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Endpoints {
+    mqtt: SocketAddr,
+    http: SocketAddr,
+}
+
+impl TestGateway {
+    /// With the settings that a fresh installation has.
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With settings such as `("LIMITS__DEVICES", "3")`: the environment's without `SLUICE_`.
+    ///
+    /// # Panics
+    /// When it does not come up; shows its log.
+    pub async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::with_flags(settings, &[]).await
+    }
+
+    /// With settings, and flags such as `--demo`.
+    ///
+    /// # Panics
+    /// When it does not come up; shows its log.
+    pub async fn with_flags(settings: &[(&str, &str)], flags: &[&str]) -> Self {
+        let folder = TempDir::new().expect("a temporary folder");
+        let mut child = spawn(folder.path(), settings, flags);
+        let file = folder.path().join("data/endpoints.json");
+        let mut endpoints = None;
+        until("endpoints.json", async || {
+            endpoints = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
+            let ended = child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "the gateway ended: {}", read_log(folder.path()));
+            endpoints.is_some()
+        })
+        .await;
+        let endpoints = endpoints.expect("waited for it");
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS");
+        Self { child, folder, endpoints, expected_error: None, http }
+    }
+
+    /// Where it speaks MQTT.
+    #[must_use]
+    pub fn mqtt(&self) -> SocketAddr {
+        self.endpoints.mqtt
+    }
+
+    /// Where it speaks HTTP.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.endpoints.http
+    }
+
+    /// Its process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// The URL that the command line takes.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("http://{}", self.endpoints.http)
+    }
+
+    /// The file that tells where it listens.
+    #[must_use]
+    pub fn endpoints_file(&self) -> PathBuf {
+        self.folder.path().join("data/endpoints.json")
+    }
+
+    /// Lets the test pass though an error with this text is logged.
+    pub fn expect_error(&mut self, text: &str) {
+        self.expected_error = Some(text.into());
+    }
+
+    /// A WebSocket that was welcomed.
+    pub async fn live(&self) -> Live {
+        Live::connect(self.endpoints.http).await
+    }
+
+    /// A device (MQTT 3.1.1) that is ready for commands and for being asked to cancel them.
+    pub async fn device(&self, id: &str) -> Device {
+        Device::connect(self.endpoints.mqtt, id).await
+    }
+
+    /// A request to a path such as `/api/v1/devices`.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url()))
+    }
+
+    /// What a path answers to GET.
+    ///
+    /// # Panics
+    /// When there is no answer, or it is no JSON.
+    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
+        json(self.request(Method::GET, path)).await
+    }
+
+    /// What a path answers to POST.
+    ///
+    /// # Panics
+    /// When there is no answer, or it is no JSON.
+    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        json(self.request(Method::POST, path).json(body)).await
+    }
+
+    /// The value of a metric such as `sluice_devices_known`.
+    ///
+    /// # Panics
+    /// When there is none of this name.
+    pub async fn metric(&self, name: &str) -> u64 {
+        let request = self.request(Method::GET, "/metrics").send();
+        let text = crate::soon("metrics", async { request.await?.text().await }).await;
+        let text = text.expect("metrics are a text");
+        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+        let value = value.unwrap_or_else(|| panic!("no metric {name} in:\n{text}"));
+        value.parse().expect("metrics are whole numbers")
+    }
+
+    /// Its log so far: one JSON object a line.
+    #[must_use]
+    pub fn log(&self) -> String {
+        read_log(self.folder.path())
+    }
+
+    /// Asks it to end, and goes on at once.
+    pub fn terminate(&self) {
+        signal(self.child.id(), "-TERM");
+    }
+
+    /// Waits until it has ended by itself or because it was asked to.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub async fn ended(&mut self) -> ExitStatus {
+        let mut status = None;
+        until("the gateway's end", async || {
+            status = self.child.try_wait().expect("a child can be asked");
+            status.is_some()
+        })
+        .await;
+        status.expect("waited for it")
+    }
+
+    /// Ends it where that has not happened; by force where it takes too long.
+    fn end(&mut self) {
+        if !matches!(self.child.try_wait(), Ok(None)) {
+            return;
+        }
+        self.terminate();
+        let deadline = Instant::now() + END_WITHIN;
+        while matches!(self.child.try_wait(), Ok(None)) {
+            if Instant::now() > deadline {
+                self.child.kill().expect("a child can be killed");
+                self.child.wait().expect("a killed child ends");
+                panic!("the gateway did not end when it was asked to:\n{}", self.log());
+            }
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+}
+
+impl Drop for TestGateway {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            // The test has failed already; its panic is the one to show.
+            let _gone_already = self.child.kill();
+            let _ended = self.child.wait();
+            return eprint(&self.log());
+        }
+        self.end();
+        let log = self.log();
+        let expected = self.expected_error.as_deref();
+        let is_error = |line: &&str| line.contains(r#""level":"ERROR""#) || !line.starts_with('{');
+        let unexpected = |line: &&str| expected.is_none_or(|text| !line.contains(text));
+        let error = log.lines().find(|line| is_error(line) && unexpected(line));
+        assert!(error.is_none(), "the gateway logged {error:?}; the whole log:\n{log}");
+    }
+}
+
+#[expect(clippy::print_stderr, reason = "the log explains a failed test")]
+fn eprint(log: &str) {
+    eprintln!("the gateway's log:\n{log}");
+}
+
+fn spawn(folder: &Path, settings: &[(&str, &str)], flags: &[&str]) -> Child {
+    let log = File::create(folder.join("log")).expect("a log file");
+    let mut command = Command::new(binary("sluice-gateway"));
+    command.args(flags).env_clear().env("SLUICE_LOG__FORMAT", "json");
+    command.env("SLUICE_DATA_DIR", folder.join("data"));
+    command.env("SLUICE_MQTT__LISTEN", "127.0.0.1:0").env("SLUICE_HTTP__LISTEN", "127.0.0.1:0");
+    command.envs(settings.iter().map(|(key, value)| (format!("SLUICE_{key}"), value)));
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log);
+    command.spawn().expect("the gateway starts")
+}
+
+fn read_log(folder: &Path) -> String {
+    fs::read_to_string(folder.join("log")).expect("the log is text")
+}
+
+/// Sends a signal such as `-TERM`.
+fn signal(pid: u32, name: &str) {
+    let sent = Command::new("kill").args([name, &pid.to_string()]).status();
+    assert!(sent.expect("kill runs").success(), "process {pid} cannot be signalled");
+}
+
+async fn json(request: RequestBuilder) -> (StatusCode, Value) {
+    let response: Response = crate::soon("an answer", request.send()).await.expect("an answer");
+    let status = response.status();
+    let text = crate::soon("a body", response.text()).await.expect("a body");
+    let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {status} {text}"));
+    (status, body)
+}

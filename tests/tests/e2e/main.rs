@@ -1,0 +1,3 @@
+//! The real gateway, from outside: every test starts its own.
+
+mod interop;
