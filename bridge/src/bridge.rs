@@ -5,7 +5,7 @@
 //! [`Bridge::tick`] wants to be called at [`Bridge::next_deadline`] and every second.
 
 use crate::{
-    command::book::{CancelError, CommandLimits, Commands, CreateError, Effect},
+    command::book::{Caller, CancelError, CommandLimits, Commands, CreateError, Effect},
     data::Data,
     devices::{Devices, Tags, TooManyDevices},
     event::EdgeEvent,
@@ -13,8 +13,8 @@ use crate::{
     ingest::Inbound,
 };
 use protocol::{
-    Command, CommandDetails, CommandId, CommandRequest, DeviceId, GatewayStats, Millis, Presence,
-    PresenceReason, Timestamp, TopicName,
+    Command, CommandDetails, CommandId, CommandRequest, DeviceId, DryRun, GatewayStats, Millis,
+    Presence, PresenceReason, Timestamp, TopicName,
 };
 use serde_json::value::RawValue;
 
@@ -185,12 +185,24 @@ impl<S: Sink> Bridge<S> {
         id: CommandId,
         device: &DeviceId,
         request: CommandRequest,
-        user: &str,
+        caller: Caller<'_>,
     ) -> Result<Command, CommandError> {
-        if self.devices.get(device).is_none() {
-            return Err(CommandError::UnknownDevice(device.clone()));
-        }
-        Ok(self.commands.create(now, id, device, request, user)?)
+        self.check_known(device)?;
+        Ok(self.commands.create(now, id, device, request, caller)?)
+    }
+
+    /// Says what would become of a command.
+    ///
+    /// # Errors
+    /// [`CommandError::UnknownDevice`].
+    pub fn dry_run(
+        &self,
+        now: Timestamp,
+        device: &DeviceId,
+        request: &CommandRequest,
+    ) -> Result<DryRun, CommandError> {
+        self.check_known(device)?;
+        Ok(self.commands.dry_run(now, device, request))
     }
 
     /// Cancels a command, or asks its device to.
@@ -244,6 +256,13 @@ impl<S: Sink> Bridge<S> {
     #[must_use]
     pub fn refused(&self) -> Refused {
         self.refused
+    }
+
+    fn check_known(&self, device: &DeviceId) -> Result<(), CommandError> {
+        match self.devices.get(device) {
+            Some(_) => Ok(()),
+            None => Err(CommandError::UnknownDevice(device.clone())),
+        }
     }
 
     fn heard(&mut self, now: Timestamp, device: &DeviceId) -> bool {

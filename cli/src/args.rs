@@ -174,6 +174,8 @@ impl Order {
             supersede: self.supersede.clone(),
             idempotent: self.idempotent.then_some(true),
             progress_extends: self.progress_extends.then_some(true),
+            dry_run: None,
+            expect: None,
         }
     }
 

@@ -112,7 +112,8 @@ impl App {
         let (core, inputs) = Core::channel();
         let exchange_stop = CancellationToken::new();
         let settings = exchange::Settings {
-            links_max: config.limits.mqtt_connections as usize,
+            links_max: (config.limits.mqtt_connections as usize)
+                .saturating_add(config.limits.mqtt_sessions as usize),
             ..exchange::Settings::default()
         };
         let (exchange, run) = Exchange::start(settings, exchange_stop.clone());

@@ -1,6 +1,6 @@
 //! A command: what an operator asks, what a device is sent and answers, and what everybody sees of it.
 
-use crate::{CommandId, DeviceId, Millis, Timestamp};
+use crate::{CommandId, DeviceId, Millis, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -243,6 +243,30 @@ pub struct CommandRequest {
     /// `started` and `progress` renew the device's time.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub progress_extends: Option<bool>,
+    /// Only say what would happen; over HTTP.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
+    /// A condition on what follows; refused, for this version cannot verify it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
+    pub expect: Option<Value>,
+}
+
+/// What would become of a command: the answer to `dry_run`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct DryRun {
+    /// Whether it would be accepted.
+    pub valid: bool,
+    /// Why it would not, one text for each mistake.
+    pub errors: Vec<String>,
+    /// Whether the device could receive it now.
+    pub receiver: Status,
+    /// How many commands of the device would go before it.
+    #[cfg_attr(feature = "typescript", ts(type = "number"))]
+    pub position: usize,
+    /// When it would expire unsent.
+    pub deliver_by: Timestamp,
 }
 
 /// What a device receives on `devices/{device}/commands/{command}`.

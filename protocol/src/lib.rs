@@ -18,7 +18,7 @@ pub mod topics;
 pub use close::{CloseCode, Retry};
 pub use command::{
     Actor, Answer, AnswerError, AnswerStatus, Command, CommandDetails, CommandRequest,
-    CommandState, Delivery, Transition,
+    CommandState, Delivery, DryRun, Transition,
 };
 pub use device::{Presence, PresenceReason, Status};
 pub use http::{Device, GatewayStats, Page, Problem};

@@ -4,8 +4,8 @@
 
 use protocol::{
     AnswerError, ClientMessage, CloseCode, Command, CommandDetails, CommandRequest, CommandState,
-    Device, GatewayStats, Limits, Mode, Page, Presence, PresenceReason, Problem, Reply, RequestId,
-    ResetReason, ServerMessage, Status, SubscribeOptions, Transition, Update,
+    Device, DryRun, GatewayStats, Limits, Mode, Page, Presence, PresenceReason, Problem, Reply,
+    RequestId, ResetReason, ServerMessage, Status, SubscribeOptions, Transition, Update,
 };
 use std::{fmt::Write as _, path::Path};
 use ts_rs::{Config, TS};
@@ -41,6 +41,7 @@ fn generated() -> String {
         CommandDetails,
         CommandRequest,
         CommandState,
+        DryRun,
         Transition,
         AnswerError,
         Presence,

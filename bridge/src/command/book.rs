@@ -5,14 +5,14 @@
 //! [`Commands::take_effects`] says, in its order: what changed is stored before it is sent or told.
 
 use super::{
-    entry::Entry,
+    entry::{Entry, deliver_by},
     lane::{Lane, Receiver},
     machine::{Happening, Step, step},
 };
 use crate::event::ConnectionId;
 use protocol::{
     Actor, Answer, Command, CommandDetails, CommandId, CommandRequest, CommandState, Delivery,
-    DeviceId, Millis, Timestamp, Transition,
+    DeviceId, DryRun, Millis, Status, Timestamp, Transition,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 
@@ -45,6 +45,18 @@ pub enum CreateError {
         /// The bound.
         max: usize,
     },
+    /// The key was used for another command.
+    #[error("Idempotency-Key '{0}' was used for another command: take a new key for a new command")]
+    KeyReused(String),
+}
+
+/// Who asks for a command, and by which mark it is recognised when it is asked for again.
+#[derive(Clone, Copy, Debug)]
+pub struct Caller<'a> {
+    /// The user's name.
+    pub user: &'a str,
+    /// The `Idempotency-Key`.
+    pub key: Option<&'a str>,
 }
 
 /// Why a command was not cancelled.
@@ -96,8 +108,18 @@ pub struct Commands {
     lanes: HashMap<DeviceId, Lane>,
     deadlines: BTreeSet<(Timestamp, CommandId)>,
     ended: VecDeque<CommandId>,
+    /// What was asked for under an `Idempotency-Key`, by user and key.
+    keys: HashMap<(String, String), Asked>,
     created: u64,
     effects: Vec<Effect>,
+}
+
+/// A request that was accepted under an `Idempotency-Key`.
+#[derive(Debug)]
+struct Asked {
+    device: DeviceId,
+    request: CommandRequest,
+    id: CommandId,
 }
 
 impl Commands {
@@ -110,6 +132,7 @@ impl Commands {
             lanes: HashMap::new(),
             deadlines: BTreeSet::new(),
             ended: VecDeque::new(),
+            keys: HashMap::new(),
             created: 0,
             effects: Vec::new(),
         }
@@ -125,15 +148,22 @@ impl Commands {
         id: CommandId,
         device: &DeviceId,
         request: CommandRequest,
-        user: &str,
+        caller: Caller<'_>,
     ) -> Result<Command, CreateError> {
+        if let Some(known) = self.asked_before(device, &request, caller)? {
+            return Ok(known);
+        }
         check(&request)?;
         let max = self.limits.open_per_device;
         if self.lanes.get(device).is_some_and(|lane| lane.open() >= max) {
             return Err(CreateError::TooMany { device: device.clone(), max });
         }
+        if let Some(key) = caller.key {
+            let asked = Asked { device: device.clone(), request: request.clone(), id };
+            self.keys.insert((caller.user.into(), key.into()), asked);
+        }
         self.created += 1;
-        let entry = Entry::new(now, id, device.clone(), self.created, request, user);
+        let entry = Entry::new(now, id, device.clone(), self.created, request, caller);
         let scheduled = entry.details.command.state == CommandState::Scheduled;
         self.supersede(now, device, entry.supersede.as_deref());
         let lane = self.lanes.entry(device.clone()).or_default();
@@ -148,6 +178,22 @@ impl Commands {
         self.pump(now, device);
         self.tick(now);
         Ok(self.entries[&id].details.command.clone())
+    }
+
+    /// Says what would become of a command.
+    #[must_use]
+    pub fn dry_run(&self, now: Timestamp, device: &DeviceId, request: &CommandRequest) -> DryRun {
+        let errors: Vec<_> = check(request).err().iter().map(ToString::to_string).collect();
+        let lane = self.lanes.get(device);
+        let before = |lane: &Lane| lane.before(request.priority.unwrap_or(0));
+        let receiver = lane.and_then(Lane::receiver);
+        DryRun {
+            valid: errors.is_empty(),
+            errors,
+            receiver: if receiver.is_some() { Status::Online } else { Status::Offline },
+            position: lane.map_or(0, before),
+            deliver_by: deliver_by(now, request),
+        }
     }
 
     /// Cancels a command, or asks its device to.
@@ -292,6 +338,21 @@ impl Commands {
     #[must_use]
     pub fn open_count(&self) -> usize {
         self.entries.len() - self.ended.len()
+    }
+
+    /// The command that the same caller got for the same request under the same key.
+    fn asked_before(
+        &self,
+        device: &DeviceId,
+        request: &CommandRequest,
+        caller: Caller<'_>,
+    ) -> Result<Option<Command>, CreateError> {
+        let Some(key) = caller.key else { return Ok(None) };
+        let Some(asked) = self.keys.get(&(caller.user.into(), key.into())) else { return Ok(None) };
+        if asked.device != *device || asked.request != *request {
+            return Err(CreateError::KeyReused(key.into()));
+        }
+        Ok(self.get(asked.id).map(|details| details.command.clone()))
     }
 
     /// Does what `step` says of `happening`.
@@ -446,7 +507,9 @@ impl Commands {
     fn forget_ended(&mut self) {
         while self.ended.len() > self.limits.ended_kept {
             let Some(id) = self.ended.pop_front() else { return };
-            self.entries.remove(&id);
+            if let Some(key) = self.entries.remove(&id).and_then(|entry| entry.key) {
+                self.keys.remove(&key);
+            }
         }
     }
 
@@ -463,6 +526,9 @@ fn check(request: &CommandRequest) -> Result<(), CreateError> {
     let name = &request.name;
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
         return invalid(format!("name '{name}' is not a text of 1-{NAME_BYTES_MAX} bytes"));
+    }
+    if request.expect.is_some() {
+        return invalid("expect: this version cannot verify a command, leave it out".into());
     }
     if let Some(ttl) = request.ttl_ms
         && ttl > DURATION_MAX

@@ -1,6 +1,6 @@
 //! One command in the book: what everybody sees of it, and what only the book needs to know.
 
-use super::lane::Place;
+use super::{book::Caller, lane::Place};
 use crate::event::ConnectionId;
 use protocol::{
     Actor, Answer, Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId,
@@ -30,6 +30,8 @@ pub(super) struct Entry {
     pub(super) acknowledged: bool,
     pub(super) before_cancelling: CommandState,
     pub(super) deadline: Option<Timestamp>,
+    /// The user and `Idempotency-Key` it was asked for with.
+    pub(super) key: Option<(String, String)>,
 }
 
 impl Entry {
@@ -39,13 +41,14 @@ impl Entry {
         device: DeviceId,
         ordinal: u64,
         request: CommandRequest,
-        user: &str,
+        caller: Caller<'_>,
     ) -> Self {
         let not_before = request.not_before.filter(|at| *at > now);
         let state = match not_before {
             Some(_) => CommandState::Scheduled,
             None => CommandState::Queued,
         };
+        let deliver_by = deliver_by(now, &request);
         let command = Command {
             id,
             device,
@@ -59,14 +62,15 @@ impl Entry {
             error: None,
             late: false,
             created_at: now,
-            created_by: Some(user.into()),
+            created_by: Some(caller.user.into()),
             not_before: request.not_before,
-            deliver_by: not_before.unwrap_or(now).plus(request.ttl_ms.unwrap_or(TTL)),
+            deliver_by,
             finish_by: None,
             batch: None,
             verified: None,
         };
-        let first = Transition { state, at: now, by: Actor::User(user.into()), reason: None };
+        let first =
+            Transition { state, at: now, by: Actor::User(caller.user.into()), reason: None };
         Self {
             details: CommandDetails { command, transitions: vec![first] },
             ordinal,
@@ -78,6 +82,7 @@ impl Entry {
             acknowledged: false,
             before_cancelling: state,
             deadline: None,
+            key: caller.key.map(|key| (caller.user.into(), key.into())),
         }
     }
 
@@ -139,4 +144,10 @@ impl Entry {
             self.details.transitions.push(Transition { state, at: now, by, reason: Some(reason) });
         }
     }
+}
+
+/// When a command expires unsent: its time to live counts from when it may first be sent.
+pub(super) fn deliver_by(now: Timestamp, request: &CommandRequest) -> Timestamp {
+    let from = request.not_before.map_or(now, |at| at.max(now));
+    from.plus(request.ttl_ms.unwrap_or(TTL))
 }

@@ -28,6 +28,12 @@ impl Lane {
         self.waiting.len() + self.underway.len() + self.scheduled.len()
     }
 
+    /// How many commands would go before a new one with this priority.
+    pub(super) fn before(&self, priority: i32) -> usize {
+        let earlier = |(known, _, _): &&Place| *known <= Reverse(priority);
+        self.underway.len() + self.waiting.iter().filter(earlier).count()
+    }
+
     pub(super) fn is_idle(&self) -> bool {
         self.open() == 0 && self.receivers.is_empty()
     }

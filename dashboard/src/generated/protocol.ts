@@ -94,7 +94,15 @@ idempotent?: boolean,
 /**
  * `started` and `progress` renew the device's time.
  */
-progress_extends?: boolean, } | { "type": "cancel", 
+progress_extends?: boolean, 
+/**
+ * Only say what would happen; over HTTP.
+ */
+dry_run?: boolean, 
+/**
+ * A condition on what follows; refused, for this version cannot verify it.
+ */
+expect?: unknown, } | { "type": "cancel", 
 /**
  * Its id.
  */
@@ -488,12 +496,45 @@ idempotent?: boolean,
 /**
  * `started` and `progress` renew the device's time.
  */
-progress_extends?: boolean, };
+progress_extends?: boolean, 
+/**
+ * Only say what would happen; over HTTP.
+ */
+dry_run?: boolean, 
+/**
+ * A condition on what follows; refused, for this version cannot verify it.
+ */
+expect?: unknown, };
 
 /**
  * Where a command is in its life; section 4 of the contract draws the ways between them.
  */
 export type CommandState = "scheduled" | "queued" | "sent" | "delivered" | "started" | "cancelling" | "succeeded" | "failed" | "rejected" | "cancelled" | "superseded" | "expired" | "timed_out";
+
+/**
+ * What would become of a command: the answer to `dry_run`.
+ */
+export type DryRun = { 
+/**
+ * Whether it would be accepted.
+ */
+valid: boolean, 
+/**
+ * Why it would not, one text for each mistake.
+ */
+errors: Array<string>, 
+/**
+ * Whether the device could receive it now.
+ */
+receiver: Status, 
+/**
+ * How many commands of the device would go before it.
+ */
+position: number, 
+/**
+ * When it would expire unsent.
+ */
+deliver_by: Timestamp, };
 
 /**
  * One step in a command's life.

@@ -3,7 +3,11 @@
 //! One read of a socket gives one batch: one input to the core, one receipt for all its
 //! acknowledgements. Wills go the same way.
 
-use super::{receives::down_device, shared::Shared, wire::Will};
+use super::{
+    receives::down_device,
+    shared::{Shared, now},
+    wire::{Will, expires_at},
+};
 use crate::{
     core::Input,
     exchange::{Message, Properties},
@@ -140,7 +144,8 @@ impl Batch {
             Ok(_) | Err(_) => return shared.counters.dropped_forbidden.increment(),
         };
         shared.counters.wills.increment();
-        let Will { payload, qos, retain, properties, .. } = will;
+        let Will { payload, qos, retain, expiry, mut properties, .. } = will;
+        properties.expires_at = expiry.map(|seconds| expires_at(now(), seconds));
         let content = Content { payload: &payload, qos, retain, properties };
         self.message(shared, publisher, &known, content);
     }

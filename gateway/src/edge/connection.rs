@@ -1,6 +1,6 @@
 //! One client's connection: the actor that owns the socket.
 //!
-//! [`Connection::run`] waits in one place and dispatches in one place. Nothing else waits: what takes
+//! [`Connection::serve`] waits in one place and dispatches in one place. Nothing else waits: what takes
 //! time (a full core, the exchange's router) is [`Work`] that goes on beside writing, deliveries and
 //! timers, while the socket is not read. So a full gateway slows its publishers down and loses nothing.
 
@@ -215,6 +215,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let may_read = self.may_read();
         if may_read {
+            if self.buffer.is_empty() && self.buffer.capacity() > 4 * self.read_bytes {
+                self.buffer = BytesMut::new();
+            }
             self.buffer.reserve(self.read_bytes);
         }
         tokio::select! {

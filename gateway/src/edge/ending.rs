@@ -81,6 +81,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     pub(super) async fn finish(mut self, mut end: End) -> Option<Parked> {
         tracing::debug!(?end, "connection ends");
         self.count(&end);
+        if matches!(end, End::Panicked) {
+            // It may be what panicked.
+            self.work = None;
+        }
         let going_on = self.finish_work().await;
         let heir = if let End::TakenOver(takeover) = &mut end { takeover.take() } else { None };
         let kept = self.keeps_session(&end, heir.as_ref());

@@ -7,7 +7,7 @@ use super::{
     reason::Reason,
     registry::Takeover,
     session::Inherited,
-    shared::{Shared, now},
+    shared::Shared,
     wire::{BadConnect, Connect, FrameError, Version, connack, connect, take_frame},
 };
 use crate::count::Counter;
@@ -104,7 +104,7 @@ async fn first<S: AsyncRead>(
         }
         match take_frame(buffer, shared.limits.mqtt_packet_bytes as usize) {
             Ok(Some(frame)) => {
-                return Some(match connect(&frame.body, now()) {
+                return Some(match connect(&frame.body) {
                     Ok(connect) => First::Connect(Box::new(connect)),
                     Err(BadConnect { version, reason }) => First::Refused(version, reason),
                 });

@@ -1,7 +1,7 @@
 //! The dashboard's files, embedded in the binary.
 
 use axum::{
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use rust_embed::{EmbeddedFile, RustEmbed};
@@ -12,6 +12,17 @@ struct Dist;
 
 /// Files below this folder have a hash of their content in their name.
 const IMMUTABLE: &str = "assets/";
+
+/// What the page may do: speak to its own gateway, and nothing else.
+const POLICY: [(HeaderName, &str); 3] = [
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+         connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    ),
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::REFERRER_POLICY, "no-referrer"),
+];
 
 /// Serves a file of the dashboard; `/` is its page.
 pub(super) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
@@ -39,5 +50,5 @@ fn answer(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
         return (StatusCode::NOT_MODIFIED, fresh).into_response();
     }
     let kind = [(header::CONTENT_TYPE, file.metadata.mimetype().to_owned())];
-    (fresh, kind, file.data).into_response()
+    (POLICY, fresh, kind, file.data).into_response()
 }

@@ -412,7 +412,7 @@ impl Connection {
                 .await
             }
             ClientMessage::Command { device, request } => {
-                let created = super::api::create_command(&self.web, device, request).await;
+                let created = super::api::create_command(&self.web, device, request, None).await;
                 self.tell_command(mark, created);
                 Ok(())
             }

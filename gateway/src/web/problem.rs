@@ -69,6 +69,9 @@ impl From<CommandError> for Refused {
             CommandError::Refused(CreateError::TooMany { .. }) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_commands", detail)
             }
+            CommandError::Refused(CreateError::KeyReused(_)) => {
+                Self::new(StatusCode::CONFLICT, "idempotency_key_reused", detail)
+            }
         }
     }
 }

@@ -189,6 +189,11 @@ impl Peer {
         let _closed = soon(self.0.write_all(bytes)).await;
     }
 
+    /// Closes its own direction.
+    pub(crate) async fn says_no_more(&mut self) {
+        let _closed = soon(self.0.shutdown()).await;
+    }
+
     /// The next packet: its first byte and its body.
     pub(crate) async fn packet(&mut self) -> (u8, Vec<u8>) {
         let head = soon(self.0.read_u8()).await.expect("a packet comes");

@@ -41,10 +41,20 @@ impl Bench {
     }
 
     fn try_create(&mut self, request: serde_json::Value) -> Result<CommandId, CreateError> {
+        self.try_create_with_key(request, None)
+    }
+
+    fn try_create_with_key(
+        &mut self,
+        request: serde_json::Value,
+        key: Option<&str>,
+    ) -> Result<CommandId, CreateError> {
         self.created += 1;
         let id = CommandId::from_u128(self.created);
         let request = serde_json::from_value(request).unwrap();
-        self.commands.create(self.time(), id, &device(), request, "ada").map(|_| id)
+        let caller = Caller { user: "ada", key };
+        let created = self.commands.create(self.time(), id, &device(), request, caller);
+        created.map(|command| command.id)
     }
 
     fn answer(&mut self, id: CommandId, answer: serde_json::Value) {
@@ -315,4 +325,40 @@ fn an_answer_of_another_device_counts_nothing() {
     let other = "e".parse().unwrap();
     assert!(!bench.commands.answer(bench.time(), &other, id, &answer));
     assert_eq!(bench.state(id), CommandState::Sent);
+}
+
+#[test]
+fn the_same_key_and_request_give_the_same_command_and_another_request_a_conflict() {
+    let mut bench = Bench::new();
+    let mut ask =
+        |name: &str| bench.try_create_with_key(json!({"name": name, "ttl_ms": 5}), Some("k"));
+    let first = ask("a").unwrap();
+    assert_eq!(ask("a"), Ok(first));
+    assert_eq!(ask("b"), Err(CreateError::KeyReused("k".into())));
+    assert_eq!(bench.commands.open_count(), 1);
+}
+
+#[test]
+fn a_key_is_forgotten_with_its_command() {
+    let mut bench = Bench::new();
+    for key in ["a", "b", "c", "d"] {
+        bench.try_create_with_key(json!({"name": "a", "ttl_ms": 0}), Some(key)).unwrap();
+    }
+    assert_eq!(bench.commands.keys.len(), 2);
+}
+
+#[test]
+fn a_dry_run_says_what_would_happen_and_makes_nothing() {
+    let mut bench = Bench::new();
+    bench.create(json!({"name": "a"}));
+    let request = |value| serde_json::from_value(value).unwrap();
+    let dry =
+        |bench: &Bench, value| bench.commands.dry_run(bench.time(), &device(), &request(value));
+    let good = dry(&bench, json!({"name": "b", "ttl_ms": 7}));
+    assert_eq!((good.valid, good.position, good.receiver), (true, 1, Status::Offline));
+    assert_eq!(good.deliver_by, Timestamp(1_007));
+    assert_eq!(dry(&bench, json!({"name": "b", "priority": 1})).position, 0);
+    let bad = dry(&bench, json!({"name": "", "expect": {}}));
+    assert_eq!((bad.valid, bad.errors.len()), (false, 1));
+    assert_eq!(bench.commands.open_count(), 1);
 }

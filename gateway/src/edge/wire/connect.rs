@@ -7,7 +7,6 @@ use super::{
 };
 use crate::{edge::reason::Reason, exchange};
 use mqtt_protocol_core::mqtt::packet::Property;
-use protocol::Timestamp;
 
 /// What a client wants when it comes.
 #[derive(Debug)]
@@ -39,6 +38,8 @@ pub(crate) struct Will {
     pub(crate) retain: bool,
     /// In seconds.
     pub(crate) delay: u32,
+    /// In seconds from its publication.
+    pub(crate) expiry: Option<u32>,
     pub(crate) properties: exchange::Properties,
 }
 
@@ -50,10 +51,10 @@ pub(crate) struct BadConnect {
 }
 
 /// Reads the body of a CONNECT.
-pub(crate) fn connect(body: &[u8], now: Timestamp) -> Result<Connect, BadConnect> {
+pub(crate) fn connect(body: &[u8]) -> Result<Connect, BadConnect> {
     let mut reader = Reader::new(body);
     let version = protocol(&mut reader)?;
-    read(version, reader, now).map_err(|reason| BadConnect { version: Some(version), reason })
+    read(version, reader).map_err(|reason| BadConnect { version: Some(version), reason })
 }
 
 fn protocol(reader: &mut Reader<'_>) -> Result<Version, BadConnect> {
@@ -71,7 +72,7 @@ fn protocol(reader: &mut Reader<'_>) -> Result<Version, BadConnect> {
     }
 }
 
-fn read(version: Version, mut reader: Reader<'_>, now: Timestamp) -> Result<Connect, Reason> {
+fn read(version: Version, mut reader: Reader<'_>) -> Result<Connect, Reason> {
     let flags = Flags::read(version, reader.u8()?)?;
     let mut connect = Connect {
         version,
@@ -95,7 +96,7 @@ fn read(version: Version, mut reader: Reader<'_>, now: Timestamp) -> Result<Conn
     }
     connect.client_id = reader.text()?.into();
     if flags.has(Flags::WILL) {
-        connect.will = Some(will(version, flags, &mut reader, now)?);
+        connect.will = Some(will(version, flags, &mut reader)?);
     }
     if flags.has(Flags::USER_NAME) {
         reader.text()?;
@@ -125,18 +126,14 @@ impl Connect {
     }
 }
 
-fn will(
-    version: Version,
-    flags: Flags,
-    reader: &mut Reader<'_>,
-    now: Timestamp,
-) -> Result<Will, Reason> {
-    let (mut delay, mut travelling) = (0, exchange::Properties::default());
+fn will(version: Version, flags: Flags, reader: &mut Reader<'_>) -> Result<Will, Reason> {
+    let (mut delay, mut expiry, mut travelling) = (0, None, exchange::Properties::default());
     if version == Version::V5 {
         for property in properties(reader)? {
             match property {
                 Property::WillDelayInterval(seconds) => delay = seconds.val(),
-                other => travel(&mut travelling, other, now).map_err(|_| Reason::ProtocolError)?,
+                Property::MessageExpiryInterval(seconds) => expiry = Some(seconds.val()),
+                other => travel(&mut travelling, other).map_err(|_| Reason::ProtocolError)?,
             }
         }
     }
@@ -146,6 +143,7 @@ fn will(
         qos: flags.will_qos(),
         retain: flags.has(Flags::WILL_RETAIN),
         delay,
+        expiry,
         properties: travelling,
     })
 }

@@ -3,7 +3,7 @@
 use super::{
     Version,
     frame::Frame,
-    properties::{explains, ignored, properties, travel},
+    properties::{expires_at, explains, ignored, properties, travel},
     reader::Reader,
 };
 use crate::{edge::reason::Reason, exchange};
@@ -122,9 +122,10 @@ fn publish(
         for property in properties(&mut reader)? {
             match property {
                 Property::TopicAlias(number) => alias = Some(number.val()),
-                other => {
-                    travel(&mut travelling, other, now()).map_err(|_| Reason::ProtocolError)?
+                Property::MessageExpiryInterval(seconds) => {
+                    travelling.expires_at = Some(expires_at(now(), seconds.val()));
                 }
+                other => travel(&mut travelling, other).map_err(|_| Reason::ProtocolError)?,
             }
         }
     }

@@ -22,7 +22,7 @@ pub(super) use encode::{
     Flow, Outgoing, ack, connack, disconnect, pingresp, publish, suback, unsuback,
 };
 pub(super) use frame::{Frame, FrameError, take_frame};
-pub(super) use properties::encode as encode_properties;
+pub(super) use properties::{encode as encode_properties, expires_at};
 
 /// The version a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -62,17 +62,16 @@ pub(super) fn explains(property: &Property) -> bool {
     matches!(property, Property::ReasonString(_) | Property::UserProperty(_))
 }
 
-/// Takes `property` into those that travel with a message; gives it back if it is none of them.
-pub(super) fn travel(
-    with: &mut exchange::Properties,
-    property: Property,
-    now: Timestamp,
-) -> Result<(), Property> {
+/// When what expires in `seconds` from `now` has expired.
+pub(crate) fn expires_at(now: Timestamp, seconds: u32) -> Timestamp {
+    now.plus(Millis(u64::from(seconds) * 1_000))
+}
+
+/// Takes `property` into those that travel with a message unchanged; gives it back if it is none of
+/// them.
+pub(super) fn travel(with: &mut exchange::Properties, property: Property) -> Result<(), Property> {
     match property {
         Property::PayloadFormatIndicator(format) => with.payload_is_utf8 = Some(format.val() == 1),
-        Property::MessageExpiryInterval(seconds) => {
-            with.expires_at = Some(now.plus(Millis(u64::from(seconds.val()) * 1_000)));
-        }
         Property::ContentType(text) => with.content_type = Some(text.val().into()),
         Property::ResponseTopic(topic) => with.response_topic = Some(topic.val().into()),
         Property::CorrelationData(data) => {

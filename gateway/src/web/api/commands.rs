@@ -11,6 +11,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
+use bridge::command::book::Caller;
 use protocol::{Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, Page};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
@@ -22,15 +23,24 @@ const LOCAL_USER: &str = "local";
 /// The longest `Prefer: wait`.
 const WAIT_S_MAX: u64 = 600;
 
+/// The longest `Idempotency-Key`, in bytes.
+const KEY_BYTES_MAX: usize = 255;
+
 /// Creates a command; the WebSocket's way too.
 pub(in crate::web) async fn create_command(
     web: &Web,
     device: DeviceId,
     request: CommandRequest,
+    key: Option<String>,
 ) -> Result<Command, Refused> {
+    if request.dry_run == Some(true) {
+        return Err(Refused::bad_request("dry_run is for POST only"));
+    }
     let id = CommandId::from_u128(uuid::Uuid::now_v7().as_u128());
-    let create =
-        web.core.ask(move |bridge, now| bridge.command(now, id, &device, request, LOCAL_USER));
+    let create = web.core.ask(move |bridge, now| {
+        let caller = Caller { user: LOCAL_USER, key: key.as_deref() };
+        bridge.command(now, id, &device, request, caller)
+    });
     Ok(create.await??)
 }
 
@@ -47,8 +57,13 @@ pub(super) async fn create(
     body: Result<Json<CommandRequest>, JsonRejection>,
 ) -> Result<Response, Refused> {
     let device = parse(&path?)?;
-    let wait = preferred_wait(&headers)?;
-    let command = create_command(&web, device, body?.0).await?;
+    let (wait, key) = (preferred_wait(&headers)?, idempotency_key(&headers)?);
+    let Json(request) = body?;
+    if request.dry_run == Some(true) {
+        let dry = web.core.ask(move |bridge, now| bridge.dry_run(now, &device, &request));
+        return Ok(Json(dry.await??).into_response());
+    }
+    let command = create_command(&web, device, request, key).await?;
     let Some(wait) = wait else {
         return Ok((StatusCode::ACCEPTED, Json(command)).into_response());
     };
@@ -64,6 +79,16 @@ pub(super) async fn create(
             (StatusCode::ACCEPTED, applied, Json(command)).into_response()
         }
     })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refused> {
+    let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
+    match value.to_str() {
+        Ok(key) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Ok(Some(key.into())),
+        Ok(_) | Err(_) => Err(Refused::bad_request(format!(
+            "Idempotency-Key {value:?} is not 1-{KEY_BYTES_MAX} visible ASCII characters"
+        ))),
+    }
 }
 
 /// `wait` of the header `Prefer` (RFC 7240), in seconds.

@@ -1,0 +1,109 @@
+// A gateway of a test's own: free ports, a folder of its own, gone at the end.
+import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Program } from "./program.mjs";
+import { until } from "./until.mjs";
+
+const anyPort = "127.0.0.1:0";
+
+/** The gateway; it keeps its folder and its addresses when it is killed and started again. */
+export class Gateway {
+  #folder;
+  #flags;
+  #program = null;
+  #past = [];
+  mqtt = anyPort;
+  http = anyPort;
+
+  /** Starts one and waits until it is ready. */
+  static async start(flags = []) {
+    const gateway = new Gateway();
+    gateway.#folder = await mkdtemp(join(tmpdir(), "sluice-browser-"));
+    gateway.#flags = flags;
+    await gateway.start();
+    return gateway;
+  }
+
+  /** The page's address. */
+  get origin() {
+    return `http://${this.http}`;
+  }
+
+  /** Everything it logged, of all its lives. */
+  get log() {
+    return [...this.#past, ...(this.#program?.lines ?? [])];
+  }
+
+  /** Starts it, again on the same addresses, and waits until it is ready. */
+  async start() {
+    const endpoints = join(this.#folder, "data", "endpoints.json");
+    await rm(endpoints, { force: true });
+    const program = new Program(
+      "sluice-gateway",
+      [
+        ...["--mqtt-listen", this.mqtt, "--http-listen", this.http],
+        ...["--data-dir", join(this.#folder, "data"), ...this.#flags],
+      ],
+      { SLUICE_LOG__FORMAT: "json" },
+    );
+    this.#program = program;
+    const ready = await until("the gateway is ready", async () => {
+      if (!program.isRunning) return "ended";
+      return JSON.parse(await readFile(endpoints, "utf8"));
+    });
+    if (ready === "ended") throw new Error(`the gateway ended:\n${program.lines.join("\n")}`);
+    this.mqtt = ready.mqtt;
+    this.http = ready.http;
+  }
+
+  /** Ends it as a crash would. */
+  kill() {
+    return this.end("SIGKILL");
+  }
+
+  /** Ends it with a signal. */
+  async end(signal = "SIGTERM") {
+    await this.#program.end(signal);
+    this.#past.push(...this.#program.lines);
+    this.#program = null;
+  }
+
+  /** Holds it: connections stay, and nothing answers. */
+  hold() {
+    this.#program.hold();
+  }
+
+  /** Ends a hold. */
+  resume() {
+    this.#program.resume();
+  }
+
+  /** Ends it for good and removes its folder. */
+  async dispose() {
+    if (this.#program !== null) await this.end("SIGKILL");
+    await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Reads from the API. */
+  async get(path) {
+    return readJson(await fetch(new URL(`/api/v1/${path}`, this.origin)));
+  }
+
+  /** Writes to the API. */
+  async send(method, path, body) {
+    const headers = { "content-type": "application/json" };
+    const url = new URL(`/api/v1/${path}`, this.origin);
+    return readJson(await fetch(url, { method, headers, body: JSON.stringify(body) }));
+  }
+
+  /** Tells the gateway what type a device is of. */
+  describe(device, type, tags = {}) {
+    return this.send("PUT", `devices/${device}`, { type, tags });
+  }
+}
+
+async function readJson(response) {
+  if (!response.ok) throw new Error(`${response.url}: ${response.status} ${await response.text()}`);
+  return response.json();
+}

@@ -1,0 +1,56 @@
+// The real programs, as child processes.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { join } from "node:path";
+import { patienceMs } from "./until.mjs";
+
+const binDir = process.env.SLUICE_BIN_DIR ?? "../../target/release";
+const outputKept = 400;
+/** Our own SLUICE_ variables are not the programs': the gateway reads all of them as settings. */
+const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SLUICE_")));
+
+/** A running program and the last lines that it wrote. */
+export class Program {
+  #child;
+  #ended;
+  /** The last lines of both outputs. */
+  lines = [];
+
+  constructor(name, args, env = {}) {
+    this.name = name;
+    this.#child = spawn(join(binDir, name), args, { env: { ...inherited, ...env } });
+    this.#ended = once(this.#child, "close");
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => this.#keep(text));
+    }
+  }
+
+  /** Whether it has not ended. */
+  get isRunning() {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  /** Sends a signal and waits for the end; a program that does not go is killed. */
+  async end(signal = "SIGTERM") {
+    if (!this.isRunning) return;
+    this.#child.kill(signal);
+    const impatient = setTimeout(() => this.#child.kill("SIGKILL"), patienceMs);
+    await this.#ended;
+    clearTimeout(impatient);
+  }
+
+  /** Holds it, as if its machine slept; `resume` lets it go on. */
+  hold() {
+    this.#child.kill("SIGSTOP");
+  }
+
+  /** Ends a hold. */
+  resume() {
+    this.#child.kill("SIGCONT");
+  }
+
+  #keep(text) {
+    this.lines.push(...text.split("\n").filter((line) => line !== ""));
+    this.lines.splice(0, this.lines.length - outputKept);
+  }
+}
