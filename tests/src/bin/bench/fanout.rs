@@ -75,12 +75,12 @@ async fn measure(options: &Options, kind: Kind) -> anyhow::Result<Measured> {
     ensure!(listeners.line().await? == READY, "the subscribers are not ready");
     let mut devices = devices(options, &target, window, start_us, stop_us)?;
     until(begin_us).await;
-    let before = target.cpu_ticks()?;
+    let before = target.cpu()?;
     until(end_us).await;
-    let ticks = target.cpu_ticks()? - before;
+    let cpu = target.cpu()?.since(before);
     let sent: Sent = serde_json::from_str(&devices.line().await?)?;
     let got: Got = serde_json::from_str(&listeners.line().await?)?;
-    Ok(Measured { ticks, sent, got })
+    Ok(Measured { cpu, sent, got })
 }
 
 fn listeners(

@@ -4,7 +4,7 @@ use crate::{
     fanout::{Options, TARGETS},
     listen::Got,
     load::{Load, Sent},
-    target::Kind,
+    target::{Cpu, Kind},
 };
 use anyhow::Context as _;
 use std::{fmt::Write as _, fs, process::Command};
@@ -13,7 +13,7 @@ use std::{fmt::Write as _, fs, process::Command};
 #[derive(Debug)]
 pub(crate) struct Measured {
     /// CPU time of the window.
-    pub(crate) ticks: u64,
+    pub(crate) cpu: Cpu,
     pub(crate) sent: Sent,
     pub(crate) got: Got,
 }
@@ -35,19 +35,20 @@ pub(crate) fn publish(options: &Options, all: &[(Kind, Measured)]) -> anyhow::Re
     Ok(())
 }
 
-/// A row of the table: what, its unit's text, and how a measurement gives it.
+/// A row of the table: what, with its unit, and how a measurement gives it.
 type Row<'a> = (&'a str, Box<dyn Fn(&Measured) -> f64 + 'a>);
 
 fn fanout(options: &Options, all: &[(Kind, Measured)]) -> anyhow::Result<String> {
     let Options { load: Load { devices, rate }, subscribers, rounds, seconds, .. } = options;
     let tick_us = 1_000_000.0 / output("getconf", &["CLK_TCK"])?.parse::<f64>()?;
     let window_us = f64::from(*seconds) * 1_000_000.0;
-    let rows: [Row<'_>; 5] = [
-        (
-            "CPU time a delivery, µs",
-            Box::new(|m| number(m.ticks) * tick_us / number(m.got.deliveries.max(1))),
-        ),
-        ("CPU, cores", Box::new(|m| number(m.ticks) * tick_us / window_us)),
+    let a_delivery =
+        |m: &Measured, ticks| number(ticks) * tick_us / number(m.got.deliveries.max(1));
+    let rows: [Row<'_>; 7] = [
+        ("CPU time a delivery, µs", Box::new(move |m| a_delivery(m, m.cpu.user + m.cpu.system))),
+        ("- of it in the program, µs", Box::new(move |m| a_delivery(m, m.cpu.user))),
+        ("- of it in the system, µs", Box::new(move |m| a_delivery(m, m.cpu.system))),
+        ("CPU, cores", Box::new(|m| number(m.cpu.user + m.cpu.system) * tick_us / window_us)),
         ("latency, median, ms", Box::new(|m| number(m.got.p50_us) / 1_000.0)),
         ("latency, 99th percentile, ms", Box::new(|m| number(m.got.p99_us) / 1_000.0)),
         (

@@ -56,6 +56,22 @@ impl Kind {
     }
 }
 
+/// CPU time of a process in ticks of `getconf CLK_TCK`.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cpu {
+    /// In the program itself.
+    pub(crate) user: u64,
+    /// In the system, for the program.
+    pub(crate) system: u64,
+}
+
+impl Cpu {
+    /// What came on top of an earlier reading.
+    pub(crate) fn since(self, earlier: Self) -> Self {
+        Self { user: self.user - earlier.user, system: self.system - earlier.system }
+    }
+}
+
 /// A server that runs; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) enum Target {
@@ -80,8 +96,8 @@ impl Target {
         }
     }
 
-    /// The CPU time that it has taken, in ticks of `getconf CLK_TCK`.
-    pub(crate) fn cpu_ticks(&self) -> anyhow::Result<u64> {
+    /// The CPU time that it has taken.
+    pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
         let pid = match self {
             Self::Sluice(gateway) => gateway.pid(),
             Self::Mosquitto(mosquitto) => mosquitto.child.id(),
@@ -89,8 +105,9 @@ impl Target {
         let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the server runs")?;
         // Behind the name in parentheses: utime and stime are fields 14 and 15 (man proc_pid_stat).
         let (_, fields) = stat.rsplit_once(')').context("stat has a name")?;
-        let ticks = fields.split_whitespace().skip(11).take(2).map(str::parse::<u64>);
-        Ok(ticks.collect::<Result<Vec<_>, _>>()?.iter().sum())
+        let mut ticks = fields.split_whitespace().skip(11).map(str::parse);
+        let mut next = || ticks.next().context("stat has enough fields")?.context("a number");
+        Ok(Cpu { user: next()?, system: next()? })
     }
 }
 
