@@ -51,7 +51,7 @@ impl Device {
     /// # Panics
     /// When what comes is none.
     pub async fn command(&mut self) -> Delivered {
-        let message = self.peer.message().await;
+        let message = self.inbound().await;
         let order: Value = serde_json::from_slice(&message.payload).expect("commands are JSON");
         let id = order["id"].as_str().expect("a command has an id").to_owned();
         assert_eq!(message.topic, format!("devices/{}/commands/{id}", self.id));
@@ -76,11 +76,22 @@ impl Device {
     /// # Panics
     /// When what comes is no such wish.
     pub async fn cancel(&mut self) -> String {
-        let message = self.peer.message().await;
+        let message = self.inbound().await;
         self.peer.puback(message.id).await;
         let wish: Value = serde_json::from_slice(&message.payload).expect("wishes are JSON");
         let id = wish["id"].as_str().expect("a wish names the command").to_owned();
         assert_eq!(message.topic, format!("devices/{}/commands/{id}/cancel", self.id));
         id
+    }
+
+    /// The next message that is not its own answer, which its subscription brings back to it.
+    async fn inbound(&mut self) -> Message {
+        loop {
+            let message = self.peer.message().await;
+            if !message.topic.ends_with("/ack") {
+                return message;
+            }
+            self.peer.puback(message.id).await;
+        }
     }
 }

@@ -1,0 +1,106 @@
+//! The operator's command line against the gateway.
+
+use serde_json::{Value, json};
+use tests::{Device, Ended, Program, TestGateway};
+
+async fn sluice(gateway: &TestGateway, arguments: &[&str]) -> Ended {
+    Program::new("sluice", arguments).env("SLUICE_URL", &gateway.url()).run().await
+}
+
+fn lines(ended: &Ended) -> Vec<Value> {
+    ended.stdout.lines().map(|line| serde_json::from_str(line).expect("a line is JSON")).collect()
+}
+
+/// Sends a command with `sluice` while the device answers it so.
+async fn send_and_answer(gateway: &TestGateway, device: &mut Device, answers: &[Value]) -> Ended {
+    let answering = async {
+        let id = device.take().await.id;
+        for answer in answers {
+            device.answer(&id, answer).await;
+        }
+    };
+    let arguments = ["send", "pump-1", "set_speed", "rpm=900", "--wait"];
+    tokio::join!(sluice(gateway, &arguments), answering).0
+}
+
+#[tokio::test]
+async fn waiting_for_a_command_ends_as_the_command_does() {
+    let gateway = TestGateway::start().await;
+    let mut device = gateway.device("pump-1").await;
+    let works = [json!({"status": "started"}), json!({"status": "succeeded", "result": 899})];
+    let ended = send_and_answer(&gateway, &mut device, &works).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    for stage in ["sent", "delivered", "started", "succeeded"] {
+        assert!(ended.stdout.contains(stage), "{stage} is not in {}", ended.stdout);
+    }
+    for status in ["failed", "rejected"] {
+        let answer = json!({"status": status, "error": {"code": "dry", "message": "no water"}});
+        let ended = send_and_answer(&gateway, &mut device, &[answer]).await;
+        assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+        assert!(ended.stdout.contains("no water"), "{}", ended.stdout);
+    }
+}
+
+#[tokio::test]
+async fn deadlines_decide_how_waiting_ends() {
+    let gateway = TestGateway::start().await;
+    let mut device = gateway.device("pump-1").await;
+    let timed_out = async { device.take().await };
+    let arguments = ["send", "pump-1", "fill", "--wait", "--timeout", "200ms"];
+    let (ended, _) = tokio::join!(sluice(&gateway, &arguments), timed_out);
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stdout.contains("timed_out"), "{}", ended.stdout);
+
+    let open = async { device.take().await };
+    let arguments = ["send", "pump-1", "fill", "--wait-for", "300ms"];
+    let (ended, order) = tokio::join!(sluice(&gateway, &arguments), open);
+    assert_eq!(ended.code, Some(3), "{}", ended.stderr);
+    device.answer(&order.id, &json!({"status": "succeeded"})).await;
+
+    device.peer.disconnect().await;
+    let ended = sluice(&gateway, &["send", "pump-1", "fill", "--wait", "--ttl", "0"]).await;
+    assert_eq!(ended.code, Some(2), "{}", ended.stderr);
+    assert!(ended.stdout.contains("expired"), "{}", ended.stdout);
+}
+
+#[tokio::test]
+async fn a_command_is_shown_and_cancelled() {
+    let gateway = TestGateway::start().await;
+    gateway.device("pump-1").await.peer.disconnect().await;
+    let sent = sluice(&gateway, &["send", "pump-1", "fill", "--json"]).await;
+    assert_eq!(sent.code, Some(0), "{}", sent.stderr);
+    let id = lines(&sent)[0]["id"].as_str().expect("an id").to_owned();
+    let shown = lines(&sluice(&gateway, &["command", &id, "--json"]).await);
+    assert_eq!(shown[0]["state"], "queued");
+    let cancelled = sluice(&gateway, &["cancel", &id]).await;
+    assert_eq!(cancelled.code, Some(0), "{}", cancelled.stderr);
+    let again = sluice(&gateway, &["cancel", &id]).await;
+    assert_eq!(again.code, Some(1));
+    assert!(again.stderr.contains("already_final"), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn a_command_for_nobody_is_refused_and_a_wrong_line_is_usage() {
+    let gateway = TestGateway::start().await;
+    let refused = sluice(&gateway, &["send", "no-such-device", "set"]).await;
+    assert_eq!(refused.code, Some(1));
+    assert!(refused.stderr.contains("(unknown_device)"), "{}", refused.stderr);
+    assert_eq!(sluice(&gateway, &["send", "pump-1"]).await.code, Some(64));
+}
+
+#[tokio::test]
+async fn devices_are_listed_and_watched_without_a_hole() {
+    let gateway = TestGateway::with_flags(&[], &["--demo"]).await;
+    let arguments = ["watch", "telemetry/#", "--no-snapshot", "--json", "--count", "20"];
+    let watched = sluice(&gateway, &arguments).await;
+    assert_eq!(watched.code, Some(0), "{}", watched.stderr);
+    assert!(!watched.stderr.contains("hole"), "{}", watched.stderr);
+    assert_eq!(lines(&watched).len(), 20);
+    let listed = sluice(&gateway, &["devices", "--status", "online", "--json"]).await;
+    assert_eq!(listed.code, Some(0), "{}", listed.stderr);
+    let devices = lines(&listed);
+    let seen = lines(&watched)[0]["channel"].as_str().expect("a channel").to_owned();
+    let is_listed =
+        |device: &Value| seen == format!("telemetry/{}", device["id"].as_str().expect("an id"));
+    assert!(devices.iter().any(is_listed), "{seen} is not in {devices:?}");
+}

@@ -1,0 +1,225 @@
+//! HTTP: who may ask, health, figures, devices, refusals.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tests::{Connect, Peer, TestGateway, Version};
+
+/// What a request is answered, as status, content type and text.
+async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, String, String) {
+    let answer = request.send().await.expect("an answer");
+    let kind =
+        answer.headers().get("content-type").map(|kind| kind.to_str().expect("ASCII").to_owned());
+    let status = answer.status();
+    (status, kind.unwrap_or_default(), answer.text().await.expect("a text"))
+}
+
+/// Refused as RFC 9457 says, with this status and code.
+async fn refused(request: reqwest::RequestBuilder, status: StatusCode, code: &str) {
+    let (was, kind, text) = answer(request).await;
+    assert_eq!((was, kind.as_str()), (status, "application/problem+json"), "{text}");
+    let problem: Value = serde_json::from_str(&text).expect("a problem is JSON");
+    assert_eq!((&problem["code"], &problem["status"]), (&json!(code), &json!(status.as_u16())));
+    for key in ["title", "detail"] {
+        assert!(problem[key].as_str().is_some_and(|text| !text.is_empty()), "{problem}");
+    }
+}
+
+const PATHS: [&str; 5] = ["/", "/api/v1/devices", "/ws", "/metrics", "/healthz"];
+
+#[tokio::test]
+async fn a_request_must_name_the_gateway() {
+    let settings = [("HTTP__ALLOWED_HOSTS", "gateway.example")];
+    let gateway = TestGateway::with(&settings).await;
+    for path in PATHS {
+        for host in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "192.0.2.1"] {
+            let request = gateway.request(Method::GET, path).header("host", host);
+            refused(request, StatusCode::FORBIDDEN, "bad_host").await;
+        }
+    }
+    for host in ["localhost", "127.0.0.1:1", "[::1]", "gateway.example:443"] {
+        let (status, ..) =
+            answer(gateway.request(Method::GET, "/healthz").header("host", host)).await;
+        assert_eq!(status, StatusCode::OK, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_another_site_is_refused_on_every_path() {
+    let settings = [("HTTP__ALLOWED_ORIGINS", "https://dashboard.example")];
+    let gateway = TestGateway::with(&settings).await;
+    for path in PATHS {
+        for origin in ["http://evil.example", "null", "http://localhost:1"] {
+            let request = gateway.request(Method::GET, path).header("origin", origin);
+            refused(request, StatusCode::FORBIDDEN, "bad_origin").await;
+        }
+    }
+    for origin in [gateway.url(), "https://dashboard.example".into()] {
+        let request = gateway.request(Method::GET, "/healthz").header("origin", &origin);
+        assert_eq!(answer(request).await.0, StatusCode::OK, "{origin}");
+    }
+    let request = gateway.request(Method::POST, "/api/v1/devices/x/commands");
+    let request = request.header("origin", "http://evil.example").json(&json!({"name": "fill"}));
+    refused(request, StatusCode::FORBIDDEN, "bad_origin").await;
+}
+
+#[tokio::test]
+async fn health_and_figures_are_there() {
+    let gateway = TestGateway::start().await;
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(answer(gateway.request(Method::GET, path)).await.0, StatusCode::OK, "{path}");
+    }
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "d1")).await;
+    peer.publish("devices/d1/telemetry", b"{}", 1).await;
+    assert_eq!(gateway.metric("sluice_devices_online").await, 1);
+    let (status, kind, text) = answer(gateway.request(Method::GET, "/metrics")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
+    assert!(text.ends_with("# EOF\n"));
+    let helped = text.lines().filter(|line| line.starts_with("# HELP sluice_")).count();
+    let typed = text.lines().filter(|line| line.starts_with("# TYPE sluice_")).count();
+    assert!(helped > 20 && helped == typed, "{helped} {typed}");
+}
+
+#[tokio::test]
+async fn what_is_not_there_or_not_understood_is_a_problem() {
+    let gateway = TestGateway::start().await;
+    let get = |path: &str| gateway.request(Method::GET, path);
+    let unknown_device = "/api/v1/devices/nobody";
+    refused(get(unknown_device), StatusCode::NOT_FOUND, "unknown_device").await;
+    refused(
+        gateway.request(Method::DELETE, unknown_device),
+        StatusCode::NOT_FOUND,
+        "unknown_device",
+    )
+    .await;
+    let command = gateway.request(Method::POST, "/api/v1/devices/nobody/commands");
+    refused(command.json(&json!({"name": "fill"})), StatusCode::NOT_FOUND, "unknown_device").await;
+    for query in ["colour=red", "limit=0", "limit=many", "status=asleep", "sort=size", "cursor=x"] {
+        let path = format!("/api/v1/devices?{query}");
+        refused(get(&path), StatusCode::BAD_REQUEST, "bad_query").await;
+    }
+    refused(get("/api/v1/commands?colour=red"), StatusCode::BAD_REQUEST, "bad_query").await;
+    refused(get("/api/v1/commands?state=odd"), StatusCode::BAD_REQUEST, "bad_query").await;
+    refused(get("/api/v1/nothing"), StatusCode::NOT_FOUND, "not_found").await;
+    refused(get("/api/v1/devices/a%20b"), StatusCode::BAD_REQUEST, "bad_request").await;
+    refused(get("/api/v1/commands/7"), StatusCode::BAD_REQUEST, "bad_request").await;
+    let wrong = gateway.request(Method::DELETE, "/api/v1/devices");
+    refused(wrong, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").await;
+}
+
+#[tokio::test]
+async fn bodies_that_are_no_command_are_refused() {
+    let gateway = TestGateway::start().await;
+    let put = gateway.request(Method::PUT, "/api/v1/devices/d1").json(&json!({}));
+    assert_eq!(answer(put).await.0, StatusCode::OK);
+    let post = || gateway.request(Method::POST, "/api/v1/devices/d1/commands");
+    for body in [
+        json!({}),
+        json!({"name": ""}),
+        json!({"name": 7}),
+        json!({"name": "fill", "params": [1]}),
+        json!({"name": "fill", "ttl_ms": -1}),
+        json!({"name": "fill", "timeout_ms": u64::MAX}),
+        json!([]),
+    ] {
+        let (status, kind, text) = answer(post().json(&body)).await;
+        assert!(status.is_client_error(), "{body}: {status} {text}");
+        assert_eq!(kind, "application/problem+json");
+    }
+    let cut = post().header("content-type", "application/json").body("{\"name\":");
+    refused(cut, StatusCode::BAD_REQUEST, "bad_request").await;
+    let plain = post().body("{\"name\":\"fill\"}");
+    refused(plain, StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_request").await;
+    let big = post().json(&json!({"name": "fill", "params": {"x": "x".repeat(300 * 1024)}}));
+    refused(big, StatusCode::PAYLOAD_TOO_LARGE, "bad_request").await;
+    let wait = post().header("prefer", "wait=soon").json(&json!({"name": "fill"}));
+    refused(wait, StatusCode::BAD_REQUEST, "bad_request").await;
+    let (_, commands) = gateway.get("/api/v1/commands").await;
+    assert_eq!(commands["items"], json!([]), "none of them was taken");
+}
+
+#[tokio::test]
+async fn devices_are_described_found_and_forgotten() {
+    let gateway = TestGateway::start().await;
+    let change = async |method: Method, id: &str, body: Value| {
+        let request = gateway.request(method, &format!("/api/v1/devices/{id}")).json(&body);
+        let (status, _, text) = answer(request).await;
+        assert_eq!(status, StatusCode::OK, "{text}");
+        serde_json::from_str::<Value>(&text).expect("a device is JSON")
+    };
+    let body = json!({"type": "pump", "tags": {"site": "north", "line": "1"}});
+    let made = change(Method::PUT, "pump-1", body).await;
+    assert_eq!((&made["type"], &made["status"]), (&json!("pump"), &json!("offline")));
+    let changed =
+        change(Method::PATCH, "pump-1", json!({"tags": {"line": null, "floor": "2"}})).await;
+    assert_eq!(changed["tags"], json!({"site": "north", "floor": "2"}));
+    assert_eq!(changed["type"], "pump");
+    assert!(changed["version"].as_u64() > made["version"].as_u64());
+    change(Method::PUT, "fan-1", json!({"type": "fan"})).await;
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "fan-1")).await;
+    peer.publish("devices/fan-1/telemetry", br#"{"rpm":7}"#, 1).await;
+    for (query, expected) in [
+        ("", &["fan-1", "pump-1"][..]),
+        ("?type=fan", &["fan-1"]),
+        ("?tag=site", &["pump-1"]),
+        ("?tag=site:north", &["pump-1"]),
+        ("?tag=site:south", &[]),
+        ("?status=online", &["fan-1"]),
+        ("?status=offline", &["pump-1"]),
+        ("?q=ump", &["pump-1"]),
+        ("?sort=-id", &["pump-1", "fan-1"]),
+        ("?sort=-last_seen_at", &["fan-1", "pump-1"]),
+    ] {
+        let (_, page) = gateway.get(&format!("/api/v1/devices{query}")).await;
+        let items = page["items"].as_array().expect("a list");
+        let ids: Vec<_> =
+            items.iter().map(|device| device["id"].as_str().expect("a text")).collect();
+        assert_eq!(ids, expected, "{query}");
+    }
+    let (_, fan) = gateway.get("/api/v1/devices/fan-1").await;
+    assert_eq!((&fan["values"], &fan["status"]), (&json!({"rpm": 7}), &json!("online")));
+    let delete = gateway.request(Method::DELETE, "/api/v1/devices/pump-1");
+    assert_eq!(answer(delete).await.0, StatusCode::NO_CONTENT);
+    refused(
+        gateway.request(Method::GET, "/api/v1/devices/pump-1"),
+        StatusCode::NOT_FOUND,
+        "unknown_device",
+    )
+    .await;
+}
+
+#[tokio::test]
+async fn a_list_comes_in_pages() {
+    let gateway = TestGateway::start().await;
+    for number in 0..7 {
+        let path = format!("/api/v1/devices/d{number}");
+        let put = gateway.request(Method::PUT, &path).json(&json!({}));
+        assert_eq!(answer(put).await.0, StatusCode::OK);
+    }
+    let mut ids = Vec::new();
+    let mut cursor = String::new();
+    loop {
+        let (_, page) = gateway.get(&format!("/api/v1/devices?limit=3{cursor}")).await;
+        let items = page["items"].as_array().expect("a list");
+        assert!(items.len() <= 3);
+        ids.extend(items.iter().map(|device| device["id"].as_str().expect("a text").to_owned()));
+        match page["next"].as_str() {
+            Some(next) => cursor = format!("&cursor={next}"),
+            None => break,
+        }
+    }
+    assert_eq!(ids, ["d0", "d1", "d2", "d3", "d4", "d5", "d6"]);
+}
+
+#[tokio::test]
+async fn the_dashboard_is_served() {
+    let gateway = TestGateway::start().await;
+    let (status, kind, text) = answer(gateway.request(Method::GET, "/")).await;
+    assert_eq!(status, StatusCode::OK);
+    assert!(kind.starts_with("text/html"), "{kind}");
+    let asset = text.split('"').find(|part| part.ends_with(".js")).expect("the page has a script");
+    let path = format!("/{}", asset.trim_start_matches("./").trim_start_matches('/'));
+    let (status, kind, _) = answer(gateway.request(Method::GET, &path)).await;
+    assert_eq!(status, StatusCode::OK, "{path}");
+    assert!(kind.contains("javascript"), "{kind}");
+}

@@ -1,0 +1,155 @@
+//! The process: its flags, its files, its exit codes, its end.
+
+use serde_json::{Value, json};
+use std::{fs, net::TcpListener, path::Path};
+use tests::{Connect, Ended, Peer, Program, TestGateway, Version};
+
+async fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
+    let program = Program::new("sluice-gateway", arguments);
+    settings.iter().fold(program, |program, (name, value)| program.env(name, value)).run().await
+}
+
+#[tokio::test]
+async fn asked_to_end_it_closes_browsers_with_4100_and_ends_with_0() {
+    let mut gateway = TestGateway::start().await;
+    let live = gateway.live().await;
+    let device = gateway.device("d1").await;
+    let endpoints: Value =
+        serde_json::from_slice(&fs::read(gateway.endpoints_file()).expect("it is there"))
+            .expect("it is JSON");
+    assert_eq!(endpoints["mqtt"], gateway.mqtt().to_string());
+    assert_eq!(endpoints["http"], gateway.http().to_string());
+    gateway.terminate();
+    assert_eq!(live.closed().await, 4100);
+    device.peer.closed().await;
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert!(!gateway.endpoints_file().exists(), "who listens no more is not to be found");
+}
+
+#[tokio::test]
+async fn an_mqtt_5_client_is_told_that_the_gateway_shuts_down() {
+    const SHUTTING_DOWN: u8 = 0x8b;
+    let gateway = TestGateway::start().await;
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V5, "d1")).await;
+    gateway.terminate();
+    let goodbye = peer.next().await.expect("a DISCONNECT comes first");
+    assert_eq!((goodbye.kind, goodbye.body.first()), (14, Some(&SHUTTING_DOWN)));
+}
+
+#[tokio::test]
+async fn a_stale_endpoints_file_is_removed_before_anything_else() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("endpoints.json");
+    fs::write(&file, r#"{"mqtt":"127.0.0.1:1","http":"127.0.0.1:1"}"#).expect("a file");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let data_dir = folder.path().to_str().expect("UTF-8");
+    let settings = [("SLUICE_DATA_DIR", data_dir), ("SLUICE_MQTT__LISTEN", &address)];
+    assert_eq!(run(&[], &settings).await.code, Some(1));
+    assert!(!file.exists());
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_named_with_its_key() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data_dir = folder.path().to_str().expect("UTF-8");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("its address").to_string();
+    for (key, variable, other) in [
+        ("mqtt.listen", "SLUICE_MQTT__LISTEN", "SLUICE_HTTP__LISTEN"),
+        ("http.listen", "SLUICE_HTTP__LISTEN", "SLUICE_MQTT__LISTEN"),
+    ] {
+        let settings =
+            [("SLUICE_DATA_DIR", data_dir), (variable, &address), (other, "127.0.0.1:0")];
+        let Ended { code, stderr, .. } = run(&[], &settings).await;
+        assert_eq!(code, Some(1), "{stderr}");
+        assert!(stderr.contains(key) && stderr.contains(&address), "{stderr}");
+    }
+}
+
+#[tokio::test]
+async fn a_data_directory_that_cannot_be_is_named() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    let path = file.path().join("below").to_str().expect("UTF-8").to_owned();
+    let settings = [
+        ("SLUICE_DATA_DIR", path.as_str()),
+        ("SLUICE_MQTT__LISTEN", "127.0.0.1:0"),
+        ("SLUICE_HTTP__LISTEN", "127.0.0.1:0"),
+    ];
+    let Ended { code, stderr, .. } = run(&[], &settings).await;
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("data_dir") && stderr.contains(&path), "{stderr}");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_the_settings_is_told_at_once_with_64() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    fs::write(file.path(), "[mqtt]\nlisten = '127.0.0.1:0'\n[limits]\ndevice = 3\n")
+        .expect("a file");
+    let path = file.path().to_str().expect("UTF-8");
+    let settings = [("SLUICE_HTTP__FLUSH_MS", "never"), ("SLUICE_LOG__FORMAT", "pretty")];
+    let Ended { code, stderr, .. } = run(&["--config", path], &settings).await;
+    assert_eq!(code, Some(64), "{stderr}");
+    for text in ["limits.device", "http.flush_ms", "log.format", "did you mean limits.devices?"] {
+        assert!(stderr.contains(text), "{text} is not in {stderr}");
+    }
+}
+
+#[tokio::test]
+async fn other_machines_are_not_served_without_credentials() {
+    let settings = [("SLUICE_MQTT__LISTEN", "0.0.0.0:0")];
+    let Ended { code, stderr, .. } = run(&["--check-config"], &settings).await;
+    assert_eq!(code, Some(64), "{stderr}");
+    assert!(stderr.contains("mqtt.listen"), "{stderr}");
+}
+
+#[tokio::test]
+async fn the_command_line_explains_itself() {
+    for (arguments, code) in
+        [(&["--help"][..], 0), (&["--version"], 0), (&["--wrong"], 64), (&["x"], 64)]
+    {
+        let ended = run(arguments, &[]).await;
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
+    }
+    let help = run(&["--help"], &[]).await.stdout;
+    for flag in ["--config", "--demo", "--check-config"] {
+        assert!(help.contains(flag), "{help}");
+    }
+}
+
+#[tokio::test]
+async fn every_example_configuration_is_fine() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config");
+    let mut checked = 0;
+    for entry in fs::read_dir(folder).expect("config/ is there") {
+        let path = entry.expect("it is readable").path();
+        let path = path.to_str().expect("UTF-8");
+        let Ended { code, stderr, .. } = run(&["--check-config", "--config", path], &[]).await;
+        assert_eq!((code, stderr.as_str()), (Some(0), ""), "{path}");
+        checked += 1;
+    }
+    assert!(checked > 0, "config/ has examples");
+}
+
+#[tokio::test]
+async fn checking_the_settings_takes_no_port() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let ended = run(&["--check-config"], &[("SLUICE_MQTT__LISTEN", &address)]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn the_demo_has_devices_that_obey() {
+    let gateway = TestGateway::with_flags(&[], &["--demo"]).await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["telemetry/#"]).await;
+    let update = live.find(|message| message.get("channel").is_some()).await;
+    let device =
+        update["channel"].as_str().expect("a text").trim_start_matches("telemetry/").to_owned();
+    let path = format!("/api/v1/devices/{device}/commands");
+    let request = gateway.request(reqwest::Method::POST, &path).header("prefer", "wait=20");
+    let answer = request.json(&json!({"name": "no-such-thing"})).send().await.expect("an answer");
+    let command: Value = answer.json().await.expect("a command");
+    assert_eq!(command["state"], "rejected", "{command}");
+}
