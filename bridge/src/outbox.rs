@@ -281,7 +281,7 @@ impl Outbox {
                 }
             }
         }
-        let dropped = self.lag.as_ref().map_or(0, |lag| lag.dropped);
+        let dropped = self.lag.as_mut().map_or(0, |lag| std::mem::take(&mut lag.dropped));
         let notice = Entry::Reply(encode(&Reply::Lag { on: true, dropped }));
         self.bytes += notice.size();
         self.queue.push_front(notice);
