@@ -62,6 +62,11 @@ export class PageUnderTest {
     return untilEqual(`${metric} is shown`, () => this.value(within, metric), wanted);
   }
 
+  /** Waits until a metric shows a number, with however many digits. */
+  showsNumber(within, metric, wanted) {
+    return untilEqual(`${metric} is shown`, async () => Number(await this.value(within, metric)), wanted);
+  }
+
   /** The ids of the rows, from the top. */
   ids() {
     return this.by("device-row").evaluateAll((rows) => rows.map((row) => row.dataset.device));
