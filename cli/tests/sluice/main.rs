@@ -1,12 +1,11 @@
 //! The real binary against a gateway: what it prints, what it asks for, and how it ends.
 //!
-//! `support` holds the way to run `sluice` and a fake gateway that plays a script; `live` needs a real one.
+//! `support` holds the way to run `sluice` and a fake gateway that plays a script.
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
 mod command;
 mod devices;
-mod live;
 mod send;
 mod support;
 mod usage;

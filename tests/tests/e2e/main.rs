@@ -1,7 +1,9 @@
 //! The real gateway, from outside: every test starts its own.
 
 mod cli;
+mod clients;
 mod commands;
+mod golden;
 mod http;
 mod interop;
 mod malformed;

@@ -1,0 +1,49 @@
+"""Publishes and subscribes with paho-mqtt: roundtrip.py HOST PORT VERSION COUNT
+
+For each QoS it publishes COUNT messages and waits for all of them to come back, in order; then it
+prints one JSON object of what came. Exits with 1 where something did not happen within 30 s.
+"""
+
+import json
+import queue
+import sys
+
+import paho.mqtt.client as mqtt
+
+DEADLINE_S = 30
+
+
+def main(host, port, version, count):
+    protocol = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[version]
+    name = f"paho-{version.replace('.', '')}"
+    events = queue.Queue()
+    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=protocol)
+    client.on_connect = lambda client, data, flags, reason, properties: events.put(reason)
+    client.on_subscribe = lambda client, data, mid, reasons, properties: events.put(reasons)
+    messages = queue.Queue()
+    client.on_message = lambda client, data, message: messages.put(message)
+    client.connect(host, port)
+    client.loop_start()
+    if events.get(timeout=DEADLINE_S).is_failure:
+        raise SystemExit("the CONNECT was refused")
+    client.subscribe(f"devices/{name}/telemetry", qos=2)
+    events.get(timeout=DEADLINE_S)
+
+    came = {}
+    for qos in (0, 1, 2):
+        for number in range(count):
+            published = client.publish(
+                f"devices/{name}/telemetry", json.dumps({"qos": qos, "n": number}), qos=qos
+            )
+        published.wait_for_publish(DEADLINE_S)
+        received = [messages.get(timeout=DEADLINE_S) for _ in range(count)]
+        if any(message.qos != qos for message in received):
+            raise SystemExit(f"a message of QoS {qos} came back with another")
+        came[str(qos)] = [json.loads(message.payload)["n"] for message in received]
+    client.disconnect()
+    client.loop_stop()
+    json.dump(came, sys.stdout)
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))

@@ -1,0 +1,49 @@
+//! Widely used MQTT clients: paho-mqtt (Python) and mqtt.js. `tests/run` installs both.
+
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use tests::{Ended, Program, TestGateway};
+use tokio::process::Command;
+
+const COUNT: usize = 100;
+
+/// Runs a client's script against a gateway, for both versions of MQTT; what it published came back
+/// to it and to a WebSocket, all of it in order.
+async fn check(program: PathBuf, script: &str, client: &str) {
+    let gateway = TestGateway::start().await;
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(script);
+    for version in ["3.1.1", "5"] {
+        let mut live = gateway.live().await;
+        let channel = format!("telemetry/{client}-{}", version.replace('.', ""));
+        live.subscribe(&[&channel]).await;
+        let mut command = Command::new(&program);
+        let (host, port) = (gateway.mqtt().ip().to_string(), gateway.mqtt().port().to_string());
+        command.arg(&script).args([&host, &port, version, &COUNT.to_string()]);
+        let Ended { code, stdout, stderr } = Program::of(command).run().await;
+        assert_eq!(code, Some(0), "{program:?} with MQTT {version}: {stderr}");
+        let came: Value = serde_json::from_str(&stdout).expect("the script prints JSON");
+        let all: Vec<_> = (0..COUNT).collect();
+        assert_eq!(came, json!({"0": all, "1": all, "2": all}));
+        for qos in 0..3 {
+            for number in 0..COUNT {
+                let update = live.next().await;
+                assert_eq!(update["seq"], qos * COUNT + number + 1);
+                assert_eq!(update["data"], json!({"qos": qos, "n": number}));
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn paho_publishes_and_subscribes_with_both_versions() {
+    let python = std::env::var_os("SLUICE_PYTHON");
+    let python = python.expect("SLUICE_PYTHON is a Python with paho-mqtt: tests/run makes one");
+    check(python.into(), "python/roundtrip.py", "paho").await;
+}
+
+#[tokio::test]
+async fn mqtt_js_publishes_and_subscribes_with_both_versions() {
+    let packages = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("js/node_modules/mqtt");
+    assert!(packages.is_dir(), "{} is missing: npm ci in tests/js", packages.display());
+    check("node".into(), "js/roundtrip.mjs", "mqttjs").await;
+}

@@ -1,0 +1,3 @@
+//! Tests that take longer than a moment: `tests/run --quick` leaves them out.
+
+mod fleet;
