@@ -59,6 +59,7 @@ function MetricChart(props: { device: DeviceRecord; history: History; version: n
     const { values } = series();
     if (values.length === 0) return "no sample yet";
     const [low, high] = extremes(values);
+    if (low === high) return formatNumber(low, decimals());
     return `${formatNumber(low, decimals())} – ${formatNumber(high, decimals())}`;
   };
   return (
@@ -85,10 +86,11 @@ function numericNames({ metrics }: DeviceRecord): string[] {
   return [...metrics.values()].flatMap(({ name, trend }) => (trend === null ? [] : name)).sort();
 }
 
-function extremes(values: readonly number[]): [low: number, high: number] {
+function extremes(values: readonly (number | null)[]): [low: number, high: number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (const value of values) {
+    if (value === null) continue;
     low = Math.min(low, value);
     high = Math.max(high, value);
   }

@@ -39,7 +39,7 @@ export function Shell() {
           </p>
         )}
       </For>
-      <main id="main" tabindex="-1" data-live={String(app.isLive())}>
+      <main id="main" tabindex="-1" data-live={String(app.isCurrent())}>
         <Switch>
           <Match when={route().kind === "fleet"}>
             <FleetPage />
