@@ -1,7 +1,6 @@
 // A line over time, drawn by uPlot.
 import { createEffect, createSignal, on, onCleanup, onMount, Show } from "solid-js";
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import type { Series } from "../store/history";
 import { formatNumber } from "../text/number";
 import { formatClock } from "../text/time";

@@ -1,12 +1,13 @@
 // The live charts of a device: one for each numeric metric.
 import { createMemo, createSignal, For, lazy, Show, Suspense } from "solid-js";
+import { loadChart } from "../parts/load-chart";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
 import { type History, windowMs } from "../store/history";
 import { formatNumber } from "../text/number";
 
 /** uPlot is half of the program, and the start page does without it. */
-const Chart = lazy(() => import("../parts/chart"));
+const Chart = lazy(loadChart);
 
 /** Charts drawn at first; more would make a page nobody reads. */
 const chartsAtFirst = 8;
