@@ -7,7 +7,9 @@ import { scenario } from "./lib/world.mjs";
 
 /** Serves an empty page from an origin of its own. */
 async function strangersSite(world) {
-  const server = createServer((_, response) => response.setHeader("content-type", "text/html").end("<!doctype html>"));
+  const server = createServer((_, response) =>
+    response.setHeader("content-type", "text/html").end("<!doctype html>"),
+  );
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
   world.atEnd(() => server.close());
@@ -120,7 +122,12 @@ scenario("the page works under a policy that lets it run and ask nothing foreign
   const response = await page.goto(world.gateway.origin);
   const headers = response.headers();
   const policy = headers["content-security-policy"];
-  for (const rule of ["default-src 'none'", "script-src 'self'", "connect-src 'self'", "frame-ancestors 'none'"]) {
+  for (const rule of [
+    "default-src 'none'",
+    "script-src 'self'",
+    "connect-src 'self'",
+    "frame-ancestors 'none'",
+  ]) {
     assert.ok(policy?.includes(rule), `${rule} in ${policy}`);
   }
   assert.ok(!/unsafe|\*|data:/.test(policy), policy);
