@@ -162,8 +162,8 @@ impl<S: Sink> Hub<S> {
         if !self.channels.contains_key(channel) {
             self.open(channel)?;
         }
-        let entry = self.channels.get_mut(channel).expect("opened above");
         self.offset.0 += 1;
+        let entry = self.channels.get_mut(channel).expect("opened above");
         entry.seq.0 += 1;
         let timestamp = timestamp.unwrap_or(now);
         let stamp = Stamp { seq: entry.seq, offset: self.offset, timestamp };

@@ -157,7 +157,9 @@ impl App {
         let endpoints_file = self.config.data_dir.0.join(ENDPOINTS_FILE);
         write_endpoints(&endpoints_file, &self.endpoints)?;
         let (mut parts, exchange_stop) = self.start(&stop.child_token());
+        // Once stop has fired, parts that end do so because of it.
         let ended_early = tokio::select! {
+            biased;
             () = stop.cancelled() => None,
             ended = parts.join_next() => ended,
         };

@@ -15,7 +15,7 @@ counters! {
         /// WebSocket connections.
         connections_now,
         /// WebSocket connections accepted.
-        connections,
+        connections_accepted,
         /// WebSocket connections refused because limits.websocket_connections was reached.
         refused_full,
         /// Requests refused for their Host.

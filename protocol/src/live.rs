@@ -227,8 +227,9 @@ fn options(object: &mut Map<String, Value>) -> Result<SubscribeOptions, Refusal>
     let bad = |message| Refusal { code: "bad_options", message };
     let options = match object.remove("options") {
         None | Some(Value::Null) => SubscribeOptions::default(),
-        Some(value) => serde_json::from_value(value)
+        Some(value @ Value::Object(_)) => serde_json::from_value(value)
             .map_err(|error| bad(format!("options are not valid: {error}")))?,
+        Some(other) => return Err(bad(format!("options {other} is not an object"))),
     };
     match (options.mode, options.throttle) {
         (Some(Mode::Every), Some(_)) => {

@@ -149,6 +149,11 @@ impl TestGateway {
         value.parse().expect("metrics are whole numbers")
     }
 
+    /// Waits until a metric has a value: some are brought up to date once a second.
+    pub async fn until_metric(&self, name: &str, value: u64) {
+        crate::until(name, async || self.metric(name).await == value).await;
+    }
+
     /// Its log so far: one JSON object a line.
     #[must_use]
     pub fn log(&self) -> String {

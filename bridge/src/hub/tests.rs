@@ -14,11 +14,15 @@ struct Reader(Rc<RefCell<Outbox>>);
 
 impl Sink for Reader {
     fn offer(&self, update: &Arc<Update>, delivery: Delivery) {
-        let _wake = self.0.borrow_mut().offer(NOW, update, delivery);
+        let mut outbox = self.0.borrow_mut();
+        let _wake = match delivery {
+            Delivery::Every => outbox.every(update),
+            Delivery::Latest { interval } => outbox.latest(NOW, update, interval),
+        };
     }
 
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {
-        let _wake = self.0.borrow_mut().snapshot(NOW, channel.clone(), stamp, data.clone());
+        let _wake = self.0.borrow_mut().snapshot(channel.clone(), stamp, data.clone());
     }
 
     fn withdraw(&self, channel: &TopicName) {
@@ -26,7 +30,7 @@ impl Sink for Reader {
     }
 
     fn reply(&self, reply: &Reply) {
-        let _wake = self.0.borrow_mut().reply(NOW, reply);
+        let _wake = self.0.borrow_mut().reply(reply);
     }
 }
 
@@ -238,6 +242,8 @@ struct Model {
     wants: BTreeMap<&'static str, bool>,
     expected: Vec<(String, u64)>,
     got: Vec<(String, u64)>,
+    /// What it got, snapshots too.
+    seen: Vec<(String, u64)>,
     /// Subscribed to `latest` at any time: holes are no loss then.
     modest: bool,
     gone: bool,
@@ -246,9 +252,14 @@ struct Model {
 impl Model {
     fn read(&mut self) {
         for message in self.reader.messages() {
-            if message.get("type").is_none() && message.get("snapshot").is_none() {
-                let channel = message["channel"].as_str().unwrap().to_owned();
-                self.got.push((channel, message["seq"].as_u64().unwrap()));
+            if message.get("type").is_some() {
+                continue;
+            }
+            let channel = message["channel"].as_str().unwrap().to_owned();
+            let seq = message["seq"].as_u64().unwrap();
+            self.seen.push((channel.clone(), seq));
+            if message.get("snapshot").is_none() {
+                self.got.push((channel, seq));
             }
         }
     }
@@ -314,10 +325,12 @@ proptest! {
                 prop_assert_eq!(&model.got, &model.expected);
             }
             for channel in CHANNELS {
-                let newest = |list: &[(String, u64)]| {
-                    list.iter().rfind(|(name, _)| name == channel).map(|(_, seq)| *seq)
+                let of_channel = |list: &[(String, u64)]| -> Vec<u64> {
+                    list.iter().filter(|(name, _)| name == channel).map(|(_, seq)| *seq).collect()
                 };
-                prop_assert_eq!(newest(&model.got), newest(&model.expected));
+                let seen = of_channel(&model.seen);
+                prop_assert!(seen.is_sorted(), "{channel} goes back: {seen:?}");
+                prop_assert!(seen.last() >= of_channel(&model.expected).last(), "{channel} is stale");
             }
         }
     }

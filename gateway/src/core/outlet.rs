@@ -8,7 +8,7 @@ use bridge::{
     outbox::{Delivery, Outbox, Wake},
     update::{Stamp, Update},
 };
-use protocol::{Reply, Timestamp, TopicName};
+use protocol::{Reply, TopicName};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::{sync::Notify, time};
 
@@ -68,8 +68,8 @@ impl Outlet {
         self.reply(reply);
     }
 
-    fn put(&self, put: impl FnOnce(&mut Outbox, Timestamp) -> Wake) {
-        let wake = put(&mut self.lock(), clock::steady());
+    fn put(&self, put: impl FnOnce(&mut Outbox) -> Wake) {
+        let wake = put(&mut self.lock());
         match wake {
             Wake::Yes => self.0.wake.notify_one(),
             Wake::No => {}
@@ -79,11 +79,14 @@ impl Outlet {
 
 impl Sink for Outlet {
     fn offer(&self, update: &Arc<Update>, delivery: Delivery) {
-        self.put(|outbox, now| outbox.offer(now, update, delivery));
+        self.put(|outbox| match delivery {
+            Delivery::Every => outbox.every(update),
+            Delivery::Latest { interval } => outbox.latest(clock::steady(), update, interval),
+        });
     }
 
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {
-        self.put(|outbox, now| outbox.snapshot(now, channel.clone(), stamp, data.clone()));
+        self.put(|outbox| outbox.snapshot(channel.clone(), stamp, data.clone()));
     }
 
     fn withdraw(&self, channel: &TopicName) {
@@ -91,6 +94,6 @@ impl Sink for Outlet {
     }
 
     fn reply(&self, reply: &Reply) {
-        self.put(|outbox, now| outbox.reply(now, reply));
+        self.put(|outbox| outbox.reply(reply));
     }
 }

@@ -8,7 +8,7 @@ counters! {
         /// Connections whose CONNECT was accepted and that have not ended.
         connections_now,
         /// Connections whose CONNECT was accepted.
-        connections,
+        connections_accepted,
         /// Sessions kept for clients that are away.
         sessions_now,
         /// Sockets closed because `limits.mqtt_connections` was reached.

@@ -214,7 +214,7 @@ async fn open<S: AsyncRead + AsyncWrite>(
     };
     let session_present = inherited.session.is_some();
     connack(&mut out, connect.version, session_present, Reason::Success, &properties);
-    shared.counters.connections.increment();
+    shared.counters.connections_accepted.increment();
     let window = match connect.version {
         Version::V3 => WINDOW_V3,
         Version::V5 => connect.receive_maximum.unwrap_or(u16::MAX).min(WINDOW_V5_MAX),

@@ -110,7 +110,7 @@ struct Counted(Arc<Web>);
 
 impl Counted {
     fn new(web: &Arc<Web>) -> Self {
-        web.stats.web.connections.increment();
+        web.stats.web.connections_accepted.increment();
         web.stats.web.connections_now.increment();
         Self(Arc::clone(web))
     }

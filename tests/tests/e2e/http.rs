@@ -70,14 +70,18 @@ async fn health_and_figures_are_there() {
     }
     let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "d1")).await;
     peer.publish("devices/d1/telemetry", b"{}", 1).await;
-    assert_eq!(gateway.metric("sluice_devices_online").await, 1);
+    gateway.until_metric("sluice_devices_online", 1).await;
     let (status, kind, text) = answer(gateway.request(Method::GET, "/metrics")).await;
     assert_eq!(status, StatusCode::OK);
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
     assert!(text.ends_with("# EOF\n"));
     let helped = text.lines().filter(|line| line.starts_with("# HELP sluice_")).count();
+    let mut names: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
+    names.sort_unstable_by_key(|line| line.split(' ').nth(2));
+    names.dedup_by_key(|line| line.split(' ').nth(2).map(str::to_owned));
     let typed = text.lines().filter(|line| line.starts_with("# TYPE sluice_")).count();
     assert!(helped > 20 && helped == typed, "{helped} {typed}");
+    assert_eq!(names.len(), typed, "each name stands for one metric");
 }
 
 #[tokio::test]

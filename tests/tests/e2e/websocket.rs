@@ -98,7 +98,7 @@ async fn what_does_not_decode_goes_to_topics_only() {
     let encodings: Vec<_> = told.iter().map(|message| message["data"].get("encoding")).collect();
     assert!(encodings.starts_with(&[Some(&json!("utf8")), Some(&json!("base64"))]), "{told:?}");
     assert_eq!(told.last().expect("not empty")["seq"], 1);
-    assert_eq!(gateway.metric("sluice_mqtt_undecodable_payloads_total").await, 2);
+    assert_eq!(gateway.metric("sluice_mqtt_undecodable_total").await, 2);
 }
 
 #[tokio::test]
