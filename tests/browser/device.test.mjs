@@ -5,22 +5,22 @@ import { scenario } from "./lib/world.mjs";
 
 /** The canvas of a chart: how many of its pixels are drawn, and a text that changes with each of them. */
 function drawing(page, metric) {
-  return page.page
-    .locator(`[data-testid="chart"][data-metric="${metric}"] canvas`)
-    .evaluate((canvas) => {
-      // A copy is read, for reading makes a canvas slow, and Chromium says so.
-      const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", { willReadFrequently: true });
-      copy.drawImage(canvas, 0, 0);
-      const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
-      let drawn = 0;
-      let sum = 0;
-      for (let at = 3; at < data.length; at += 4) {
-        if (data[at] === 0) continue;
-        drawn += 1;
-        sum = (sum * 31 + at + data[at - 1]) >>> 0;
-      }
-      return { drawn, sum };
+  return page.page.locator(`[data-testid="chart"][data-metric="${metric}"] canvas`).evaluate((canvas) => {
+    // A copy is read, for reading makes a canvas slow, and Chromium says so.
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {
+      willReadFrequently: true,
     });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+    let drawn = 0;
+    let sum = 0;
+    for (let at = 3; at < data.length; at += 4) {
+      if (data[at] === 0) continue;
+      drawn += 1;
+      sum = (sum * 31 + at + data[at - 1]) >>> 0;
+    }
+    return { drawn, sum };
+  });
 }
 
 scenario("charts draw what a simulated pump measures, and go on", async (world) => {
@@ -53,7 +53,13 @@ scenario("a chart spans the values that came since its page was opened", async (
 scenario("values of every kind are shown as what they are", async (world) => {
   const device = await world.device("mixed");
   const page = await world.open("#/device/mixed");
-  await device.measure({ on: false, mode: "<b>eco</b>", limits: { low: 1, high: 2 }, none: null, tiny: 0.0004 });
+  await device.measure({
+    on: false,
+    mode: "<b>eco</b>",
+    limits: { low: 1, high: 2 },
+    none: null,
+    tiny: 0.0004,
+  });
   const values = page.by("values");
   await page.shows(values, "on", "false");
   await page.shows(values, "mode", "<b>eco</b>");
@@ -100,7 +106,6 @@ scenario("two pages see the same, through all changes", async (world) => {
   await device.answer(command, { status: "rejected", error: { code: "no_eyes", message: "it has none" } });
   await one.commandIs(card, "rejected");
   await other.commandIs(other.command(command.id), "rejected");
-  await other.command(command.id).locator("summary").click();
   const errors = await Promise.all([one, other].map((page) => page.by("command-error").innerText()));
   assert.equal(errors[0], errors[1]);
 });
