@@ -2,7 +2,10 @@
 
 use crate::event::ConnectionId;
 use protocol::{DeviceId, Millis, Presence, PresenceReason, Status, Timestamp};
-use std::{collections::BTreeMap, net::SocketAddr, ops::Bound};
+use std::{
+    collections::{BTreeMap, HashMap},
+    net::SocketAddr,
+};
 
 /// Labels of a device.
 pub type Tags = BTreeMap<String, String>;
@@ -68,7 +71,7 @@ pub struct TooManyDevices {
 /// All devices.
 #[derive(Debug)]
 pub struct Devices {
-    records: BTreeMap<DeviceId, Record>,
+    records: HashMap<DeviceId, Record>,
     online: usize,
     max: usize,
     silent_after: Millis,
@@ -80,7 +83,7 @@ impl Devices {
     /// was silent for `silent_after`.
     #[must_use]
     pub fn new(node: String, max: usize, silent_after: Millis) -> Self {
-        Self { records: BTreeMap::new(), online: 0, max, silent_after, node }
+        Self { records: HashMap::new(), online: 0, max, silent_after, node }
     }
 
     /// A device's own connection is there. Gives the presence to tell.
@@ -180,10 +183,9 @@ impl Devices {
         self.records.get(device)
     }
 
-    /// Devices by id, from the one after `after` on.
-    pub fn list(&self, after: Option<&DeviceId>) -> impl Iterator<Item = (&DeviceId, &Record)> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.records.range((start, Bound::Unbounded))
+    /// All devices, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = (&DeviceId, &Record)> {
+        self.records.iter()
     }
 
     /// Sets a device's type and tags; it exists from then on.
@@ -226,10 +228,13 @@ impl Devices {
     }
 
     fn record(&mut self, now: Timestamp, device: &DeviceId) -> Result<&mut Record, TooManyDevices> {
-        if !self.records.contains_key(device) && self.records.len() >= self.max {
-            return Err(TooManyDevices { device: device.clone(), max: self.max });
+        if !self.records.contains_key(device) {
+            if self.records.len() >= self.max {
+                return Err(TooManyDevices { device: device.clone(), max: self.max });
+            }
+            self.records.insert(device.clone(), Record::new(now));
         }
-        Ok(self.records.entry(device.clone()).or_insert_with(|| Record::new(now)))
+        Ok(self.records.get_mut(device).expect("inserted above"))
     }
 
     fn without_connection(

@@ -16,16 +16,17 @@ use std::{
     sync::Arc,
 };
 
-/// Where a subscriber's messages go; cloned into every channel that it listens to.
+/// Where a subscriber's messages go; cloned into every channel that it listens to. It keeps its own
+/// time, for its pace must not jump when the wall clock does.
 pub trait Sink: Clone {
     /// Takes an update.
-    fn offer(&self, now: Timestamp, update: &Arc<Update>, delivery: Delivery);
+    fn offer(&self, update: &Arc<Update>, delivery: Delivery);
     /// Takes the value of a channel.
-    fn snapshot(&self, now: Timestamp, channel: &TopicName, stamp: Stamp, data: &Data);
+    fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data);
     /// Forgets what still waits in a channel that is no longer wanted.
     fn withdraw(&self, channel: &TopicName);
     /// Takes a reply.
-    fn reply(&self, now: Timestamp, reply: &Reply);
+    fn reply(&self, reply: &Reply);
 }
 
 /// One subscriber; never used twice while the process lives.
@@ -161,8 +162,8 @@ impl<S: Sink> Hub<S> {
         if !self.channels.contains_key(channel) {
             self.open(channel)?;
         }
-        let entry = self.channels.get_mut(channel).expect("opened above");
         self.offset.0 += 1;
+        let entry = self.channels.get_mut(channel).expect("opened above");
         entry.seq.0 += 1;
         let timestamp = timestamp.unwrap_or(now);
         let stamp = Stamp { seq: entry.seq, offset: self.offset, timestamp };
@@ -176,7 +177,7 @@ impl<S: Sink> Hub<S> {
         if !entry.targets.is_empty() {
             let update = Arc::new(Update::new(channel.clone(), entry.kind, stamp, data));
             for target in &entry.targets {
-                target.sink.offer(now, &update, target.delivery);
+                target.sink.offer(&update, target.delivery);
             }
         }
         Ok(())
@@ -213,7 +214,6 @@ impl<S: Sink> Hub<S> {
     /// Subscribes to `filters`, all or none, and answers: `subscribed`, the values, `live`.
     pub fn subscribe(
         &mut self,
-        now: Timestamp,
         id: SubscriberId,
         mark: Option<RequestId>,
         filters: Vec<TopicFilter>,
@@ -227,7 +227,7 @@ impl<S: Sink> Hub<S> {
                 self.limits.subscriptions
             );
             let code = "too_many_subscriptions".into();
-            return subscriber.sink.reply(now, &Reply::Error { id: mark, code, message });
+            return subscriber.sink.reply(&Reply::Error { id: mark, code, message });
         }
         let had_topics = subscriber.reaches_topics();
         for filter in &filters {
@@ -235,18 +235,17 @@ impl<S: Sink> Hub<S> {
         }
         self.topics_subscribers += usize::from(!had_topics && subscriber.reaches_topics());
         let sink = subscriber.sink.clone();
-        sink.reply(now, &Reply::Subscribed { id: mark.clone(), channels: filters.clone() });
+        sink.reply(&Reply::Subscribed { id: mark.clone(), channels: filters.clone() });
         self.retarget(id, &filters);
         if options.snapshot.unwrap_or(true) {
-            self.send_values(now, &sink, &filters);
+            self.send_values(&sink, &filters);
         }
-        sink.reply(now, &Reply::Live { id: mark, offset: self.offset });
+        sink.reply(&Reply::Live { id: mark, offset: self.offset });
     }
 
     /// Gives up `filters` and answers `unsubscribed`.
     pub fn unsubscribe(
         &mut self,
-        now: Timestamp,
         id: SubscriberId,
         mark: Option<RequestId>,
         filters: Vec<TopicFilter>,
@@ -257,13 +256,12 @@ impl<S: Sink> Hub<S> {
         self.topics_subscribers -= usize::from(had_topics && !subscriber.reaches_topics());
         let sink = subscriber.sink.clone();
         self.retarget(id, &filters);
-        sink.reply(now, &Reply::Unsubscribed { id: mark, channels: filters });
+        sink.reply(&Reply::Unsubscribed { id: mark, channels: filters });
     }
 
     /// Answers a `replay`: nothing older than the value is kept, so a `reset` and the value.
     pub fn replay(
         &mut self,
-        now: Timestamp,
         id: SubscriberId,
         mark: Option<RequestId>,
         channel: &TopicName,
@@ -276,21 +274,18 @@ impl<S: Sink> Hub<S> {
                 "{from} to {to} is no range of '{channel}', whose updates are numbered 1 to {newest}"
             );
             let code = "bad_range".into();
-            return subscriber.sink.reply(now, &Reply::Error { id: mark, code, message });
+            return subscriber.sink.reply(&Reply::Error { id: mark, code, message });
         }
         let filter: TopicFilter =
             channel.as_str().parse().expect("every topic name is a topic filter");
-        subscriber.sink.reply(
-            now,
-            &Reply::Reset {
-                channels: vec![filter.clone()],
-                epoch: self.epoch.clone(),
-                offset: self.offset,
-                reason: ResetReason::Expired,
-            },
-        );
-        self.send_values(now, &subscriber.sink, &[filter]);
-        subscriber.sink.reply(now, &Reply::Ok { id: mark, command: None });
+        subscriber.sink.reply(&Reply::Reset {
+            channels: vec![filter.clone()],
+            epoch: self.epoch.clone(),
+            offset: self.offset,
+            reason: ResetReason::Expired,
+        });
+        self.send_values(&subscriber.sink, &[filter]);
+        subscriber.sink.reply(&Reply::Ok { id: mark, command: None });
     }
 
     fn open(&mut self, name: &TopicName) -> Result<(), TooManyChannels> {
@@ -321,10 +316,10 @@ impl<S: Sink> Hub<S> {
         self.subscribers.insert(id, subscriber);
     }
 
-    fn send_values(&self, now: Timestamp, sink: &S, filters: &[TopicFilter]) {
+    fn send_values(&self, sink: &S, filters: &[TopicFilter]) {
         let send = |name: &TopicName, channel: &Channel<S>| {
             if let Some((stamp, data)) = &channel.value {
-                sink.snapshot(now, name, *stamp, data);
+                sink.snapshot(name, *stamp, data);
             }
         };
         if let [filter] = filters

@@ -14,6 +14,9 @@ use std::{
     sync::Arc,
 };
 
+/// A time that is over, for slots that wait for nothing.
+const AT_ONCE: Timestamp = Timestamp(i64::MIN);
+
 /// Above this many queued bytes telemetry conflates.
 pub const CONFLATE_BYTES: usize = 256 * 1024;
 
@@ -73,8 +76,8 @@ enum Entry {
     Update(Arc<Update>),
     /// The value of a channel, encoded when it is written.
     Snapshot(Box<(TopicName, Stamp, Data)>),
-    /// What the slot of this channel holds when it is written.
-    Slot(TopicName),
+    /// What the slot of this channel holds when it is written, if its ticket is still this one.
+    Slot(TopicName, u64),
 }
 
 /// The newest values of a channel that conflates.
@@ -84,6 +87,8 @@ struct Slot {
     /// Not written before this.
     not_before: Timestamp,
     interval: Millis,
+    /// Counts how often it was cleared: places in the queue from before are void.
+    ticket: u64,
 }
 
 #[derive(Debug)]
@@ -112,38 +117,37 @@ pub enum Wake {
 }
 
 impl Outbox {
-    /// Puts an update in, as `delivery` says.
-    pub fn offer(&mut self, now: Timestamp, update: &Arc<Update>, delivery: Delivery) -> Wake {
+    /// Puts an update in, to come whole unless the reader is slow.
+    pub fn every(&mut self, update: &Arc<Update>) -> Wake {
         let lagging = self.lag.is_some() && update.kind == ChannelKind::Telemetry;
-        match delivery {
-            Delivery::Every if lagging || self.holds(&update.channel) => {
-                self.conflate(now, update, Millis(0))
-            }
-            Delivery::Every => {
-                let wake = self.push(now, Entry::Update(Arc::clone(update)));
-                if self.bytes > CONFLATE_BYTES && self.lag.is_none() {
-                    self.start_lag(now);
-                }
-                wake
-            }
-            Delivery::Latest { interval } => self.conflate(now, update, interval),
+        if lagging || self.holds(&update.channel) {
+            return self.conflate(AT_ONCE, update, Millis(0));
         }
+        let wake = self.push(Entry::Update(Arc::clone(update)));
+        if self.bytes > CONFLATE_BYTES && self.lag.is_none() {
+            self.start_lag();
+        }
+        wake
+    }
+
+    /// Puts an update in, to merge with those of its channel that are not written yet; with an
+    /// interval, the channel is written at most once in that time.
+    pub fn latest(&mut self, now: Timestamp, update: &Arc<Update>, interval: Millis) -> Wake {
+        self.conflate(now, update, interval)
     }
 
     /// Puts the value of a channel in, to be marked as a snapshot.
-    pub fn snapshot(
-        &mut self,
-        now: Timestamp,
-        channel: TopicName,
-        stamp: Stamp,
-        data: Data,
-    ) -> Wake {
-        self.push(now, Entry::Snapshot(Box::new((channel, stamp, data))))
+    ///
+    /// It takes the place of what waits in the channel's slot, which it contains: nothing older comes
+    /// behind it.
+    pub fn snapshot(&mut self, channel: TopicName, stamp: Stamp, data: Data) -> Wake {
+        self.clear_slot(&channel);
+        self.push(Entry::Snapshot(Box::new((channel, stamp, data))))
     }
 
     /// Puts a reply in, behind everything that is there.
-    pub fn reply(&mut self, now: Timestamp, reply: &Reply) -> Wake {
-        self.push(now, Entry::Reply(encode(reply)))
+    pub fn reply(&mut self, reply: &Reply) -> Wake {
+        self.push(Entry::Reply(encode(reply)))
     }
 
     /// Forgets what waits for its interval in a channel that is no longer wanted.
@@ -164,18 +168,16 @@ impl Outbox {
             && let Some(entry) = self.queue.pop_front()
         {
             self.bytes = self.bytes.saturating_sub(entry.size());
-            frame.push(if frame.is_empty() { '[' } else { ',' });
             self.write(now, &mut frame, entry);
-        }
-        self.note_size(now);
-        if frame.is_empty() {
-            return None;
         }
         if self.queue.is_empty()
             && let Some(Lag { dropped }) = self.lag.take()
         {
-            frame.push(',');
+            begin_message(&mut frame);
             frame.push_str(&encode(&Reply::Lag { on: false, dropped }));
+        }
+        if frame.is_empty() {
+            return None;
         }
         frame.push(']');
         Some(frame)
@@ -193,11 +195,16 @@ impl Outbox {
         !self.queue.is_empty() || self.next_due().is_some_and(|at| at <= now)
     }
 
-    /// Whether the reader is too slow to be kept: past the bound for too long, or far past it.
+    /// Whether the reader is too slow to be kept: past the bound for too long, or far past it. Wants
+    /// to be asked about every second, for the time counts from the first time that it is asked.
     #[must_use]
-    pub fn is_too_slow(&self, now: Timestamp) -> bool {
-        let long = self.over_since.is_some_and(|since| now.since(since) >= TOO_SLOW_AFTER);
-        long || self.bytes > OVERFLOW_BYTES
+    pub fn is_too_slow(&mut self, now: Timestamp) -> bool {
+        if self.bytes <= TOO_SLOW_BYTES {
+            self.over_since = None;
+            return false;
+        }
+        let since = *self.over_since.get_or_insert(now);
+        now.since(since) >= TOO_SLOW_AFTER || self.bytes > OVERFLOW_BYTES
     }
 
     /// Whether telemetry is being conflated because the reader is slow.
@@ -216,19 +223,18 @@ impl Outbox {
         !self.slots.is_empty() && self.slots.get(channel).is_some_and(|slot| slot.pending.is_some())
     }
 
-    fn push(&mut self, now: Timestamp, entry: Entry) -> Wake {
+    fn push(&mut self, entry: Entry) -> Wake {
         let wake = if self.queue.is_empty() { Wake::Yes } else { Wake::No };
         self.bytes += entry.size();
         self.queue.push_back(entry);
-        self.note_size(now);
         wake
     }
 
-    fn note_size(&mut self, now: Timestamp) {
-        if self.bytes <= TOO_SLOW_BYTES {
-            self.over_since = None;
-        } else if self.over_since.is_none() {
-            self.over_since = Some(now);
+    /// Lets go of what waits in a channel's slot; its place in the queue is void then.
+    fn clear_slot(&mut self, channel: &TopicName) {
+        if let Some(slot) = self.slots.get_mut(channel) {
+            slot.pending = None;
+            slot.ticket += 1;
         }
     }
 
@@ -238,6 +244,7 @@ impl Outbox {
             pending: None,
             not_before: now,
             interval,
+            ticket: 0,
         });
         slot.interval = interval;
         if let Some(pending) = &mut slot.pending {
@@ -250,7 +257,8 @@ impl Outbox {
         if slot.not_before <= now {
             // A slot has one place: what was due to look whether it stayed empty must not queue it again.
             self.due.remove(&place);
-            return self.push(now, Entry::Slot(place.1));
+            let ticket = slot.ticket;
+            return self.push(Entry::Slot(place.1, ticket));
         }
         let earliest = self.due.first().is_none_or(|first| place < *first);
         self.due.insert(place);
@@ -265,19 +273,20 @@ impl Outbox {
     }
 
     /// Conflates the telemetry that waits, and says so before anything else.
-    fn start_lag(&mut self, now: Timestamp) {
+    fn start_lag(&mut self) {
         self.lag = Some(Lag::default());
         self.bytes = 0;
         for entry in std::mem::take(&mut self.queue) {
             match entry {
                 Entry::Update(update) if update.kind == ChannelKind::Telemetry => {
-                    let _queued_already = self.conflate(now, &update, Millis(0));
+                    let _queued_already = self.conflate(AT_ONCE, &update, Millis(0));
                 }
-                other @ (Entry::Reply(_)
-                | Entry::Update(_)
-                | Entry::Snapshot(_)
-                | Entry::Slot(_)) => {
-                    let _queued_already = self.push(now, other);
+                Entry::Snapshot(value) => {
+                    self.clear_slot(&value.0);
+                    let _queued_already = self.push(Entry::Snapshot(value));
+                }
+                other @ (Entry::Reply(_) | Entry::Update(_) | Entry::Slot(..)) => {
+                    let _queued_already = self.push(other);
                 }
             }
         }
@@ -292,9 +301,9 @@ impl Outbox {
         while self.due.first().is_some_and(|(at, _)| *at <= now)
             && let Some((_, channel)) = self.due.pop_first()
         {
-            let waiting = self.slots.get(&channel).is_some_and(|slot| slot.pending.is_some());
-            if waiting {
-                let _taken_next = self.push(now, Entry::Slot(channel));
+            let waiting = self.slots.get(&channel).filter(|slot| slot.pending.is_some());
+            if let Some(ticket) = waiting.map(|slot| slot.ticket) {
+                let _taken_next = self.push(Entry::Slot(channel, ticket));
             } else {
                 self.slots.remove(&channel);
             }
@@ -303,25 +312,31 @@ impl Outbox {
 
     fn write(&mut self, now: Timestamp, frame: &mut String, entry: Entry) {
         match entry {
-            Entry::Reply(text) => frame.push_str(&text),
+            Entry::Reply(text) => {
+                begin_message(frame);
+                frame.push_str(&text);
+            }
             Entry::Update(update) => {
                 self.delivered += 1;
+                begin_message(frame);
                 frame.push_str(update.text());
             }
             Entry::Snapshot(value) => {
                 let (channel, stamp, data) = &*value;
+                begin_message(frame);
                 write_update(frame, channel.as_str(), *stamp, data, Mark::Snapshot);
             }
-            Entry::Slot(channel) => {
-                self.delivered += 1;
-                self.write_slot(now, frame, channel);
-            }
+            Entry::Slot(channel, ticket) => self.write_slot(now, frame, channel, ticket),
         }
     }
 
-    fn write_slot(&mut self, now: Timestamp, frame: &mut String, channel: TopicName) {
-        let slot = self.slots.get_mut(&channel).expect("a queued slot is kept until it is written");
-        let pending = slot.pending.take().expect("a queued slot has something to write");
+    fn write_slot(&mut self, now: Timestamp, frame: &mut String, channel: TopicName, ticket: u64) {
+        let Some(slot) = self.slots.get_mut(&channel).filter(|slot| slot.ticket == ticket) else {
+            return;
+        };
+        let Some(pending) = slot.pending.take() else { return };
+        self.delivered += 1;
+        begin_message(frame);
         match &pending.merged {
             None => frame.push_str(pending.newest.text()),
             Some(data) => {
@@ -335,6 +350,11 @@ impl Outbox {
             self.due.insert((slot.not_before, channel));
         }
     }
+}
+
+/// Opens the array, or goes on to its next message.
+fn begin_message(frame: &mut String) {
+    frame.push(if frame.is_empty() { '[' } else { ',' });
 }
 
 impl Pending {
@@ -351,7 +371,7 @@ impl Entry {
             + match self {
                 Self::Reply(text) => text.len(),
                 Self::Update(update) => update.text().len(),
-                Self::Snapshot(_) | Self::Slot(_) => 0,
+                Self::Snapshot(_) | Self::Slot(..) => 0,
             }
     }
 }
@@ -380,7 +400,10 @@ mod tests {
     }
 
     fn offer(outbox: &mut Outbox, now: i64, update: &Arc<Update>, delivery: Delivery) {
-        let _wake = outbox.offer(Timestamp(now), update, delivery);
+        let _wake = match delivery {
+            Delivery::Every => outbox.every(update),
+            Delivery::Latest { interval } => outbox.latest(Timestamp(now), update, interval),
+        };
     }
 
     /// The next frame as (seq, data) of updates and type of replies.
@@ -408,8 +431,8 @@ mod tests {
     fn only_the_first_update_wakes_the_writer() {
         let mut outbox = Outbox::default();
         let one = update("telemetry/d", 1, "{}");
-        assert_eq!(outbox.offer(Timestamp(0), &one, Delivery::Every), Wake::Yes);
-        assert_eq!(outbox.offer(Timestamp(0), &one, Delivery::Every), Wake::No);
+        assert_eq!(outbox.every(&one), Wake::Yes);
+        assert_eq!(outbox.every(&one), Wake::No);
     }
 
     #[test]
@@ -464,6 +487,28 @@ mod tests {
     }
 
     #[test]
+    fn a_snapshot_is_never_followed_by_what_it_contains() {
+        let snapshot = |outbox: &mut Outbox, number: u64| {
+            let value = update("telemetry/d", number, &format!(r#"{{"a":{number}}}"#));
+            let _wake = outbox.snapshot(value.channel.clone(), value.stamp, value.data.clone());
+        };
+        let mut outbox = Outbox::default();
+        offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1}"#), EACH_FRAME);
+        snapshot(&mut outbox, 1);
+        offer(&mut outbox, 0, &update("telemetry/d", 2, r#"{"a":2}"#), EACH_FRAME);
+        assert_eq!(take(&mut outbox, 0), [r#"1 {"a":1}"#, r#"2 {"a":2}"#]);
+        let pad = "x".repeat(CONFLATE_BYTES);
+        offer(&mut outbox, 0, &update("telemetry/d", 3, r#"{"a":3}"#), Delivery::Every);
+        snapshot(&mut outbox, 3);
+        let big = update("telemetry/e", 1, &format!(r#"{{"pad":"{pad}"}}"#));
+        offer(&mut outbox, 0, &big, Delivery::Every);
+        offer(&mut outbox, 0, &update("telemetry/d", 4, r#"{"a":4}"#), Delivery::Every);
+        let frame = take(&mut outbox, 0);
+        let of_d: Vec<_> = frame.iter().filter(|text| text.contains("\"a\"")).collect();
+        assert_eq!(of_d, [r#"3 {"a":3}"#, r#"4 {"a":4}"#]);
+    }
+
+    #[test]
     fn nothing_overtakes_older_values_of_its_channel() {
         let mut outbox = Outbox::default();
         let slow = Delivery::Latest { interval: Millis(100) };
@@ -498,6 +543,7 @@ mod tests {
         for number in 1..=1_500 {
             offer(&mut outbox, 0, &update("commands/d", number, &metrics), Delivery::Every);
         }
+        assert!(!outbox.is_too_slow(Timestamp(0)));
         assert!(!outbox.is_too_slow(Timestamp(9_999)));
         assert!(outbox.is_too_slow(Timestamp(10_000)));
     }

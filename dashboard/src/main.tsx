@@ -1,6 +1,7 @@
 import { render } from "solid-js/web";
 import { applyTheme } from "./parts/theme";
 import { AppProvider, createApp } from "./store/app";
+import "uplot/dist/uPlot.min.css";
 import "./style/base.css";
 import "./style/shell.css";
 import "./style/fleet.css";

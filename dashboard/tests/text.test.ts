@@ -131,9 +131,7 @@ describe("commands", () => {
 
   it("says how long a queued one still waits", () => {
     const command = aCommand({});
-    expect(describeCommand(command, command.deliver_by - 41_500)).toBe(
-      "waits for the device; given up in 42 s",
-    );
+    expect(describeCommand(command, command.deliver_by - 41_500)).toBe("waits to be sent; given up in 42 s");
   });
 });
 

@@ -11,6 +11,10 @@ use std::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+/// Many small allocations of several threads are what the gateway does all day.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Usage or configuration (sysexits.h: `EX_USAGE`).
 const USAGE: u8 = 64;
 

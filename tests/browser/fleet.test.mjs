@@ -25,7 +25,9 @@ scenario("a fleet of the simulator fills the table, and its values go on changin
   const row = page.row("thermostat-002");
   const first = await until("a temperature", () => page.value(row, "temperature"));
   await until("another temperature", async () => (await page.value(row, "temperature")) !== first);
-  await until("the gateway's own count", async () => /^9 of 9/.test(await page.by("devices-online").innerText()));
+  await until("the gateway's own count", async () =>
+    /^9 of 9/.test(await page.by("devices-online").innerText()),
+  );
 });
 
 scenario("last seen counts from the last message, and starts again with the next", async (world) => {
@@ -93,7 +95,11 @@ scenario("filters narrow the table by words, status and type", async (world) => 
 
 scenario("columns sort by name, status and value, both ways", async (world) => {
   const page = await world.open();
-  for (const [id, level] of [["tank-2", 30], ["tank-10", 10], ["tank-1", 20]]) {
+  for (const [id, level] of [
+    ["tank-2", 30],
+    ["tank-10", 10],
+    ["tank-1", 20],
+  ]) {
     const device = await world.device(id);
     await device.measure({ level });
     if (id === "tank-1") await device.leave();

@@ -124,6 +124,7 @@ export class SluiceClient {
       updated: (update) => this.#updated(update),
       noticed: (notice) => this.#noticed(notice),
       ponged: (sentAt, serverTime) => this.#ponged(sentAt, serverTime),
+      silent: (since) => this.#setHealth({ silentSince: since }),
       unreadable: (count) => this.#setHealth({ unreadable: this.#health.unreadable + count }),
       ended: (code, reason) => this.#ended(code, reason),
     });
@@ -198,7 +199,11 @@ export class SluiceClient {
   #ponged(sentAt: number, serverTime: number): void {
     const now = Date.now();
     this.#clock.sample(serverTime, sentAt, now);
-    this.#setHealth({ roundTripMs: Math.max(0, now - sentAt), clockOffsetMs: this.#clock.offsetMs });
+    this.#setHealth({
+      roundTripMs: Math.max(0, now - sentAt),
+      silentSince: null,
+      clockOffsetMs: this.#clock.offsetMs,
+    });
   }
 
   #liveIfComplete(): void {
@@ -216,7 +221,7 @@ export class SluiceClient {
     this.#link = null;
     this.#session = null;
     clearTimeout(this.#stableTimer);
-    this.#setHealth({ roundTripMs: null, lagging: false });
+    this.#setHealth({ roundTripMs: null, silentSince: null, lagging: false });
     const why = describeClose(code, reason);
     switch (comebackAfter(code)) {
       case "never":

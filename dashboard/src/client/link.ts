@@ -8,7 +8,9 @@ import type { OpenSocket, Socket } from "./socket";
 /** A connection that has not greeted by then is given up. */
 const welcomeTimeoutMs = 10_000;
 /** How often the round trip is measured. */
-const pingEveryMs = 5_000;
+const pingEveryMs = 3_000;
+/** A ping that is unanswered this long makes the values doubtful. */
+const uneasyMs = 2_000;
 /** A gateway that leaves a ping unanswered this long is gone. */
 const pongTimeoutMs = 10_000;
 /** What a connection ends with when it was given up from here. */
@@ -26,6 +28,8 @@ export interface LinkEvents {
   noticed(notice: Notice): void;
   /** A pong: when its ping was sent, and the gateway's clock then. */
   ponged(sentAt: number, serverTime: number): void;
+  /** A ping is unanswered for an uneasy time; since when. Its pong ends it. */
+  silent(since: number): void;
   unreadable(count: number): void;
   ended(code: number, reason: string): void;
 }
@@ -123,12 +127,14 @@ export class Link {
   #ping(): void {
     if (this.#ended) return;
     const sentAt = Date.now();
+    this.#timer = setTimeout(() => this.#events.silent(sentAt), uneasyMs);
     this.ask({ type: "ping" }, pongTimeoutMs, (answer) => {
+      clearTimeout(this.#timer);
       if (answer.kind === "timeout") return this.abandon("the gateway stopped answering");
       if (answer.kind === "ok" && answer.reply.type === "pong") {
         this.#events.ponged(sentAt, answer.reply.server_time);
       }
-      this.#timer = setTimeout(() => this.#ping(), pingEveryMs);
+      if (!this.#ended) this.#timer = setTimeout(() => this.#ping(), pingEveryMs);
     });
   }
 

@@ -16,6 +16,8 @@ export type ConnectionState =
 export interface Health {
   /** The last round trip; null before the first. */
   readonly roundTripMs: number | null;
+  /** Since when the gateway leaves a ping unanswered, by the local clock; null while it answers. */
+  readonly silentSince: number | null;
   /** Milliseconds the gateway's clock is ahead of ours. */
   readonly clockOffsetMs: number;
   /** The gateway merges updates because this page is slow. */
@@ -33,6 +35,7 @@ export interface Health {
 /** The health of a connection that was never made. */
 export const unknownHealth: Health = {
   roundTripMs: null,
+  silentSince: null,
   clockOffsetMs: 0,
   lagging: false,
   dropped: 0,

@@ -1,13 +1,15 @@
 // A line over time, drawn by uPlot.
 import { createEffect, createSignal, on, onCleanup, onMount, Show } from "solid-js";
 import uPlot from "uplot";
-import "uplot/dist/uPlot.min.css";
 import type { Series } from "../store/history";
 import { formatNumber } from "../text/number";
 import { formatClock } from "../text/time";
 import { theme } from "./theme";
 
 const heightPx = 132;
+const paddingPx = 8;
+/** The width of a time with seconds, in the axis' font. */
+const timeWidthPx = 52;
 /** Charts with one key show the same moment under the pointer. */
 const syncKey = "device";
 
@@ -76,7 +78,7 @@ function options(
     width: place.clientWidth,
     height: heightPx,
     ms: 1,
-    padding: [8, 8, 0, 0],
+    padding: [paddingPx, paddingPx, 0, 0],
     legend: { show: false },
     cursor: {
       drag: { x: false, y: false },
@@ -92,7 +94,7 @@ function options(
         space: 84,
         grid: { show: false },
         ticks: { stroke: lines, width: 1, size: 4 },
-        values: (_, splits) => splits.map((at) => timeText(at, splits)),
+        values: (plot, splits) => splits.map((at) => (fits(plot, at) ? timeText(at, splits) : "")),
       },
       {
         stroke: text,
@@ -116,6 +118,11 @@ function spread(low: number | null, high: number | null): [number, number] {
   if (low === null || high === null) return [0, 1];
   const room = high > low ? (high - low) * 0.12 : Math.max(1, Math.abs(high) * 0.1);
   return [low - room, high + room];
+}
+
+/** Whether a time's text, which stands around its place, ends before the edge. */
+function fits(plot: uPlot, at: number): boolean {
+  return plot.valToPos(at, "x") + timeWidthPx / 2 <= plot.over.clientWidth + paddingPx;
 }
 
 /** Seconds only where the lines of the grid are closer than a minute. */

@@ -5,8 +5,8 @@ import { useApp } from "../store/app";
 import { formatClock, formatDuration, formatSpan } from "../text/time";
 import { createTicker } from "./ticker";
 
-/** What the indicator shows: the connection's state, or `lagging` while it is live but slow. */
-type Shown = ConnectionState["kind"] | "lagging";
+/** What the indicator shows: the connection's state; while it is live, whether the gateway or the page is slow. */
+type Shown = ConnectionState["kind"] | "silent" | "lagging";
 
 const labels: Record<Shown, string> = {
   connecting: "Connecting",
@@ -14,13 +14,18 @@ const labels: Record<Shown, string> = {
   recovering: "Recovering",
   offline: "Offline",
   refused: "Refused",
+  silent: "No answer",
   lagging: "Lagging",
 };
 
 /** The state in the corner; it opens to show the details. */
 export function ConnectionIndicator() {
   const app = useApp();
-  const shown = (): Shown => (app.isLive() && app.health().lagging ? "lagging" : app.state().kind);
+  const shown = (): Shown => {
+    if (!app.isLive()) return app.state().kind;
+    if (!app.isCurrent()) return "silent";
+    return app.health().lagging ? "lagging" : "live";
+  };
   const roundTrip = () => app.health().roundTripMs;
   let details: HTMLDetailsElement | undefined;
   const closeOutside = ({ target }: Event) => {
@@ -42,7 +47,7 @@ export function ConnectionIndicator() {
         <span class="dot" aria-hidden="true" />
         <span class="sr-only">Connection: </span>
         {labels[shown()]}
-        <Show when={app.isLive() && roundTrip() !== null}>
+        <Show when={app.isCurrent() && roundTrip() !== null}>
           <span class="muted num" data-testid="round-trip">
             {roundTrip()} ms
           </span>
@@ -74,6 +79,7 @@ export function ConnectionBanner() {
     const state = app.state();
     return state.kind === "refused" ? state : null;
   });
+  const silentSince = () => (app.isLive() ? app.health().silentSince : null);
   const tryNow = () => app.client.tryNow();
   return (
     <Switch>
@@ -110,6 +116,16 @@ export function ConnectionBanner() {
             <button type="button" data-testid="try-now" onClick={tryNow}>
               Try again
             </button>
+          </div>
+        )}
+      </Match>
+      <Match when={silentSince()}>
+        {(since) => (
+          <div class="banner" data-kind="silent" data-testid="banner">
+            <span role="status">The gateway does not answer: what is shown may be out of date.</span>
+            <span class="num">
+              since {formatSpan(now() - since())} · values as of {formatClock(since())}
+            </span>
           </div>
         )}
       </Match>

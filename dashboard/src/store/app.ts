@@ -30,6 +30,8 @@ export interface App {
   /** When the page was last live; null before it ever was. */
   readonly lastLiveAt: Accessor<number | null>;
   readonly isLive: Accessor<boolean>;
+  /** Whether what is shown is current: live, and the gateway answers. */
+  readonly isCurrent: Accessor<boolean>;
   /** Listens; a refusal is shown until the subscription ends or the connection does. */
   readonly listen: (wish: Omit<Wish, "refused">) => Subscription;
   /** What the gateway does not let this page hear, in words. */
@@ -128,6 +130,7 @@ export function createApp(base: URL): App {
     now,
     lastLiveAt,
     isLive: () => state().kind === "live",
+    isCurrent: () => state().kind === "live" && health().silentSince === null,
     listen,
     refusals,
     fleet: createFleetChoice(),

@@ -11,12 +11,15 @@ const samplesMax = 6_000;
 export interface Series {
   /** Milliseconds since the epoch. */
   readonly times: number[];
-  readonly values: number[];
+  /** `null` is a gap: what was measured there, if anything, did not come. */
+  readonly values: (number | null)[];
 }
 
 /** The numeric metrics of one device. */
 export class History {
   readonly #series = new Map<string, Series>();
+  /** The series whose next sample begins after a gap. */
+  readonly #interrupted = new Set<string>();
 
   /** Begins with what the sparklines of the table have kept. */
   seed(device: DeviceRecord): void {
@@ -34,6 +37,11 @@ export class History {
     }
   }
 
+  /** The device or the connection went: no line joins what was before with what comes after. */
+  interrupt(): void {
+    for (const name of this.#series.keys()) this.#interrupted.add(name);
+  }
+
   /** The samples of a metric. */
   of(name: string): Series {
     return this.#series.get(name) ?? { times: [], values: [] };
@@ -45,6 +53,10 @@ export class History {
     const last = series.times.at(-1) ?? Number.NEGATIVE_INFINITY;
     // What a device kept while it was away comes late and in order; a chart needs rising times.
     if (time <= last) return;
+    if (this.#interrupted.delete(name) && time > last + 1) {
+      series.times.push(last + 1);
+      series.values.push(null);
+    }
     series.times.push(time);
     series.values.push(value);
     trim(series, time - windowMs);

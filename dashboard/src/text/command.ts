@@ -39,7 +39,7 @@ export function describeCommand(command: Command, now: number): string {
     case "scheduled":
       return command.not_before === null ? "" : `starts in ${left(command.not_before)}`;
     case "queued":
-      return `waits for the device; given up in ${left(command.deliver_by)}`;
+      return `waits to be sent; given up in ${left(command.deliver_by)}`;
     default:
       return stateTexts[command.state].meaning;
   }

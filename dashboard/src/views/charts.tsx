@@ -1,12 +1,13 @@
 // The live charts of a device: one for each numeric metric.
 import { createMemo, createSignal, For, lazy, Show, Suspense } from "solid-js";
+import { loadChart } from "../parts/load-chart";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
 import { type History, windowMs } from "../store/history";
 import { formatNumber } from "../text/number";
 
 /** uPlot is half of the program, and the start page does without it. */
-const Chart = lazy(() => import("../parts/chart"));
+const Chart = lazy(loadChart);
 
 /** Charts drawn at first; more would make a page nobody reads. */
 const chartsAtFirst = 8;
@@ -59,6 +60,7 @@ function MetricChart(props: { device: DeviceRecord; history: History; version: n
     const { values } = series();
     if (values.length === 0) return "no sample yet";
     const [low, high] = extremes(values);
+    if (low === high) return formatNumber(low, decimals());
     return `${formatNumber(low, decimals())} – ${formatNumber(high, decimals())}`;
   };
   return (
@@ -85,10 +87,11 @@ function numericNames({ metrics }: DeviceRecord): string[] {
   return [...metrics.values()].flatMap(({ name, trend }) => (trend === null ? [] : name)).sort();
 }
 
-function extremes(values: readonly number[]): [low: number, high: number] {
+function extremes(values: readonly (number | null)[]): [low: number, high: number] {
   let low = Number.POSITIVE_INFINITY;
   let high = Number.NEGATIVE_INFINITY;
   for (const value of values) {
+    if (value === null) continue;
     low = Math.min(low, value);
     high = Math.max(high, value);
   }

@@ -46,6 +46,10 @@ export function DevicePage(props: { id: string }) {
     live: () => void loadCommands(),
     gap: () => void loadCommands(),
   });
+  createEffect(() => {
+    // While it is away, or we are, nothing is known of its values: the charts show a gap.
+    if (!app.isLive() || app.devices.get(id)?.read().presence.status === "offline") history.interrupt();
+  });
   onCleanup(() => {
     values.close();
     stages.close();

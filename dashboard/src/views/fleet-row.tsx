@@ -6,6 +6,7 @@ import { deviceHref } from "../router";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
 import { formatAgo, formatDateTime } from "../text/time";
+import { readingsOf } from "./readings";
 
 /** Readings in a row; narrow pages hide the last ones. */
 const readingsMax = 4;
@@ -15,7 +16,7 @@ export function FleetRow(props: { device: DeviceRecord; rowIndex: number; column
   const app = useApp();
   const device = () => props.device.read();
   const seenAt = () => device().lastSeenAt;
-  const readings = createMemo(() => others(device(), props.columns), [], {
+  const readings = createMemo(() => readingsOf(device().metrics.values(), props.columns, readingsMax), [], {
     equals: sameNames,
   });
   return (
@@ -49,11 +50,6 @@ export function FleetRow(props: { device: DeviceRecord; rowIndex: number; column
       </td>
     </tr>
   );
-}
-
-/** The first metrics that have no column of their own. */
-function others({ metrics }: DeviceRecord, columns: readonly string[]): string[] {
-  return [...metrics.keys()].filter((name) => !columns.includes(name)).slice(0, readingsMax);
 }
 
 function sameNames(one: readonly string[], other: readonly string[]): boolean {

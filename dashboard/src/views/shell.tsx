@@ -1,6 +1,7 @@
 // What stands around every page.
 import { createEffect, For, Match, Switch } from "solid-js";
 import { ConnectionBanner, ConnectionIndicator } from "../parts/connection";
+import { loadChart } from "../parts/load-chart";
 import { ThemeButton } from "../parts/theme";
 import { createRoute, fleetHref, type Route } from "../router";
 import { useApp } from "../store/app";
@@ -14,6 +15,10 @@ export function Shell() {
   const deviceId = () => idOf(route());
   createEffect(() => {
     document.title = deviceId() === null ? "Sluice" : `${deviceId()} · Sluice`;
+  });
+  createEffect(() => {
+    // Fetched while there is a gateway to fetch it from: a device's page may be opened when there is none.
+    if (app.isLive()) void loadChart();
   });
   return (
     <>
@@ -39,7 +44,7 @@ export function Shell() {
           </p>
         )}
       </For>
-      <main id="main" tabindex="-1" data-live={String(app.isLive())}>
+      <main id="main" tabindex="-1" data-live={String(app.isCurrent())}>
         <Switch>
           <Match when={route().kind === "fleet"}>
             <FleetPage />

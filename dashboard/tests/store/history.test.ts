@@ -25,6 +25,20 @@ it("leaves out snapshots, what is no number, and times that do not rise", () => 
   expect(history.of("t")).toEqual({ times: [start + 10], values: [2] });
 });
 
+it("leaves a gap where the device or the connection was away", () => {
+  const history = new History();
+  hear(history, 0, { t: 1, u: 1 });
+  history.interrupt();
+  history.interrupt();
+  hear(history, 500, { t: 2 });
+  hear(history, 600, { t: 3 });
+  expect(history.of("t")).toEqual({
+    times: [start, start + 1, start + 500, start + 600],
+    values: [1, null, 2, 3],
+  });
+  expect(history.of("u").values).toEqual([1]);
+});
+
 it("keeps five minutes, and not much more", () => {
   const history = new History();
   for (let second = 0; second <= 1_000; second += 1) hear(history, second * 1_000, { t: second });

@@ -18,12 +18,13 @@ use protocol::{
 };
 use std::{
     collections::HashMap,
+    pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
 };
 use tokio::{
     sync::{mpsc, oneshot},
-    time::{self, MissedTickBehavior},
+    time::{self, Instant, MissedTickBehavior},
 };
 
 /// How many inputs are taken at once, and stored together.
@@ -73,12 +74,19 @@ impl<S: Store> Actor<S> {
         let mut batch = Vec::with_capacity(INPUTS_AT_ONCE);
         let mut second = time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
+        let mut timer = pin!(time::sleep(Duration::ZERO));
+        let mut timer_for = None;
         loop {
             let deadline = self.bridge.next_deadline();
-            let until_deadline = deadline.map_or(Duration::from_secs(3_600), clock::until);
+            if deadline != timer_for {
+                timer_for = deadline;
+                timer
+                    .as_mut()
+                    .reset(Instant::now() + deadline.map_or(Duration::ZERO, clock::until));
+            }
             tokio::select! {
                 taken = inputs.recv_many(&mut batch, INPUTS_AT_ONCE) => if taken == 0 { return Ok(()) },
-                () = time::sleep(until_deadline) => {}
+                () = &mut timer, if timer_for.is_some() => timer_for = None,
                 _ = second.tick() => self.every_second(),
             }
             let now = clock::now();

@@ -23,7 +23,10 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
 /// How many inputs may wait for the core. When it is full, senders wait: the edge stops reading from
 /// that socket, and nothing is lost.
@@ -149,6 +152,14 @@ impl Core {
     /// Cancelled before it returns, the input was not sent.
     pub async fn send(&self, input: Input) -> Result<(), Stopped> {
         self.queue.send(input).await.map_err(|_| Stopped)
+    }
+
+    /// Hands `input` on if there is room at once.
+    ///
+    /// # Errors
+    /// With the input, when there is no room or the core has ended.
+    pub fn try_send(&self, input: Input) -> Result<(), TrySendError<Input>> {
+        self.queue.try_send(input)
     }
 
     /// Asks the bridge, or has it change something. The answer comes when what changed is stored.

@@ -8,7 +8,7 @@ use bridge::{
     outbox::{Delivery, Outbox, Wake},
     update::{Stamp, Update},
 };
-use protocol::{Reply, Timestamp, TopicName};
+use protocol::{Reply, TopicName};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::{sync::Notify, time};
 
@@ -31,7 +31,7 @@ impl Outlet {
         loop {
             let next_due = {
                 let outbox = self.lock();
-                if outbox.is_ready(clock::now()) {
+                if outbox.is_ready(clock::steady()) {
                     return;
                 }
                 outbox.next_due()
@@ -40,7 +40,7 @@ impl Outlet {
                 None => self.0.wake.notified().await,
                 Some(at) => {
                     let _woken_or_due =
-                        time::timeout(clock::until(at), self.0.wake.notified()).await;
+                        time::timeout(clock::steadily_until(at), self.0.wake.notified()).await;
                 }
             }
         }
@@ -49,7 +49,13 @@ impl Outlet {
     /// The next frame.
     #[must_use]
     pub fn take(&self, bytes_max: usize) -> Option<String> {
-        self.lock().take(clock::now(), bytes_max)
+        self.lock().take(clock::steady(), bytes_max)
+    }
+
+    /// Whether the reader is too slow to be kept.
+    #[must_use]
+    pub fn is_too_slow(&self) -> bool {
+        self.lock().is_too_slow(clock::steady())
     }
 
     /// The outbox, to look at.
@@ -59,7 +65,7 @@ impl Outlet {
 
     /// Puts a reply in, from the connection itself.
     pub fn say(&self, reply: &Reply) {
-        self.reply(clock::now(), reply);
+        self.reply(reply);
     }
 
     fn put(&self, put: impl FnOnce(&mut Outbox) -> Wake) {
@@ -72,19 +78,22 @@ impl Outlet {
 }
 
 impl Sink for Outlet {
-    fn offer(&self, now: Timestamp, update: &Arc<Update>, delivery: Delivery) {
-        self.put(|outbox| outbox.offer(now, update, delivery));
+    fn offer(&self, update: &Arc<Update>, delivery: Delivery) {
+        self.put(|outbox| match delivery {
+            Delivery::Every => outbox.every(update),
+            Delivery::Latest { interval } => outbox.latest(clock::steady(), update, interval),
+        });
     }
 
-    fn snapshot(&self, now: Timestamp, channel: &TopicName, stamp: Stamp, data: &Data) {
-        self.put(|outbox| outbox.snapshot(now, channel.clone(), stamp, data.clone()));
+    fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {
+        self.put(|outbox| outbox.snapshot(channel.clone(), stamp, data.clone()));
     }
 
     fn withdraw(&self, channel: &TopicName) {
         self.lock().withdraw(channel);
     }
 
-    fn reply(&self, now: Timestamp, reply: &Reply) {
-        self.put(|outbox| outbox.reply(now, reply));
+    fn reply(&self, reply: &Reply) {
+        self.put(|outbox| outbox.reply(reply));
     }
 }

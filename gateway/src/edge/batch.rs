@@ -21,7 +21,7 @@ use bridge::{
 use bytes::Bytes;
 use protocol::{BadTopic, TopicName, levels};
 use std::{sync::Arc, time::Instant};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 /// A topic a client publishes to, and all that follows from its name.
 #[derive(Debug)]
@@ -188,6 +188,25 @@ impl Batch {
 /// The core or the exchange has ended.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Stopped;
+
+/// Hands on what there is room for at once, and gives back what must wait.
+pub(super) fn forward_now(shared: &Shared, steps: Vec<Step>) -> Result<Vec<Step>, Stopped> {
+    let mut steps = steps.into_iter();
+    let mut rest = Vec::new();
+    for step in steps.by_ref() {
+        match step {
+            Step::Core(input) => match shared.core.try_send(input) {
+                Ok(()) => continue,
+                Err(TrySendError::Full(input)) => rest.push(Step::Core(input)),
+                Err(TrySendError::Closed(_)) => return Err(Stopped),
+            },
+            exchange @ Step::Exchange(_) => rest.push(exchange),
+        }
+        break;
+    }
+    rest.extend(steps);
+    Ok(rest)
+}
 
 /// Hands `steps` on, waiting for room.
 pub(super) async fn forward(shared: &Shared, steps: Vec<Step>) -> Result<(), Stopped> {

@@ -31,7 +31,7 @@ use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, Sleep},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 /// Above this many bytes to write, messages stay in the outbox and the socket is not read.
 pub(super) const OUT_BYTES_HIGH: usize = 64 * 1024;
@@ -116,6 +116,8 @@ pub(super) struct Connection<S> {
     timer: Pin<Box<Sleep>>,
     pub(super) taken_over: oneshot::Receiver<Takeover>,
     pub(super) stop: CancellationToken,
+    /// Waits for `stop`, kept because to begin to wait takes a lock that all connections share.
+    stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
 /// What the handshake found out and made.
@@ -162,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             stuck_since: None,
             timer: Box::pin(tokio::time::sleep_until(far)),
             taken_over: opening.taken_over,
+            stopped: Box::pin(opening.stop.clone().cancelled_owned()),
             stop: opening.stop,
             shared,
             client,
@@ -222,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Event::Stop,
+            () = &mut self.stopped => Event::Stop,
             takeover = &mut self.taken_over => Event::TakenOver(takeover.ok()),
             () = &mut self.timer, if deadline.is_some() => Event::Timer,
             done = finish(&mut self.work), if self.work.is_some() => Event::Done(done),

@@ -1,7 +1,7 @@
 //! What the client publishes: checked, routed, batched, acknowledged once it is stored.
 
 use super::{
-    batch::{BadName, Batch, Content, Known, forward},
+    batch::{BadName, Batch, Content, Known, forward, forward_now},
     connection::{Connection, Done},
     ending::End,
     pending::{Pending, PendingAck, PendingQueue},
@@ -172,6 +172,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let batch: Batch = std::mem::take(&mut self.batch);
         let (steps, receipt) = batch.into_steps(self.client.connection, !acks.is_empty());
         let pending = Pending { receipt, acks };
+        let Ok(steps) = forward_now(&self.shared, steps) else {
+            self.work = Some(Box::pin(std::future::ready(Done::Stopped)));
+            return;
+        };
         if steps.is_empty() {
             self.publishing.pending.push(pending);
             return;

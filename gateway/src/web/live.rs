@@ -322,7 +322,7 @@ impl Connection {
         self.next_look_at = Instant::now() + LOOK_EVERY;
         self.allowance = self.web.limits.websocket_messages_per_s;
         self.note_counts();
-        if self.outlet.lock().is_too_slow(clock::now()) {
+        if self.outlet.is_too_slow() {
             self.web.stats.web.closed_too_slow.increment();
             return Err(End::Close(CloseCode::TooSlow));
         }
@@ -397,17 +397,17 @@ impl Connection {
                 Ok(())
             }
             ClientMessage::Subscribe { channels, options } => {
-                core.ask(move |bridge, now| {
-                    bridge.hub.subscribe(now, id, mark, channels, &options);
+                core.ask(move |bridge, _| {
+                    bridge.hub.subscribe(id, mark, channels, &options);
                 })
                 .await
             }
             ClientMessage::Unsubscribe { channels } => {
-                core.ask(move |bridge, now| bridge.hub.unsubscribe(now, id, mark, channels)).await
+                core.ask(move |bridge, _| bridge.hub.unsubscribe(id, mark, channels)).await
             }
             ClientMessage::Replay { channel, from, to } => {
-                core.ask(move |bridge, now| {
-                    bridge.hub.replay(now, id, mark, &channel, (from, to));
+                core.ask(move |bridge, _| {
+                    bridge.hub.replay(id, mark, &channel, (from, to));
                 })
                 .await
             }

@@ -22,7 +22,7 @@ async fn mosquitto_publishes_and_subscribes_in_both_versions_and_every_qos() {
     for version in ["mqttv311", "mqttv5"] {
         for qos in ["0", "1", "2"] {
             let arguments = ["-V", version, "-q", qos, "-t", "a/#", "-C", "20", "-F", "%t %q %p"];
-            let now = edge.counters.connections.get();
+            let now = edge.counters.connections_accepted.get();
             let subscriber = client("mosquitto_sub", &edge, &arguments).spawn().unwrap();
             edge.counts("connections", now + 1).await;
             soon(async {

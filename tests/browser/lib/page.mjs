@@ -62,6 +62,11 @@ export class PageUnderTest {
     return untilEqual(`${metric} is shown`, () => this.value(within, metric), wanted);
   }
 
+  /** Waits until a metric shows a number, with however many digits. */
+  showsNumber(within, metric, wanted) {
+    return untilEqual(`${metric} is shown`, async () => Number(await this.value(within, metric)), wanted);
+  }
+
   /** The ids of the rows, from the top. */
   ids() {
     return this.by("device-row").evaluateAll((rows) => rows.map((row) => row.dataset.device));
@@ -105,14 +110,18 @@ export class PageUnderTest {
 
   /** The stages on a command's card, without their times. */
   stages(card) {
-    return card.locator(".stages li").evaluateAll((items) => items.map((item) => item.firstChild.textContent.trim()));
+    return card
+      .locator(".stages li")
+      .evaluateAll((items) => items.map((item) => item.firstChild.textContent.trim()));
   }
 
   /** Presses Tab until the element with the handle has the focus. */
   async tabTo(testid, pressesMax = 80) {
     for (let press = 0; press < pressesMax; press += 1) {
       await this.page.keyboard.press("Tab");
-      const focused = await this.page.evaluate(() => document.activeElement?.closest("[data-testid]")?.dataset.testid);
+      const focused = await this.page.evaluate(
+        () => document.activeElement?.closest("[data-testid]")?.dataset.testid,
+      );
       if (focused === testid) return;
     }
     throw new Error(`${testid} was not reached with ${pressesMax} presses of Tab`);

@@ -4,10 +4,12 @@ import { once } from "node:events";
 import { join } from "node:path";
 import { patienceMs } from "./until.mjs";
 
-const binDir = process.env.SLUICE_BIN_DIR ?? "../../target/release";
+const binDir = process.env.SLUICE_BIN_DIR ?? join(import.meta.dirname, "../../../target/release");
 const outputKept = 400;
 /** Our own SLUICE_ variables are not the programs': the gateway reads all of them as settings. */
-const inherited = Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith("SLUICE_")));
+const inherited = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith("SLUICE_")),
+);
 
 /** A running program and the last lines that it wrote. */
 export class Program {

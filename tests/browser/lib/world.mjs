@@ -76,7 +76,10 @@ export class World {
 
   /** Opens an empty page. */
   async openBlank(contextOptions = {}) {
-    const context = await this.#browser.newContext({ viewport: { width: 1280, height: 800 }, ...contextOptions });
+    const context = await this.#browser.newContext({
+      viewport: { width: 1280, height: 800 },
+      ...contextOptions,
+    });
     const page = new PageUnderTest(await context.newPage(), this.gateway.http);
     this.#pages.push(page);
     return page;
@@ -115,7 +118,9 @@ export class World {
     assert.deepEqual(fromPages, [], "what pages wrote");
     const foreign = this.#pages.flatMap((page) => page.foreignRequests);
     assert.deepEqual(foreign, [], "requests to others than the gateway");
-    const errors = this.gateway.log.filter((line) => line.includes('"level":"ERROR"') || line.includes("panicked"));
+    const errors = this.gateway.log.filter(
+      (line) => line.includes('"level":"ERROR"') || line.includes("panicked"),
+    );
     assert.deepEqual(errors, [], "errors in the gateway's log");
   }
 

@@ -118,7 +118,7 @@ fn page(
     rows: usize,
     after: Option<&Place>,
 ) -> Page<Device> {
-    let matching = bridge.devices().list(None).filter(|(id, record)| wanted.takes(id, record));
+    let matching = bridge.devices().iter().filter(|(id, record)| wanted.takes(id, record));
     let mut places: Vec<_> = matching
         .map(|(id, record)| Place { last_seen_at: record.last_seen_at, id: id.clone() })
         .filter(|place| after.is_none_or(|after| wanted.sort.compare(place, after).is_gt()))
