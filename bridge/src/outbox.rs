@@ -2,7 +2,7 @@
 //!
 //! The hub offers updates; the connection's writer takes frames. When the reader is slow, telemetry
 //! merges to the newest values of each channel and the reader is told (`lag`); what still grows past
-//! the bound ends the connection ([`Outbox::fault`]). A reader that catches up has the true values.
+//! the bound ends the connection ([`Outbox::is_too_slow`]). A reader that catches up has the true values.
 
 use crate::{
     data::Data,

@@ -1,5 +1,5 @@
 //! The gateway's own figures: counted here, told once a second on `gateway/stats`, and exported at
-//! `/metrics`. Metric names live in [`crate::metrics`].
+//! `/metrics`. Metric names live in `crate::metrics`.
 
 use crate::{core::Outlet, count::counters, edge};
 use bridge::bridge::{Bridge, Refused};

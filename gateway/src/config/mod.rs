@@ -1,7 +1,7 @@
 //! The configuration: defaults, then the file, then `SLUICE_` variables, then flags.
 //!
 //! [`Config`] is what the rest of the gateway sees; [`load`] reads it and reports all mistakes at once;
-//! [`check`] knows what a value must be beyond its type. `config/sluice.toml` explains every key.
+//! `check` knows what a value must be beyond its type. `config/sluice.toml` explains every key.
 
 mod check;
 mod load;
