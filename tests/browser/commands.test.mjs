@@ -69,7 +69,7 @@ scenario("a command for an absent device waits, and expires when its time is ove
   const page = await world.open("#/device/asleep");
   const card = await page.sendCommand("set_valve", { params: { percent: 5 }, ttlS: 3 });
   await page.commandIs(card, "queued");
-  await card.getByText(/waits for the device; given up in [1-3] s/).waitFor();
+  await card.getByText(/waits to be sent; given up in [1-3] s/).waitFor();
   await page.commandIs(card, "expired");
   await card.getByText("it was never sent: it did not run").waitFor();
 });

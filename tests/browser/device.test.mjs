@@ -92,9 +92,9 @@ scenario("a device that nobody knows is said to be unknown, and appears when it 
 });
 
 scenario("two pages see the same, through all changes", async (world) => {
+  const device = await world.device("twin");
   const one = await world.open("#/device/twin");
   const other = await world.open();
-  const device = await world.device("twin");
   for (let step = 1; step <= 50; step += 1) await device.measure({ step, half: step / 2 });
   await one.showsNumber(one.by("values"), "step", 50);
   await other.showsNumber(other.row("twin"), "step", 50);

@@ -43,7 +43,10 @@ async function fleet() {
     viewport: { ...wide, height: 860 },
     colorScheme: "light",
   });
-  for (const page of [table, dark, small]) await page.by("filter").fill("-00");
+  for (const page of [table, dark, small]) {
+    await page.by("filter").fill("-00");
+    await page.by("filter").blur();
+  }
   await until("lines with a shape", () => isSettled(pump), 2 * settleS * 1_000);
 
   await pump.commandIs(await pump.sendCommand("set_speed", { params: { rpm: 9000 } }), "rejected");

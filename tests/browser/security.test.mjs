@@ -1,7 +1,7 @@
 // What other sites' pages cannot do, and what the page itself may not.
 import assert from "node:assert/strict";
-import { createServer, request } from "node:http";
 import { once } from "node:events";
+import { createServer, request } from "node:http";
 import { untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
 

@@ -5,14 +5,14 @@ import type { CommandRecord, Commands, Stage } from "../store/commands";
 import { describeAnswer, describeCommand, stateTexts } from "../text/command";
 import { formatClock, formatDateTime, formatDuration, formatSpan } from "../text/time";
 
-/** The card; open at first while the command is. */
+/** The card; open at first while the command is, or where its end came while somebody looked on. */
 export function CommandCard(props: { record: CommandRecord; commands: Commands }) {
   const app = useApp();
   const record = () => props.record.read();
   const command = () => record().command;
   const state = createMemo(() => command().state);
   const text = () => stateTexts[state()];
-  const [isOpen, setOpen] = createSignal(untrack(() => !text().isFinal));
+  const [isOpen, setOpen] = createSignal(untrack(() => !text().isFinal || props.record.heardAt > 0));
   const [problem, setProblem] = createSignal<string | null>(null);
 
   createEffect(() => {

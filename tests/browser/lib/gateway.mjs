@@ -21,7 +21,12 @@ export class Gateway {
     const gateway = new Gateway();
     gateway.#folder = await mkdtemp(join(tmpdir(), "sluice-browser-"));
     gateway.#flags = flags;
-    await gateway.start();
+    try {
+      await gateway.start();
+    } catch (error) {
+      await gateway.dispose();
+      throw error;
+    }
     return gateway;
   }
 

@@ -60,9 +60,14 @@ export class World {
   /** Starts a gateway and a browser; `options.gateway` are the gateway's flags, `options.browser` the browser's. */
   static async create(options = {}) {
     const world = new World();
-    world.gateway = await Gateway.start(options.gateway);
     const args = [...launchOptions.args, ...(options.browser ?? [])];
     world.#browser = await chromium.launch({ ...launchOptions, args });
+    try {
+      world.gateway = await Gateway.start(options.gateway);
+    } catch (error) {
+      await world.#browser.close();
+      throw error;
+    }
     return world;
   }
 
