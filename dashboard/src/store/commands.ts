@@ -23,6 +23,8 @@ export class CommandRecord extends Watched {
   isWhole: boolean;
   /** How many live updates had come for the device when this one's came; 0 for none. */
   heardAt = 0;
+  /** Whether this page sent it or heard of it live, rather than read of it afterwards. */
+  isWitnessed = false;
 
   constructor(command: Command) {
     super();
@@ -70,6 +72,7 @@ export class Commands {
     }
     record.command = command;
     record.heardAt = this.#heard;
+    record.isWitnessed = true;
     this.#frames.mark(record.tell);
   }
 
@@ -89,7 +92,8 @@ export class Commands {
 
   /** Takes the command that a request was answered with. */
   add(command: Command): void {
-    if (!this.#records.has(command.id)) this.#join(command);
+    const record = this.#records.get(command.id) ?? this.#join(command);
+    record.isWitnessed = true;
   }
 
   /** Takes the whole story, unless more of it has come live meanwhile. */

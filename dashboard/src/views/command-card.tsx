@@ -12,7 +12,7 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
   const command = () => record().command;
   const state = createMemo(() => command().state);
   const text = () => stateTexts[state()];
-  const [isOpen, setOpen] = createSignal(untrack(() => !text().isFinal || props.record.heardAt > 0));
+  const [isOpen, setOpen] = createSignal(untrack(() => !text().isFinal || props.record.isWitnessed));
   const [problem, setProblem] = createSignal<string | null>(null);
 
   createEffect(() => {

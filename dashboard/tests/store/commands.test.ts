@@ -46,6 +46,13 @@ it("is not turned back by an answer that comes after its stages", () => {
   expect(only().command.state).toBe("succeeded");
 });
 
+it("tells what was seen to happen from what was read afterwards", () => {
+  commands.fill(commands.startLoad(), [aCommand({ state: "rejected" })]);
+  expect(only().isWitnessed).toBe(false);
+  commands.add(aCommand({ state: "rejected" }));
+  expect(only().isWitnessed).toBe(true);
+});
+
 it("is not turned back by a list that was read before its stages came", () => {
   hear("queued", 0);
   const load = commands.startLoad();
