@@ -244,8 +244,12 @@ impl<S: Sink> Bridge<S> {
         self.devices.put(now, device, kind, tags)
     }
 
-    /// Forgets a device and its values; false where it is not known.
-    pub fn delete_device(&mut self, device: &DeviceId) -> bool {
+    /// Forgets a device and its values; false where it is not known. Who watches is told first that
+    /// it is no longer online: its connection, which the edge closes, says nothing of it any more.
+    pub fn delete_device(&mut self, now: Timestamp, device: &DeviceId) -> bool {
+        if let Some(presence) = self.devices.kicked(now, device) {
+            self.tell_presence(now, device, &presence);
+        }
         for first in ["telemetry", "presence", "state", "commands"] {
             self.hub.forget(&channel(first, device));
         }

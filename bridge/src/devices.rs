@@ -139,6 +139,16 @@ impl Devices {
         Some(self.without_connection(now, device, Status::Offline, reason))
     }
 
+    /// The device is about to be deleted. Gives the presence to tell, where it was online.
+    pub fn kicked(&mut self, now: Timestamp, device: &DeviceId) -> Option<Presence> {
+        let record = self.records.get_mut(device)?;
+        if record.status() == Status::Offline {
+            return None;
+        }
+        record.connection = None;
+        Some(self.without_connection(now, device, Status::Offline, PresenceReason::Kicked))
+    }
+
     /// A message of the device came. Gives the presence to tell, where it changed.
     ///
     /// # Errors

@@ -24,7 +24,7 @@ async fn mosquitto_publishes_and_subscribes_in_both_versions_and_every_qos() {
             let arguments = ["-V", version, "-q", qos, "-t", "a/#", "-C", "20", "-F", "%t %q %p"];
             let now = edge.counters.connections_accepted.get();
             let subscriber = client("mosquitto_sub", &edge, &arguments).spawn().unwrap();
-            edge.counts("connections", now + 1).await;
+            edge.counts("connections_accepted", now + 1).await;
             soon(async {
                 while !edge.exchange.has_links() {
                     tokio::task::yield_now().await;

@@ -108,6 +108,7 @@ async fn a_deleted_device_loses_its_connection() {
     assert_eq!(next(&mut live, "pump-1").await, is("online", "connected"));
     let delete = gateway.request(Method::DELETE, "/api/v1/devices/pump-1").send();
     assert_eq!(delete.await.expect("an answer").status(), StatusCode::NO_CONTENT);
+    assert_eq!(next(&mut live, "pump-1").await, is("offline", "kicked"));
     device.peer.closed().await;
     let (status, _) = gateway.get("/api/v1/devices/pump-1").await;
     assert_eq!(status, StatusCode::NOT_FOUND);

@@ -227,7 +227,7 @@ pub(super) async fn delete(
     let id: DeviceId = parse(&path?)?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
-    let known = web.core.ask(move |bridge, _| bridge.delete_device(&asked)).await?;
+    let known = web.core.ask(move |bridge, now| bridge.delete_device(now, &asked)).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&id)) }
 }
 
