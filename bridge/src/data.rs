@@ -26,7 +26,7 @@ impl Data {
     /// Appends the JSON text to `text`.
     pub fn write(&self, text: &mut String) {
         match self {
-            Self::Metrics(metrics) => metrics.write(text),
+            Self::Metrics(metrics) => text.push_str(&metrics.text),
             Self::Json(json) => text.push_str(json.get()),
         }
     }
@@ -41,61 +41,134 @@ impl Data {
     }
 }
 
-/// Values by metric, in the order the device gave them; each a valid JSON text that any reader can
-/// take: numbers finite, nesting at most 127 deep.
-#[derive(Clone, Debug, Default)]
-pub struct Metrics(Vec<(Box<str>, Box<RawValue>)>);
+/// Values by metric, in the order the device gave them, as one JSON text that any reader can take:
+/// numbers finite, nesting at most 127 deep, each name once and without escapes where it needs none.
+#[derive(Clone, Debug)]
+pub struct Metrics {
+    text: Box<str>,
+    members: Box<[Member]>,
+}
+
+/// Where a metric stands in the text.
+#[derive(Clone, Copy, Debug)]
+struct Member {
+    /// From behind the opening quote of the name.
+    name_start: u32,
+    name_end: u32,
+    value_start: u32,
+    value_end: u32,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        Self { text: "{}".into(), members: Box::default() }
+    }
+}
 
 impl Metrics {
-    /// The single metric `name`.
-    #[must_use]
-    pub fn one(name: &str, value: Box<RawValue>) -> Self {
-        Self(vec![(name.into(), value)])
+    /// Reads an object.
+    ///
+    /// # Errors
+    /// What is wrong with it, with the metric.
+    pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let Found(found) = serde_json::from_str(text)?;
+        let plain = found.iter().all(|(name, _)| matches!(name, Cow::Borrowed(_)));
+        if !plain || has_repeats(&found) || text.len() > u32::MAX as usize {
+            return Ok(Self::compose(found.iter().map(|(name, value)| (&**name, value.get()))));
+        }
+        let place = |part: &str| {
+            let start = part.as_ptr() as usize - text.as_ptr() as usize;
+            (start as u32, (start + part.len()) as u32)
+        };
+        let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
+            let (name_start, name_end) = place(name);
+            let (value_start, value_end) = place(value.get());
+            Member { name_start, name_end, value_start, value_end }
+        };
+        Ok(Self { members: found.iter().map(member).collect(), text: text.into() })
     }
 
-    /// The metrics in order.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &RawValue)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+    /// The single metric `name`.
+    #[must_use]
+    pub fn one(name: &str, value: &RawValue) -> Self {
+        Self::compose([(name, value.get())].into_iter())
+    }
+
+    /// The metrics in order: names as JSON texts without their quotes, values as JSON texts.
+    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.members.iter().map(|member| (self.name(member), self.value(member)))
     }
 
     /// The values of `old` with those of `new` in their place or behind them.
     #[must_use]
     pub fn merge(old: &Arc<Self>, new: &Arc<Self>) -> Arc<Self> {
-        let in_order = old.0.len() == new.0.len()
-            && old.0.iter().zip(&new.0).all(|((old, _), (new, _))| old == new);
-        if in_order || old.0.iter().all(|(name, _)| new.get(name).is_some()) {
+        let names = |metrics: &Self| metrics.members.len();
+        let in_order = names(old) == names(new)
+            && old.iter().zip(new.iter()).all(|((old, _), (new, _))| old == new);
+        if in_order || old.iter().all(|(name, _)| new.get(name).is_some()) {
             return Arc::clone(new);
         }
-        let mut merged = Self::clone(old);
-        for (name, value) in &new.0 {
-            merged.set(name, value.clone());
-        }
-        Arc::new(merged)
+        let kept = old.iter().map(|(name, value)| (name, new.get(name).unwrap_or(value)));
+        let added = new.iter().filter(|(name, _)| old.get(name).is_none());
+        Arc::new(Self::join(kept.chain(added)))
     }
 
-    fn get(&self, name: &str) -> Option<&RawValue> {
-        self.0.iter().find(|(known, _)| **known == *name).map(|(_, value)| &**value)
+    fn get(&self, name: &str) -> Option<&str> {
+        self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
-    fn set(&mut self, name: &str, value: Box<RawValue>) {
-        match self.0.iter_mut().find(|(known, _)| **known == *name) {
-            Some((_, old)) => *old = value,
-            None => self.0.push((name.into(), value)),
-        }
+    #[expect(clippy::string_slice, reason = "the places were found between characters")]
+    fn name(&self, member: &Member) -> &str {
+        &self.text[member.name_start as usize..member.name_end as usize]
     }
 
-    fn write(&self, text: &mut String) {
-        text.push('{');
-        for (index, (name, value)) in self.0.iter().enumerate() {
-            if index > 0 {
-                text.push(',');
+    #[expect(clippy::string_slice, reason = "the places were found between characters")]
+    fn value(&self, member: &Member) -> &str {
+        &self.text[member.value_start as usize..member.value_end as usize]
+    }
+
+    /// Puts metrics together; of one that is named twice the last value counts.
+    fn compose<'a>(metrics: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut once: Vec<(String, &str)> = Vec::new();
+        for (name, value) in metrics {
+            let quoted = bare_json_text(name);
+            match once.iter_mut().find(|(known, _)| *known == quoted) {
+                Some((_, old)) => *old = value,
+                None => once.push((quoted, value)),
             }
-            push_json_text(text, name);
-            text.push(':');
-            text.push_str(value.get());
+        }
+        Self::join(once.iter().map(|(name, value)| (name.as_str(), *value)))
+    }
+
+    /// Puts metrics together that differ in name and need no escaping any more.
+    fn join<'a>(metrics: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
+        let mut text = String::from("{");
+        let mut members = Vec::new();
+        for (name, value) in metrics {
+            text.push_str(if members.is_empty() { "\"" } else { ",\"" });
+            let name_start = text.len() as u32;
+            text.push_str(name);
+            let name_end = text.len() as u32;
+            text.push_str("\":");
+            let value_start = text.len() as u32;
+            text.push_str(value);
+            members.push(Member {
+                name_start,
+                name_end,
+                value_start,
+                value_end: text.len() as u32,
+            });
         }
         text.push('}');
+        Self { text: text.into(), members: members.into() }
     }
+}
+
+fn has_repeats(found: &[(Cow<'_, str>, &RawValue)]) -> bool {
+    found
+        .iter()
+        .enumerate()
+        .any(|(at, (name, _))| found.iter().take(at).any(|(other, _)| other == name))
 }
 
 /// Appends `content` as a JSON text in quotes.
@@ -110,36 +183,43 @@ pub(crate) fn push_json_text(text: &mut String, content: &str) {
     }
 }
 
-impl<'de> serde::Deserialize<'de> for Metrics {
+/// `content` as a JSON text without its quotes.
+fn bare_json_text(content: &str) -> String {
+    let mut text = String::new();
+    push_json_text(&mut text, content);
+    let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));
+    bare.expect("a JSON text has quotes").into()
+}
+
+/// An object's members as they stand in its text.
+struct Found<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> serde::Deserialize<'de> for Found<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        from.deserialize_map(MetricsVisitor)
+        from.deserialize_map(FoundVisitor)
     }
 }
 
-struct MetricsVisitor;
+struct FoundVisitor;
 
-impl<'de> Visitor<'de> for MetricsVisitor {
-    type Value = Metrics;
+impl<'de> Visitor<'de> for FoundVisitor {
+    type Value = Found<'de>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of metrics")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Metrics, A::Error> {
-        let mut metrics = Metrics(Vec::with_capacity(4));
-        while let Some(name) = map.next_key::<Box<str>>()? {
-            let value: Box<RawValue> = map.next_value()?;
-            if metrics.0.len() == METRICS_MAX {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Found<'de>, A::Error> {
+        let mut found = Vec::with_capacity(8);
+        while let Some(Text(name)) = map.next_key()? {
+            let value: &RawValue = map.next_value()?;
+            if found.len() == METRICS_MAX {
                 return Err(A::Error::custom(format!("more than {METRICS_MAX} metrics")));
             }
-            check(&value).map_err(|error| A::Error::custom(format!("metric '{name}': {error}")))?;
-            if metrics.get(&name).is_none() {
-                metrics.0.push((name, value));
-            } else {
-                metrics.set(&name, value);
-            }
+            check(value).map_err(|error| A::Error::custom(format!("metric '{name}': {error}")))?;
+            found.push((name, value));
         }
-        Ok(metrics)
+        Ok(Found(found))
     }
 }
 
@@ -150,23 +230,22 @@ const METRICS_MAX: usize = 256;
 pub(crate) fn check(value: &RawValue) -> Result<(), serde_json::Error> {
     let text = value.get();
     match text.as_bytes().first() {
-        Some(b'"') => serde_json::from_str::<CheckedText<'_>>(text).map(drop),
+        Some(b'"') if !text.contains('\\') => Ok(()),
+        Some(b'"') => serde_json::from_str::<Text<'_>>(text).map(drop),
         Some(b'{' | b'[') => serde_json::from_str::<Value>(text).map(drop),
-        Some(_) | None => serde_json::from_str::<Option<Scalar>>(text).map(drop),
+        Some(b'-' | b'0'..=b'9') if text.len() > DIGITS_SAFE || text.contains(['e', 'E']) => {
+            serde_json::from_str::<f64>(text).map(drop)
+        }
+        Some(_) | None => Ok(()),
     }
 }
 
-#[derive(serde::Deserialize)]
-#[expect(dead_code, reason = "only whether it reads matters")]
-struct CheckedText<'a>(#[serde(borrow)] Cow<'a, str>);
+/// A number with fewer characters and no exponent is in the range of a double.
+const DIGITS_SAFE: usize = 300;
 
+/// A JSON text, borrowed where it has no escapes.
 #[derive(serde::Deserialize)]
-#[serde(untagged)]
-#[expect(dead_code, reason = "only whether it reads matters")]
-enum Scalar {
-    Number(f64),
-    Bool(bool),
-}
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[cfg(test)]
 mod tests {
@@ -174,7 +253,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn metrics(text: &str) -> Arc<Metrics> {
-        Arc::new(serde_json::from_str(text).expect("the metrics of these tests are valid"))
+        Arc::new(Metrics::parse(text).expect("the metrics of these tests are valid"))
     }
 
     fn text(data: &Data) -> String {
@@ -205,15 +284,22 @@ mod tests {
     fn what_another_reader_could_not_take_is_refused() {
         let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(200), "]".repeat(200));
         for bad in [r#"{"a":1e999}"#, r#"{"a":"\ud800"}"#, &deep, r#"{"a":}"#, "[]", "1"] {
-            assert!(serde_json::from_str::<Metrics>(bad).is_err(), "{bad}");
+            assert!(Metrics::parse(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn names_are_the_same_however_they_are_escaped() {
+        let old = Data::Metrics(metrics(r#"{"a":1,"\u0062":2}"#));
+        let merged = old.merged(&Data::Metrics(metrics(r#"{"b":3,"q\"":4}"#)));
+        assert_eq!(text(&merged), r#"{"a":1,"b":3,"q\"":4}"#);
     }
 
     proptest! {
         #[test]
         fn names_survive_encoding(name: String, value: i64) {
             let raw = serde_json::value::to_raw_value(&value).expect("a number serializes");
-            let data = Data::Metrics(Arc::new(Metrics::one(&name, raw)));
+            let data = Data::Metrics(Arc::new(Metrics::one(&name, &raw)));
             let read: serde_json::Map<String, Value> = serde_json::from_str(&text(&data))
                 .expect("written metrics are JSON");
             prop_assert_eq!(read.get(&name), Some(&Value::from(value)));

@@ -391,7 +391,7 @@ mod tests {
     const EACH_FRAME: Delivery = Delivery::Latest { interval: Millis(0) };
 
     fn update(channel: &str, number: u64, metrics: &str) -> Arc<Update> {
-        let metrics: Metrics = serde_json::from_str(metrics).unwrap();
+        let metrics = Metrics::parse(metrics).unwrap();
         let stamp =
             Stamp { seq: Seq(number), offset: Offset(number), timestamp: Timestamp(number as i64) };
         let channel: TopicName = channel.parse().unwrap();

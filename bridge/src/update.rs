@@ -2,7 +2,6 @@
 
 use crate::data::{Data, push_json_text};
 use protocol::{Offset, Seq, Timestamp, TopicName};
-use std::fmt::Write as _;
 
 /// One update of one channel.
 #[derive(Clone, Debug)]
@@ -90,9 +89,14 @@ pub(crate) fn write_update(
 ) {
     text.push_str(r#"{"channel":"#);
     push_json_text(text, channel);
-    let Stamp { seq, offset, timestamp } = stamp;
-    write!(text, r#","seq":{seq},"offset":{offset},"timestamp":{timestamp},"data":"#)
-        .expect("a String takes any text");
+    let mut digits = itoa::Buffer::new();
+    text.push_str(r#","seq":"#);
+    text.push_str(digits.format(stamp.seq.0));
+    text.push_str(r#","offset":"#);
+    text.push_str(digits.format(stamp.offset.0));
+    text.push_str(r#","timestamp":"#);
+    text.push_str(digits.format(stamp.timestamp.0));
+    text.push_str(r#","data":"#);
     data.write(text);
     text.push_str(match mark {
         Mark::Live => "}",

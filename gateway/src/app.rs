@@ -5,6 +5,7 @@ use crate::{
     core::{Actor, Core},
     demo, edge,
     exchange::{self, Exchange},
+    rhythm::Rhythm,
     stats::Stats,
     store::{MemoryStore, StoreError},
     web,
@@ -98,7 +99,8 @@ impl std::fmt::Debug for ExchangeTask {
 }
 
 impl App {
-    /// Takes the ports and prepares everything. `with_demo` adds a simulated fleet.
+    /// Takes the ports and prepares everything. `with_demo` adds a simulated fleet; `rhythm` is that of
+    /// the runtime's workers.
     ///
     /// # Errors
     /// [`StartError`] with the key that changes it.
@@ -106,6 +108,7 @@ impl App {
         config: Config,
         routes: RouteTable,
         with_demo: bool,
+        rhythm: Arc<Rhythm>,
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let epoch: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
@@ -125,7 +128,8 @@ impl App {
         let endpoints = Endpoints { mqtt, http: web.address() };
         let stats = Arc::new(Stats::new(edge.counters()));
         let bridge = Bridge::new(settings_of(&config, &epoch, &endpoints));
-        let actor = Actor::new(&core, bridge, MemoryStore, exchange.clone(), Arc::clone(&stats));
+        let actor =
+            Actor::new(&core, bridge, MemoryStore, exchange.clone(), Arc::clone(&stats), rhythm);
         let surroundings = web::Surroundings { core: core.clone(), stats, exchange, epoch };
         let exchange = ExchangeTask { run: Box::pin(run), stop: exchange_stop };
         Ok(Self {

@@ -15,6 +15,8 @@ pub mod edge;
 pub mod exchange;
 pub mod logging;
 mod metrics;
+pub mod process;
+pub mod rhythm;
 pub mod stats;
 pub mod store;
 pub mod web;

@@ -80,7 +80,7 @@ impl Bench {
     }
 
     fn publish(&mut self, channel: &str, metrics: &str) {
-        let metrics: Metrics = serde_json::from_str(metrics).unwrap();
+        let metrics = Metrics::parse(metrics).unwrap();
         let data = Data::Metrics(Arc::new(metrics));
         self.hub.publish(NOW, &channel.parse().unwrap(), None, data).unwrap();
     }

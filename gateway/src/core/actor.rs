@@ -5,6 +5,7 @@ use super::{CarriedCommand, DeviceMessage, Downlink, Input, Outlet};
 use crate::{
     clock,
     exchange::{Exchange, Message, Properties},
+    rhythm::{self, Rhythm},
     stats::Stats,
     store::{Change, Store, StoreError},
 };
@@ -28,7 +29,7 @@ use tokio::{
 };
 
 /// How many inputs are taken at once, and stored together.
-const INPUTS_AT_ONCE: usize = 256;
+const INPUTS_AT_ONCE: usize = 512;
 
 /// The bridge with its surroundings.
 #[derive(Debug)]
@@ -37,6 +38,7 @@ pub struct Actor<S> {
     store: S,
     exchange: Exchange,
     stats: Arc<Stats>,
+    rhythm: Arc<Rhythm>,
     topics_wanted: Arc<std::sync::atomic::AtomicBool>,
     mailboxes: HashMap<ConnectionId, mpsc::Sender<Downlink>>,
     waiting: HashMap<CommandId, Vec<oneshot::Sender<Command>>>,
@@ -54,12 +56,14 @@ impl<S: Store> Actor<S> {
         store: S,
         exchange: Exchange,
         stats: Arc<Stats>,
+        rhythm: Arc<Rhythm>,
     ) -> Self {
         Self {
             bridge,
             store,
             exchange,
             stats,
+            rhythm,
             topics_wanted: Arc::clone(&core.topics_wanted),
             mailboxes: HashMap::new(),
             waiting: HashMap::new(),
@@ -76,6 +80,7 @@ impl<S: Store> Actor<S> {
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
         let mut timer = pin!(time::sleep(Duration::ZERO));
         let mut timer_for = None;
+        let mut listener = rhythm::Listener::new(std::time::Instant::now());
         loop {
             let deadline = self.bridge.next_deadline();
             if deadline != timer_for {
@@ -89,6 +94,8 @@ impl<S: Store> Actor<S> {
                 () = &mut timer, if timer_for.is_some() => timer_for = None,
                 _ = second.tick() => self.every_second(),
             }
+            batch.iter().filter_map(Input::sender).for_each(|sender| listener.heard(sender));
+            listener.decide(std::time::Instant::now(), &self.rhythm);
             let now = clock::now();
             let afterwards: Vec<_> =
                 batch.drain(..).filter_map(|input| self.handle(now, input)).collect();

@@ -80,6 +80,20 @@ pub enum Input {
     },
 }
 
+impl Input {
+    /// The connection that sent messages.
+    fn sender(&self) -> Option<ConnectionId> {
+        match self {
+            Self::Ingest { connection, .. } => Some(*connection),
+            Self::Raw { .. }
+            | Self::Edge { .. }
+            | Self::Ask(_)
+            | Self::AwaitEnd { .. }
+            | Self::Kick { .. } => None,
+        }
+    }
+}
+
 impl fmt::Debug for Input {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

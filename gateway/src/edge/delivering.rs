@@ -58,7 +58,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 if entry.qos == 0 { &counters.dropped_qos0 } else { &counters.dropped_qos12 };
             dropped.increment();
             if self.shared.complaints.due(&self.client.id, std::time::Instant::now()) {
-                tracing::warn!("the client reads too slowly: messages for it are dropped");
+                let (client, address) = (&self.client.id, self.client.address);
+                tracing::warn!(%client, %address, "reads too slowly: messages for it are dropped");
             }
         }
     }

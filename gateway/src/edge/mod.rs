@@ -148,7 +148,8 @@ impl Edge {
         };
         let (shared, stop) = (self.shared.clone(), stop.clone());
         let handshake = Handshake { shared, socket, address, room, stop };
-        let span = tracing::info_span!("mqtt", %address);
+        // At a lower level than what is logged in it: entering a span costs as much as a message.
+        let span = tracing::debug_span!("mqtt", %address);
         tasks.spawn(serve(handshake, permit).instrument(span));
     }
 }
