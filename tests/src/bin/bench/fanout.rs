@@ -38,8 +38,8 @@ pub(crate) struct Options {
 pub(crate) const TARGETS: [Kind; 2] = [Kind::Sluice, Kind::Mosquitto];
 
 const SECOND_US: u64 = 1_000_000;
-/// For the devices to connect.
-const CONNECT_US: u64 = SECOND_US;
+/// For the devices to connect, one after the other.
+const CONNECT_US: u64 = 4 * SECOND_US;
 /// Load before the window.
 const WARM_UP_US: u64 = 2 * SECOND_US;
 /// Load after the window, so that its end is like its middle.

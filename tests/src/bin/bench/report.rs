@@ -77,7 +77,11 @@ fn fanout(options: &Options, all: &[(Kind, Measured)]) -> anyhow::Result<String>
         writeln!(text, "| {name} | {ours:.2} | {theirs:.2} | {:.2} |", theirs / ours.max(1e-9))?;
     }
     let late = all.iter().map(|(_, measured)| measured.sent.late_us_max).max().unwrap_or(0);
-    writeln!(text, "\nThe generator was never later than {:.1} ms.\n", number(late) / 1_000.0)?;
+    writeln!(
+        text,
+        "\nIn the windows the generator was never later than {:.1} ms.\n",
+        number(late) / 1_000.0
+    )?;
     writeln!(text, "{}", machine()?)?;
     Ok(text)
 }
