@@ -1,0 +1,286 @@
+//! What a reader gets of its outbox, whatever its pace.
+
+use super::*;
+use crate::data::Metrics;
+use proptest::prelude::*;
+use protocol::{Offset, Seq};
+use serde_json::Value as Json;
+
+const EACH_FRAME: Delivery = Delivery::Latest { interval: Millis(0) };
+
+fn update(channel: &str, number: u64, metrics: &str) -> Arc<Update> {
+    let metrics = Metrics::parse(metrics).unwrap();
+    let stamp =
+        Stamp { seq: Seq(number), offset: Offset(number), timestamp: Timestamp(number as i64) };
+    let channel: TopicName = channel.parse().unwrap();
+    let kind = ChannelKind::of(channel.as_str());
+    Arc::new(Update::new(channel, kind, stamp, Data::Metrics(Arc::new(metrics))))
+}
+
+fn offer(outbox: &mut Outbox, now: i64, update: &Arc<Update>, delivery: Delivery) {
+    let _wake = match delivery {
+        Delivery::Every => outbox.every(update),
+        Delivery::Latest { interval } => outbox.latest(Timestamp(now), update, interval),
+    };
+}
+
+/// The next frame as (seq, data) of updates and type of replies.
+fn take(outbox: &mut Outbox, now: i64) -> Vec<String> {
+    let frame = outbox.take(Timestamp(now), 1 << 20).unwrap_or_else(|| "[]".into());
+    let messages: Vec<Json> = serde_json::from_str(&frame).unwrap();
+    let short = |message: &Json| match message.get("type") {
+        Some(kind) => kind.as_str().unwrap().to_owned(),
+        None => format!("{} {}", message["seq"], message["data"]),
+    };
+    messages.iter().map(short).collect()
+}
+
+#[test]
+fn every_update_comes_in_order() {
+    let mut outbox = Outbox::default();
+    for number in 1..=3 {
+        offer(&mut outbox, 0, &update("telemetry/d", number, r#"{"a":1}"#), Delivery::Every);
+    }
+    assert_eq!(take(&mut outbox, 0), [r#"1 {"a":1}"#, r#"2 {"a":1}"#, r#"3 {"a":1}"#]);
+    assert_eq!(outbox.take(Timestamp(0), 100), None);
+}
+
+#[test]
+fn only_the_first_update_wakes_the_writer() {
+    let mut outbox = Outbox::default();
+    let one = update("telemetry/d", 1, "{}");
+    assert_eq!(outbox.every(&one), Wake::Yes);
+    assert_eq!(outbox.every(&one), Wake::No);
+}
+
+#[test]
+fn latest_merges_to_the_newest_values_and_the_newest_seq() {
+    let mut outbox = Outbox::default();
+    offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1,"b":1}"#), EACH_FRAME);
+    offer(&mut outbox, 0, &update("telemetry/e", 1, r#"{"a":7}"#), EACH_FRAME);
+    offer(&mut outbox, 0, &update("telemetry/d", 2, r#"{"a":2}"#), EACH_FRAME);
+    assert_eq!(take(&mut outbox, 0), [r#"2 {"a":2,"b":1}"#, r#"1 {"a":7}"#]);
+}
+
+#[test]
+fn a_throttled_channel_comes_at_its_interval_with_the_newest_value() {
+    let mut outbox = Outbox::default();
+    let delivery = Delivery::Latest { interval: Millis(100) };
+    for number in 1..=5_u64 {
+        let now = number as i64 * 30;
+        offer(&mut outbox, now, &update("telemetry/d", number, "{}"), delivery);
+    }
+    assert_eq!(take(&mut outbox, 150), ["5 {}"]);
+    offer(&mut outbox, 160, &update("telemetry/d", 6, "{}"), delivery);
+    assert_eq!(take(&mut outbox, 249), Vec::<String>::new());
+    assert_eq!(outbox.next_due(), Some(Timestamp(250)));
+    assert_eq!(take(&mut outbox, 250), ["6 {}"]);
+    assert_eq!(take(&mut outbox, 400), Vec::<String>::new());
+    assert!(outbox.slots.is_empty(), "an idle channel is forgotten");
+}
+
+#[test]
+fn an_update_that_comes_when_its_interval_is_over_is_queued_once() {
+    let mut outbox = Outbox::default();
+    let delivery = Delivery::Latest { interval: Millis(100) };
+    offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), delivery);
+    assert_eq!(take(&mut outbox, 0), ["1 {}"]);
+    offer(&mut outbox, 100, &update("telemetry/d", 2, "{}"), delivery);
+    assert_eq!(take(&mut outbox, 100), ["2 {}"]);
+    offer(&mut outbox, 150, &update("telemetry/d", 3, "{}"), delivery);
+    assert_eq!(outbox.next_due(), Some(Timestamp(200)));
+    assert_eq!(take(&mut outbox, 200), ["3 {}"]);
+}
+
+#[test]
+fn a_channel_that_is_no_longer_wanted_is_withdrawn() {
+    let mut outbox = Outbox::default();
+    let delivery = Delivery::Latest { interval: Millis(100) };
+    offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), delivery);
+    assert_eq!(take(&mut outbox, 0), ["1 {}"]);
+    offer(&mut outbox, 10, &update("telemetry/d", 2, "{}"), delivery);
+    outbox.withdraw(&"telemetry/d".parse().unwrap());
+    assert_eq!(take(&mut outbox, 200), Vec::<String>::new());
+    assert_eq!(outbox.next_due(), None);
+}
+
+#[test]
+fn a_snapshot_is_never_followed_by_what_it_contains() {
+    let snapshot = |outbox: &mut Outbox, number: u64| {
+        let value = update("telemetry/d", number, &format!(r#"{{"a":{number}}}"#));
+        let _wake = outbox.snapshot(value.channel.clone(), value.stamp, value.data.clone());
+    };
+    let mut outbox = Outbox::default();
+    offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1}"#), EACH_FRAME);
+    snapshot(&mut outbox, 1);
+    offer(&mut outbox, 0, &update("telemetry/d", 2, r#"{"a":2}"#), EACH_FRAME);
+    assert_eq!(take(&mut outbox, 0), [r#"1 {"a":1}"#, r#"2 {"a":2}"#]);
+    let pad = "x".repeat(CONFLATE_BYTES);
+    offer(&mut outbox, 0, &update("telemetry/d", 3, r#"{"a":3}"#), Delivery::Every);
+    snapshot(&mut outbox, 3);
+    let big = update("telemetry/e", 1, &format!(r#"{{"pad":"{pad}"}}"#));
+    offer(&mut outbox, 0, &big, Delivery::Every);
+    offer(&mut outbox, 0, &update("telemetry/d", 4, r#"{"a":4}"#), Delivery::Every);
+    let frame = take(&mut outbox, 0);
+    let of_d: Vec<_> = frame.iter().filter(|text| text.contains("\"a\"")).collect();
+    assert_eq!(of_d, [r#"3 {"a":3}"#, r#"4 {"a":4}"#]);
+}
+
+#[test]
+fn nothing_overtakes_older_values_of_its_channel() {
+    let mut outbox = Outbox::default();
+    let slow = Delivery::Latest { interval: Millis(100) };
+    offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), slow);
+    assert_eq!(take(&mut outbox, 0), ["1 {}"]);
+    offer(&mut outbox, 10, &update("telemetry/d", 2, r#"{"a":2}"#), slow);
+    offer(&mut outbox, 20, &update("telemetry/d", 3, r#"{"b":3}"#), Delivery::Every);
+    assert_eq!(take(&mut outbox, 100), [r#"3 {"a":2,"b":3}"#]);
+}
+
+#[test]
+fn a_slow_reader_is_told_gets_the_newest_values_and_is_told_again() {
+    let mut outbox = Outbox::default();
+    let count = 4_000;
+    for number in 1..=count {
+        let metrics = format!(r#"{{"a":{number},"pad":"{}"}}"#, "x".repeat(100));
+        offer(&mut outbox, 0, &update("telemetry/d", number, &metrics), Delivery::Every);
+    }
+    assert!(outbox.is_lagging());
+    let frame = take(&mut outbox, 0);
+    assert_eq!(frame.first().map(String::as_str), Some("lag"));
+    assert!(frame[1].starts_with(&format!("{count} {{\"a\":{count}")));
+    assert_eq!(frame.last().map(String::as_str), Some("lag"));
+    assert!(!outbox.is_lagging());
+    assert_eq!(outbox.take_counts(), (1, count - 1));
+}
+
+#[test]
+fn what_must_come_whole_is_not_conflated_and_ends_a_reader_that_stays_slow() {
+    let mut outbox = Outbox::default();
+    let metrics = format!(r#"{{"pad":"{}"}}"#, "x".repeat(1_000));
+    for number in 1..=1_500 {
+        offer(&mut outbox, 0, &update("commands/d", number, &metrics), Delivery::Every);
+    }
+    assert!(!outbox.is_too_slow(Timestamp(0)));
+    assert!(!outbox.is_too_slow(Timestamp(9_999)));
+    assert!(outbox.is_too_slow(Timestamp(10_000)));
+}
+
+#[test]
+fn a_frame_is_cut_at_its_size() {
+    let mut outbox = Outbox::default();
+    for number in 1..=10 {
+        offer(&mut outbox, 0, &update("telemetry/d", number, "{}"), Delivery::Every);
+    }
+    let frame = outbox.take(Timestamp(0), 100).unwrap();
+    let messages: Vec<Json> = serde_json::from_str(&frame).unwrap();
+    assert_eq!(messages.len(), 2);
+    assert!(outbox.is_ready(Timestamp(0)));
+}
+
+/// What a step of a random run does; channel `i` is always delivered the same way.
+#[derive(Clone, Debug)]
+enum Step {
+    Offer(usize, usize),
+    Wait(i64),
+    Take(usize),
+    Withdraw(usize),
+}
+
+const CHANNELS: [(&str, Delivery); 4] = [
+    ("telemetry/every", Delivery::Every),
+    ("telemetry/latest", EACH_FRAME),
+    ("telemetry/fast", Delivery::Latest { interval: Millis(10) }),
+    ("telemetry/slow", Delivery::Latest { interval: Millis(35) }),
+];
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let step = prop_oneof![
+        6 => (0..CHANNELS.len(), 0..3_usize).prop_map(|(channel, metric)| Step::Offer(channel, metric)),
+        3 => prop_oneof![Just(5), Just(10), Just(35), 0..40_i64].prop_map(Step::Wait),
+        3 => prop_oneof![Just(1), Just(150), Just(1 << 20)].prop_map(Step::Take),
+        1 => (0..CHANNELS.len()).prop_map(Step::Withdraw),
+    ];
+    proptest::collection::vec(step, 0..120)
+}
+
+/// The plainest model of one channel: all that was offered, all that came.
+#[derive(Default)]
+struct Model {
+    offered: u64,
+    /// The newest value of each metric, since the channel was withdrawn.
+    truth: HashMap<usize, u64>,
+    seen: HashMap<usize, u64>,
+    /// The seq of what came, and when.
+    got: Vec<(u64, i64)>,
+    /// A withdrawn channel forgets its pace, as a new subscription would.
+    withdrawn: bool,
+}
+
+fn read(models: &mut [Model], frame: &str, now: i64) {
+    let messages: Vec<Json> = serde_json::from_str(frame).unwrap();
+    for message in messages {
+        let channel = CHANNELS.iter().position(|(name, _)| message["channel"] == *name).unwrap();
+        models[channel].got.push((message["seq"].as_u64().unwrap(), now));
+        for (metric, value) in message["data"].as_object().unwrap() {
+            models[channel].seen.insert(metric.parse().unwrap(), value.as_u64().unwrap());
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn every_comes_whole_and_a_modest_reader_ends_with_the_truth_at_its_pace(steps in steps()) {
+        let mut outbox = Outbox::default();
+        let mut models: Vec<Model> = CHANNELS.iter().map(|_| Model::default()).collect();
+        let mut now = 0;
+        for step in steps {
+            match step {
+                Step::Offer(channel, metric) => {
+                    let model = &mut models[channel];
+                    model.offered += 1;
+                    model.truth.insert(metric, model.offered);
+                    let metrics = format!(r#"{{"{metric}":{}}}"#, model.offered);
+                    let (name, delivery) = CHANNELS[channel];
+                    offer(&mut outbox, now, &update(name, model.offered, &metrics), delivery);
+                }
+                Step::Wait(ms) => now += ms,
+                Step::Take(bytes) => {
+                    if let Some(frame) = outbox.take(Timestamp(now), bytes) {
+                        read(&mut models, &frame, now);
+                    }
+                }
+                Step::Withdraw(channel) => {
+                    outbox.withdraw(&CHANNELS[channel].0.parse().unwrap());
+                    if CHANNELS[channel].1 != Delivery::Every {
+                        // What waited is gone: only what is offered from here on must come.
+                        models[channel].truth.clear();
+                        models[channel].withdrawn = true;
+                    }
+                }
+            }
+        }
+        while outbox.is_ready(Timestamp(now)) || outbox.next_due().is_some() {
+            now = outbox.next_due().map_or(now, |at| at.0.max(now));
+            if let Some(frame) = outbox.take(Timestamp(now), 1 << 20) {
+                read(&mut models, &frame, now);
+            }
+        }
+        for (model, (name, delivery)) in models.iter().zip(CHANNELS) {
+            let seqs: Vec<u64> = model.got.iter().map(|(seq, _)| *seq).collect();
+            prop_assert!(seqs.is_sorted_by(|a, b| a < b), "{name}: {seqs:?}");
+            for (metric, value) in &model.truth {
+                prop_assert_eq!(model.seen.get(metric), Some(value), "{}", name);
+            }
+            match delivery {
+                Delivery::Every => prop_assert_eq!(seqs.len() as u64, model.offered),
+                Delivery::Latest { interval } if !model.withdrawn => {
+                    let least = interval.0 as i64;
+                    let paced = model.got.windows(2).all(|pair| pair[1].1 - pair[0].1 >= least);
+                    prop_assert!(paced, "{name}: {:?}", model.got);
+                }
+                Delivery::Latest { .. } => {}
+            }
+        }
+    }
+}
