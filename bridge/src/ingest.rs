@@ -108,9 +108,23 @@ pub fn decode(destination: &Destination, payload: &[u8]) -> Result<Vec<Inbound>,
             Ok(vec![Inbound::State { device: device.clone(), reported: reported.into() }])
         }
         Destination::Answer { device, command } => {
-            let answer: Answer = serde_json::from_slice(payload)?;
+            let answer = answer(payload)?;
             Ok(vec![Inbound::Answer { device: device.clone(), command: *command, answer }])
         }
+    }
+}
+
+/// An object; serde would take an array for one.
+fn answer(payload: &[u8]) -> Result<Answer, Undecodable> {
+    if !payload.trim_ascii_start().starts_with(b"{") {
+        return Err(Undecodable("the answer is not an object".into()));
+    }
+    let answer: Answer = serde_json::from_slice(payload)?;
+    match answer.progress {
+        Some(done) if !(0.0..=100.0).contains(&done) => {
+            Err(Undecodable(format!("progress {done} is not in 0-100")))
+        }
+        Some(_) | None => Ok(answer),
     }
 }
 
@@ -274,6 +288,25 @@ mod tests {
         }
         assert!(check(&scalar, "").is_err());
         assert_eq!(check(&telemetry(metric(true)), "1"), Ok(vec![(None, r#"{"m":"1"}"#.into())]));
+    }
+
+    #[test]
+    fn an_answer_is_an_object_with_progress_in_its_range() {
+        let destination = Destination::Answer {
+            device: "d1".parse().unwrap(),
+            command: "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c".parse().unwrap(),
+        };
+        let decoded = |payload: &str| decode(&destination, payload.as_bytes()).is_ok();
+        assert!(decoded(r#" {"status":"progress","progress":100}"#));
+        for bad in [
+            r#"["failed",1,null,7,null]"#,
+            r#"{"status":"progress","progress":101}"#,
+            r#"{"status":"progress","progress":-1}"#,
+            r#"{"status":"gone"}"#,
+            "",
+        ] {
+            assert!(!decoded(bad), "{bad}");
+        }
     }
 
     #[test]

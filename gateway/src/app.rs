@@ -18,7 +18,7 @@ use bridge::{
     route::RouteTable,
 };
 use protocol::Millis;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::{
     io,
     net::SocketAddr,
@@ -63,7 +63,7 @@ fn reason(error: &io::Error, key: &str) -> String {
 }
 
 /// Where the gateway can be reached, as `endpoints.json` says it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
 pub struct Endpoints {
     /// MQTT over TCP.
     pub mqtt: SocketAddr,
@@ -241,8 +241,23 @@ const ENDPOINTS_FILE: &str = "endpoints.json";
 fn prepare_data_dir(path: &Path) -> Result<(), StartError> {
     let error = |source| StartError::DataDir { path: path.into(), source };
     std::fs::create_dir_all(path).map_err(error)?;
-    remove_if_there(&path.join(ENDPOINTS_FILE)).map_err(error)
+    remove_stale_endpoints(&path.join(ENDPOINTS_FILE)).map_err(error)
 }
+
+/// Removes what a gateway left behind that is gone. One that still answers keeps its file: this start
+/// may fail on its ports.
+fn remove_stale_endpoints(path: &Path) -> io::Result<()> {
+    let text = std::fs::read(path).unwrap_or_default();
+    let recorded: Option<Endpoints> = serde_json::from_slice(&text).ok();
+    let answers = |address| std::net::TcpStream::connect_timeout(&address, PROBE_WITHIN).is_ok();
+    if recorded.is_some_and(|endpoints| answers(endpoints.http)) {
+        return Ok(());
+    }
+    remove_if_there(path)
+}
+
+/// How long a recorded address may take to answer; it is on this machine.
+const PROBE_WITHIN: Duration = Duration::from_millis(200);
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
     match std::fs::remove_file(path) {

@@ -133,7 +133,7 @@ pub struct Command {
     pub late: bool,
     /// When it was accepted.
     pub created_at: Timestamp,
-    /// Who asked for it; null where nobody needs to sign in.
+    /// Who asked for it; `local` where nobody needs to sign in.
     pub created_by: Option<String>,
     /// Not sent before this.
     pub not_before: Option<Timestamp>,

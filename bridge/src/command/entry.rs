@@ -126,7 +126,7 @@ impl Entry {
     pub(super) fn take_answer(&mut self, answer: Option<&Answer>) {
         let Some(answer) = answer else { return };
         let command = &mut self.details.command;
-        command.progress = answer.progress.map(|done| done.clamp(0.0, 100.0)).or(command.progress);
+        command.progress = answer.progress.or(command.progress);
         command.result = answer.result.clone().or_else(|| command.result.take());
         command.error = answer.error.clone().or_else(|| command.error.take());
     }

@@ -352,7 +352,7 @@ late: boolean,
  */
 created_at: Timestamp, 
 /**
- * Who asked for it; null where nobody needs to sign in.
+ * Who asked for it; `local` where nobody needs to sign in.
  */
 created_by: string | null, 
 /**
@@ -433,7 +433,7 @@ late: boolean,
  */
 created_at: Timestamp, 
 /**
- * Who asked for it; null where nobody needs to sign in.
+ * Who asked for it; `local` where nobody needs to sign in.
  */
 created_by: string | null, 
 /**

@@ -30,7 +30,7 @@ pub(super) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
     let path = if path.is_empty() { "index.html" } else { path };
     std::future::ready(match Dist::get(path) {
         Some(file) => answer(path, file, &headers),
-        None => super::unknown_path(&uri).into_response(),
+        None => super::unknown_path(uri.path()).into_response(),
     })
     .await
 }

@@ -48,9 +48,9 @@ impl Guard {
             (None, Some(value)) => String::from_utf8_lossy(value.as_bytes()).to_lowercase(),
             (None, None) => return Verdict::BadHost(String::new()),
         };
-        match host.parse::<Authority>() {
-            Ok(authority) if self.is_own_name(authority.host()) => {}
-            Ok(_) | Err(_) => return Verdict::BadHost(host),
+        let several = headers.get_all(header::HOST).iter().count() > 1;
+        if several || !name_of(&host).is_some_and(|name| self.is_own_name(name)) {
+            return Verdict::BadHost(host);
         }
         let Some(value) = headers.get(header::ORIGIN) else { return Verdict::Own };
         let origin = String::from_utf8_lossy(value.as_bytes()).to_lowercase();
@@ -77,6 +77,18 @@ impl Guard {
             || (listens_on_loopback && (name == "localhost" || name.ends_with(".localhost")))
             || self.hosts.iter().any(|host| host == name)
     }
+}
+
+/// The name in `name` or `name:port` (RFC 9110, section 7.2); none where it is neither.
+fn name_of(host: &str) -> Option<&str> {
+    let name_bytes = if host.starts_with('[') {
+        host.find(']')? + 1
+    } else {
+        host.find(':').unwrap_or(host.len())
+    };
+    let (name, rest) = host.split_at_checked(name_bytes)?;
+    let port = rest.is_empty() || rest.strip_prefix(':')?.parse::<u16>().is_ok();
+    port.then_some(name)
 }
 
 /// The layer over every path.
@@ -151,7 +163,17 @@ mod tests {
         {
             assert_eq!(judge(loopback, Some(own), None), Verdict::Own, "{own}");
         }
-        for other in ["evil.example", "127.0.0.1.evil.example", "192.0.2.1", "", "a b"] {
+        for other in [
+            "evil.example",
+            "127.0.0.1.evil.example",
+            "127.0.0.1:1.evil.example",
+            "x@127.0.0.1",
+            "127.0.0.1:99999",
+            "localhost:",
+            "192.0.2.1",
+            "",
+            "a b",
+        ] {
             let verdict = judge(loopback, Some(other), None);
             assert_eq!(verdict, Verdict::BadHost(other.into()));
         }

@@ -31,7 +31,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::{self, Instant};
-use tokio_tungstenite::tungstenite::Error as TungsteniteError;
+use tokio_tungstenite::tungstenite::{Error as TungsteniteError, error::ProtocolError};
 use tracing::Instrument;
 
 /// How often the gateway pings.
@@ -263,17 +263,19 @@ impl Connection {
         }
     }
 
-    /// The stream failed: over the size limit, or the line broke.
+    /// The stream failed: a message over the size limit, a breach of RFC 6455, or the line broke.
     fn broken(&self, error: &axum::Error) -> End {
-        let too_big = std::error::Error::source(error)
-            .and_then(|source| source.downcast_ref::<TungsteniteError>())
-            .is_some_and(|error| matches!(error, TungsteniteError::Capacity(_)));
-        if too_big {
-            self.web.stats.web.closed_malformed.increment();
-            End::Close(CloseCode::MessageTooBig)
-        } else {
-            End::Gone
-        }
+        let source = std::error::Error::source(error);
+        let code = match source.and_then(|source| source.downcast_ref()) {
+            Some(TungsteniteError::Capacity(_)) => CloseCode::MessageTooBig,
+            Some(TungsteniteError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
+                return End::Gone;
+            }
+            Some(TungsteniteError::Protocol(_) | TungsteniteError::Utf8(_)) => CloseCode::Malformed,
+            _ => return End::Gone,
+        };
+        self.web.stats.web.closed_malformed.increment();
+        End::Close(code)
     }
 
     async fn write(&mut self) -> Result<(), End> {
@@ -357,7 +359,8 @@ impl Connection {
                 self.pong();
                 return Ok(());
             }
-            Message::Close(_) => return Err(End::Gone),
+            // The answer leaves with the next look at the socket, which then ends.
+            Message::Close(_) => return Ok(()),
         };
         let Some(allowance) = self.allowance.checked_sub(1) else {
             self.web.stats.web.closed_too_many_messages.increment();

@@ -120,7 +120,7 @@ fn router(web: Arc<Web>) -> Router {
         .route("/healthz", get(health::healthz))
         .route("/readyz", get(health::readyz))
         .route("/metrics", get(health::metrics))
-        .nest("/api/v1", api::router())
+        .nest(api::PREFIX, api::router())
         .fallback(get(assets::serve))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
@@ -128,8 +128,8 @@ fn router(web: Arc<Web>) -> Router {
         .with_state(web)
 }
 
-fn unknown_path(uri: &Uri) -> Refused {
-    Refused::not_found("not_found", format!("there is nothing at '{}'", uri.path()))
+fn unknown_path(path: &str) -> Refused {
+    Refused::not_found("not_found", format!("there is nothing at '{path}'"))
 }
 
 async fn wrong_method(method: Method, uri: Uri) -> Refused {

@@ -31,7 +31,7 @@ async fn a_request_must_name_the_gateway() {
     let settings = [("HTTP__ALLOWED_HOSTS", "gateway.example")];
     let gateway = TestGateway::with(&settings).await;
     for path in PATHS {
-        for host in ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "192.0.2.1"] {
+        for host in ["evil.example", "evil.example:8080", "127.0.0.1:1.evil.example", "192.0.2.1"] {
             let request = gateway.request(Method::GET, path).header("host", host);
             refused(request, StatusCode::FORBIDDEN, "bad_host").await;
         }
@@ -104,6 +104,8 @@ async fn what_is_not_there_or_not_understood_is_a_problem() {
     }
     refused(get("/api/v1/commands?colour=red"), StatusCode::BAD_REQUEST, "bad_query").await;
     refused(get("/api/v1/commands?state=odd"), StatusCode::BAD_REQUEST, "bad_query").await;
+    let delete = gateway.request(Method::DELETE, "/api/v1/devices/any?dry=1");
+    refused(delete, StatusCode::BAD_REQUEST, "bad_query").await;
     refused(get("/api/v1/nothing"), StatusCode::NOT_FOUND, "not_found").await;
     refused(get("/api/v1/devices/a%20b"), StatusCode::BAD_REQUEST, "bad_request").await;
     refused(get("/api/v1/commands/7"), StatusCode::BAD_REQUEST, "bad_request").await;
@@ -226,4 +228,17 @@ async fn the_dashboard_is_served() {
     let (status, kind, _) = answer(gateway.request(Method::GET, &path)).await;
     assert_eq!(status, StatusCode::OK, "{path}");
     assert!(kind.contains("javascript"), "{kind}");
+}
+
+#[tokio::test]
+async fn a_body_is_an_object() {
+    let gateway = TestGateway::start().await;
+    for (method, path, body) in [
+        (Method::PUT, "/api/v1/devices/d", json!(["pump", {}])),
+        (Method::PATCH, "/api/v1/devices/d", json!(["pump", {}])),
+        (Method::POST, "/api/v1/devices/d/commands", json!(["open", {}])),
+    ] {
+        let request = gateway.request(method, path).json(&body);
+        refused(request, StatusCode::UNPROCESSABLE_ENTITY, "bad_request").await;
+    }
 }

@@ -3,7 +3,10 @@
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use tests::{Connect, Live, Peer, TestGateway, Version, is_update};
-use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::{
+    Message,
+    protocol::{CloseFrame, frame::coding::CloseCode},
+};
 
 async fn publisher(gateway: &TestGateway) -> Peer {
     Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "publisher")).await
@@ -339,4 +342,13 @@ async fn connections_beyond_the_limit_are_refused() {
     let request = request.header("sec-websocket-version", "13");
     let answer = request.header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==").send().await;
     assert_eq!(answer.expect("an answer").status(), 503);
+}
+
+#[tokio::test]
+async fn a_client_that_closes_is_answered_with_a_close() {
+    let gateway = TestGateway::start().await;
+    let mut live = Live::connect(gateway.http()).await;
+    let frame = CloseFrame { code: CloseCode::Normal, reason: "done".into() };
+    live.send_frame(Message::Close(Some(frame))).await;
+    assert_eq!(live.closed().await, 1000);
 }

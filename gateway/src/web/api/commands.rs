@@ -1,12 +1,12 @@
 //! Commands over HTTP.
 
-use super::{page_rows, parse};
+use super::{Body, object, page_rows, parse};
 use crate::web::{Web, problem::Refused};
 use axum::{
     Json,
     extract::{
         Path, Query, State,
-        rejection::{JsonRejection, PathRejection, QueryRejection},
+        rejection::{PathRejection, QueryRejection},
     },
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -54,11 +54,11 @@ pub(super) async fn create(
     State(web): State<Arc<Web>>,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
-    body: Result<Json<CommandRequest>, JsonRejection>,
+    body: Body,
 ) -> Result<Response, Refused> {
     let device = parse(&path?)?;
     let (wait, key) = (preferred_wait(&headers)?, idempotency_key(&headers)?);
-    let Json(request) = body?;
+    let request: CommandRequest = object(body)?;
     if request.dry_run == Some(true) {
         let dry = web.core.ask(move |bridge, now| bridge.dry_run(now, &device, &request));
         return Ok(Json(dry.await??).into_response());
@@ -68,13 +68,16 @@ pub(super) async fn create(
         return Ok((StatusCode::ACCEPTED, Json(command)).into_response());
     };
     let id = command.id;
-    let ended = time::timeout(wait, web.core.end_of(id)).await;
+    let ended = tokio::select! {
+        ended = time::timeout(wait, web.core.end_of(id)) => ended.ok(),
+        () = web.stopping.cancelled() => None,
+    };
     let applied = [("preference-applied", format!("wait={}", wait.as_secs()))];
     Ok(match ended {
-        Ok(Ok(Some(command))) => (StatusCode::OK, applied, Json(command)).into_response(),
-        Ok(Ok(None)) => return Err(unknown(id)),
-        Ok(Err(stopped)) => return Err(stopped.into()),
-        Err(_elapsed) => {
+        Some(Ok(Some(command))) => (StatusCode::OK, applied, Json(command)).into_response(),
+        Some(Ok(None)) => return Err(unknown(id)),
+        Some(Err(stopped)) => return Err(stopped.into()),
+        None => {
             let command = find(&web, id).await?.command;
             (StatusCode::ACCEPTED, applied, Json(command)).into_response()
         }

@@ -1,6 +1,6 @@
 //! Devices over HTTP.
 
-use super::{page_rows, parse};
+use super::{Body, object, page_rows, parse};
 use crate::{
     core::{Input, Outlet},
     web::{Web, problem::Refused},
@@ -9,7 +9,7 @@ use axum::{
     Json,
     extract::{
         Path, Query, State,
-        rejection::{JsonRejection, PathRejection, QueryRejection},
+        rejection::{PathRejection, QueryRejection},
     },
     http::StatusCode,
 };
@@ -174,10 +174,10 @@ pub(super) struct Description {
 pub(super) async fn put(
     State(web): State<Arc<Web>>,
     path: Result<Path<String>, PathRejection>,
-    body: Result<Json<Description>, JsonRejection>,
+    body: Body,
 ) -> Result<Json<Device>, Refused> {
     let id: DeviceId = parse(&path?)?;
-    let Json(Description { r#type, tags }) = body?;
+    let Description { r#type, tags } = object(body)?;
     change(&web, id, move |_| (r#type, tags)).await
 }
 
@@ -199,10 +199,10 @@ fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D
 pub(super) async fn patch(
     State(web): State<Arc<Web>>,
     path: Result<Path<String>, PathRejection>,
-    body: Result<Json<Patch>, JsonRejection>,
+    body: Body,
 ) -> Result<Json<Device>, Refused> {
     let id: DeviceId = parse(&path?)?;
-    let Json(patch) = body?;
+    let patch: Patch = object(body)?;
     let asked = id.clone();
     if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
         return Err(unknown(&id));

@@ -7,29 +7,39 @@ pub(super) use commands::{cancel_command, create_command};
 
 use super::{Web, problem::Refused};
 use axum::{
-    Router,
+    Json, Router,
+    extract::{Request, rejection::JsonRejection},
     http::Uri,
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
     routing::{get, post},
 };
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 pub(super) fn router() -> Router<Arc<Web>> {
+    let lists =
+        Router::new().route("/devices", get(devices::list)).route("/commands", get(commands::list));
     Router::new()
-        .route("/devices", get(devices::list))
         .route(
             "/devices/{id}",
             get(devices::get).put(devices::put).patch(devices::patch).delete(devices::delete),
         )
         .route("/devices/{id}/commands", post(commands::create))
-        .route("/commands", get(commands::list))
         .route("/commands/{id}", get(commands::get))
         .route("/commands/{id}/cancel", post(commands::cancel))
+        .route_layer(middleware::from_fn(no_query))
+        .merge(lists)
         .fallback(unknown)
 }
 
 async fn unknown(uri: Uri) -> Refused {
-    std::future::ready(super::unknown_path(&uri)).await
+    std::future::ready(super::unknown_path(&format!("{PREFIX}{}", uri.path()))).await
 }
+
+/// Where the API is.
+pub(super) const PREFIX: &str = "/api/v1";
 
 /// The rows of a page, unless told.
 const PAGE_ROWS: usize = 100;
@@ -42,6 +52,27 @@ fn page_rows(asked: Option<usize>) -> Result<usize, Refused> {
         None => Ok(PAGE_ROWS),
         Some(rows @ 1..=PAGE_ROWS_MAX) => Ok(rows),
         Some(rows) => Err(Refused::bad_query(format!("limit {rows} is not in 1-{PAGE_ROWS_MAX}"))),
+    }
+}
+
+/// The body of a request, which is to be a JSON object.
+type Body = Result<Json<Map<String, Value>>, JsonRejection>;
+
+/// Reads an object's members as `T`'s; serde alone would take an array for one.
+fn object<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
+    let Json(members) = body?;
+    serde_json::from_value(Value::Object(members))
+        .map_err(|error| Refused::bad_request(format!("the body is not valid: {error}")))
+}
+
+/// Refuses a query where none is taken.
+async fn no_query(request: Request, next: Next) -> Response {
+    match request.uri().query() {
+        None | Some("") => next.run(request).await,
+        Some(query) => {
+            let path = request.uri().path();
+            Refused::bad_query(format!("'{path}' takes no query, not '{query}'")).into_response()
+        }
     }
 }
 
