@@ -5,10 +5,11 @@
 
 use super::{
     receives::down_device,
-    shared::{Shared, now},
+    shared::Shared,
     wire::{Will, expires_at},
 };
 use crate::{
+    clock::now,
     core::Input,
     exchange::{Message, Properties},
 };

@@ -4,11 +4,11 @@ use super::{
     connection::{Connection, OUT_BYTES_HIGH},
     outbox::{Entry, Next, Received},
     reason::Reason,
-    shared::now,
     subscriptions::Source,
     wire::{Flow, Outgoing, Version, ack, encode_properties, publish},
 };
 use crate::{
+    clock::now,
     core::{DeviceMessage, Input},
     exchange::{Message, Properties},
 };

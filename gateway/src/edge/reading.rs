@@ -4,9 +4,9 @@ use super::{
     connection::Connection,
     ending::End,
     reason::Reason,
-    shared::now,
     wire::{Frame, FrameError, Packet, decode, pingresp, take_frame},
 };
+use crate::clock::now;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,

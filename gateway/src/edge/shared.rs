@@ -7,14 +7,13 @@ use crate::{
     exchange::Exchange,
 };
 use bridge::{event::ConnectionId, route::RouteTable};
-use protocol::Timestamp;
 use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
 
@@ -61,12 +60,6 @@ impl Shared {
     pub(super) fn write_timeout(&self) -> Duration {
         Duration::from_millis(self.mqtt.write_timeout_ms)
     }
-}
-
-/// The time on the wall.
-pub(super) fn now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Timestamp(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }
 
 /// Who was complained about in the last minute, so that the log says it once.
