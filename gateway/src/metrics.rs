@@ -10,10 +10,7 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{fmt, sync::Arc};
 
 /// The media type of [`encode`]'s text.
 pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -42,7 +39,7 @@ impl Collector for Snapshot {
         let groups = [
             ("mqtt", self.stats.edge.each().collect::<Vec<_>>()),
             ("websocket", self.stats.web.each().collect()),
-            ("exchange", exchange_counts(&self.exchange)),
+            ("exchange", self.exchange.each().collect()),
         ];
         for (group, counts) in groups {
             for (name, help, value) in counts {
@@ -51,20 +48,6 @@ impl Collector for Snapshot {
         }
         bridge(&mut encoder, &self.stats.latest())
     }
-}
-
-fn exchange_counts(counters: &exchange::Counters) -> Vec<(&'static str, &'static str, u64)> {
-    [
-        ("published", "Messages taken from publishers", &counters.published),
-        ("delivered", "Messages put into links' queues, each link counted", &counters.delivered),
-        ("dropped", "Messages a link did not get because its queue was full", &counters.dropped),
-        ("lost", "Messages that the router lost", &counters.lost),
-        ("restarts", "Routers that died and were replaced", &counters.restarts),
-        ("renewals", "Routers that were replaced because they were full", &counters.renewals),
-        ("links_now", "Links of sessions", &counters.links),
-    ]
-    .map(|(name, help, count)| (name, help, count.load(Ordering::Relaxed)))
-    .into()
 }
 
 fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fmt::Error> {

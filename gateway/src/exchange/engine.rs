@@ -2,7 +2,7 @@
 //! queues.
 
 use super::{
-    counters::{Counters, add},
+    counters::Counters,
     outlets::{Outlet, Outlets},
     round::{Queued, Round},
     router::Hit,
@@ -177,7 +177,7 @@ impl Engine {
         hits.sort_by_key(|hit| hit.ticket);
         let mut deliveries = 0_usize;
         for hit in hits {
-            add(&self.parts.counters.lost, self.routes.missed(&hit));
+            self.parts.counters.lost.add(self.routes.missed(&hit) as u64);
             let Some(message) = round.message(hit.ticket) else { continue };
             for link in self.routes.links(&hit, message.topic.as_str()) {
                 self.outlets.offer(link, hit.ticket, message);

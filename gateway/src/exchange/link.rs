@@ -4,7 +4,7 @@ use super::{
     Stopped, counters::Counters, engine::Input, message::Message, outlets::Inlet, routes::LinkId,
 };
 use protocol::TopicFilter;
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedSender, oneshot};
 
 /// Receives what matches its filters, each message once, in the order of publishing. Dropping it ends its
@@ -63,7 +63,7 @@ impl Link {
 
 impl Drop for Link {
     fn drop(&mut self) {
-        self.counters.links.fetch_sub(1, Relaxed);
+        self.counters.links_now.decrement();
         let _gone_as_well = self.inputs.send(Input::Close { link: self.id });
     }
 }

@@ -100,7 +100,7 @@ impl Exchange {
     /// Whether there is any link: without one, publishing is for nobody.
     #[must_use]
     pub fn has_links(&self) -> bool {
-        self.shared.counters.links.load(Relaxed) > 0
+        self.shared.counters.links_now.get() > 0
     }
 
     /// The counters.
@@ -127,7 +127,7 @@ impl Exchange {
         let room = Arc::clone(&self.shared.room).try_acquire_many_owned(self.room_for(&message));
         let published = room.is_ok_and(|room| self.enqueue(message, room).is_ok());
         if !published {
-            counters::add(&self.shared.counters.dropped, 1);
+            self.shared.counters.dropped.increment();
         }
     }
 
@@ -139,7 +139,7 @@ impl Exchange {
     fn enqueue(&self, message: Message, room: OwnedSemaphorePermit) -> Result<(), Stopped> {
         let queued = Queued { message: Arc::new(message), _room: room };
         self.shared.inputs.send(Input::Publish(queued)).map_err(|_gone| Stopped)?;
-        counters::add(&self.shared.counters.published, 1);
+        self.shared.counters.published.increment();
         Ok(())
     }
 
@@ -157,7 +157,7 @@ impl Exchange {
         let (outlet, inlet) = outlets::queue(shared.settings.link_queue_messages_max);
         let open = Input::Open { link: id, outlet };
         shared.inputs.send(open).map_err(|_gone| Stopped)?;
-        shared.counters.links.fetch_add(1, Relaxed);
+        shared.counters.links_now.increment();
         Ok(Link {
             id,
             inputs: shared.inputs.clone(),

@@ -1,10 +1,6 @@
 //! The links' ends in the engine: a bounded queue each.
 
-use super::{
-    counters::{Counters, add},
-    message::Message,
-    routes::LinkId,
-};
+use super::{counters::Counters, message::Message, routes::LinkId};
 use protocol::TopicFilter;
 use std::{
     collections::{HashMap, HashSet},
@@ -63,12 +59,12 @@ impl Outlet {
         let before = self.queued_bytes.fetch_add(bytes, Relaxed);
         let fits = before == 0 || before + bytes <= bytes_max;
         let refused = match fits.then(|| self.queue.try_send(Arc::clone(message))) {
-            Some(Ok(())) => return add(&counters.delivered, 1),
+            Some(Ok(())) => return counters.delivered.increment(),
             Some(Err(TrySendError::Closed(_))) => 0,
             Some(Err(TrySendError::Full(_))) | None => 1,
         };
         self.queued_bytes.fetch_sub(bytes, Relaxed);
-        add(&counters.dropped, refused);
+        counters.dropped.add(refused as u64);
     }
 }
 

@@ -2,7 +2,7 @@
 //! subscriptions in the new one.
 
 use super::{
-    counters::{Counters, add},
+    counters::Counters,
     round::{Round, Step},
     router::{Dead, Hit, Router},
     routes::{Change, Routes},
@@ -47,7 +47,7 @@ impl Watchdog {
             }
         }
         tracing::error!(messages = round.messages_count(), "a round killed two routers: given up");
-        add(&self.counters.lost, round.messages_count());
+        self.counters.lost.add(round.messages_count() as u64);
         Vec::new()
     }
 
@@ -63,7 +63,7 @@ impl Watchdog {
     pub(super) async fn replace_dead(&mut self, dead: Dead, routes: &mut Routes) {
         tracing::error!(error = %dead, "the message router failed: starting another");
         self.replace(routes).await;
-        add(&self.counters.restarts, 1);
+        self.counters.restarts.increment();
     }
 
     /// Replaces the router if it holds too many topics, or filters that nobody wants any more.
@@ -75,7 +75,7 @@ impl Watchdog {
         }
         tracing::info!(topics, filters, "renewing the message router; the old one ends by a panic");
         self.replace(routes).await;
-        add(&self.counters.renewals, 1);
+        self.counters.renewals.increment();
     }
 
     async fn replace(&mut self, routes: &mut Routes) {

@@ -66,10 +66,10 @@ impl Fixture {
         self.exchange.shared.inputs.send(Input::Sabotage(act)).unwrap();
     }
 
-    async fn until(&self, counter: fn(&super::Counters) -> &AtomicU64, wanted: u64) {
+    async fn until(&self, counter: fn(&super::Counters) -> &crate::count::Counter, wanted: u64) {
         let counter = counter(self.exchange.counters());
         within(async {
-            while counter.load(Relaxed) < wanted {
+            while counter.get() < wanted {
                 yield_now().await;
             }
         })
