@@ -110,6 +110,7 @@ impl Wishes {
             mode: self.latest.then_some(Mode::Latest),
             throttle: self.throttle,
             snapshot: self.no_snapshot.then_some(false),
+            ..SubscribeOptions::default()
         }
     }
 }

@@ -119,6 +119,7 @@ impl Watch<'_> {
             | Reply::Subscribed { .. }
             | Reply::Unsubscribed { .. }
             | Reply::Live { .. }
+            | Reply::History(_)
             | Reply::Ok { .. }
             | Reply::Pong { .. } => {}
         }

@@ -3,7 +3,7 @@
 
 use crate::{core::Outlet, count::counters, edge};
 use bridge::bridge::{Bridge, Refused};
-use protocol::{GatewayStats, Millis, Timestamp};
+use protocol::{GatewayStats, Millis, StoreFigures, Timestamp};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -105,6 +105,7 @@ impl Stats {
             lagging_connections: self.web.lagging_now.get(),
             commands_open: bridge.commands().open_count() as u64,
             memory_bytes: memory_bytes().unwrap_or(0),
+            store: StoreFigures::default(),
         };
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Latest {
             figures: figures.clone(),

@@ -83,4 +83,34 @@ pub struct GatewayStats {
     pub commands_open: u64,
     /// Resident memory of the process in bytes; 0 where the system does not tell.
     pub memory_bytes: u64,
+    /// How the store is.
+    pub store: StoreFigures,
+}
+
+/// How the store is.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct StoreFigures {
+    /// Whether it keeps what it is given.
+    pub state: StoreState,
+    /// Why it does not; null while it does.
+    pub error: Option<String>,
+    /// Updates that wait to be stored.
+    pub pending_updates: u64,
+    /// Updates that could not be kept, since the start: history has a hole there.
+    pub lost_updates: u64,
+    /// Bytes of the database.
+    pub bytes: u64,
+}
+
+/// Whether the store keeps what it is given.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub enum StoreState {
+    /// It does.
+    #[default]
+    Ok,
+    /// The disk is full or fails: live data flows, nothing is kept.
+    Failing,
 }

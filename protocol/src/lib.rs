@@ -5,30 +5,34 @@
 //! `device-sim`, `cli` and the tests speak through these types; the dashboard's TypeScript is generated
 //! from them. `docs/protocol.md` is the contract in words.
 
+mod ask;
 mod close;
 mod command;
 mod device;
+mod history;
 mod http;
 mod id;
-mod live;
 mod number;
+mod tell;
 mod topic;
 pub mod topics;
 
+pub use ask::{ClientMessage, Cursor, DecodeError, Mode, Refusal, RequestId, SubscribeOptions};
 pub use close::{CloseCode, Retry};
 pub use command::{
     Actor, Answer, AnswerError, AnswerStatus, Command, CommandDetails, CommandRequest,
     CommandState, Delivery, DryRun, Transition,
 };
 pub use device::{Presence, PresenceReason, Status};
-pub use http::{Device, GatewayStats, Page, Problem};
+pub use history::{History, HistoryColumn, HistoryRequest};
+pub use http::{Device, GatewayStats, Page, Problem, StoreFigures, StoreState};
 pub use id::{BadId, CommandId, DeviceId};
-pub use live::{
-    Advance, ClientMessage, DecodeError, Limits, Mode, Refusal, Reply, RequestId, ResetReason,
-    ServerMessage, SubscribeOptions, Update,
-};
 pub use number::{Millis, Offset, Seq, Timestamp};
+pub use tell::{Advance, Limits, Reply, ResetReason, ServerMessage, Update};
 pub use topic::{BadTopic, TopicFilter, TopicName, levels};
 
 /// The WebSocket subprotocol of `/ws`.
 pub const SUBPROTOCOL: &str = "sluice.v1";
+
+/// The same with telemetry as binary columns.
+pub const SUBPROTOCOL_COLUMNS: &str = "sluice.v1.columns";

@@ -4,8 +4,9 @@
 
 use protocol::{
     AnswerError, ClientMessage, CloseCode, Command, CommandDetails, CommandRequest, CommandState,
-    Device, DryRun, GatewayStats, Limits, Mode, Page, Presence, PresenceReason, Problem, Reply,
-    RequestId, ResetReason, ServerMessage, Status, SubscribeOptions, Transition, Update,
+    Cursor, Device, DryRun, GatewayStats, History, HistoryColumn, HistoryRequest, Limits, Mode,
+    Page, Presence, PresenceReason, Problem, Reply, RequestId, ResetReason, ServerMessage, Status,
+    StoreFigures, StoreState, SubscribeOptions, Transition, Update,
 };
 use std::{fmt::Write as _, path::Path};
 use ts_rs::{Config, TS};
@@ -32,9 +33,13 @@ fn generated() -> String {
         ClientMessage,
         SubscribeOptions,
         Mode,
+        HistoryRequest,
+        Cursor,
         ServerMessage,
         Update,
         Reply,
+        History,
+        HistoryColumn,
         ResetReason,
         Limits,
         Command,
@@ -51,6 +56,8 @@ fn generated() -> String {
         Page<Device>,
         Problem,
         GatewayStats,
+        StoreFigures,
+        StoreState,
     ) {
         let docs = docs.unwrap_or_default();
         write!(text, "\n{docs}export {declaration}\n").expect("a String takes any text");

@@ -121,14 +121,56 @@ mode?: Mode,
  */
 throttle?: number, 
 /**
- * Whether the value of each channel comes first; true unless told.
+ * Only these metrics; an update without any of them is not sent.
  */
-snapshot?: boolean, };
+fields?: Array<string>, 
+/**
+ * Whether the value of each channel comes first; true unless told or resumed with `since`.
+ */
+snapshot?: boolean, 
+/**
+ * What of the past comes first.
+ */
+history?: HistoryRequest, 
+/**
+ * Everything after this comes first, then what is live, without a hole or a repeat.
+ */
+since?: Cursor, };
 
 /**
  * All updates or the newest values.
  */
 export type Mode = "every" | "latest";
+
+/**
+ * What of the past comes before the live updates.
+ */
+export type HistoryRequest = { 
+/**
+ * How many of each channel; 1 to 10,000.
+ */
+last: number, } | { 
+/**
+ * The time.
+ */
+since: Timestamp, 
+/**
+ * At most so many values of each metric, 1 to 10,000: downsampled if there are more.
+ */
+points: number, };
+
+/**
+ * A point in the gateway's order of updates, to resume from.
+ */
+export type Cursor = { 
+/**
+ * What the number belongs to.
+ */
+epoch: string, 
+/**
+ * The last update that was seen.
+ */
+offset: Offset, };
 
 /**
  * One message of the array in a frame that the gateway sends.
@@ -215,7 +257,7 @@ id?: RequestId,
 /**
  * What was given up.
  */
-channels: Array<TopicFilter>, } | { "type": "live", 
+channels: Array<TopicFilter>, } | { "type": "history" } & History | { "type": "live", 
 /**
  * The mark of the subscribe.
  */
@@ -276,6 +318,56 @@ id?: RequestId,
  * The gateway's clock.
  */
 server_time: Timestamp, };
+
+/**
+ * What a channel's metrics were, in columns of equal length.
+ */
+export type History = { 
+/**
+ * The channel.
+ */
+channel: TopicName, 
+/**
+ * The beginning of the time it covers.
+ */
+from: Timestamp, 
+/**
+ * Its end, itself not covered.
+ */
+to: Timestamp, 
+/**
+ * How long a bucket is; null: the values are as they came.
+ */
+bucket_ms: Millis | null, 
+/**
+ * When each value was, or each bucket began.
+ */
+timestamps: Array<Timestamp>, 
+/**
+ * The columns, by metric.
+ */
+metrics: { [key in string]: HistoryColumn }, };
+
+/**
+ * One metric; null where there is no value.
+ */
+export type HistoryColumn = { 
+/**
+ * A value for each time.
+ */
+values: unknown[], } | { 
+/**
+ * The least number of each bucket.
+ */
+min: Array<number | null>, 
+/**
+ * The greatest.
+ */
+max: Array<number | null>, 
+/**
+ * The last value.
+ */
+last: unknown[], };
 
 /**
  * Why continuity is lost.
@@ -735,7 +827,41 @@ commands_open: number,
 /**
  * Resident memory of the process in bytes; 0 where the system does not tell.
  */
-memory_bytes: number, };
+memory_bytes: number, 
+/**
+ * How the store is.
+ */
+store: StoreFigures, };
+
+/**
+ * How the store is.
+ */
+export type StoreFigures = { 
+/**
+ * Whether it keeps what it is given.
+ */
+state: StoreState, 
+/**
+ * Why it does not; null while it does.
+ */
+error: string | null, 
+/**
+ * Updates that wait to be stored.
+ */
+pending_updates: number, 
+/**
+ * Updates that could not be kept, since the start: history has a hole there.
+ */
+lost_updates: number, 
+/**
+ * Bytes of the database.
+ */
+bytes: number, };
+
+/**
+ * Whether the store keeps what it is given.
+ */
+export type StoreState = "ok" | "failing";
 
 /** Close codes of the WebSocket: name to number. */
 export const closeCodes = {

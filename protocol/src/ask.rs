@@ -1,14 +1,10 @@
-//! The WebSocket protocol of `/ws`: what clients send and what the gateway sends.
+//! What clients send on `/ws`, and how it is read.
 
 use crate::{
-    BadTopic, Command, CommandId, CommandRequest, Millis, Offset, Seq, Timestamp, TopicFilter,
-    TopicName,
+    BadTopic, CommandId, CommandRequest, HistoryRequest, Offset, Seq, TopicFilter, TopicName,
 };
-use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{DeserializeOwned, Error as _, IgnoredAny},
-};
-use serde_json::{Map, Value, value::RawValue};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{Map, Value};
 use std::fmt;
 
 /// A client's own mark on a request; comes back on the reply.
@@ -83,9 +79,29 @@ pub struct SubscribeOptions {
     /// At most this many updates a second for each channel; above 0, at most 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub throttle: Option<f64>,
-    /// Whether the value of each channel comes first; true unless told.
+    /// Only these metrics; an update without any of them is not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fields: Option<Vec<String>>,
+    /// Whether the value of each channel comes first; true unless told or resumed with `since`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub snapshot: Option<bool>,
+    /// What of the past comes first.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub history: Option<HistoryRequest>,
+    /// Everything after this comes first, then what is live, without a hole or a repeat.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Cursor>,
+}
+
+/// A point in the gateway's order of updates, to resume from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct Cursor {
+    /// What the number belongs to.
+    pub epoch: String,
+    /// The last update that was seen.
+    pub offset: Offset,
 }
 
 /// All updates or the newest values.
@@ -223,6 +239,9 @@ fn filters(object: &mut Map<String, Value>) -> Result<Vec<TopicFilter>, Refusal>
 /// The most updates a second that `throttle` may ask for.
 const THROTTLE_MAX: f64 = 1_000.0;
 
+/// The most metrics that `fields` may name.
+const FIELDS_MAX: usize = 256;
+
 fn options(object: &mut Map<String, Value>) -> Result<SubscribeOptions, Refusal> {
     let bad = |message| Refusal { code: "bad_options", message };
     let options = match object.remove("options") {
@@ -231,217 +250,32 @@ fn options(object: &mut Map<String, Value>) -> Result<SubscribeOptions, Refusal>
             .map_err(|error| bad(format!("options are not valid: {error}")))?,
         Some(other) => return Err(bad(format!("options {other} is not an object"))),
     };
-    match (options.mode, options.throttle) {
-        (Some(Mode::Every), Some(_)) => {
-            Err(bad("mode 'every' and throttle exclude each other: leave one out".into()))
+    options.check().map_err(bad)?;
+    Ok(options)
+}
+
+impl SubscribeOptions {
+    /// What cannot be, or cannot be together.
+    fn check(&self) -> Result<(), String> {
+        match (self.mode, self.throttle) {
+            (Some(Mode::Every), Some(_)) => {
+                return Err("mode 'every' and throttle exclude each other: leave one out".into());
+            }
+            (_, Some(rate)) if !(rate > 0.0 && rate <= THROTTLE_MAX) => {
+                return Err(format!("throttle {rate} is not above 0 and at most {THROTTLE_MAX}"));
+            }
+            (_, Some(_) | None) => {}
         }
-        (_, Some(rate)) if !(rate > 0.0 && rate <= THROTTLE_MAX) => {
-            Err(bad(format!("throttle {rate} is not above 0 and at most {THROTTLE_MAX}")))
+        match self.fields.as_ref().map(Vec::len) {
+            Some(0) => return Err("fields is empty: name at least one metric".into()),
+            Some(1..=FIELDS_MAX) | None => {}
+            Some(count) => {
+                return Err(format!("fields names {count} metrics, not at most {FIELDS_MAX}"));
+            }
         }
-        (_, Some(_) | None) => Ok(options),
-    }
-}
-
-/// One message of the array in a frame that the gateway sends.
-#[derive(Clone, Debug, Serialize)]
-#[serde(untagged)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub enum ServerMessage {
-    /// An update of a channel; the only message without a `type`.
-    Update(Update),
-    /// Everything else.
-    Reply(Reply),
-}
-
-impl<'de> Deserialize<'de> for ServerMessage {
-    /// Looks for a `type` first: serde's own way through untagged enums cannot carry raw JSON.
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        struct Typed {
-            r#type: Option<IgnoredAny>,
+        if self.history.is_some() && self.since.is_some() {
+            return Err("history and since exclude each other: leave one out".into());
         }
-        let message = Box::<RawValue>::deserialize(from)?;
-        let typed: Typed = serde_json::from_str(message.get()).map_err(D::Error::custom)?;
-        match typed.r#type {
-            Some(_) => serde_json::from_str(message.get()).map(Self::Reply),
-            None => serde_json::from_str(message.get()).map(Self::Update),
-        }
-        .map_err(D::Error::custom)
-    }
-}
-
-/// An update of a channel.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
-pub struct Update {
-    /// The channel.
-    pub channel: TopicName,
-    /// Its number in the channel.
-    pub seq: Seq,
-    /// Its number in the gateway.
-    pub offset: Offset,
-    /// The device's own time where it gave one, else that of the arrival.
-    pub timestamp: Timestamp,
-    /// What the channel says.
-    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
-    pub data: Box<RawValue>,
-    /// The channel's value, not an update of it.
-    #[serde(default, skip_serializing_if = "is_false")]
-    #[cfg_attr(feature = "typescript", ts(as = "Option<bool>"))]
-    pub snapshot: bool,
-    /// Sent again on request.
-    #[serde(default, skip_serializing_if = "is_false")]
-    #[cfg_attr(feature = "typescript", ts(as = "Option<bool>"))]
-    pub replayed: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// Everything the gateway says that is not an update.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
-pub enum Reply {
-    /// The first message.
-    Welcome {
-        /// The connection's own name, for logs.
-        session: String,
-        /// What the numbers belong to.
-        epoch: String,
-        /// The newest offset.
-        offset: Offset,
-        /// The gateway's clock.
-        server_time: Timestamp,
-        /// How often the gateway pings.
-        ping_interval_ms: Millis,
-        /// Who is signed in; null where nobody needs to.
-        #[cfg_attr(feature = "typescript", ts(optional = nullable))]
-        user: Option<String>,
-        /// What is allowed.
-        limits: Limits,
-    },
-    /// The channels are subscribed.
-    Subscribed {
-        /// The request's mark.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<RequestId>,
-        /// What was granted.
-        channels: Vec<TopicFilter>,
-    },
-    /// They are no longer.
-    Unsubscribed {
-        /// The request's mark.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<RequestId>,
-        /// What was given up.
-        channels: Vec<TopicFilter>,
-    },
-    /// What was asked for has been sent; from here on it is live.
-    Live {
-        /// The mark of the subscribe.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<RequestId>,
-        /// The newest offset.
-        offset: Offset,
-    },
-    /// Continuity is lost; the values follow as snapshots.
-    Reset {
-        /// Names, or the filter where it concerns all of it.
-        channels: Vec<TopicFilter>,
-        /// The epoch now.
-        epoch: String,
-        /// The newest offset.
-        offset: Offset,
-        /// Why.
-        reason: ResetReason,
-    },
-    /// This consumer is slow, or no longer.
-    Lag {
-        /// Whether telemetry is conflated from here on.
-        on: bool,
-        /// How many updates conflation swallowed since it was last told.
-        #[cfg_attr(feature = "typescript", ts(type = "number"))]
-        dropped: u64,
-    },
-    /// Done.
-    Ok {
-        /// The request's mark.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<RequestId>,
-        /// The command, where one was made or cancelled.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        command: Option<Box<Command>>,
-    },
-    /// Not done.
-    Error {
-        /// The request's mark.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<RequestId>,
-        /// For programs; stable.
-        code: String,
-        /// For people: the value and the way out.
-        message: String,
-    },
-    /// The gateway is there.
-    Pong {
-        /// The request's mark.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        id: Option<RequestId>,
-        /// The gateway's clock.
-        server_time: Timestamp,
-    },
-}
-
-/// Why continuity is lost.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub enum ResetReason {
-    /// The numbers asked for belong to another epoch.
-    Epoch,
-    /// The updates asked for are no longer kept.
-    Expired,
-    /// They did not fit the connection's outbox.
-    Overflow,
-    /// The gateway was killed and lost some.
-    Crash,
-}
-
-/// What a WebSocket connection may do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
-pub struct Limits {
-    /// The longest message a client may send, in bytes.
-    pub message_bytes: u32,
-    /// The most filters a connection may subscribe.
-    pub subscriptions: u32,
-    /// The most messages a client may send in a second.
-    pub messages_per_s: u32,
-}
-
-/// How a received `seq` follows the one before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Advance {
-    /// The next one, or the first.
-    Next,
-    /// This many updates are missing.
-    Hole(u64),
-    /// Already seen.
-    Repeat,
-}
-
-impl Advance {
-    /// Compares `seq` with the last one received of its channel.
-    #[must_use]
-    pub fn of(last: Option<Seq>, seq: Seq) -> Self {
-        match last.map(|last| last.0) {
-            None => Self::Next,
-            Some(last) if seq.0 <= last => Self::Repeat,
-            Some(last) if seq.0 == last + 1 => Self::Next,
-            Some(last) => Self::Hole(seq.0 - last - 1),
-        }
+        self.history.as_ref().map_or(Ok(()), HistoryRequest::check)
     }
 }

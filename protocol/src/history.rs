@@ -1,0 +1,82 @@
+//! Values of the past, as columns: `history` on `/ws` and `GET /devices/{id}/telemetry`.
+
+use crate::{Millis, Timestamp, TopicName};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// What of the past comes before the live updates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub enum HistoryRequest {
+    /// The newest updates.
+    Last {
+        /// How many of each channel; 1 to 10,000.
+        last: u32,
+    },
+    /// From a time on.
+    Since {
+        /// The time.
+        since: Timestamp,
+        /// At most so many values of each metric, 1 to 10,000: downsampled if there are more.
+        points: u32,
+    },
+}
+
+impl HistoryRequest {
+    /// The most updates or points of a channel that may be asked for.
+    pub const POINTS_MAX: u32 = 10_000;
+
+    pub(crate) fn check(&self) -> Result<(), String> {
+        let (name, count) = match self {
+            Self::Last { last } => ("last", last),
+            Self::Since { points, .. } => ("points", points),
+        };
+        if (1..=Self::POINTS_MAX).contains(count) {
+            return Ok(());
+        }
+        Err(format!("history.{name} {count} is not in 1-{}", Self::POINTS_MAX))
+    }
+}
+
+/// What a channel's metrics were, in columns of equal length.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub struct History {
+    /// The channel.
+    pub channel: TopicName,
+    /// The beginning of the time it covers.
+    pub from: Timestamp,
+    /// Its end, itself not covered.
+    pub to: Timestamp,
+    /// How long a bucket is; null: the values are as they came.
+    pub bucket_ms: Option<Millis>,
+    /// When each value was, or each bucket began.
+    pub timestamps: Vec<Timestamp>,
+    /// The columns, by metric.
+    pub metrics: BTreeMap<String, HistoryColumn>,
+}
+
+/// One metric; null where there is no value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+pub enum HistoryColumn {
+    /// As it came.
+    Values {
+        /// A value for each time.
+        #[cfg_attr(feature = "typescript", ts(type = "unknown[]"))]
+        values: Vec<Value>,
+    },
+    /// Downsampled.
+    Buckets {
+        /// The least number of each bucket.
+        min: Vec<Option<f64>>,
+        /// The greatest.
+        max: Vec<Option<f64>>,
+        /// The last value.
+        #[cfg_attr(feature = "typescript", ts(type = "unknown[]"))]
+        last: Vec<Value>,
+    },
+}
