@@ -6,10 +6,10 @@
 
 use crate::{
     command::book::{Caller, CancelError, CommandLimits, Commands, CreateError, Effect},
-    data::Data,
-    devices::{Devices, Tags, TooManyDevices},
+    data::{Data, Metrics},
+    devices::{self, Devices, Kept, Tags, TooManyDevices},
     event::EdgeEvent,
-    hub::{Hub, HubLimits, Sink, TooManyChannels},
+    hub::{Beginning, Hub, HubLimits, Restored, Sink, TooManyChannels},
     ingest::Inbound,
 };
 use protocol::{
@@ -17,12 +17,14 @@ use protocol::{
     Presence, PresenceReason, Timestamp, TopicName,
 };
 use serde_json::value::RawValue;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 /// What a bridge is made with.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What its numbers belong to.
-    pub epoch: String,
     /// Its own name in presence.
     pub node: String,
     /// After this a device without its own connection is silent.
@@ -33,6 +35,15 @@ pub struct Settings {
     pub hub: HubLimits,
     /// Bounds of the commands.
     pub commands: CommandLimits,
+}
+
+/// What was kept of an earlier life.
+#[derive(Clone, Debug)]
+pub struct Past {
+    /// Channels and numbers.
+    pub hub: Beginning,
+    /// Devices.
+    pub devices: Vec<(DeviceId, Kept)>,
 }
 
 /// How often the bridge had to refuse what a peer sent.
@@ -70,16 +81,34 @@ pub enum CommandError {
 }
 
 impl<S: Sink> Bridge<S> {
-    /// An empty bridge.
+    /// A bridge that goes on from `past`. Devices that were online then are `connection_lost` now.
     #[must_use]
-    pub fn new(settings: Settings) -> Self {
-        let Settings { epoch, node, silent_after, devices_max, hub, commands } = settings;
-        Self {
-            hub: Hub::new(epoch, hub),
-            devices: Devices::new(node, devices_max, silent_after),
+    pub fn new(now: Timestamp, settings: Settings, mut past: Past) -> Self {
+        let Settings { node, silent_after, devices_max, hub, commands } = settings;
+        let known: HashSet<_> = past.devices.iter().map(|(device, _)| device.as_str()).collect();
+        // Values of a device that was deleted stay deleted.
+        for restored in &mut past.hub.channels {
+            if device_of(&restored.channel).is_some_and(|device| !known.contains(device)) {
+                restored.value = None;
+            }
+        }
+        let mut devices = Devices::new(node, devices_max, silent_after);
+        let lost = restore_devices(now, &mut devices, &past);
+        let mut bridge = Self {
+            hub: Hub::new(past.hub, hub),
+            devices,
             commands: Commands::new(commands),
             refused: Refused::default(),
+        };
+        for (device, presence) in lost {
+            bridge.tell_presence(now, &device, &presence);
         }
+        bridge
+    }
+
+    /// What is to be kept of devices since the last call.
+    pub fn take_device_changes(&mut self) -> Vec<devices::Change> {
+        self.devices.take_changes()
     }
 
     /// Takes decoded messages of one connection.
@@ -172,7 +201,9 @@ impl<S: Sink> Bridge<S> {
     /// Tells the gateway's own figures.
     pub fn tell_stats(&mut self, now: Timestamp, stats: &GatewayStats) {
         let channel = "gateway/stats".parse().expect("a valid channel");
-        self.publish(now, &channel, Some(now), Data::of(stats));
+        let data = serde_json::to_string(stats).expect("figures have text keys and finite numbers");
+        let figures = Metrics::parse(&data).expect("figures are an object");
+        self.publish(now, &channel, Some(now), Data::Metrics(Arc::new(figures)));
     }
 
     /// Takes a command in.
@@ -305,6 +336,41 @@ impl<S: Sink> Bridge<S> {
             self.refused.channels += 1;
         }
     }
+}
+
+/// The device that a built-in channel belongs to.
+fn device_of(channel: &TopicName) -> Option<&str> {
+    match channel.as_str().split_once('/') {
+        Some(("telemetry" | "presence" | "state" | "commands", device)) => Some(device),
+        Some(_) | None => None,
+    }
+}
+
+/// Brings the devices back; gives those that were online, with the presence to tell.
+fn restore_devices(
+    now: Timestamp,
+    devices: &mut Devices,
+    past: &Past,
+) -> Vec<(DeviceId, Presence)> {
+    let mut seen: HashMap<&str, Timestamp> = HashMap::new();
+    let mut presences: HashMap<&str, Presence> = HashMap::new();
+    for Restored { channel, stamp, value } in &past.hub.channels {
+        let Some(device) = device_of(channel) else { continue };
+        let newest = seen.entry(device).or_insert(stamp.timestamp);
+        *newest = stamp.timestamp.max(*newest);
+        if let (true, Some(Data::Json(json))) = (channel.as_str().starts_with("presence/"), value)
+            && let Ok(presence) = serde_json::from_str(json.get())
+        {
+            presences.insert(device, presence);
+        }
+    }
+    let restore = |(device, kept): &(DeviceId, Kept)| {
+        let (last_seen_at, presence) =
+            (seen.get(device.as_str()).copied(), presences.remove(device.as_str()));
+        let lost = devices.restore(now, device, kept.clone(), last_seen_at, presence)?;
+        Some((device.clone(), lost))
+    };
+    past.devices.iter().filter_map(restore).collect()
 }
 
 fn channel(first: &str, rest: &impl std::fmt::Display) -> TopicName {

@@ -2,6 +2,7 @@
 
 use crate::event::ConnectionId;
 use protocol::{DeviceId, Millis, Presence, PresenceReason, Status, Timestamp};
+use serde::{Deserialize, Serialize};
 use std::{
     collections::{BTreeMap, HashMap},
     net::SocketAddr,
@@ -28,7 +29,35 @@ pub struct Record {
     connection: Option<ConnectionId>,
 }
 
+/// What of a device is kept beside its channels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its type, where it was told.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Its labels.
+    pub tags: Tags,
+    /// Counts the changes of the two.
+    pub version: u64,
+    /// When it was first heard of or written.
+    pub created_at: Timestamp,
+}
+
+/// A change of what is kept of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is new or was written.
+    Set(DeviceId, Kept),
+    /// It was deleted.
+    Deleted(DeviceId),
+}
+
 impl Record {
+    fn kept(&self) -> Kept {
+        let (kind, tags) = (self.kind.clone(), self.tags.clone());
+        Kept { kind, tags, version: self.version, created_at: self.created_at }
+    }
+
     fn new(now: Timestamp) -> Self {
         Self {
             kind: None,
@@ -76,6 +105,7 @@ pub struct Devices {
     max: usize,
     silent_after: Millis,
     node: String,
+    changes: Vec<Change>,
 }
 
 impl Devices {
@@ -83,7 +113,33 @@ impl Devices {
     /// was silent for `silent_after`.
     #[must_use]
     pub fn new(node: String, max: usize, silent_after: Millis) -> Self {
-        Self { records: HashMap::new(), online: 0, max, silent_after, node }
+        let (records, changes) = (HashMap::new(), Vec::new());
+        Self { records, online: 0, max, silent_after, node, changes }
+    }
+
+    /// Brings back a device as it was kept, and its presence where it had one. One that was online is
+    /// `connection_lost`: gives the presence to tell.
+    pub fn restore(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceId,
+        kept: Kept,
+        last_seen_at: Option<Timestamp>,
+        presence: Option<Presence>,
+    ) -> Option<Presence> {
+        let Kept { kind, tags, version, created_at } = kept;
+        let was_online = presence.as_ref().is_some_and(|p| p.status == Status::Online);
+        let connection = None;
+        let record = Record { kind, tags, version, presence, last_seen_at, created_at, connection };
+        self.online += usize::from(was_online);
+        self.records.insert(device.clone(), record);
+        let reason = PresenceReason::ConnectionLost;
+        was_online.then(|| self.without_connection(now, device, Status::Offline, reason))
+    }
+
+    /// What is to be kept since the last call.
+    pub fn take_changes(&mut self) -> Vec<Change> {
+        std::mem::take(&mut self.changes)
     }
 
     /// A device's own connection is there. Gives the presence to tell.
@@ -215,6 +271,8 @@ impl Devices {
         }
         record.kind = kind;
         record.tags = tags;
+        let kept = record.kept();
+        self.changes.push(Change::Set(device.clone(), kept));
         Ok(())
     }
 
@@ -222,6 +280,7 @@ impl Devices {
     pub fn delete(&mut self, device: &DeviceId) -> Option<Record> {
         let record = self.records.remove(device)?;
         self.online -= usize::from(record.status() == Status::Online);
+        self.changes.push(Change::Deleted(device.clone()));
         Some(record)
     }
 
@@ -242,7 +301,9 @@ impl Devices {
             if self.records.len() >= self.max {
                 return Err(TooManyDevices { device: device.clone(), max: self.max });
             }
-            self.records.insert(device.clone(), Record::new(now));
+            let record = Record::new(now);
+            self.changes.push(Change::Set(device.clone(), record.kept()));
+            self.records.insert(device.clone(), record);
         }
         Ok(self.records.get_mut(device).expect("inserted above"))
     }

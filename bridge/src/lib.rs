@@ -4,10 +4,12 @@
 //! and does what is decided; the tests run a day of fleet in a second.
 
 pub mod bridge;
+mod columns;
 pub mod command;
 pub mod data;
 pub mod devices;
 pub mod event;
+pub mod history;
 pub mod hub;
 pub mod ingest;
 pub mod outbox;

@@ -2,6 +2,7 @@
 
 use crate::data::{Data, push_json_text};
 use protocol::{Offset, Seq, Timestamp, TopicName};
+use std::sync::OnceLock;
 
 /// One update of one channel.
 #[derive(Clone, Debug)]
@@ -14,8 +15,12 @@ pub struct Update {
     pub stamp: Stamp,
     /// What it says.
     pub data: Data,
-    text: String,
+    /// Made when the first subscriber is written to; the others share it.
+    text: OnceLock<Box<str>>,
 }
+
+/// What an update costs in memory beside its data: itself, its text's frame, where its metrics stand.
+const OVERHEAD_BYTES: usize = 400;
 
 /// Where an update stands in its channel, in the gateway and in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +47,15 @@ pub enum ChannelKind {
 }
 
 impl ChannelKind {
+    /// Whether its updates are kept for good.
+    #[must_use]
+    pub fn is_kept(self) -> bool {
+        match self {
+            Self::Telemetry | Self::Whole => true,
+            Self::Topics | Self::Stats => false,
+        }
+    }
+
     /// The kind of the channel with this name.
     #[must_use]
     pub fn of(channel: &str) -> Self {
@@ -61,23 +75,42 @@ pub enum Mark {
     Live,
     /// The channel's value, not an update of it.
     Snapshot,
+    /// Sent again, or later than its turn.
+    Replayed,
 }
 
 impl Update {
-    /// The update, with its JSON made.
+    /// The update.
     #[must_use]
     pub fn new(channel: TopicName, kind: ChannelKind, stamp: Stamp, data: Data) -> Self {
-        let mut text = String::with_capacity(192);
-        write_update(&mut text, channel.as_str(), stamp, &data, Mark::Live);
-        Self { channel, kind, stamp, data, text }
+        Self { channel, kind, stamp, data, text: OnceLock::new() }
     }
 
     /// The message on the wire.
     #[must_use]
     pub fn text(&self) -> &str {
-        &self.text
+        self.text.get_or_init(|| {
+            let mut text = String::with_capacity(self.bytes() + 8);
+            write_update(&mut text, self.channel.as_str(), self.stamp, &self.data, Mark::Live);
+            text.into()
+        })
+    }
+
+    /// About how long the message on the wire is.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        FRAME_BYTES + self.channel.as_str().len() + self.data.bytes()
+    }
+
+    /// About how much memory it takes.
+    #[must_use]
+    pub fn weight(&self) -> usize {
+        OVERHEAD_BYTES + 2 * self.data.bytes()
     }
 }
+
+/// What the message of an update has beside its channel and its data.
+const FRAME_BYTES: usize = 88;
 
 /// Appends an update's message as protocol.md, section 3, writes it.
 pub(crate) fn write_update(
@@ -101,5 +134,6 @@ pub(crate) fn write_update(
     text.push_str(match mark {
         Mark::Live => "}",
         Mark::Snapshot => r#","snapshot":true}"#,
+        Mark::Replayed => r#","replayed":true}"#,
     });
 }

@@ -1,6 +1,7 @@
 //! The gateway as a whole: bound, then running, then drained.
 
 use crate::{
+    clock,
     config::Config,
     core::{Actor, Core},
     demo, edge,
@@ -12,9 +13,9 @@ use crate::{
 };
 use anyhow::Context as _;
 use bridge::{
-    bridge::{Bridge, Settings},
+    bridge::{Bridge, Past, Settings},
     command::book::CommandLimits,
-    hub::HubLimits,
+    hub::{Beginning, HubLimits},
     route::RouteTable,
 };
 use protocol::Millis;
@@ -127,7 +128,16 @@ impl App {
         let web = web.map_err(listen_error("http.listen", config.http.listen))?;
         let endpoints = Endpoints { mqtt, http: web.address() };
         let stats = Arc::new(Stats::new(edge.counters()));
-        let bridge = Bridge::new(settings_of(&config, &epoch, &endpoints));
+        let past = Past {
+            hub: Beginning {
+                epoch: epoch.as_ref().into(),
+                offset: protocol::Offset(0),
+                channels: Vec::new(),
+                gaps: Vec::new(),
+            },
+            devices: Vec::new(),
+        };
+        let bridge = Bridge::new(clock::now(), settings_of(&config, &endpoints), past);
         let actor =
             Actor::new(&core, bridge, MemoryStore, exchange.clone(), Arc::clone(&stats), rhythm);
         let surroundings = web::Surroundings { core: core.clone(), stats, exchange, epoch };
@@ -279,16 +289,16 @@ fn listen_error(key: &'static str, address: SocketAddr) -> impl Fn(io::Error) ->
     move |source| StartError::Listen { key, address, source }
 }
 
-fn settings_of(config: &Config, epoch: &str, endpoints: &Endpoints) -> Settings {
+fn settings_of(config: &Config, endpoints: &Endpoints) -> Settings {
     let limits = &config.limits;
     Settings {
-        epoch: epoch.into(),
         node: endpoints.http.to_string(),
         silent_after: Millis(config.presence.silent_after_ms),
         devices_max: limits.devices as usize,
         hub: HubLimits {
             channels: limits.channels as usize,
             subscriptions: limits.websocket_subscriptions as usize,
+            ring_bytes: limits.ring_bytes as usize,
         },
         commands: CommandLimits {
             open_per_device: limits.commands_per_device as usize,

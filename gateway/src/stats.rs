@@ -30,6 +30,8 @@ counters! {
         updates_out,
         /// Updates that conflation swallowed because their reader was slow.
         updates_dropped,
+        /// Channels that were reset for a slow reader.
+        overflow_resets,
         /// Times that a reader began to lag.
         lags,
         /// Readers that lag.

@@ -1,16 +1,26 @@
 //! What subscribers get of the hub, seen through real outboxes.
 
 use super::*;
-use crate::{data::Metrics, outbox::Outbox};
+use crate::{
+    data::Metrics,
+    outbox::{Encoding, Frame, Outbox},
+};
 use proptest::prelude::*;
+use protocol::ResetReason;
 use serde_json::Value;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-const LIMITS: HubLimits = HubLimits { channels: 8, subscriptions: 3 };
+const LIMITS: HubLimits = HubLimits { channels: 8, subscriptions: 3, ring_bytes: 1 << 20 };
 const NOW: Timestamp = Timestamp(1_000);
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 struct Reader(Rc<RefCell<Outbox>>);
+
+impl Default for Reader {
+    fn default() -> Self {
+        Self(Rc::new(RefCell::new(Outbox::new("epoch".into(), Encoding::Json))))
+    }
+}
 
 impl Sink for Reader {
     fn offer(&self, update: &Arc<Update>, delivery: Delivery) {
@@ -19,6 +29,10 @@ impl Sink for Reader {
             Delivery::Every => outbox.every(update),
             Delivery::Latest { interval } => outbox.latest(NOW, update, interval),
         };
+    }
+
+    fn replay(&self, update: &Arc<Update>) {
+        let _wake = self.0.borrow_mut().replay(update);
     }
 
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {
@@ -41,18 +55,23 @@ impl Reader {
     }
 
     fn messages(&self) -> Vec<Value> {
-        let frame = self.0.borrow_mut().take(NOW, 1 << 24).unwrap_or_else(|| "[]".into());
-        serde_json::from_str(&frame).unwrap()
+        match self.0.borrow_mut().take(NOW, 1 << 24) {
+            Some(Frame::Text(frame)) => serde_json::from_str(&frame).unwrap(),
+            Some(Frame::Binary(_)) => panic!("a binary frame for who speaks JSON"),
+            None => Vec::new(),
+        }
     }
 }
 
 fn short(message: &Value) -> String {
     let Some(kind) = message.get("type") else {
-        let mark = if message.get("snapshot").is_some() { " snapshot" } else { "" };
+        let mark = ["snapshot", "replayed"].into_iter().find(|mark| message.get(mark).is_some());
+        let mark = mark.map(|mark| format!(" {mark}")).unwrap_or_default();
         let channel = message["channel"].as_str().unwrap();
         return format!("{channel} {} {}{mark}", message["seq"], message["data"]);
     };
-    let code = message.get("code").map(|code| format!(" {}", code.as_str().unwrap()));
+    let code = message.get("code").or(message.get("reason"));
+    let code = code.map(|code| format!(" {}", code.as_str().unwrap()));
     format!("{}{}", kind.as_str().unwrap(), code.unwrap_or_default())
 }
 
@@ -64,19 +83,35 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        Self { hub: Hub::new("epoch".into(), LIMITS), joined: 0 }
+        Self { hub: Hub::new(beginning(0), LIMITS), joined: 0 }
+    }
+
+    /// One whose memory holds so many small updates.
+    fn with(updates: usize, beginning: Beginning) -> Self {
+        let ring_bytes = updates * past("telemetry/a", 1, 1).weight() + 100;
+        Self { hub: Hub::new(beginning, HubLimits { ring_bytes, ..LIMITS }), joined: 0 }
+    }
+
+    /// Lets a subscriber catch up as far as it goes.
+    fn settle(&mut self, id: SubscriberId) -> Next {
+        loop {
+            match self.hub.catch_up(id) {
+                Next::Step => {}
+                next @ (Next::Live | Next::Log { .. } | Next::Range { .. }) => return next,
+            }
+        }
     }
 
     fn join(&mut self) -> (SubscriberId, Reader) {
         self.joined += 1;
         let (id, reader) = (SubscriberId(self.joined), Reader::default());
-        self.hub.join(id, reader.clone());
+        self.hub.join(id, reader.clone(), Rights::Everything);
         (id, reader)
     }
 
     fn subscribe(&mut self, id: SubscriberId, filters: &[&str], options: Value) {
         let options = serde_json::from_value(options).unwrap();
-        self.hub.subscribe(id, None, parsed(filters), &options);
+        self.hub.subscribe(id, None, parsed(filters), &options, |_, _| {});
     }
 
     fn publish(&mut self, channel: &str, metrics: &str) {
@@ -84,6 +119,11 @@ impl Bench {
         let data = Data::Metrics(Arc::new(metrics));
         self.hub.publish(NOW, &channel.parse().unwrap(), None, data).unwrap();
     }
+}
+
+fn beginning(offset: u64) -> Beginning {
+    let (channels, gaps) = (Vec::new(), Vec::new());
+    Beginning { epoch: "epoch".into(), offset: Offset(offset), channels, gaps }
 }
 
 fn parsed(filters: &[&str]) -> Vec<TopicFilter> {
@@ -194,17 +234,203 @@ fn channels_are_bounded() {
 }
 
 #[test]
-fn a_replay_of_numbers_never_given_is_an_error_and_of_old_ones_a_reset() {
+fn a_replay_of_numbers_never_given_is_an_error() {
     let mut bench = Bench::new();
     bench.publish("telemetry/a", r#"{"t":1}"#);
     let (id, reader) = bench.join();
-    let channel: TopicName = "telemetry/a".parse().unwrap();
     for (from, to) in [(0, 1), (1, 2), (2, 1)] {
-        bench.hub.replay(id, None, &channel, (Seq(from), Seq(to)));
+        bench.hub.replay(id, None, channel("telemetry/a"), (Seq(from), Seq(to)));
         assert_eq!(reader.read(), ["error bad_range"]);
     }
-    bench.hub.replay(id, None, &channel, (Seq(1), Seq(1)));
-    assert_eq!(reader.read(), ["reset", r#"telemetry/a 1 {"t":1} snapshot"#, "ok"]);
+}
+
+#[test]
+fn a_replay_gives_what_memory_has_and_asks_the_store_for_the_rest() {
+    let mut bench = Bench::with(3, beginning(10));
+    (1..=5).for_each(|n| bench.publish("telemetry/a", &format!(r#"{{"t":{n}}}"#)));
+    let (id, reader) = bench.join();
+    bench.hub.replay(id, None, channel("telemetry/a"), (Seq(3), Seq(4)));
+    assert_eq!(bench.settle(id), Next::Live);
+    let (third, fourth) =
+        (r#"telemetry/a 3 {"t":3} replayed"#, r#"telemetry/a 4 {"t":4} replayed"#);
+    assert_eq!(reader.read(), [third, fourth, "ok"]);
+    bench.hub.replay(id, None, channel("telemetry/a"), (Seq(2), Seq(3)));
+    let range = Next::Range { channel: channel("telemetry/a"), from: Seq(2), to: Seq(3) };
+    assert_eq!(bench.settle(id), range);
+    bench.hub.found(id, Found::Range(vec![past("telemetry/a", 2, 12)]));
+    assert_eq!(bench.settle(id), Next::Live);
+    assert_eq!(reader.read(), [r#"telemetry/a 2 {"t":2} replayed"#, third, "ok"]);
+    bench.hub.replay(id, None, channel("telemetry/a"), (Seq(1), Seq(1)));
+    bench.hub.catch_up(id);
+    bench.hub.found(id, Found::Gone);
+    assert_eq!(reader.read(), ["reset expired", r#"telemetry/a 5 {"t":5} snapshot"#, "ok"]);
+}
+
+#[test]
+fn who_resumes_gets_what_it_missed_and_goes_on_live() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    bench.publish("telemetry/b", r#"{"t":1}"#);
+    bench.publish("presence/a", "{}");
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/#"], since("epoch", 1));
+    assert_eq!(bench.settle(id), Next::Live);
+    bench.publish("telemetry/a", r#"{"t":3}"#);
+    assert_eq!(
+        reader.read(),
+        [
+            "subscribed",
+            r#"telemetry/b 1 {"t":1} replayed"#,
+            r#"telemetry/a 2 {"t":2} replayed"#,
+            "live",
+            r#"telemetry/a 3 {"t":3}"#
+        ]
+    );
+}
+
+#[test]
+fn what_came_live_meanwhile_by_another_filter_does_not_come_again() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    bench.publish("telemetry/b", r#"{"t":1}"#);
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], serde_json::json!({"snapshot": false}));
+    bench.subscribe(id, &["telemetry/+"], since("epoch", 0));
+    reader.read();
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    bench.publish("telemetry/b", r#"{"t":2}"#);
+    assert_eq!(bench.settle(id), Next::Live);
+    assert_eq!(
+        reader.read(),
+        [
+            r#"telemetry/a 2 {"t":2}"#,
+            r#"telemetry/a 1 {"t":1} replayed"#,
+            r#"telemetry/b 1 {"t":1} replayed"#,
+            r#"telemetry/b 2 {"t":2} replayed"#,
+            "live"
+        ]
+    );
+}
+
+#[test]
+fn older_updates_come_from_the_store_and_join_those_of_memory() {
+    let mut bench = Bench::with(2, beginning(10));
+    (1..=4).for_each(|n| bench.publish("telemetry/a", &format!(r#"{{"t":{n}}}"#)));
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], since("epoch", 10));
+    let Next::Log { after, .. } = bench.settle(id) else { panic!("memory does not reach back") };
+    assert_eq!(after, Offset(10));
+    let updates = vec![past("telemetry/a", 1, 11), past("telemetry/a", 2, 12)];
+    bench.hub.found(id, Found::Log { updates, through: Offset(12) });
+    assert_eq!(bench.settle(id), Next::Live);
+    let seqs: Vec<_> = reader
+        .read()
+        .iter()
+        .map(|text| text.split(' ').take(2).collect::<Vec<_>>().join(" "))
+        .collect();
+    let wanted =
+        ["subscribed", "telemetry/a 1", "telemetry/a 2", "telemetry/a 3", "telemetry/a 4", "live"];
+    assert_eq!(seqs, wanted);
+}
+
+#[test]
+fn who_cannot_resume_is_told_why_and_gets_the_values() {
+    let gap = Gap { first: Offset(5), last: Offset(10), reason: ResetReason::Crash };
+    let mut bench = Bench::with(2, Beginning { gaps: vec![gap], ..beginning(10) });
+    (1..=4).for_each(|n| bench.publish("telemetry/a", &format!(r#"{{"t":{n}}}"#)));
+    let value = r#"telemetry/a 4 {"t":4} snapshot"#;
+    for (cursor, reason) in
+        [(since("other", 12), "epoch"), (since("epoch", 15), "epoch"), (since("epoch", 9), "crash")]
+    {
+        let (id, reader) = bench.join();
+        bench.subscribe(id, &["telemetry/a"], cursor);
+        assert_eq!(bench.settle(id), Next::Live);
+        assert_eq!(reader.read(), ["subscribed", &format!("reset {reason}"), value, "live"]);
+    }
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], since("epoch", 11));
+    bench.settle(id);
+    bench.hub.found(id, Found::Gone);
+    assert_eq!(reader.read(), ["subscribed", "reset expired", value, "live"]);
+}
+
+#[test]
+fn a_resumed_channel_that_is_not_kept_is_reset_where_memory_lost_some() {
+    let mut bench = Bench::with(2, beginning(0));
+    let (listener, _) = bench.join();
+    bench.subscribe(listener, &["#"], none());
+    (1..=3).for_each(|_| bench.publish("topics/x", "{}"));
+    bench.publish("gateway/stats", r#"{"n":1}"#);
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["#"], since("epoch", 1));
+    assert!(matches!(bench.settle(id), Next::Log { .. }));
+    bench.hub.found(id, Found::Log { updates: vec![], through: Offset(2) });
+    assert_eq!(bench.settle(id), Next::Live);
+    let read = reader.read();
+    assert_eq!(
+        read[..3],
+        ["subscribed", "topics/x 3 {} replayed", r#"gateway/stats 1 {"n":1} replayed"#]
+    );
+    assert_eq!(read[3..], ["reset expired", r#"gateway/stats 1 {"n":1} snapshot"#, "live"]);
+}
+
+#[test]
+fn fields_are_all_that_comes() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1,"h":5}"#);
+    let (id, reader) = bench.join();
+    let (twin, other) = bench.join();
+    for id in [id, twin] {
+        bench.subscribe(
+            id,
+            &["telemetry/+", "presence/+"],
+            serde_json::json!({"fields": ["h", "x"]}),
+        );
+    }
+    assert_eq!(reader.read(), ["subscribed", r#"telemetry/a 1 {"h":5} snapshot"#, "live"]);
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    bench.publish("telemetry/a", r#"{"x":3,"t":2,"h":6}"#);
+    bench.publish("presence/a", r#"{"status":"online"}"#);
+    let wanted = [r#"telemetry/a 3 {"h":6,"x":3}"#, r#"presence/a 1 {"status":"online"}"#];
+    assert_eq!(reader.read(), wanted);
+    assert_eq!(other.read()[3..], wanted);
+}
+
+#[test]
+fn a_user_sees_only_its_channels_also_under_wildcards() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    bench.publish("telemetry/b", r#"{"t":1}"#);
+    let (id, reader) = (SubscriberId(99), Reader::default());
+    bench.hub.join(id, reader.clone(), Rights::Only(parsed(&["+/a"]).into()));
+    bench.subscribe(id, &["telemetry/b"], none());
+    bench.hub.replay(id, None, channel("telemetry/b"), (Seq(1), Seq(1)));
+    assert_eq!(reader.read(), ["error forbidden", "error forbidden"]);
+    bench.subscribe(id, &["#"], none());
+    assert_eq!(reader.read(), ["subscribed", r#"telemetry/a 1 {"t":1} snapshot"#, "live"]);
+    bench.publish("telemetry/b", r#"{"t":2}"#);
+    bench.publish("presence/a", "{}");
+    bench.publish("presence/b", "{}");
+    assert_eq!(reader.read(), ["presence/a 1 {}"]);
+    bench.subscribe(id, &["+/+"], since("epoch", 0));
+    bench.settle(id);
+    assert!(reader.read().iter().all(|text| !text.contains("/b")));
+}
+
+fn channel(name: &str) -> TopicName {
+    name.parse().unwrap()
+}
+
+fn since(epoch: &str, offset: u64) -> Value {
+    serde_json::json!({"since": {"epoch": epoch, "offset": offset}})
+}
+
+/// An update as the store gives it back.
+fn past(channel: &str, seq: u64, offset: u64) -> Arc<Update> {
+    let data = Data::Metrics(Arc::new(Metrics::parse(&format!(r#"{{"t":{seq}}}"#)).unwrap()));
+    let stamp = Stamp { seq: Seq(seq), offset: Offset(offset), timestamp: NOW };
+    Arc::new(Update::new(channel.parse().unwrap(), ChannelKind::Telemetry, stamp, data))
 }
 
 /// What one step of a random run does.

@@ -17,6 +17,17 @@ fn update(channel: &str, number: u64, metrics: &str) -> Arc<Update> {
     Arc::new(Update::new(channel, kind, stamp, Data::Metrics(Arc::new(metrics))))
 }
 
+fn outbox() -> Outbox {
+    Outbox::new("epoch".into(), Encoding::Json)
+}
+
+fn text(frame: Frame) -> String {
+    match frame {
+        Frame::Text(text) => text,
+        Frame::Binary(_) => panic!("a binary frame for who speaks JSON"),
+    }
+}
+
 fn offer(outbox: &mut Outbox, now: i64, update: &Arc<Update>, delivery: Delivery) {
     let _wake = match delivery {
         Delivery::Every => outbox.every(update),
@@ -26,7 +37,7 @@ fn offer(outbox: &mut Outbox, now: i64, update: &Arc<Update>, delivery: Delivery
 
 /// The next frame as (seq, data) of updates and type of replies.
 fn take(outbox: &mut Outbox, now: i64) -> Vec<String> {
-    let frame = outbox.take(Timestamp(now), 1 << 20).unwrap_or_else(|| "[]".into());
+    let frame = outbox.take(Timestamp(now), 1 << 20).map_or_else(|| "[]".into(), text);
     let messages: Vec<Json> = serde_json::from_str(&frame).unwrap();
     let short = |message: &Json| match message.get("type") {
         Some(kind) => kind.as_str().unwrap().to_owned(),
@@ -37,7 +48,7 @@ fn take(outbox: &mut Outbox, now: i64) -> Vec<String> {
 
 #[test]
 fn every_update_comes_in_order() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     for number in 1..=3 {
         offer(&mut outbox, 0, &update("telemetry/d", number, r#"{"a":1}"#), Delivery::Every);
     }
@@ -47,7 +58,7 @@ fn every_update_comes_in_order() {
 
 #[test]
 fn only_the_first_update_wakes_the_writer() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     let one = update("telemetry/d", 1, "{}");
     assert_eq!(outbox.every(&one), Wake::Yes);
     assert_eq!(outbox.every(&one), Wake::No);
@@ -55,7 +66,7 @@ fn only_the_first_update_wakes_the_writer() {
 
 #[test]
 fn latest_merges_to_the_newest_values_and_the_newest_seq() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1,"b":1}"#), EACH_FRAME);
     offer(&mut outbox, 0, &update("telemetry/e", 1, r#"{"a":7}"#), EACH_FRAME);
     offer(&mut outbox, 0, &update("telemetry/d", 2, r#"{"a":2}"#), EACH_FRAME);
@@ -64,7 +75,7 @@ fn latest_merges_to_the_newest_values_and_the_newest_seq() {
 
 #[test]
 fn a_throttled_channel_comes_at_its_interval_with_the_newest_value() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     let delivery = Delivery::Latest { interval: Millis(100) };
     for number in 1..=5_u64 {
         let now = number as i64 * 30;
@@ -81,7 +92,7 @@ fn a_throttled_channel_comes_at_its_interval_with_the_newest_value() {
 
 #[test]
 fn an_update_that_comes_when_its_interval_is_over_is_queued_once() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     let delivery = Delivery::Latest { interval: Millis(100) };
     offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), delivery);
     assert_eq!(take(&mut outbox, 0), ["1 {}"]);
@@ -94,7 +105,7 @@ fn an_update_that_comes_when_its_interval_is_over_is_queued_once() {
 
 #[test]
 fn a_channel_that_is_no_longer_wanted_is_withdrawn() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     let delivery = Delivery::Latest { interval: Millis(100) };
     offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), delivery);
     assert_eq!(take(&mut outbox, 0), ["1 {}"]);
@@ -110,7 +121,7 @@ fn a_snapshot_is_never_followed_by_what_it_contains() {
         let value = update("telemetry/d", number, &format!(r#"{{"a":{number}}}"#));
         let _wake = outbox.snapshot(value.channel.clone(), value.stamp, value.data.clone());
     };
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1}"#), EACH_FRAME);
     snapshot(&mut outbox, 1);
     offer(&mut outbox, 0, &update("telemetry/d", 2, r#"{"a":2}"#), EACH_FRAME);
@@ -128,7 +139,7 @@ fn a_snapshot_is_never_followed_by_what_it_contains() {
 
 #[test]
 fn nothing_overtakes_older_values_of_its_channel() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     let slow = Delivery::Latest { interval: Millis(100) };
     offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), slow);
     assert_eq!(take(&mut outbox, 0), ["1 {}"]);
@@ -139,7 +150,7 @@ fn nothing_overtakes_older_values_of_its_channel() {
 
 #[test]
 fn a_slow_reader_is_told_gets_the_newest_values_and_is_told_again() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     let count = 4_000;
     for number in 1..=count {
         let metrics = format!(r#"{{"a":{number},"pad":"{}"}}"#, "x".repeat(100));
@@ -151,15 +162,46 @@ fn a_slow_reader_is_told_gets_the_newest_values_and_is_told_again() {
     assert!(frame[1].starts_with(&format!("{count} {{\"a\":{count}")));
     assert_eq!(frame.last().map(String::as_str), Some("lag"));
     assert!(!outbox.is_lagging());
-    assert_eq!(outbox.take_counts(), (1, count - 1));
+    let counts = Counts { delivered: 1, conflated: count - 1, resets: 0 };
+    assert_eq!(outbox.take_counts(), counts);
 }
 
 #[test]
-fn what_must_come_whole_is_not_conflated_and_ends_a_reader_that_stays_slow() {
-    let mut outbox = Outbox::default();
+fn what_must_come_whole_comes_whole_to_a_reader_that_is_only_busy() {
+    let mut outbox = outbox();
+    let metrics = format!(r#"{{"pad":"{}"}}"#, "x".repeat(1_000));
+    for number in 1..=200 {
+        offer(&mut outbox, 0, &update("commands/d", number, &metrics), Delivery::Every);
+    }
+    let frame = take(&mut outbox, 0);
+    assert_eq!(frame.len(), 200);
+    assert_eq!(outbox.take_counts().resets, 0);
+}
+
+#[test]
+fn a_channel_that_overflows_is_reset_to_its_newest_update() {
+    let mut outbox = outbox();
+    let metrics = format!(r#"{{"pad":"{}"}}"#, "x".repeat(1_000));
+    offer(&mut outbox, 0, &update("presence/e", 1, "{}"), Delivery::Every);
+    for number in 1..=3_000 {
+        offer(&mut outbox, 0, &update("commands/d", number, &metrics), Delivery::Every);
+    }
+    assert!(outbox.bytes() < CONFLATE_BYTES);
+    let frame = take(&mut outbox, 0);
+    let short: Vec<_> = frame.iter().map(|text| text.split(" {\"pad").next().unwrap()).collect();
+    assert_eq!(short, ["lag", "1 {}", "reset", "3000", "lag"]);
+    assert_eq!(outbox.take_counts().resets, 1);
+    offer(&mut outbox, 0, &update("commands/d", 3_001, "{}"), Delivery::Every);
+    assert_eq!(take(&mut outbox, 0), ["3001 {}"]);
+}
+
+#[test]
+fn too_many_channels_for_a_slow_reader_end_it() {
+    let mut outbox = outbox();
     let metrics = format!(r#"{{"pad":"{}"}}"#, "x".repeat(1_000));
     for number in 1..=1_500 {
-        offer(&mut outbox, 0, &update("commands/d", number, &metrics), Delivery::Every);
+        let channel = format!("commands/{number}");
+        offer(&mut outbox, 0, &update(&channel, 1, &metrics), Delivery::Every);
     }
     assert!(!outbox.is_too_slow(Timestamp(0)));
     assert!(!outbox.is_too_slow(Timestamp(9_999)));
@@ -168,11 +210,11 @@ fn what_must_come_whole_is_not_conflated_and_ends_a_reader_that_stays_slow() {
 
 #[test]
 fn a_frame_is_cut_at_its_size() {
-    let mut outbox = Outbox::default();
+    let mut outbox = outbox();
     for number in 1..=10 {
         offer(&mut outbox, 0, &update("telemetry/d", number, "{}"), Delivery::Every);
     }
-    let frame = outbox.take(Timestamp(0), 100).unwrap();
+    let frame = outbox.take(Timestamp(0), 100).map(text).unwrap();
     let messages: Vec<Json> = serde_json::from_str(&frame).unwrap();
     assert_eq!(messages.len(), 2);
     assert!(outbox.is_ready(Timestamp(0)));
@@ -231,7 +273,7 @@ fn read(models: &mut [Model], frame: &str, now: i64) {
 proptest! {
     #[test]
     fn every_comes_whole_and_a_modest_reader_ends_with_the_truth_at_its_pace(steps in steps()) {
-        let mut outbox = Outbox::default();
+        let mut outbox = outbox();
         let mut models: Vec<Model> = CHANNELS.iter().map(|_| Model::default()).collect();
         let mut now = 0;
         for step in steps {
@@ -247,7 +289,7 @@ proptest! {
                 Step::Wait(ms) => now += ms,
                 Step::Take(bytes) => {
                     if let Some(frame) = outbox.take(Timestamp(now), bytes) {
-                        read(&mut models, &frame, now);
+                        read(&mut models, &text(frame), now);
                     }
                 }
                 Step::Withdraw(channel) => {
@@ -263,7 +305,7 @@ proptest! {
         while outbox.is_ready(Timestamp(now)) || outbox.next_due().is_some() {
             now = outbox.next_due().map_or(now, |at| at.0.max(now));
             if let Some(frame) = outbox.take(Timestamp(now), 1 << 20) {
-                read(&mut models, &frame, now);
+                read(&mut models, &text(frame), now);
             }
         }
         for (model, (name, delivery)) in models.iter().zip(CHANNELS) {
@@ -283,4 +325,23 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn columns_and_text_keep_their_order_in_frames_of_their_own() {
+    let mut outbox = Outbox::new("epoch".into(), Encoding::Columns);
+    offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1}"#), Delivery::Every);
+    offer(&mut outbox, 0, &update("telemetry/e", 1, r#"{"a":1}"#), Delivery::Every);
+    offer(&mut outbox, 0, &update("presence/d", 1, r#"{"a":1}"#), Delivery::Every);
+    offer(&mut outbox, 0, &update("presence/d", 2, r#"{"a":1}"#), Delivery::Every);
+    offer(&mut outbox, 0, &update("telemetry/d", 2, r#"{"b":1}"#), Delivery::Every);
+    offer(&mut outbox, 0, &update("telemetry/d", 3, r#"{"a":1}"#), Delivery::Every);
+    let mut kinds = Vec::new();
+    while outbox.is_ready(Timestamp(0)) {
+        kinds.push(match outbox.take(Timestamp(0), 1 << 20).unwrap() {
+            Frame::Text(text) => text.matches("presence/d").count(),
+            Frame::Binary(_) => 0,
+        });
+    }
+    assert_eq!(kinds, [0, 2, 0, 0]);
 }

@@ -154,6 +154,8 @@ pub struct Limits {
     pub websocket_messages_per_s: u32,
     /// Channel filters that one WebSocket client may subscribe.
     pub websocket_subscriptions: u32,
+    /// Memory for the newest updates of all channels, in bytes: for subscribers that come back soon.
+    pub ring_bytes: u32,
     /// The largest body of an HTTP request, in bytes.
     pub http_body_bytes: u32,
     /// Devices in all.
@@ -184,6 +186,7 @@ impl Default for Limits {
             websocket_connections: 10_000,
             websocket_messages_per_s: 1_000,
             websocket_subscriptions: 1_000,
+            ring_bytes: 16 * 1024 * 1024,
             http_body_bytes: 256 * 1024,
             devices: 100_000,
             channels: 500_000,

@@ -5,7 +5,7 @@ use crate::clock;
 use bridge::{
     data::Data,
     hub::Sink,
-    outbox::{Delivery, Outbox, Wake},
+    outbox::{Delivery, Encoding, Frame, Outbox, Wake},
     update::{Stamp, Update},
 };
 use protocol::{Reply, TopicName};
@@ -13,16 +13,23 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::{sync::Notify, time};
 
 /// The handle that core and connection share.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outlet(Arc<Shared>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Shared {
     outbox: Mutex<Outbox>,
     wake: Notify,
 }
 
 impl Outlet {
+    /// An empty one; `epoch` is what the numbers of updates belong to.
+    #[must_use]
+    pub fn new(epoch: Arc<str>, encoding: Encoding) -> Self {
+        let outbox = Mutex::new(Outbox::new(epoch, encoding));
+        Self(Arc::new(Shared { outbox, wake: Notify::new() }))
+    }
+
     /// Waits until there is something to take.
     ///
     /// # Cancel safety
@@ -48,7 +55,7 @@ impl Outlet {
 
     /// The next frame.
     #[must_use]
-    pub fn take(&self, bytes_max: usize) -> Option<String> {
+    pub fn take(&self, bytes_max: usize) -> Option<Frame> {
         self.lock().take(clock::steady(), bytes_max)
     }
 
@@ -83,6 +90,10 @@ impl Sink for Outlet {
             Delivery::Every => outbox.every(update),
             Delivery::Latest { interval } => outbox.latest(clock::steady(), update, interval),
         });
+    }
+
+    fn replay(&self, update: &Arc<Update>) {
+        self.put(|outbox| outbox.replay(update));
     }
 
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {

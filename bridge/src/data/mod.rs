@@ -1,5 +1,7 @@
 //! The data of an update: what a payload became once it was validated.
 
+mod scan;
+
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::{Value, value::RawValue};
 use std::{borrow::Cow, fmt, sync::Arc};
@@ -31,6 +33,27 @@ impl Data {
         }
     }
 
+    /// How long the JSON text is, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        match self {
+            Self::Metrics(metrics) => metrics.text.len(),
+            Self::Json(json) => json.get().len(),
+        }
+    }
+
+    /// Only the members that `fields` names; none where there is none of them.
+    #[must_use]
+    pub fn only(&self, fields: &Fields) -> Option<Self> {
+        match self {
+            Self::Metrics(metrics) => Some(Self::Metrics(Arc::new(metrics.only(fields)?))),
+            Self::Json(json) => {
+                let object = Metrics::parse(json.get()).ok()?.only(fields)?;
+                Some(Self::Json(RawValue::from_string(object.text.into()).ok()?.into()))
+            }
+        }
+    }
+
     /// This data after `newer` came: metrics merge, anything else is replaced.
     #[must_use]
     pub fn merged(&self, newer: &Self) -> Self {
@@ -38,6 +61,35 @@ impl Data {
             (Self::Metrics(old), Self::Metrics(new)) => Self::Metrics(Metrics::merge(old, new)),
             (Self::Metrics(_) | Self::Json(_), newer) => newer.clone(),
         }
+    }
+}
+
+/// Names of metrics that somebody wants, in one order: equal where they name the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fields(Box<[String]>);
+
+impl Fields {
+    /// These names.
+    #[must_use]
+    pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
+        let mut quoted: Vec<_> = names.into_iter().map(bare_json_text).collect();
+        quoted.sort_unstable();
+        quoted.dedup();
+        Self(quoted.into())
+    }
+
+    /// What either names.
+    #[must_use]
+    pub fn union(&self, other: &Self) -> Self {
+        let mut names: Vec<_> = self.0.iter().chain(&other.0).cloned().collect();
+        names.sort_unstable();
+        names.dedup();
+        Self(names.into())
+    }
+
+    /// Whether a metric is named, by its name as a JSON text without the quotes.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.binary_search_by(|known| known.as_str().cmp(name)).is_ok()
     }
 }
 
@@ -88,14 +140,34 @@ impl Metrics {
         Ok(Self { members: found.iter().map(member).collect(), text: text.into() })
     }
 
+    /// Takes back the text of metrics as it was written: finds the members without checking them again.
+    /// None where the text was not written by [`Data::write`].
+    #[must_use]
+    pub fn reread(text: Box<str>) -> Option<Self> {
+        let members = scan::members(text.as_bytes())?;
+        Some(Self { text, members })
+    }
+
     /// The single metric `name`.
     #[must_use]
     pub fn one(name: &str, value: &RawValue) -> Self {
         Self::compose([(name, value.get())].into_iter())
     }
 
+    /// Those that `fields` names; none where there is none of them.
+    fn only(&self, fields: &Fields) -> Option<Self> {
+        let wanted = Self::join(self.iter().filter(|(name, _)| fields.has(name)));
+        (!wanted.members.is_empty()).then_some(wanted)
+    }
+
+    /// How many there are.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.members.len()
+    }
+
     /// The metrics in order: names as JSON texts without their quotes, values as JSON texts.
-    fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.members.iter().map(|member| (self.name(member), self.value(member)))
     }
 
@@ -111,6 +183,15 @@ impl Metrics {
         let kept = old.iter().map(|(name, value)| (name, new.get(name).unwrap_or(value)));
         let added = new.iter().filter(|(name, _)| old.get(name).is_none());
         Arc::new(Self::join(kept.chain(added)))
+    }
+
+    /// The value at a place in the order, as JSON.
+    ///
+    /// # Panics
+    /// Where there are not so many.
+    #[must_use]
+    pub fn value_at(&self, place: usize) -> &str {
+        self.value(self.members.get(place).expect("the caller has counted them"))
     }
 
     fn get(&self, name: &str) -> Option<&str> {
@@ -262,6 +343,15 @@ mod tests {
         text
     }
 
+    fn value() -> impl Strategy<Value = Value> {
+        prop_oneof![
+            any::<i32>().prop_map(Value::from),
+            "[a-z\"\\\\{}]{0,4}".prop_map(Value::from),
+            Just(serde_json::json!({"a": [1, {"b": "]"}], "c": true})),
+            Just(Value::Null),
+        ]
+    }
+
     #[test]
     fn merging_keeps_the_newest_value_of_each_metric() {
         let old = Data::Metrics(metrics(r#"{"a":1,"b":2}"#));
@@ -296,6 +386,22 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn what_was_written_is_reread_as_it_was(members in proptest::collection::btree_map("[a-z\"\\\\é]{0,3}", value(), 0..5), blank in "[ \n]{0,2}") {
+            let members = members.iter().map(|(name, value)| format!("{}{blank}:{blank}{value}", Value::from(name.as_str())));
+            let members: Vec<_> = members.collect();
+            let read = metrics(&format!("{blank}{{{blank}{}{blank}}}", members.join(&format!("{blank},{blank}"))));
+            let again = Metrics::reread(read.text.clone()).expect("written by us");
+            prop_assert_eq!(read.iter().collect::<Vec<_>>(), again.iter().collect::<Vec<_>>());
+        }
+
+        #[test]
+        fn nothing_reread_panics(text in "[{}\\[\\]\",:a1\\\\ é]{0,12}") {
+            if let Some(metrics) = Metrics::reread(text.into()) {
+                let _members = metrics.iter().count();
+            }
+        }
+
         #[test]
         fn names_survive_encoding(name: String, value: i64) {
             let raw = serde_json::value::to_raw_value(&value).expect("a number serializes");

@@ -1,38 +1,25 @@
-//! One WebSocket of `/ws`: reads what the client asks, writes what its outlet holds, and keeps the
-//! rules of protocol.md, section 3: one array a frame, at once when idle, else at most one frame every
-//! `http.flush_ms`; pings; close codes.
+//! One WebSocket: reads what the client asks, writes what its outlet holds, and keeps the rules of
+//! protocol.md, section 3: one frame at once when idle, else at most one every `http.flush_ms`; pings;
+//! close codes.
 
-use super::{Web, problem::Refused};
-use crate::{clock, core::Outlet};
-use axum::{
-    extract::{
-        ConnectInfo, State,
-        ws::{
-            CloseFrame, Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection,
-        },
-    },
-    http::StatusCode,
-    response::{IntoResponse, Response},
+use super::{
+    super::Web,
+    past::{Past, Piece},
 };
-use bridge::hub::SubscriberId;
+use crate::core::Outlet;
+use axum::extract::ws::{CloseFrame, Message, WebSocket};
+use bridge::{
+    hub::{Rights, SubscriberId},
+    outbox::{Counts, Encoding, Frame},
+};
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
-use protocol::{
-    ClientMessage, CloseCode, DecodeError, Limits, Millis, Reply, RequestId, SUBPROTOCOL,
-};
-use std::{
-    net::SocketAddr,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use protocol::{ClientMessage, CloseCode, DecodeError, Limits, Millis, Reply, RequestId};
+use std::{sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 use tokio_tungstenite::tungstenite::{Error as TungsteniteError, error::ProtocolError};
-use tracing::Instrument;
 
 /// How often the gateway pings.
 const PING_EVERY: Duration = Duration::from_secs(25);
@@ -44,87 +31,14 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Past this many bytes a frame is cut, so that one frame never holds the line for long.
-const FRAME_BYTES: usize = 64 * 1024;
-
-/// What a connection buffers of its socket: small, for there may be ten thousand idle ones.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+pub(super) const FRAME_BYTES: usize = 64 * 1024;
 
 /// How long a closing connection waits for the client's close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
-static NEXT: AtomicU64 = AtomicU64::new(1);
-
-/// `GET /ws`.
-pub(super) async fn upgrade(
-    State(web): State<Arc<Web>>,
-    ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Response {
-    std::future::ready(accept(web, peer, upgrade).unwrap_or_else(IntoResponse::into_response)).await
-}
-
-fn accept(
-    web: Arc<Web>,
-    peer: SocketAddr,
-    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
-) -> Result<Response, Refused> {
-    let upgrade = upgrade.map_err(|rejection| {
-        Refused::new(rejection.status(), "websocket_only", rejection.body_text())
-    })?;
-    let offers: Vec<_> = upgrade.requested_protocols().cloned().collect();
-    if !offers.is_empty() && !offers.iter().any(|offer| offer == SUBPROTOCOL) {
-        let detail = format!("none of {offers:?} is spoken here: offer {SUBPROTOCOL}");
-        return Err(Refused::new(StatusCode::BAD_REQUEST, "bad_subprotocol", detail));
-    }
-    let limits = &web.limits;
-    if web.stats.web.connections_now.get() >= limits.websocket_connections.into() {
-        web.stats.web.refused_full.increment();
-        let detail = format!(
-            "no more than {} WebSockets: close some or raise limits.websocket_connections",
-            limits.websocket_connections
-        );
-        return Err(Refused::new(StatusCode::SERVICE_UNAVAILABLE, "too_many_connections", detail));
-    }
-    let message_bytes = usize::try_from(limits.websocket_message_bytes).unwrap_or(usize::MAX);
-    let counted = Counted::new(&web);
-    let id = SubscriberId(NEXT.fetch_add(1, Ordering::Relaxed));
-    let span = tracing::info_span!("websocket", id = id.0, %peer);
-    let tracker = web.sockets.clone();
-    Ok(upgrade
-        .protocols([SUBPROTOCOL])
-        .max_message_size(message_bytes)
-        .max_frame_size(message_bytes)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .on_upgrade(move |socket| {
-            let run = async move {
-                let _counted = counted;
-                Connection::new(web, id, socket).run().await;
-            };
-            tracker.track_future(run).instrument(span)
-        }))
-}
-
-/// Counts a connection while it is there, whatever way it ends.
-struct Counted(Arc<Web>);
-
-impl Counted {
-    fn new(web: &Arc<Web>) -> Self {
-        web.stats.web.connections_accepted.increment();
-        web.stats.web.connections_now.increment();
-        Self(Arc::clone(web))
-    }
-}
-
-impl Drop for Counted {
-    fn drop(&mut self) {
-        self.0.stats.web.connections_now.decrement();
-    }
-}
-
 /// Why a connection ends.
 #[derive(Debug)]
-enum End {
+pub(super) enum End {
     /// The client closed it, or it broke.
     Gone,
     /// The gateway closes it.
@@ -139,13 +53,16 @@ enum Event {
     Ready,
     PingDue,
     Look,
+    /// A piece of the past came.
+    Past(Piece),
     Stopping,
 }
 
-struct Connection {
-    web: Arc<Web>,
-    id: SubscriberId,
-    outlet: Outlet,
+pub(super) struct Connection {
+    pub(super) web: Arc<Web>,
+    pub(super) id: SubscriberId,
+    pub(super) outlet: Outlet,
+    pub(super) past: Past,
     reader: SplitStream<WebSocket>,
     writer: SplitSink<WebSocket, Message>,
     /// A frame was handed to the socket and has not left it.
@@ -161,14 +78,21 @@ struct Connection {
 }
 
 impl Connection {
-    fn new(web: Arc<Web>, id: SubscriberId, socket: WebSocket) -> Self {
+    pub(super) fn new(
+        web: Arc<Web>,
+        id: SubscriberId,
+        encoding: Encoding,
+        socket: WebSocket,
+    ) -> Self {
+        let outlet = Outlet::new(Arc::clone(&web.epoch), encoding);
         let (writer, reader) = socket.split();
         let now = Instant::now();
         let allowance = web.limits.websocket_messages_per_s;
         Self {
             web,
             id,
-            outlet: Outlet::default(),
+            outlet,
+            past: Past::default(),
             reader,
             writer,
             writing: false,
@@ -181,7 +105,7 @@ impl Connection {
         }
     }
 
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         if self.greet().await.is_ok() {
             let end = self.serve().await;
             tracing::debug!(?end, "ended");
@@ -197,7 +121,7 @@ impl Connection {
     }
 
     /// Joins the hub; `welcome` is the first message.
-    async fn greet(&self) -> Result<(), crate::core::Stopped> {
+    async fn greet(&mut self) -> Result<(), crate::core::Stopped> {
         let limits = &self.web.limits;
         let limits = Limits {
             message_bytes: limits.websocket_message_bytes,
@@ -215,13 +139,14 @@ impl Connection {
                 user: None,
                 limits,
             });
-            bridge.hub.join(id, outlet);
+            bridge.hub.join(id, outlet, Rights::Everything);
         };
         self.web.core.ask(welcome).await
     }
 
     async fn serve(&mut self) -> End {
         loop {
+            self.past.go_on(&self.web, self.id, &self.outlet);
             let event = self.next_event().await;
             if let Err(end) = self.dispatch(event).await {
                 return end;
@@ -237,6 +162,7 @@ impl Connection {
             () = self.web.stopping.cancelled() => Event::Stopping,
             flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
             message = self.reader.next() => Event::Received(message),
+            piece = self.past.piece() => Event::Past(piece),
             () = ready_at(&self.outlet, self.next_frame_at), if may_write => Event::Ready,
             () = time::sleep_until(self.next_ping_at) => Event::PingDue,
             () = time::sleep_until(self.next_look_at) => Event::Look,
@@ -259,6 +185,7 @@ impl Connection {
             Event::Ready => self.write().await,
             Event::PingDue => self.ping().await,
             Event::Look => self.look(),
+            Event::Past(piece) => self.past.take(piece),
             Event::Stopping => Err(End::Close(CloseCode::ShuttingDown)),
         }
     }
@@ -281,10 +208,14 @@ impl Connection {
     async fn write(&mut self) -> Result<(), End> {
         let Some(frame) = self.outlet.take(FRAME_BYTES) else { return Ok(()) };
         self.web.stats.web.frames_out.increment();
-        self.web.stats.web.bytes_out.add(frame.len() as u64);
+        self.web.stats.web.bytes_out.add(frame.bytes() as u64);
         self.note_counts();
         self.next_frame_at = Instant::now() + self.web.flush_every;
-        self.hand_over(Message::Text(frame.into())).await
+        self.hand_over(match frame {
+            Frame::Text(text) => Message::Text(text.into()),
+            Frame::Binary(bytes) => Message::Binary(bytes.into()),
+        })
+        .await
     }
 
     /// Gives a message to the socket without waiting for it to leave.
@@ -332,13 +263,15 @@ impl Connection {
     }
 
     fn note_counts(&mut self) {
-        let (lagging, (written, conflated)) = {
+        let (lagging, counts) = {
             let mut outbox = self.outlet.lock();
             (outbox.is_lagging(), outbox.take_counts())
         };
+        let Counts { delivered, conflated, resets } = counts;
         let counters = &self.web.stats.web;
-        counters.updates_out.add(written);
+        counters.updates_out.add(delivered);
         counters.updates_dropped.add(conflated);
+        counters.overflow_resets.add(resets);
         match (self.lagging, lagging) {
             (false, true) => {
                 counters.lags.increment();
@@ -382,59 +315,9 @@ impl Connection {
         End::Close(CloseCode::Malformed)
     }
 
-    fn refuse(&self, id: Option<RequestId>, code: &str, message: String) {
+    pub(super) fn refuse(&self, id: Option<RequestId>, code: &str, message: String) {
         self.web.stats.web.refused_messages.increment();
         self.outlet.say(&Reply::Error { id, code: code.into(), message });
-    }
-
-    async fn answer(&self, mark: Option<RequestId>, message: ClientMessage) -> Result<(), End> {
-        let id = self.id;
-        let core = &self.web.core;
-        let done = match message {
-            ClientMessage::Hello { .. } => {
-                self.outlet.say(&Reply::Ok { id: mark, command: None });
-                Ok(())
-            }
-            ClientMessage::Ping {} => {
-                self.outlet.say(&Reply::Pong { id: mark, server_time: clock::now() });
-                Ok(())
-            }
-            ClientMessage::Subscribe { channels, options } => {
-                core.ask(move |bridge, _| {
-                    bridge.hub.subscribe(id, mark, channels, &options);
-                })
-                .await
-            }
-            ClientMessage::Unsubscribe { channels } => {
-                core.ask(move |bridge, _| bridge.hub.unsubscribe(id, mark, channels)).await
-            }
-            ClientMessage::Replay { channel, from, to } => {
-                core.ask(move |bridge, _| {
-                    bridge.hub.replay(id, mark, &channel, (from, to));
-                })
-                .await
-            }
-            ClientMessage::Command { device, request } => {
-                let created = super::api::create_command(&self.web, device, request, None).await;
-                self.tell_command(mark, created);
-                Ok(())
-            }
-            ClientMessage::Cancel { command } => {
-                let cancelled = super::api::cancel_command(&self.web, command).await;
-                self.tell_command(mark, cancelled);
-                Ok(())
-            }
-        };
-        done.map_err(|_stopped| End::Close(CloseCode::ShuttingDown))
-    }
-
-    fn tell_command(&self, id: Option<RequestId>, outcome: Result<protocol::Command, Refused>) {
-        match outcome {
-            Ok(command) => {
-                self.outlet.say(&Reply::Ok { id, command: Some(Box::new(command)) });
-            }
-            Err(Refused { code, detail, .. }) => self.refuse(id, code, detail),
-        }
     }
 
     /// Says goodbye and gives the client a moment to say it too, so that the close frame arrives.

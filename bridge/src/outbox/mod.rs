@@ -1,14 +1,20 @@
 //! One subscriber's outbox: what waits to be written to it, bounded in bytes, conflated in place.
 //!
-//! The hub offers updates; the connection's writer takes frames. When the reader is slow, telemetry
-//! merges to the newest values of each channel and the reader is told (`lag`); what still grows past
-//! the bound ends the connection ([`Outbox::is_too_slow`]). A reader that catches up has the true values.
+//! The hub offers updates; the connection's writer takes frames. A slow reader is served in steps: its
+//! telemetry merges to the newest values of each channel, and it is told (`lag`); of other channels that
+//! overflow their bound it gets a `reset` and the value; what still grows past the bound ends the connection
+//! ([`Outbox::is_too_slow`]). A reader that catches up has the true values.
+
+mod frame;
+
+pub use frame::{Encoding, Frame};
 
 use crate::{
     data::Data,
     update::{ChannelKind, Mark, Stamp, Update, write_update},
 };
-use protocol::{Millis, Reply, Timestamp, TopicName};
+use frame::{Draft, Item};
+use protocol::{Millis, Reply, ResetReason, Timestamp, TopicFilter, TopicName};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -19,6 +25,10 @@ const AT_ONCE: Timestamp = Timestamp(i64::MIN);
 
 /// Above this many queued bytes telemetry conflates.
 pub const CONFLATE_BYTES: usize = 256 * 1024;
+
+/// Above this many queued bytes of updates that must not conflate, the channel whose update is one too many
+/// is reset to its newest one. Only while the reader lags: a fast one takes any burst.
+pub const WHOLE_BYTES: usize = 256 * 1024;
 
 /// Above this many queued bytes for [`TOO_SLOW_AFTER`] the connection is closed.
 pub const TOO_SLOW_BYTES: usize = 1024 * 1024;
@@ -56,16 +66,35 @@ impl Delivery {
 }
 
 /// What waits to be written to one subscriber.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Outbox {
+    /// What the numbers belong to, for `reset`.
+    epoch: Arc<str>,
+    draft: Draft,
+    /// What did not fit into the frame before: first in the next.
+    held: Option<Item>,
     queue: VecDeque<Entry>,
     slots: HashMap<TopicName, Slot>,
     due: BTreeSet<(Timestamp, TopicName)>,
     bytes: usize,
+    /// Of `bytes`, those of updates that must not conflate.
+    whole_bytes: usize,
+    /// Channels that overflowed, and their newest updates.
+    overflowed: HashMap<TopicName, Arc<Update>>,
     over_since: Option<Timestamp>,
     lag: Option<Lag>,
-    delivered: u64,
-    conflated: u64,
+    counts: Counts,
+}
+
+/// What happened in an outbox.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Updates written.
+    pub delivered: u64,
+    /// Updates that conflation swallowed because the reader was slow.
+    pub conflated: u64,
+    /// Channels that were reset because the reader was slow.
+    pub resets: u64,
 }
 
 #[derive(Debug)]
@@ -74,6 +103,10 @@ enum Entry {
     Reply(String),
     /// An update, shared with the other subscribers.
     Update(Arc<Update>),
+    /// An update of the past.
+    Replay(Arc<Update>),
+    /// A channel that overflowed: its reset, and its newest update of about so many bytes.
+    Reset(TopicName, usize),
     /// The value of a channel, encoded when it is written.
     Snapshot(Box<(TopicName, Stamp, Data)>),
     /// What the slot of this channel holds when it is written, if its ticket is still this one.
@@ -117,11 +150,33 @@ pub enum Wake {
 }
 
 impl Outbox {
+    /// An empty outbox whose frames are written in this encoding.
+    #[must_use]
+    pub fn new(epoch: Arc<str>, encoding: Encoding) -> Self {
+        Self {
+            epoch,
+            draft: Draft::new(encoding),
+            held: None,
+            queue: VecDeque::new(),
+            slots: HashMap::new(),
+            due: BTreeSet::new(),
+            bytes: 0,
+            whole_bytes: 0,
+            overflowed: HashMap::new(),
+            over_since: None,
+            lag: None,
+            counts: Counts::default(),
+        }
+    }
+
     /// Puts an update in, to come whole unless the reader is slow.
     pub fn every(&mut self, update: &Arc<Update>) -> Wake {
         let lagging = self.lag.is_some() && update.kind == ChannelKind::Telemetry;
         if lagging || self.holds(&update.channel) {
             return self.conflate(AT_ONCE, update, Millis(0));
+        }
+        if update.kind != ChannelKind::Telemetry && self.overflows(update) {
+            return Wake::No;
         }
         let wake = self.push(Entry::Update(Arc::clone(update)));
         if self.bytes > CONFLATE_BYTES && self.lag.is_none() {
@@ -145,6 +200,11 @@ impl Outbox {
         self.push(Entry::Snapshot(Box::new((channel, stamp, data))))
     }
 
+    /// Puts an update of the past in.
+    pub fn replay(&mut self, update: &Arc<Update>) -> Wake {
+        self.push(Entry::Replay(Arc::clone(update)))
+    }
+
     /// Puts a reply in, behind everything that is there.
     pub fn reply(&mut self, reply: &Reply) -> Wake {
         self.push(Entry::Reply(encode(reply)))
@@ -159,28 +219,33 @@ impl Outbox {
         }
     }
 
-    /// The next frame: an array of at least one message, cut at the first message past `bytes_max`;
-    /// none where nothing is ready.
-    pub fn take(&mut self, now: Timestamp, bytes_max: usize) -> Option<String> {
+    /// The next frame, cut at the first message past `bytes_max`; none where nothing is ready.
+    pub fn take(&mut self, now: Timestamp, bytes_max: usize) -> Option<Frame> {
         self.release_due(now);
-        let mut frame = String::with_capacity(self.bytes.clamp(64, bytes_max + 1_024));
-        while frame.len() < bytes_max
+        self.draft.begin(self.bytes.clamp(64, bytes_max + 1_024));
+        if let Some(held) = self.held.take() {
+            self.held = self.draft.add(held).err();
+        }
+        while self.held.is_none()
+            && self.draft.bytes() < bytes_max
             && let Some(entry) = self.queue.pop_front()
         {
             self.bytes = self.bytes.saturating_sub(entry.size());
-            self.write(now, &mut frame, entry);
+            self.write(now, entry);
         }
         if self.queue.is_empty()
+            && self.held.is_none()
             && let Some(Lag { dropped }) = self.lag.take()
         {
-            begin_message(&mut frame);
-            frame.push_str(&encode(&Reply::Lag { on: false, dropped }));
+            self.add(Item::Text(encode(&Reply::Lag { on: false, dropped })));
         }
-        if frame.is_empty() {
-            return None;
-        }
-        frame.push(']');
-        Some(frame)
+        self.draft.finish()
+    }
+
+    /// How much waits to be written, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// When [`Self::take`] has something again without anything being put in.
@@ -192,7 +257,7 @@ impl Outbox {
     /// Whether something can be taken now.
     #[must_use]
     pub fn is_ready(&self, now: Timestamp) -> bool {
-        !self.queue.is_empty() || self.next_due().is_some_and(|at| at <= now)
+        !self.queue.is_empty() || self.held.is_some() || self.next_due().is_some_and(|at| at <= now)
     }
 
     /// Whether the reader is too slow to be kept: past the bound for too long, or far past it. Wants
@@ -213,9 +278,42 @@ impl Outbox {
         self.lag.is_some()
     }
 
-    /// Takes the counts since the last call: updates written, updates conflated because of lag.
-    pub fn take_counts(&mut self) -> (u64, u64) {
-        (std::mem::take(&mut self.delivered), std::mem::take(&mut self.conflated))
+    /// Takes the counts since the last call.
+    pub fn take_counts(&mut self) -> Counts {
+        std::mem::take(&mut self.counts)
+    }
+
+    /// Takes an update that must not conflate but comes when too many of them wait: the channel is reset
+    /// to it. False where there is room.
+    fn overflows(&mut self, update: &Arc<Update>) -> bool {
+        if let Some(newest) = self.overflowed.get_mut(&update.channel) {
+            *newest = Arc::clone(update);
+            return true;
+        }
+        if self.lag.is_none() || self.whole_bytes + update.bytes() <= WHOLE_BYTES {
+            self.whole_bytes += update.bytes();
+            return false;
+        }
+        self.counts.resets += 1;
+        let (mut bytes, mut whole_bytes) = (0, 0);
+        self.queue.retain(|entry| match entry {
+            Entry::Update(other) if other.channel == update.channel => {
+                bytes += entry.size();
+                whole_bytes += other.bytes();
+                false
+            }
+            Entry::Update(_)
+            | Entry::Reply(_)
+            | Entry::Replay(_)
+            | Entry::Snapshot(_)
+            | Entry::Slot(..)
+            | Entry::Reset(..) => true,
+        });
+        self.bytes = self.bytes.saturating_sub(bytes);
+        self.whole_bytes = self.whole_bytes.saturating_sub(whole_bytes);
+        self.overflowed.insert(update.channel.clone(), Arc::clone(update));
+        let _lagging_and_so_awake = self.push(Entry::Reset(update.channel.clone(), update.bytes()));
+        true
     }
 
     /// Whether older values of the channel wait in a slot, so that nothing may overtake them.
@@ -268,7 +366,7 @@ impl Outbox {
     fn count_dropped(&mut self, updates: u64) {
         if let Some(lag) = &mut self.lag {
             lag.dropped += updates;
-            self.conflated += updates;
+            self.counts.conflated += updates;
         }
     }
 
@@ -285,7 +383,11 @@ impl Outbox {
                     self.clear_slot(&value.0);
                     let _queued_already = self.push(Entry::Snapshot(value));
                 }
-                other @ (Entry::Reply(_) | Entry::Update(_) | Entry::Slot(..)) => {
+                other @ (Entry::Reply(_)
+                | Entry::Update(_)
+                | Entry::Replay(_)
+                | Entry::Reset(..)
+                | Entry::Slot(..)) => {
                     let _queued_already = self.push(other);
                 }
             }
@@ -310,51 +412,73 @@ impl Outbox {
         }
     }
 
-    fn write(&mut self, now: Timestamp, frame: &mut String, entry: Entry) {
+    /// Adds to the frame, or holds for the next.
+    fn add(&mut self, item: Item) {
+        self.held = self.draft.add(item).err();
+    }
+
+    fn write(&mut self, now: Timestamp, entry: Entry) {
         match entry {
-            Entry::Reply(text) => {
-                begin_message(frame);
-                frame.push_str(&text);
-            }
+            Entry::Reply(text) => self.add(Item::Text(text)),
             Entry::Update(update) => {
-                self.delivered += 1;
-                begin_message(frame);
-                frame.push_str(update.text());
+                self.counts.delivered += 1;
+                if update.kind != ChannelKind::Telemetry {
+                    self.whole_bytes = self.whole_bytes.saturating_sub(update.bytes());
+                }
+                self.add(Item::Update(update));
+            }
+            Entry::Replay(update) => {
+                self.counts.delivered += 1;
+                self.add(Item::of(&update, Mark::Replayed));
             }
             Entry::Snapshot(value) => {
-                let (channel, stamp, data) = &*value;
-                begin_message(frame);
-                write_update(frame, channel.as_str(), *stamp, data, Mark::Snapshot);
+                let (channel, stamp, data) = *value;
+                self.add(Item::Data { channel, stamp, data, mark: Mark::Snapshot });
             }
-            Entry::Slot(channel, ticket) => self.write_slot(now, frame, channel, ticket),
+            Entry::Slot(channel, ticket) => self.write_slot(now, channel, ticket),
+            Entry::Reset(channel, _) => self.write_reset(&channel),
         }
     }
 
-    fn write_slot(&mut self, now: Timestamp, frame: &mut String, channel: TopicName, ticket: u64) {
+    /// The reset and the value are one message to the frame, so that nothing comes between them.
+    fn write_reset(&mut self, channel: &TopicName) {
+        let Some(newest) = self.overflowed.remove(channel) else { return };
+        let reset = Reply::Reset {
+            channels: vec![exactly(channel)],
+            epoch: self.epoch.as_ref().into(),
+            offset: newest.stamp.offset,
+            reason: ResetReason::Overflow,
+        };
+        let mut text = encode(&reset);
+        if newest.kind != ChannelKind::Topics {
+            text.push(',');
+            write_update(&mut text, channel.as_str(), newest.stamp, &newest.data, Mark::Snapshot);
+        }
+        self.add(Item::Text(text));
+    }
+
+    fn write_slot(&mut self, now: Timestamp, channel: TopicName, ticket: u64) {
         let Some(slot) = self.slots.get_mut(&channel).filter(|slot| slot.ticket == ticket) else {
             return;
         };
-        let Some(pending) = slot.pending.take() else { return };
-        self.delivered += 1;
-        begin_message(frame);
-        match &pending.merged {
-            None => frame.push_str(pending.newest.text()),
-            Some(data) => {
-                write_update(frame, channel.as_str(), pending.newest.stamp, data, Mark::Live);
-            }
-        }
+        let Some(Pending { newest, merged }) = slot.pending.take() else { return };
+        self.counts.delivered += 1;
         if slot.interval == Millis(0) {
             self.slots.remove(&channel);
         } else {
             slot.not_before = now.plus(slot.interval);
-            self.due.insert((slot.not_before, channel));
+            self.due.insert((slot.not_before, channel.clone()));
         }
+        self.add(match merged {
+            None => Item::Update(newest),
+            Some(data) => Item::Data { channel, stamp: newest.stamp, data, mark: Mark::Live },
+        });
     }
 }
 
-/// Opens the array, or goes on to its next message.
-fn begin_message(frame: &mut String) {
-    frame.push(if frame.is_empty() { '[' } else { ',' });
+/// The filter that matches nothing but `channel`.
+fn exactly(channel: &TopicName) -> TopicFilter {
+    channel.as_str().parse().expect("every topic name is a topic filter")
 }
 
 impl Pending {
@@ -370,7 +494,8 @@ impl Entry {
         ENTRY_BYTES
             + match self {
                 Self::Reply(text) => text.len(),
-                Self::Update(update) => update.text().len(),
+                Self::Update(update) | Self::Replay(update) => update.bytes(),
+                Self::Reset(_, bytes) => *bytes,
                 Self::Snapshot(_) | Self::Slot(..) => 0,
             }
     }

@@ -1,0 +1,534 @@
+//! The hub: channels, their numbers and values, and who is subscribed to them.
+//!
+//! One owner calls it, so there is one order. Each update is encoded once and shared. What a subscriber is
+//! sent of the past is in `catchup`.
+
+mod catchup;
+mod ring;
+mod wish;
+
+pub use catchup::{Found, Gap, Next};
+
+use crate::{
+    data::Data,
+    outbox::Delivery,
+    update::{ChannelKind, Stamp, Update},
+};
+use catchup::{Job, refuse_channel};
+use protocol::{
+    Offset, Reply, RequestId, Seq, SubscribeOptions, Timestamp, TopicFilter, TopicName,
+};
+use ring::Ring;
+use std::{
+    collections::{HashMap, VecDeque, hash_map::Entry},
+    sync::Arc,
+};
+use wish::{Parts, Wish};
+
+/// Where a subscriber's messages go; cloned into every channel that it listens to. It keeps its own
+/// time, for its pace must not jump when the wall clock does.
+pub trait Sink: Clone {
+    /// Takes an update.
+    fn offer(&self, update: &Arc<Update>, delivery: Delivery);
+    /// Takes an update of the past.
+    fn replay(&self, update: &Arc<Update>);
+    /// Takes the value of a channel.
+    fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data);
+    /// Forgets what still waits in a channel that is no longer wanted.
+    fn withdraw(&self, channel: &TopicName);
+    /// Takes a reply.
+    fn reply(&self, reply: &Reply);
+}
+
+/// One subscriber; never used twice while the process lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct SubscriberId(pub u64);
+
+/// Bounds of the hub.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HubLimits {
+    /// Channels in all: each keeps its number and its value.
+    pub channels: usize,
+    /// Filters of one subscriber.
+    pub subscriptions: usize,
+    /// About how much memory the newest updates may take, for who comes back soon.
+    pub ring_bytes: usize,
+}
+
+/// Where the numbers go on.
+#[derive(Clone, Debug)]
+pub struct Beginning {
+    /// What the numbers belong to.
+    pub epoch: String,
+    /// The newest offset that was given.
+    pub offset: Offset,
+    /// Channels with their numbers and values.
+    pub channels: Vec<Restored>,
+    /// Offsets whose updates are not kept.
+    pub gaps: Vec<Gap>,
+}
+
+/// A channel as it was kept.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// Its name.
+    pub channel: TopicName,
+    /// Its newest number and time.
+    pub stamp: Stamp,
+    /// Its value.
+    pub value: Option<Data>,
+}
+
+/// Which channels a user may see.
+#[derive(Clone, Debug, Default)]
+pub enum Rights {
+    /// All.
+    #[default]
+    Everything,
+    /// Those that one of these matches.
+    Only(Arc<[TopicFilter]>),
+}
+
+impl Rights {
+    /// Whether the user may see `channel`: the one place that decides it.
+    #[must_use]
+    pub fn may_see(&self, channel: &TopicName) -> bool {
+        match self {
+            Self::Everything => true,
+            Self::Only(filters) => filters.iter().any(|filter| filter.matches(channel.as_str())),
+        }
+    }
+
+    /// Whether a filter can be granted: one without wildcards must be visible itself; what others match
+    /// is decided channel by channel.
+    fn grant(&self, filter: &TopicFilter) -> bool {
+        let name = filter.as_str().parse::<TopicName>();
+        name.map_or(true, |name| self.may_see(&name))
+    }
+}
+
+/// There are as many channels as the limit allows, and the update would need one more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no more than {0} channels: raise limits.channels")]
+pub struct TooManyChannels(usize);
+
+/// Channels and subscribers.
+#[derive(Debug)]
+pub struct Hub<S> {
+    epoch: String,
+    offset: Offset,
+    limits: HubLimits,
+    channels: HashMap<TopicName, Channel<S>>,
+    subscribers: HashMap<SubscriberId, Subscriber<S>>,
+    topics_subscribers: usize,
+    ring: Ring,
+    gaps: Vec<Gap>,
+    /// Where the numbers of channels begin that are not kept: above all that were given before.
+    first_seq: Seq,
+    /// Updates that are to be kept, since they were last taken.
+    to_keep: Vec<Arc<Update>>,
+}
+
+#[derive(Debug)]
+struct Channel<S> {
+    kind: ChannelKind,
+    seq: Seq,
+    /// The offset of its newest update.
+    newest: Offset,
+    value: Option<(Stamp, Data)>,
+    targets: Vec<Target<S>>,
+}
+
+#[derive(Debug)]
+struct Target<S> {
+    subscriber: SubscriberId,
+    sink: S,
+    wish: Wish,
+}
+
+#[derive(Debug)]
+struct Subscriber<S> {
+    sink: S,
+    rights: Rights,
+    filters: Vec<(TopicFilter, Wish)>,
+    jobs: VecDeque<Job>,
+}
+
+impl<S: Sink> Hub<S> {
+    /// A hub whose numbers go on from `beginning`.
+    #[must_use]
+    pub fn new(beginning: Beginning, limits: HubLimits) -> Self {
+        let Beginning { epoch, offset, channels, gaps } = beginning;
+        let restored = channels.into_iter().map(|Restored { channel, stamp, value }| {
+            let kind = ChannelKind::of(channel.as_str());
+            let value = value.map(|data| (stamp, data));
+            let (seq, newest) = (stamp.seq, stamp.offset);
+            (channel, Channel { kind, seq, newest, value, targets: Vec::new() })
+        });
+        Self {
+            epoch,
+            offset,
+            limits,
+            channels: restored.collect(),
+            subscribers: HashMap::new(),
+            topics_subscribers: 0,
+            ring: Ring::new(offset, limits.ring_bytes),
+            gaps,
+            first_seq: Seq(offset.0),
+            to_keep: Vec::new(),
+        }
+    }
+
+    /// What the numbers belong to.
+    #[must_use]
+    pub fn epoch(&self) -> &str {
+        &self.epoch
+    }
+
+    /// The newest offset.
+    #[must_use]
+    pub fn offset(&self) -> Offset {
+        self.offset
+    }
+
+    /// Whether somebody listens to a channel under `topics/`.
+    #[must_use]
+    pub fn topics_wanted(&self) -> bool {
+        self.topics_subscribers > 0
+    }
+
+    /// How many subscribers there are.
+    #[must_use]
+    pub fn subscriber_count(&self) -> usize {
+        self.subscribers.len()
+    }
+
+    /// Numbers and sends an update of `channel`. Without a time of its own it has that of arrival.
+    ///
+    /// # Errors
+    /// [`TooManyChannels`] where the channel would be one too many.
+    pub fn publish(
+        &mut self,
+        now: Timestamp,
+        channel: &TopicName,
+        timestamp: Option<Timestamp>,
+        data: Data,
+    ) -> Result<(), TooManyChannels> {
+        if !self.channels.contains_key(channel) {
+            self.open(channel)?;
+        }
+        self.offset.0 += 1;
+        let entry = self.channels.get_mut(channel).expect("opened above");
+        entry.seq.0 += 1;
+        entry.newest = self.offset;
+        let timestamp = timestamp.unwrap_or(now);
+        let stamp = Stamp { seq: entry.seq, offset: self.offset, timestamp };
+        entry.keep_value(stamp, &data);
+        let update = Arc::new(Update::new(channel.clone(), entry.kind, stamp, data));
+        entry.offer(&update);
+        if entry.kind.is_kept() {
+            self.to_keep.push(Arc::clone(&update));
+        }
+        self.ring.push(update);
+        Ok(())
+    }
+
+    /// The updates to be kept since the last call, in order.
+    pub fn take_to_keep(&mut self) -> Vec<Arc<Update>> {
+        std::mem::take(&mut self.to_keep)
+    }
+
+    /// The updates of matching channels after `offset`, in order; none where memory does not reach back
+    /// that far.
+    pub fn newer(
+        &self,
+        filter: &TopicFilter,
+        offset: Offset,
+    ) -> Option<impl Iterator<Item = &Arc<Update>>> {
+        let newer = self.ring.after(offset)?;
+        Some(newer.filter(move |update| filter.matches(update.channel.as_str())))
+    }
+
+    /// The value of a channel.
+    #[must_use]
+    pub fn value(&self, channel: &TopicName) -> Option<&Data> {
+        self.channels.get(channel)?.value.as_ref().map(|(_, data)| data)
+    }
+
+    /// Forgets the value of a channel, for a device that is deleted. Its numbers go on.
+    pub fn forget(&mut self, channel: &TopicName) {
+        if let Some(channel) = self.channels.get_mut(channel) {
+            channel.value = None;
+        }
+    }
+
+    /// Takes a subscriber in; it has no subscriptions yet.
+    pub fn join(&mut self, id: SubscriberId, sink: S, rights: Rights) {
+        let (filters, jobs) = (Vec::new(), VecDeque::new());
+        self.subscribers.insert(id, Subscriber { sink, rights, filters, jobs });
+    }
+
+    /// Lets a subscriber go.
+    pub fn leave(&mut self, id: SubscriberId) {
+        let Some(subscriber) = self.subscribers.remove(&id) else { return };
+        let filters: Vec<_> = subscriber.filters.into_iter().map(|(filter, _)| filter).collect();
+        self.topics_subscribers -= usize::from(filters.iter().any(reaches_topics));
+        self.for_matching(&filters, |_, channel| {
+            channel.targets.retain(|target| target.subscriber != id);
+        });
+    }
+
+    /// Subscribes to `filters`, all or none, and answers: `subscribed`, what the options ask for,
+    /// `live`. With `since` the owner goes on with [`Self::catch_up`]. `prelude` says what comes first
+    /// (`history`).
+    pub fn subscribe(
+        &mut self,
+        id: SubscriberId,
+        mark: Option<RequestId>,
+        filters: Vec<TopicFilter>,
+        options: &SubscribeOptions,
+        prelude: impl FnOnce(&Self, &S),
+    ) {
+        let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
+        let sink = subscriber.sink.clone();
+        if self.admit(&subscriber, mark.as_ref(), &filters) {
+            sink.reply(&Reply::Subscribed { id: mark.clone(), channels: filters.clone() });
+            prelude(self, &sink);
+            self.begin(id, &mut subscriber, mark, filters, options);
+        }
+        self.subscribers.insert(id, subscriber);
+    }
+
+    /// Whether the filters may be subscribed; says so if not.
+    fn admit(
+        &self,
+        subscriber: &Subscriber<S>,
+        mark: Option<&RequestId>,
+        filters: &[TopicFilter],
+    ) -> bool {
+        if let Some(hidden) = filters.iter().find(|filter| !subscriber.rights.grant(filter)) {
+            refuse_channel(&subscriber.sink, mark.cloned(), hidden.as_str());
+            return false;
+        }
+        let most = self.limits.subscriptions;
+        if subscriber.count_with(filters) <= most {
+            return true;
+        }
+        let message =
+            format!("a connection takes at most {most} channel filters: unsubscribe some");
+        let code = "too_many_subscriptions".into();
+        subscriber.sink.reply(&Reply::Error { id: mark.cloned(), code, message });
+        false
+    }
+
+    fn begin(
+        &mut self,
+        id: SubscriberId,
+        subscriber: &mut Subscriber<S>,
+        mark: Option<RequestId>,
+        filters: Vec<TopicFilter>,
+        options: &SubscribeOptions,
+    ) {
+        let wish = Wish::of(options);
+        match &options.since {
+            Some(cursor) => {
+                match self.resume(mark.clone(), filters.clone(), wish.clone(), cursor) {
+                    Ok(job) => return subscriber.jobs.push_back(job),
+                    Err(reason) => self.reset(subscriber, &filters, reason, &wish),
+                }
+            }
+            None if options.snapshot.unwrap_or(true) => {
+                self.send_values(subscriber, &filters, &wish);
+            }
+            None => {}
+        }
+        self.install(id, subscriber, &filters, &wish);
+        subscriber.sink.reply(&Reply::Live { id: mark, offset: self.offset });
+    }
+
+    /// From here on the channels that `filters` match come live.
+    fn install(
+        &mut self,
+        id: SubscriberId,
+        subscriber: &mut Subscriber<S>,
+        filters: &[TopicFilter],
+        wish: &Wish,
+    ) {
+        let had_topics = subscriber.reaches_topics();
+        for filter in filters {
+            subscriber.set(filter, wish.clone());
+        }
+        self.topics_subscribers += usize::from(!had_topics && subscriber.reaches_topics());
+        self.retarget(id, subscriber, filters);
+    }
+
+    /// Gives up `filters` and answers `unsubscribed`.
+    pub fn unsubscribe(
+        &mut self,
+        id: SubscriberId,
+        mark: Option<RequestId>,
+        filters: Vec<TopicFilter>,
+    ) {
+        let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
+        let had_topics = subscriber.reaches_topics();
+        subscriber.filters.retain(|(filter, _)| !filters.contains(filter));
+        for job in &mut subscriber.jobs {
+            if let Job::Since(since) = job {
+                since.filters.retain(|filter| !filters.contains(filter));
+            }
+        }
+        self.topics_subscribers -= usize::from(had_topics && !subscriber.reaches_topics());
+        self.retarget(id, &subscriber, &filters);
+        subscriber.sink.reply(&Reply::Unsubscribed { id: mark, channels: filters });
+        self.subscribers.insert(id, subscriber);
+    }
+
+    fn open(&mut self, name: &TopicName) -> Result<(), TooManyChannels> {
+        if self.channels.len() >= self.limits.channels {
+            return Err(TooManyChannels(self.limits.channels));
+        }
+        let kind = ChannelKind::of(name.as_str());
+        let target = |(id, subscriber): (&SubscriberId, &Subscriber<S>)| {
+            let wish = subscriber.wish(name, kind)?;
+            Some(Target { subscriber: *id, sink: subscriber.sink.clone(), wish })
+        };
+        let targets = self.subscribers.iter().filter_map(target).collect();
+        let seq = if kind.is_kept() { Seq(0) } else { self.first_seq };
+        let channel = Channel { kind, seq, newest: Offset(0), value: None, targets };
+        self.channels.insert(name.clone(), channel);
+        Ok(())
+    }
+
+    /// Works out anew how `id` is served by the channels that `filters` match.
+    fn retarget(&mut self, id: SubscriberId, subscriber: &Subscriber<S>, filters: &[TopicFilter]) {
+        self.for_matching(filters, |name, channel| {
+            channel.targets.retain(|target| target.subscriber != id);
+            let sink = subscriber.sink.clone();
+            match subscriber.wish(name, channel.kind) {
+                Some(wish) => channel.targets.push(Target { subscriber: id, sink, wish }),
+                None => sink.withdraw(name),
+            }
+        });
+    }
+
+    fn send_values(&self, subscriber: &Subscriber<S>, filters: &[TopicFilter], wish: &Wish) {
+        let send = |name: &TopicName, channel: &Channel<S>| {
+            if let Some((stamp, data)) = &channel.value
+                && subscriber.rights.may_see(name)
+                && let Some(data) = wish.on(channel.kind).part(data)
+            {
+                subscriber.sink.snapshot(name, *stamp, &data);
+            }
+        };
+        if let [filter] = filters
+            && filter.is_literal()
+        {
+            if let Some((name, channel)) = self.literal(filter) {
+                send(name, channel);
+            }
+            return;
+        }
+        for (name, channel) in &self.channels {
+            if filters.iter().any(|filter| filter.matches(name.as_str())) {
+                send(name, channel);
+            }
+        }
+    }
+
+    fn literal(&self, filter: &TopicFilter) -> Option<(&TopicName, &Channel<S>)> {
+        self.channels.get_key_value(&filter.as_str().parse::<TopicName>().ok()?)
+    }
+
+    /// Calls `act` on each existing channel that any of `filters` matches.
+    fn for_matching(
+        &mut self,
+        filters: &[TopicFilter],
+        mut act: impl FnMut(&TopicName, &mut Channel<S>),
+    ) {
+        if let [filter] = filters
+            && filter.is_literal()
+        {
+            if let Ok(name) = filter.as_str().parse::<TopicName>()
+                && let Entry::Occupied(mut channel) = self.channels.entry(name.clone())
+            {
+                act(&name, channel.get_mut());
+            }
+            return;
+        }
+        for (name, channel) in &mut self.channels {
+            if filters.iter().any(|filter| filter.matches(name.as_str())) {
+                act(name, channel);
+            }
+        }
+    }
+}
+
+impl<S: Sink> Channel<S> {
+    fn keep_value(&mut self, stamp: Stamp, data: &Data) {
+        if self.kind == ChannelKind::Topics {
+            return;
+        }
+        let value = match self.value.take() {
+            Some((_, old)) => old.merged(data),
+            None => data.clone(),
+        };
+        self.value = Some((stamp, value));
+    }
+
+    fn offer(&self, update: &Arc<Update>) {
+        let mut parts = Parts::default();
+        for target in &self.targets {
+            if let Some(part) = parts.of(update, &target.wish) {
+                target.sink.offer(&part, target.wish.delivery);
+            }
+        }
+    }
+
+    fn has(&self, id: SubscriberId) -> bool {
+        self.targets.iter().any(|target| target.subscriber == id)
+    }
+}
+
+impl<S> Subscriber<S> {
+    /// How many filters it has, and waits for, once `more` are added.
+    fn count_with(&self, more: &[TopicFilter]) -> usize {
+        let waiting = self.jobs.iter().map(|job| match job {
+            Job::Since(since) => since.filters.len(),
+            Job::Replay { .. } => 1,
+        });
+        let added = more.iter().filter(|filter| !self.has(filter)).count();
+        self.filters.len() + waiting.sum::<usize>() + added
+    }
+
+    fn has(&self, filter: &TopicFilter) -> bool {
+        self.filters.iter().any(|(known, _)| known == filter)
+    }
+
+    fn set(&mut self, filter: &TopicFilter, wish: Wish) {
+        match self.filters.iter_mut().find(|(known, _)| known == filter) {
+            Some((_, old)) => *old = wish,
+            None => self.filters.push((filter.clone(), wish)),
+        }
+    }
+
+    fn reaches_topics(&self) -> bool {
+        self.filters.iter().any(|(filter, _)| reaches_topics(filter))
+    }
+
+    /// How a channel comes to this subscriber: by the filter that gives most.
+    fn wish(&self, channel: &TopicName, kind: ChannelKind) -> Option<Wish> {
+        if !self.rights.may_see(channel) {
+            return None;
+        }
+        let matching = self.filters.iter().filter(|(filter, _)| filter.matches(channel.as_str()));
+        matching.map(|(_, wish)| wish.on(kind)).reduce(Wish::most)
+    }
+}
+
+/// Whether a filter can match a channel under `topics/`.
+fn reaches_topics(filter: &TopicFilter) -> bool {
+    matches!(protocol::levels(filter.as_str()).next(), Some("topics" | "+" | "#"))
+}
+
+#[cfg(test)]
+mod tests;

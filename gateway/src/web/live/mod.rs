@@ -1,0 +1,117 @@
+//! `/ws`: the handshake. What comes after it is in `connection`.
+
+mod answer;
+mod connection;
+mod past;
+
+use super::{Web, problem::Refused};
+use axum::{
+    extract::{
+        ConnectInfo, State,
+        ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
+    },
+    http::{HeaderValue, StatusCode},
+    response::{IntoResponse, Response},
+};
+use bridge::{hub::SubscriberId, outbox::Encoding};
+use connection::Connection;
+use protocol::{SUBPROTOCOL, SUBPROTOCOL_COLUMNS};
+use std::{
+    net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+use tracing::Instrument;
+
+/// What a connection buffers of its socket: small, for there may be ten thousand idle ones.
+const READ_BUFFER_BYTES: usize = 4 * 1024;
+
+static NEXT: AtomicU64 = AtomicU64::new(1);
+
+/// A number for a new subscriber.
+pub(super) fn next_subscriber() -> SubscriberId {
+    SubscriberId(NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// `GET /ws`.
+pub(super) async fn upgrade(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Response {
+    std::future::ready(accept(web, peer, upgrade).unwrap_or_else(IntoResponse::into_response)).await
+}
+
+fn accept(
+    web: Arc<Web>,
+    peer: SocketAddr,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Refused> {
+    let upgrade = upgrade.map_err(|rejection| {
+        Refused::new(rejection.status(), "websocket_only", rejection.body_text())
+    })?;
+    let offers: Vec<_> = upgrade.requested_protocols().cloned().collect();
+    let encoding = encoding(&offers)?;
+    let message_bytes = usize::try_from(web.limits.websocket_message_bytes).unwrap_or(usize::MAX);
+    let counted = Counted::new(&web)?;
+    let id = next_subscriber();
+    let span = tracing::info_span!("websocket", id = id.0, %peer);
+    let tracker = web.sockets.clone();
+    Ok(upgrade
+        .protocols([SUBPROTOCOL_COLUMNS, SUBPROTOCOL])
+        .max_message_size(message_bytes)
+        .max_frame_size(message_bytes)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .on_upgrade(move |socket| {
+            let run = async move {
+                let _counted = counted;
+                Connection::new(web, id, encoding, socket).run().await;
+            };
+            tracker.track_future(run).instrument(span)
+        }))
+}
+
+/// The encoding of the subprotocol that is chosen: columns where they are offered.
+fn encoding(offers: &[HeaderValue]) -> Result<Encoding, Refused> {
+    let has = |protocol: &str| offers.iter().any(|offer| offer == protocol);
+    if has(SUBPROTOCOL_COLUMNS) {
+        Ok(Encoding::Columns)
+    } else if offers.is_empty() || has(SUBPROTOCOL) {
+        Ok(Encoding::Json)
+    } else {
+        let detail = format!(
+            "none of {offers:?} is spoken here: offer {SUBPROTOCOL} or {SUBPROTOCOL_COLUMNS}"
+        );
+        Err(Refused::new(StatusCode::BAD_REQUEST, "bad_subprotocol", detail))
+    }
+}
+
+/// Counts a connection while it is there, whatever way it ends.
+pub(super) struct Counted(Arc<Web>);
+
+impl Counted {
+    /// Refuses one that would be one too many.
+    pub(super) fn new(web: &Arc<Web>) -> Result<Self, Refused> {
+        let (most, counters) = (web.limits.websocket_connections, &web.stats.web);
+        if counters.connections_now.get() >= most.into() {
+            counters.refused_full.increment();
+            let detail = format!(
+                "no more than {most} WebSockets: close some or raise limits.websocket_connections"
+            );
+            let status = StatusCode::SERVICE_UNAVAILABLE;
+            return Err(Refused::new(status, "too_many_connections", detail));
+        }
+        counters.connections_accepted.increment();
+        counters.connections_now.increment();
+        Ok(Self(Arc::clone(web)))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.stats.web.connections_now.decrement();
+    }
+}
