@@ -6,8 +6,10 @@
 //! [`Next`] says what to fetch from the store, and [`Hub::found`] takes it.
 
 use super::{Hub, Sink, Subscriber, SubscriberId, wish::Wish};
-use crate::update::Update;
-use protocol::{Cursor, Offset, Reply, RequestId, ResetReason, Seq, TopicFilter, TopicName};
+use crate::{outbox::Delivery, update::Update};
+use protocol::{
+    Cursor, Millis, Offset, Reply, RequestId, ResetReason, Seq, TopicFilter, TopicName,
+};
 use std::sync::Arc;
 
 /// About how many bytes a step sends.
@@ -239,6 +241,10 @@ impl<S: Sink> Hub<S> {
         self.install(id, subscriber, &filters, &wish);
         if !lost.is_empty() {
             self.reset(subscriber, &lost, ResetReason::Expired, &wish);
+        }
+        if let Delivery::Latest { interval: Millis(1..) } = wish.delivery {
+            // What waited for its turn when the line was cut is older than what was seen.
+            self.send_values(subscriber, &filters, &wish);
         }
         subscriber.sink.reply(&Reply::Live { id: mark, offset: self.offset });
     }

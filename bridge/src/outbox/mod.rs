@@ -14,7 +14,7 @@ use crate::{
     update::{ChannelKind, Mark, Stamp, Update, write_update},
 };
 use frame::{Draft, Item};
-use protocol::{Millis, Reply, ResetReason, Timestamp, TopicFilter, TopicName};
+use protocol::{Millis, Offset, Reply, ResetReason, Timestamp, TopicFilter, TopicName};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -75,6 +75,8 @@ pub struct Outbox {
     held: Option<Item>,
     queue: VecDeque<Entry>,
     slots: HashMap<TopicName, Slot>,
+    /// A slot in the queue holds something newer than what stands behind it.
+    disordered: bool,
     due: BTreeSet<(Timestamp, TopicName)>,
     bytes: usize,
     /// Of `bytes`, those of updates that must not conflate.
@@ -159,6 +161,7 @@ impl Outbox {
             held: None,
             queue: VecDeque::new(),
             slots: HashMap::new(),
+            disordered: false,
             due: BTreeSet::new(),
             bytes: 0,
             whole_bytes: 0,
@@ -222,6 +225,7 @@ impl Outbox {
     /// The next frame, cut at the first message past `bytes_max`; none where nothing is ready.
     pub fn take(&mut self, now: Timestamp, bytes_max: usize) -> Option<Frame> {
         self.release_due(now);
+        self.put_in_order();
         self.draft.begin(self.bytes.clamp(64, bytes_max + 1_024));
         if let Some(held) = self.held.take() {
             self.held = self.draft.add(held).err();
@@ -288,6 +292,7 @@ impl Outbox {
     fn overflows(&mut self, update: &Arc<Update>) -> bool {
         if let Some(newest) = self.overflowed.get_mut(&update.channel) {
             *newest = Arc::clone(update);
+            self.disordered = true;
             return true;
         }
         if self.lag.is_none() || self.whole_bytes + update.bytes() <= WHOLE_BYTES {
@@ -347,6 +352,7 @@ impl Outbox {
         slot.interval = interval;
         if let Some(pending) = &mut slot.pending {
             pending.merge(update);
+            self.disordered = true;
             self.count_dropped(1);
             return Wake::No;
         }
@@ -415,6 +421,33 @@ impl Outbox {
     /// Adds to the frame, or holds for the next.
     fn add(&mut self, item: Item) {
         self.held = self.draft.add(item).err();
+    }
+
+    /// Moves slots and resets behind what is older than what they hold by now, so that who saw an offset saw all that
+    /// it was to see before it: a line may be cut between any two frames, and the reader resumes from the
+    /// greatest offset. What is no live update keeps its place among those.
+    fn put_in_order(&mut self) {
+        if !std::mem::take(&mut self.disordered) {
+            return;
+        }
+        let mut before = Offset(0);
+        let mut place = |entry: &Entry| match entry {
+            Entry::Slot(channel, _) => {
+                let pending = self.slots.get(channel).and_then(|slot| slot.pending.as_ref());
+                pending.map_or(before, |pending| pending.newest.stamp.offset)
+            }
+            Entry::Update(update) => {
+                before = update.stamp.offset;
+                before
+            }
+            Entry::Reset(channel, _) => {
+                self.overflowed.get(channel).map_or(before, |newest| newest.stamp.offset)
+            }
+            Entry::Reply(_) | Entry::Replay(_) | Entry::Snapshot(_) => before,
+        };
+        let mut placed: Vec<_> = self.queue.drain(..).map(|entry| (place(&entry), entry)).collect();
+        placed.sort_by_key(|(offset, _)| *offset);
+        self.queue.extend(placed.into_iter().map(|(_, entry)| entry));
     }
 
     fn write(&mut self, now: Timestamp, entry: Entry) {

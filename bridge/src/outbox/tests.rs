@@ -70,7 +70,7 @@ fn latest_merges_to_the_newest_values_and_the_newest_seq() {
     offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1,"b":1}"#), EACH_FRAME);
     offer(&mut outbox, 0, &update("telemetry/e", 1, r#"{"a":7}"#), EACH_FRAME);
     offer(&mut outbox, 0, &update("telemetry/d", 2, r#"{"a":2}"#), EACH_FRAME);
-    assert_eq!(take(&mut outbox, 0), [r#"2 {"a":2,"b":1}"#, r#"1 {"a":7}"#]);
+    assert_eq!(take(&mut outbox, 0), [r#"1 {"a":7}"#, r#"2 {"a":2,"b":1}"#]);
 }
 
 #[test]
