@@ -99,6 +99,7 @@ export function createApp(base: URL): App {
       setRefusals((before) => [...before, refusal(`${message} (${code})`)]);
     const subscription = client.subscribe({ ...wish, refused });
     return {
+      ...subscription,
       close: () => {
         subscription.close();
         setRefusals((before) => before.filter((text) => !mine(text)));

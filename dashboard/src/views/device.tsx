@@ -44,6 +44,7 @@ export function DevicePage(props: { id: string }) {
     channels: [`commands/${id}`],
     updated: (update) => commands.hear(update),
     live: () => void loadCommands(),
+    reset: () => void loadCommands(),
     gap: () => void loadCommands(),
   });
   createEffect(() => {
