@@ -169,7 +169,7 @@ export class SluiceClient {
   /** Subscribes: from where it broke, if that is known. */
   #ask(entry: Entry): void {
     const { resumeWithinMs = Number.POSITIVE_INFINITY } = entry.wish;
-    const isStale = entry.liveAt !== null && Date.now() - entry.liveAt > resumeWithinMs;
+    const isStale = entry.liveAt !== null && Date.now() - entry.liveAt >= resumeWithinMs;
     if (isStale || (entry.cursor === null && entry.hasHeard)) this.#subscriptions.begin(entry, "expired");
     entry.isBeginning = entry.cursor === null;
     entry.phase = "asked";

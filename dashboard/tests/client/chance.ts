@@ -31,8 +31,9 @@ export function randomUpdates(random: Dice, offset: number): Update[] {
       timestamp: 1_700_000_000_000 + Math.floor((random() - 0.5) * 2 ** pick(random, [6, 16, 40])),
       data: randomData(random),
     };
-    if (chance(random, 0.1)) update.snapshot = true;
-    else if (chance(random, 0.1)) update.replayed = true;
+    const roll = random();
+    if (roll < 0.1) update.snapshot = true;
+    else if (roll < 0.2) update.replayed = true;
     return update;
   });
 }
