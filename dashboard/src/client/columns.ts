@@ -20,7 +20,7 @@ export type Column =
   | { readonly kind: "booleans"; readonly data: Uint8Array }
   | { readonly kind: "json"; readonly data: readonly unknown[] };
 
-/** Updates of the same metrics, a row each. */
+/** Updates of the same metrics, a row each. It is good while it is being handed out: to keep it, use `keepTable`. */
 export interface Table {
   readonly mark: Mark;
   /** How many rows; each array below is as long, but `names` and `metrics`. */
@@ -45,14 +45,16 @@ export const readsInPlace = new Uint8Array(new Uint16Array([1]).buffer)[0] === 1
 export class Columns {
   readonly #names: string[] = [];
   readonly #shapes: (readonly string[])[] = [];
+  readonly #memory = new Memory();
 
   /**
-   * The tables of a frame.
+   * The tables of a frame, good until the next frame is read: `keepTable` makes one that stays.
    *
    * @throws BadFrame where it is not exactly what the contract says; read no further frames of the connection then
    */
   decode(frame: ArrayBuffer): Table[] {
     const reader = new Reader(frame);
+    this.#memory.reset();
     const header = reader.part(24, "the header");
     if (header.getUint8(0) !== 1) throw new BadFrame(`version ${header.getUint8(0)}, not 1`);
     if (header.getUint8(1) !== 0) throw new BadFrame("the header's second byte is not 0");
@@ -83,32 +85,46 @@ export class Columns {
     if (mark === undefined) throw new BadFrame(`mark ${head.getUint8(6)}`);
     if (head.getUint8(7) !== 0) throw new BadFrame("a table's last byte is not 0");
     const names = this.#names;
-    const channels = whole(column(reader, rows), 0, 0, names.length - 1, "channel");
-    const seqs = whole(column(reader, rows), 0, 1, Number.MAX_SAFE_INTEGER, "seq");
-    const offsets = whole(column(reader, rows), base.offset, 0, Number.MAX_SAFE_INTEGER, "offset");
-    const earliest = Number.MIN_SAFE_INTEGER;
-    const timestamps = whole(
-      column(reader, rows),
-      base.timestamp,
-      earliest,
-      Number.MAX_SAFE_INTEGER,
-      "timestamp",
-    );
+    // A row takes a byte at least: what claims more must not have memory for it.
+    if (rows > reader.buffer.byteLength)
+      throw new BadFrame(`${rows} rows in ${reader.buffer.byteLength} bytes`);
+    const numbers = this.#memory.take(4 * rows);
+    const channels = numbers.subarray(0, rows);
+    const seqs = numbers.subarray(rows, 2 * rows);
+    const offsets = numbers.subarray(2 * rows, 3 * rows);
+    const timestamps = numbers.subarray(3 * rows);
+    whole(reader, channels, { what: "channel", base: 0, least: 0, most: names.length - 1 });
+    whole(reader, seqs, { what: "seq", base: 0, least: 1, most: Number.MAX_SAFE_INTEGER });
+    whole(reader, offsets, { what: "offset", base: base.offset, least: 0, most: Number.MAX_SAFE_INTEGER });
+    whole(reader, timestamps, {
+      what: "timestamp",
+      base: base.timestamp,
+      least: Number.MIN_SAFE_INTEGER,
+      most: Number.MAX_SAFE_INTEGER,
+    });
     const columns = metrics.map(() => column(reader, rows));
     return { mark, rows, names, channels, seqs, offsets, timestamps, metrics, columns };
   }
 }
 
-/** All numbers of a column, ready to be read fast; null where it does not hold numbers. A copy but for doubles. */
-export function numbersOf(column: Column): Float64Array | null {
+/**
+ * All numbers of a column, ready to be read fast; null where it does not hold numbers. They are written to `into` where
+ * one is given that is long enough: who reads frame after frame spares the engine the garbage.
+ */
+export function numbersOf(column: Column, into?: Float64Array): Float64Array | null {
   if (column.kind === "doubles") return column.data;
   if (column.kind !== "integers") return null;
-  // The engine widens in one go; a loop over seven kinds of array would be many times slower.
-  const numbers = new Float64Array(column.data);
-  const { divisor } = column;
-  if (divisor !== 1)
-    for (let row = 0; row < numbers.length; row += 1) numbers[row] = at(numbers, row) / divisor;
+  const { data, divisor } = column;
+  const fits = into !== undefined && into.length >= data.length;
+  const numbers = fits ? into.subarray(0, data.length) : new Float64Array(data.length);
+  // The engine widens in one go; a loop over six kinds of array would be many times slower.
+  numbers.set(data);
+  if (divisor !== 1) divide(numbers, divisor);
   return numbers;
+}
+
+function divide(numbers: Float64Array, divisor: number): void {
+  for (let row = 0; row < numbers.length; row += 1) numbers[row] = (numbers[row] as number) / divisor;
 }
 
 /** One value of a column, as JSON would have it. */
@@ -153,6 +169,18 @@ export function channelOf(table: Table, row: number): string {
   return table.names[at(table.channels, row)] ?? "";
 }
 
+/** The same table, to be kept beyond the next frame. */
+export function keepTable(table: Table): Table {
+  const { channels, seqs, offsets, timestamps } = table;
+  return {
+    ...table,
+    channels: channels.slice(),
+    seqs: seqs.slice(),
+    offsets: offsets.slice(),
+    timestamps: timestamps.slice(),
+  };
+}
+
 /** A table of some rows of another, in the order given. */
 export function pickRows(table: Table, rows: readonly number[]): Table {
   const pick = (from: Float64Array) => Float64Array.from(rows, (row) => at(from, row));
@@ -183,6 +211,26 @@ const marks: readonly Mark[] = ["live", "snapshot", "replayed"];
 const exponentMax = 22;
 const divisors = Array.from({ length: exponentMax + 1 }, (_, exponent) => Number(`1e${exponent}`));
 const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** Memory that is used again for each frame: fresh memory costs more than all reading. */
+class Memory {
+  #numbers = new Float64Array(0);
+  #used = 0;
+
+  reset(): void {
+    this.#used = 0;
+  }
+
+  take(length: number): Float64Array {
+    if (this.#used + length > this.#numbers.length) {
+      // What was taken before stays with who has it.
+      this.#numbers = new Float64Array(Math.max(length, 2 * this.#numbers.length));
+      this.#used = 0;
+    }
+    this.#used += length;
+    return this.#numbers.subarray(this.#used - length, this.#used);
+  }
+}
 
 /** Walks through a frame; every part begins at a multiple of 8. */
 class Reader {
@@ -307,18 +355,37 @@ const kinds: readonly (Kind | undefined)[] = [
   json,
 ];
 
-/** A column of whole numbers, each increased by `base`, none outside `least` to `most`. */
-function whole(from: Column, base: number, least: number, most: number, what: string): Float64Array {
-  const numbers = numbersOf(from);
-  if (numbers === null) throw new BadFrame(`the column of each ${what} holds no numbers`);
-  const summed = base === 0 ? numbers : numbers.map((number) => number + base);
-  for (let row = 0; row < summed.length; row += 1) {
-    const number = at(summed, row);
-    if (!(number >= least && number <= most && Math.trunc(number) === number)) {
-      throw new BadFrame(`${what} ${number}`);
-    }
+/** What the numbers of a column may be, once they are increased by `base`. */
+interface Bounds {
+  readonly what: string;
+  readonly base: number;
+  readonly least: number;
+  readonly most: number;
+}
+
+/** Reads a column of whole numbers into `into`. */
+function whole(reader: Reader, into: Float64Array, bounds: Bounds): void {
+  const from = column(reader, into.length);
+  const numbers = numbersOf(from, into);
+  if (numbers === null) throw new BadFrame(`the column of each ${bounds.what} holds no numbers`);
+  // Doubles lie in the frame, which stays as it is.
+  if (from.kind === "doubles") into.set(numbers);
+  const mayBreak = from.kind === "doubles" || (from.kind === "integers" && from.divisor !== 1);
+  if (mayBreak || !Number.isInteger(bounds.base)) refuseFractions(into, bounds);
+  raise(into, bounds);
+}
+
+function raise(numbers: Float64Array, { what, base, least, most }: Bounds): void {
+  for (let row = 0; row < numbers.length; row += 1) {
+    const number = (numbers[row] as number) + base;
+    if (!(number >= least && number <= most)) throw new BadFrame(`${what} ${number}`);
+    numbers[row] = number;
   }
-  return summed;
+}
+
+function refuseFractions(numbers: Float64Array, { what, base }: Bounds): void {
+  const fraction = numbers.find((number) => !Number.isInteger(number + base));
+  if (fraction !== undefined) throw new BadFrame(`${what} ${fraction + base}`);
 }
 
 /** An element that is there. */

@@ -10,6 +10,7 @@ export {
   type Column,
   Columns,
   channelOf,
+  keepTable,
   type Mark,
   numbersOf,
   type Table,

@@ -7,7 +7,7 @@ import type {
   SubscribeOptions,
   Update,
 } from "../generated/protocol";
-import { channelOf, type Mark, pickRows, type Table, toUpdates } from "./columns";
+import { channelOf, keepTable, type Mark, pickRows, type Table, toUpdates } from "./columns";
 import { isConflatable, type Matcher, matcher, overlaps } from "./filter";
 import { type Span, type Standing, Track, type Verdict } from "./track";
 
@@ -20,7 +20,7 @@ export interface Wish {
   readonly resumeWithinMs?: number;
   /** An update. One that fills a hole comes late: `replayed`, with a lower `seq` than the one before. */
   updated(update: Update): void;
-  /** Updates as they come in columns; without it, each goes to `updated`. */
+  /** Updates as they come in columns, good until it returns; without it, each goes to `updated`. */
   tabled?(table: Table): void;
   /** The history that the options ask for, channel by channel. */
   pasted?(history: History): void;
@@ -173,7 +173,7 @@ export class Subscriptions {
   /** Hands a table to everyone who wants some of it. */
   deliverTable(table: Table): void {
     for (const entry of [...this.#entries]) {
-      if (entry.phase === "granted" && table.mark === "live") this.#hold(entry, table, table.rows);
+      if (entry.phase === "granted" && table.mark === "live") this.#hold(entry, keepTable(table), table.rows);
       else if (hears(entry)) this.#giveTable(entry, table);
     }
   }

@@ -1,6 +1,14 @@
 // The compact encoding: what is encoded is what is read, and what is broken is never a value.
 import { expect, it } from "vitest";
-import { BadFrame, Columns, numbersOf, pickRows, toUpdates, valueAt } from "../../src/client/columns";
+import {
+  BadFrame,
+  Columns,
+  keepTable,
+  numbersOf,
+  pickRows,
+  toUpdates,
+  valueAt,
+} from "../../src/client/columns";
 import type { Update } from "../../src/generated/protocol";
 import { dice, randomUpdates } from "./chance";
 import { ColumnsEncoder } from "./columns-encoder.mjs";
@@ -12,10 +20,7 @@ it.each(Array.from({ length: 60 }, (_, seed) => seed))("reads what was encoded, 
   for (let frame = 0; frame < 8; frame += 1) {
     const updates = randomUpdates(random, offset);
     offset += updates.length;
-    const read = encoder
-      .encode(updates)
-      .flatMap((bytes) => columns.decode(bytes))
-      .flatMap(toUpdates);
+    const read = encoder.encode(updates).flatMap((bytes) => columns.decode(bytes).flatMap(toUpdates));
     expect(read.sort(byOffset)).toEqual([...updates].sort(byOffset));
   }
 });
@@ -36,7 +41,7 @@ it("numbers channels and shapes through all frames of a connection", () => {
   const first = encoder.encode([update({ channel: "telemetry/a" }), update({ channel: "telemetry/b" })]);
   const second = encoder.encode([update({ channel: "telemetry/b", seq: 2 })]);
   expect((second[0]?.byteLength ?? 0) < (first[0]?.byteLength ?? 0)).toBe(true);
-  expect([...first, ...second].flatMap((frame) => columns.decode(frame)).flatMap(toUpdates)).toMatchObject([
+  expect([...first, ...second].flatMap((frame) => columns.decode(frame).flatMap(toUpdates))).toMatchObject([
     { channel: "telemetry/a" },
     { channel: "telemetry/b" },
     { channel: "telemetry/b", seq: 2 },
@@ -47,6 +52,21 @@ it("takes a metric of any name for a metric", () => {
   const data = JSON.parse('{"__proto__":1,"constructor":2,"":3}') as object;
   const [read] = decode([update({ data })]).flatMap(toUpdates);
   expect(JSON.stringify(read?.data)).toBe('{"__proto__":1,"constructor":2,"":3}');
+});
+
+it("keeps a table as it was when it was asked to, whatever is read after it", () => {
+  const [encoder, columns] = [new ColumnsEncoder(), new Columns()];
+  const first = [update({ seq: 5, offset: 9 }), update({ channel: "telemetry/b", seq: 6, offset: 10 })];
+  const kept = encoder.encode(first).flatMap((frame) => columns.decode(frame).map(keepTable));
+  for (const frame of encoder.encode([update({ seq: 7, offset: 11 })])) columns.decode(frame);
+  expect(kept.flatMap(toUpdates)).toEqual(first);
+});
+
+it("refuses a table that claims more rows than the frame can hold, and takes no memory for it", () => {
+  const bytes = frameOf([update({ channel: "telemetry/a", data: { t: 1 } })]);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(24 + Math.ceil(view.getUint32(4, true) / 8) * 8, 0xffff_ffff, true);
+  expect(() => new Columns().decode(bytes.buffer)).toThrow(/4294967295 rows in \d+ bytes/);
 });
 
 it("picks rows of every kind of column", () => {

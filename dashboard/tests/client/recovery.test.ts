@@ -76,10 +76,11 @@ it("keeps what comes live behind what is still being caught up", () => {
   world.gateway.grant(mine, update("telemetry/a", 2, { replayed: true }));
   world.gateway.frame(update("telemetry/a", 4));
   world.gateway.columns(update("telemetry/a", 5));
+  world.gateway.columns(update("telemetry/b", 9), update("telemetry/a", 6));
   world.gateway.frame(update("telemetry/a", 3, { replayed: true }));
   expect(seqs(heard)).toEqual([1, 2, 3]);
-  world.gateway.live(mine, 5);
-  expect(seqs(heard)).toEqual([1, 2, 3, 4, 5]);
+  world.gateway.live(mine, 6);
+  expect(seqs(heard)).toEqual([1, 2, 3, 4, 5, 6]);
   expect(world.health?.holes).toBe(0);
 });
 
