@@ -66,7 +66,9 @@ export class Columns {
     return tables;
   }
 
+  /** A dictionary without bytes has nothing new. */
   #learn(bytes: Uint8Array): void {
+    if (bytes.length === 0) return;
     const dictionary = parse(bytes, "the dictionary");
     if (!isDictionary(dictionary)) throw new BadFrame("the dictionary does not list channels and shapes");
     for (const name of dictionary.channels) this.#names.push(name);

@@ -58,7 +58,8 @@ export class ColumnsEncoder {
     /** @type {{ channels: string[], shapes: string[][] }} */
     const dictionary = { channels: [], shapes: [] };
     const body = [...tables].flatMap(([key, rows]) => this.#table(key, rows, base, dictionary));
-    const text = new TextEncoder().encode(JSON.stringify(dictionary));
+    const isNew = dictionary.channels.length + dictionary.shapes.length > 0;
+    const text = new TextEncoder().encode(isNew ? JSON.stringify(dictionary) : "");
     const header = new DataView(new ArrayBuffer(24));
     header.setUint8(0, 1);
     header.setUint16(2, tables.size, true);

@@ -122,6 +122,10 @@ it.each<[what: string, at: number, value: number, says: RegExp]>([
   expect(() => new Columns().decode(bytes.buffer)).toThrow(says);
 });
 
+it.each(["", '{"channels":[],"shapes":[]}'])("takes the dictionary '%s' for nothing new", (dictionary) => {
+  expect(new Columns().decode(frameWith(dictionary))).toEqual([]);
+});
+
 it.each<[what: string, dictionary: string]>([
   ["no object", "[]"],
   ["no shapes", '{"channels":[]}'],
@@ -129,12 +133,7 @@ it.each<[what: string, dictionary: string]>([
   ["a shape that is no list", '{"channels":[],"shapes":["t"]}'],
   ["a metric twice in a shape", '{"channels":[],"shapes":[["t","t"]]}'],
 ])("refuses a dictionary with %s", (_, dictionary) => {
-  const text = new TextEncoder().encode(dictionary);
-  const frame = new Uint8Array(24 + Math.ceil(text.length / 8) * 8);
-  frame[0] = 1;
-  new DataView(frame.buffer).setUint32(4, text.length, true);
-  frame.set(text, 24);
-  expect(() => new Columns().decode(frame.buffer)).toThrow(BadFrame);
+  expect(() => new Columns().decode(frameWith(dictionary))).toThrow(BadFrame);
 });
 
 it("refuses values that JSON could not have meant", () => {
@@ -173,6 +172,16 @@ it("reads a frame with flipped bits as updates or refuses it, whatever the seed"
 function decode(updates: Update[]) {
   const columns = new Columns();
   return new ColumnsEncoder().encode(updates).flatMap((frame) => columns.decode(frame));
+}
+
+/** A frame without tables. */
+function frameWith(dictionary: string): ArrayBuffer {
+  const text = new TextEncoder().encode(dictionary);
+  const frame = new Uint8Array(24 + Math.ceil(text.length / 8) * 8);
+  frame[0] = 1;
+  new DataView(frame.buffer).setUint32(4, text.length, true);
+  frame.set(text, 24);
+  return frame.buffer;
 }
 
 function frameOf(updates: Update[]): Uint8Array<ArrayBuffer> {
