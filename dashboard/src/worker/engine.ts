@@ -220,10 +220,12 @@ export class Engine {
   #takeChanges(): Patch {
     const changes = this.#changes;
     this.#changes = {};
-    if (this.#toldList !== this.#fleet.listRevision) changes.fleet = this.#fleet.state();
-    this.#toldList = this.#fleet.listRevision;
     const rows = this.#table.take();
     if (rows !== null) changes.rows = rows;
+    if (this.#table.isCurrent() && this.#toldList !== this.#fleet.listRevision) {
+      changes.fleet = this.#fleet.state();
+      this.#toldList = this.#fleet.listRevision;
+    }
     this.#takeWatched(changes);
     this.#takeDevices(changes);
     return changes;

@@ -41,11 +41,15 @@ export class Table {
   /** The rows in view, if they are others than before. */
   take(): Rows | null {
     const view = this.#view;
-    if (view === null) return null;
     this.#reorder(view);
-    if (!this.#isStale) return null;
+    if (view === null || !this.#isStale) return null;
     this.#isStale = false;
     return { shown: this.#order.length, from: view.from, ids: this.inView() };
+  }
+
+  /** Whether the order is that of the list of devices as it is now: the fleet as a whole is told then, too. */
+  isCurrent(): boolean {
+    return this.#ordered === this.#fleet.listRevision;
   }
 
   /** The devices in view. */
@@ -54,17 +58,18 @@ export class Table {
     return this.#order.slice(this.#view.from, this.#view.to).map(({ id }) => id);
   }
 
-  #reorder({ filter, sort }: FleetView): void {
+  #reorder(view: FleetView | null): void {
     const isFirst = this.#ordered === -1;
-    const hasChanged = this.#ordered !== this.#fleet.listRevision;
-    if (!hasChanged && !isRestless(sort)) return;
+    const hasChanged = !this.isCurrent();
+    const isUnrest = view !== null && isRestless(view.sort);
+    if (!hasChanged && !isUnrest) return;
     const waitMs = this.#orderedAt + (hasChanged ? reorderMs : restlessMs) - Date.now();
     if (!isFirst && waitMs > 0) return this.#later(waitMs);
-    this.#order = select([...this.#fleet.all()], filter, sort);
+    this.#order = view === null ? [] : select([...this.#fleet.all()], view.filter, view.sort);
     this.#orderedAt = Date.now();
     this.#ordered = this.#fleet.listRevision;
     this.#isStale = true;
-    if (isRestless(sort)) this.#later(restlessMs);
+    if (isUnrest) this.#later(restlessMs);
   }
 
   #later(waitMs: number): void {
