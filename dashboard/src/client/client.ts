@@ -158,7 +158,7 @@ export class SluiceClient {
   #welcomed(welcome: Welcome, openedAt: number): void {
     this.#clock.sample(welcome.server_time, openedAt, Date.now());
     this.#session = welcome.session;
-    this.#subscriptions.restart(this.#epoch !== null && this.#epoch !== welcome.epoch);
+    this.#subscriptions.restart();
     this.#epoch = welcome.epoch;
     this.#progress = new Progress(welcome.offset);
     this.#setHealth({ clockOffsetMs: this.#clock.offsetMs, lagging: false });

@@ -121,14 +121,13 @@ export class Subscriptions {
     return [...this.#entries].every(({ phase }) => phase === "live" || phase === "refused");
   }
 
-  /** Starts anew on a new connection. Numbers of another epoch mean nothing any more. */
-  restart(epochIsNew: boolean): void {
+  /** Starts on a new connection, with what was heard on those before: another epoch comes with a reset. */
+  restart(): void {
     this.#isLagging = false;
     for (const entry of this.#entries) {
       entry.phase = "idle";
       entry.numbered = [];
       dropHeld(entry);
-      if (epochIsNew) for (const track of entry.tracks.values()) track.forget();
     }
   }
 

@@ -75,8 +75,8 @@ it("keeps what comes live behind what is still being caught up", () => {
   world.gateway.live(others, 1);
   world.gateway.grant(mine, update("telemetry/a", 2, { replayed: true }));
   world.gateway.frame(update("telemetry/a", 4));
-  world.gateway.columns(update("telemetry/a", 5));
-  world.gateway.columns(update("telemetry/b", 9), update("telemetry/a", 6));
+  world.gateway.columns(update("telemetry/b", 9), update("telemetry/a", 5));
+  world.gateway.columns(update("telemetry/a", 6));
   world.gateway.frame(update("telemetry/a", 3, { replayed: true }));
   expect(seqs(heard)).toEqual([1, 2, 3]);
   world.gateway.live(mine, 6);
@@ -235,6 +235,7 @@ it("resumes merged channels from what was certain at a pong, for one may have be
   world.gateway.frame(update("presence/a", 1, { offset: 30 }));
   world.gateway.pong();
   expect(offsetAt()).toBe(20);
+  world.gateway.frame(update("telemetry/b", 2, { offset: 50 }));
   world.comeBack();
   const [merged, whole] = world.gateway.ofType("subscribe");
   expect(merged?.options?.since?.offset).toBe(20);
@@ -243,9 +244,10 @@ it("resumes merged channels from what was certain at a pong, for one may have be
 
 it("does not move the cursor while the gateway merges for a slow reader", () => {
   const heard = world.listen(["telemetry/a", "telemetry/b"]);
+  world.listen(["presence/#"]);
   world.goLive();
   world.gateway.frame(update("telemetry/a", 1, { offset: 10 }), { type: "lag", on: true, dropped: 0 });
-  world.gateway.frame(update("telemetry/a", 9, { offset: 30 }));
+  world.gateway.frame(update("telemetry/a", 9, { offset: 30 }), update("presence/x", 1, { offset: 28 }));
   expect(heard.cursor()?.offset).toBe(10);
   world.gateway.frame(update("telemetry/b", 4, { offset: 25 }), { type: "lag", on: false, dropped: 9 });
   expect(heard.cursor()?.offset).toBe(30);
