@@ -22,9 +22,11 @@ mod pending;
 mod reader;
 mod reading;
 mod record;
+mod recover;
 
 mod restore;
 mod retention;
+mod scan;
 mod schema;
 #[cfg(test)]
 mod tests;
@@ -35,6 +37,7 @@ pub use legacy::{Change, MemoryStore, Store, StoreError};
 pub use open::{Database, open};
 pub use reader::{LogPage, Past, RangePage};
 
+pub use recover::{EpochAfter, Report, Salvaged, recover};
 pub use restore::{Gap, GapReason, Restored, RestoredChannel};
 
 use bridge::update::{Stamp, Update};
