@@ -66,6 +66,9 @@ pub struct Beginning {
     pub channels: Vec<Restored>,
     /// Offsets whose updates are not kept.
     pub gaps: Vec<Gap>,
+    /// Kept channels that are not among these number their updates from behind this one: some may have
+    /// been lost, with their numbers.
+    pub new_channels_after: Seq,
 }
 
 /// A channel as it was kept.
@@ -126,6 +129,8 @@ pub struct Hub<S> {
     /// The newest offset of the earlier life. Where channels are not kept, their numbers begin above it:
     /// so none is given twice.
     began: Offset,
+    /// Where the numbers of kept channels begin that were not restored.
+    new_channels_after: Seq,
     /// Updates that are to be kept, since they were last taken.
     to_keep: Vec<Arc<Update>>,
 }
@@ -159,7 +164,7 @@ impl<S: Sink> Hub<S> {
     /// A hub whose numbers go on from `beginning`.
     #[must_use]
     pub fn new(beginning: Beginning, limits: HubLimits) -> Self {
-        let Beginning { epoch, offset, channels, gaps } = beginning;
+        let Beginning { epoch, offset, channels, gaps, new_channels_after } = beginning;
         let restored = channels.into_iter().map(|Restored { channel, stamp, value }| {
             let kind = ChannelKind::of(channel.as_str());
             let value = value.map(|data| (stamp, data));
@@ -176,6 +181,7 @@ impl<S: Sink> Hub<S> {
             ring: Ring::new(offset, limits.ring_bytes),
             gaps,
             began: offset,
+            new_channels_after,
             to_keep: Vec::new(),
         }
     }
@@ -394,7 +400,7 @@ impl<S: Sink> Hub<S> {
             Some(Target { subscriber: *id, sink: subscriber.sink.clone(), wish })
         };
         let targets = self.subscribers.iter().filter_map(target).collect();
-        let seq = if kind.is_kept() { Seq(0) } else { Seq(self.began.0) };
+        let seq = if kind.is_kept() { self.new_channels_after } else { Seq(self.began.0) };
         let channel = Channel { kind, seq, newest: Offset(0), value: None, targets };
         self.channels.insert(name.clone(), channel);
         Ok(())

@@ -8,7 +8,13 @@ mod health;
 mod live;
 mod problem;
 
-use crate::{config::Config, core::Core, exchange::Exchange, stats::Stats};
+use crate::{
+    config::Config,
+    core::Core,
+    exchange::Exchange,
+    stats::Stats,
+    store::{NotStored, StoreHandle},
+};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -26,6 +32,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Debug)]
 pub struct Web {
     core: Core,
+    store: StoreHandle,
     stats: Arc<Stats>,
     exchange: Exchange,
     guard: Guard,
@@ -36,11 +43,23 @@ pub struct Web {
     sockets: TaskTracker,
 }
 
+impl Web {
+    /// Refuses what needs the store while that fails.
+    fn check_store(&self) -> Result<(), Refused> {
+        match self.store.figures().error {
+            None => Ok(()),
+            Some(error) => Err(NotStored(error.into()).into()),
+        }
+    }
+}
+
 /// What the HTTP side needs of the rest.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
     /// The core.
     pub core: Core,
+    /// The store, to read the past.
+    pub store: StoreHandle,
     /// The figures.
     pub stats: Arc<Stats>,
     /// The exchange, for its figures.
@@ -84,9 +103,10 @@ impl Listener {
         surroundings: Surroundings,
         stopping: CancellationToken,
     ) -> io::Result<()> {
-        let Surroundings { core, stats, exchange, epoch } = surroundings;
+        let Surroundings { core, store, stats, exchange, epoch } = surroundings;
         let web = Arc::new(Web {
             core,
+            store,
             stats,
             exchange,
             guard: Guard::new(&config.http, self.address),

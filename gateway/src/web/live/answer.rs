@@ -4,7 +4,7 @@ use super::{
     super::{api, problem::Refused},
     connection::{Connection, End},
 };
-use crate::{clock, core::Stopped};
+use crate::{clock, core::Unanswered};
 use protocol::{
     ClientMessage, CloseCode, Command, Reply, RequestId, SubscribeOptions, TopicFilter,
 };
@@ -67,7 +67,7 @@ async fn subscribe(
     mark: Option<RequestId>,
     channels: Vec<TopicFilter>,
     options: SubscribeOptions,
-) -> Result<(), Stopped> {
+) -> Result<(), Unanswered> {
     let id = connection.id;
     connection
         .web
