@@ -1,7 +1,7 @@
 //! A disk that is full, a process that is killed.
 
 use super::{
-    super::{Batch, Receipt, ReadError},
+    super::{Batch, ReadError, Receipt},
     support::{TestStore, name},
 };
 use protocol::{Offset, StoreState};
