@@ -281,7 +281,7 @@ impl Salvage {
         mut take: impl FnMut(&mut Self, T) -> rusqlite::Result<Taken>,
     ) -> rusqlite::Result<()> {
         let mut salvaged = Salvaged { table, ..Salvaged::default() };
-        let mut next = Some(i64::MIN);
+        let mut next = Some(0);
         while let Some(from) = next {
             let found = scan::rows(&self.old, table, from, &read)?;
             for row in found.rows {

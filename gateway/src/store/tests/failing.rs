@@ -103,7 +103,7 @@ async fn child_that_writes_until_it_is_killed() {
         });
         let receipts = vec![receipt];
         handle.keep(Batch { updates, devices: Vec::new(), receipts, through: Offset(offset) });
-        if offset % 5 == 0 {
+        if offset.is_multiple_of(5) {
             handle.settled().await.unwrap();
         }
     }
