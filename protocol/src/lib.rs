@@ -25,7 +25,9 @@ pub use command::{
 };
 pub use device::{Presence, PresenceReason, Status};
 pub use history::{History, HistoryColumn, HistoryRequest};
-pub use http::{Device, GatewayStats, Page, Problem, StoreFigures, StoreState};
+pub use http::{
+    Device, DeviceDescription, DevicePatch, GatewayStats, Page, Problem, StoreFigures, StoreState,
+};
 pub use id::{BadId, CommandId, DeviceId};
 pub use number::{Millis, Offset, Seq, Timestamp};
 pub use tell::{Advance, Limits, Reply, ResetReason, ServerMessage, Update};
