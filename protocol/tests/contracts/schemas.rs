@@ -70,11 +70,26 @@ pub(crate) fn split(schemas: &mut Map<String, Value>, name: &str) -> Vec<String>
     let kinds: Vec<_> = variants.iter().map(|v| kind(v).expect("messages have a type")).collect();
     let references = kinds.iter().map(|kind| reference(&message_name(kind)));
     schemas[name]["oneOf"] = references.collect();
-    for (kind, schema) in kinds.iter().zip(variants) {
+    for (kind, mut schema) in kinds.iter().zip(variants) {
+        unfold(&mut schema, schemas);
         let before = schemas.insert(message_name(kind), schema);
         assert!(before.is_none(), "{kind} is one message only");
     }
     kinds
+}
+
+/// Puts the members of the type that a message is made of beside its `type`.
+fn unfold(message: &mut Value, schemas: &Map<String, Value>) {
+    let parts = message.as_object_mut().expect("a schema is an object");
+    let whole = parts.remove("allOf").map(|mut all| all[0].take());
+    let target = whole.as_ref().and_then(|whole| whole.get("$ref")).cloned();
+    let Some(target) = target.or_else(|| parts.remove("$ref")) else { return };
+    let inner = schemas.iter().find(|(name, _)| target == path(name)).expect("it was collected").1;
+    for (name, member) in inner["properties"].as_object().expect("it is an object") {
+        message["properties"][name] = member.clone();
+    }
+    let more = inner["required"].as_array().cloned().unwrap_or_default();
+    message["required"].as_array_mut().expect("`type` is required").extend(more);
 }
 
 /// The name of a message's schema: `WelcomeMessage` for the type `welcome`.
