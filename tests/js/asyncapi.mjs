@@ -96,9 +96,9 @@ function checker(Validator, document) {
   const ajv = new Validator({ strict: false, validateFormats: false, allErrors: true });
   const schemas = structuredClone(document.components.schemas);
   Object.values(schemas).forEach(close);
-  ajv.addSchema({ $id: "urn:document", components: { schemas } });
+  ajv.addSchema({ $id: "https://sluice.invalid/document", components: { schemas } });
   return (schema, name, value) => {
-    const validate = ajv.getSchema(`urn:document#/components/schemas/${schema}`);
+    const validate = ajv.getSchema(`https://sluice.invalid/document#/components/schemas/${schema}`);
     if (!validate(value)) faults.push(`${name}: ${ajv.errorsText(validate.errors)}`);
   };
 }

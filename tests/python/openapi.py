@@ -20,6 +20,7 @@ DEADLINE_S = 30
 METHODS = ("put", "get", "patch", "post", "delete")
 PROBLEM = "application/problem+json"
 STREAM = "text/event-stream"
+BASE = "https://sluice.invalid/openapi.json"
 
 
 class Gateway:
@@ -28,7 +29,7 @@ class Gateway:
         self.answers = 0
         self.document = json.loads(self.ask("GET", "/openapi.json")[2])
         document = Resource.from_contents(self.document, default_specification=DRAFT202012)
-        self.registry = Registry().with_resource("", document)
+        self.registry = Registry().with_resource(BASE, document)
 
     def ask(self, method, path, headers=None, body=None):
         connection = http.client.HTTPConnection(self.address, timeout=DEADLINE_S)
@@ -52,10 +53,20 @@ class Gateway:
             return status, None
         assert kind in content, f"{what}\nis {kind}, and not one of {list(content)}"
         value = json.loads(text) if kind.endswith("json") or kind == STREAM else text
-        errors = Draft202012Validator(content[kind]["schema"], registry=self.registry).iter_errors(value)
+        schema = absolute(content[kind]["schema"])
+        errors = Draft202012Validator(schema, registry=self.registry).iter_errors(value)
         for error in errors:
             raise AssertionError(f"{what}\n{error.json_path}: {error.message}")
         return status, value
+
+
+def absolute(schema):
+    """The schema with references that do not depend on where it stands."""
+    if isinstance(schema, dict):
+        return {
+            name: BASE + part if name == "$ref" else absolute(part) for name, part in schema.items()
+        }
+    return [absolute(part) for part in schema] if isinstance(schema, list) else schema
 
 
 def first_event(answer):
