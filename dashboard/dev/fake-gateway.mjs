@@ -2,16 +2,19 @@
 //
 //   node dev/fake-gateway.mjs [--port 8080] [--devices 60]
 //
-// It speaks what the page uses of the contract and no more: no MQTT, no storage, no limits, no replay. It
-// serves `dist` under a strict content security policy. `POST /dev/close?code=4201` closes every browser's
-// connection with that code, `POST /dev/lag?on=true` calls every browser slow.
+// It speaks what the page uses of the contract and no more: no MQTT, no storage, no limits, no replay; telemetry as
+// columns, a history of five minutes, and `since` answered with a snapshot. It serves `dist` under a strict content
+// security policy. `POST /dev/close?code=4201` closes every browser's connection with that code,
+// `POST /dev/lag?on=true` calls every browser slow, `POST /dev/store?error=disk%20full` stops keeping history.
 import { randomUUID } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import { createServer } from "node:http";
 import { extname, join, normalize } from "node:path";
 import { parseArgs } from "node:util";
 import { WebSocketServer } from "ws";
+import { ColumnsEncoder } from "../tests/client/columns-encoder.mjs";
 import { makeFleet } from "./fake-fleet.mjs";
+import { aCommand, aDevice, aPresence } from "./samples.mjs";
 
 const { values: flags } = parseArgs({
   options: { port: { type: "string", default: "8080" }, devices: { type: "string", default: "60" } },
@@ -27,6 +30,7 @@ const sessions = new Set();
 let offset = 0;
 let messages = 0;
 let deliveries = 0;
+let storeError = null;
 
 // ---- channels ----
 
@@ -37,19 +41,41 @@ function publish(name, data, value = data) {
   offset += 1;
   const update = { channel: name, seq: channel.seq, offset, timestamp: Date.now(), data };
   channel.value = { ...update, data: { ...value } };
+  if (name.startsWith("telemetry/")) keep(channel, update);
   for (const session of sessions) session.offer(update);
+}
+
+/** Keeps the last five minutes of a channel. */
+function keep(channel, { timestamp, data }) {
+  channel.kept ??= [];
+  channel.kept.push({ timestamp, data: { ...data } });
+  while (channel.kept[0].timestamp < timestamp - 300_000) channel.kept.shift();
+}
+
+/** What a channel has kept, as columns. */
+function history(name, since) {
+  const kept = (channels.get(name)?.kept ?? []).filter(({ timestamp }) => timestamp >= since);
+  const metrics = new Set(kept.flatMap(({ data }) => Object.keys(data)));
+  const columns = [...metrics].map((metric) => [
+    metric,
+    { values: kept.map(({ data }) => data[metric] ?? null) },
+  ]);
+  return {
+    type: "history",
+    channel: name,
+    from: since,
+    to: Date.now(),
+    bucket_ms: null,
+    timestamps: kept.map(({ timestamp }) => timestamp),
+    metrics: Object.fromEntries(columns),
+  };
 }
 
 function presence(device, reason) {
   const online = device.online;
-  publish(`presence/${device.id}`, {
-    status: online ? "online" : "offline",
-    since: device.since,
-    reason,
-    address: online ? "127.0.0.1:49152" : null,
-    protocol: online ? "mqtt5" : null,
-    node: "fake",
-  });
+  const away = online ? {} : { address: null, protocol: null };
+  const status = online ? "online" : "offline";
+  publish(`presence/${device.id}`, aPresence({ status, since: device.since, reason, ...away }));
 }
 
 class Session {
@@ -58,10 +84,21 @@ class Session {
 
   constructor(socket) {
     this.socket = socket;
+    this.encoder = socket.protocol === "sluice.v1.columns" ? new ColumnsEncoder() : null;
   }
 
+  /** Telemetry goes as columns where the browser takes them; the order stays. */
   send(...messages) {
-    if (this.socket.readyState === this.socket.OPEN) this.socket.send(JSON.stringify(messages));
+    if (this.socket.readyState !== this.socket.OPEN) return;
+    const goesAsColumns = ({ channel, type }) =>
+      this.encoder !== null && type === undefined && channel.startsWith("telemetry/");
+    for (let from = 0, to = 0; from < messages.length; from = to) {
+      const isBinary = goesAsColumns(messages[from]);
+      while (to < messages.length && goesAsColumns(messages[to]) === isBinary) to += 1;
+      const part = messages.slice(from, to);
+      if (!isBinary) this.socket.send(JSON.stringify(part));
+      else for (const frame of this.encoder.encode(part)) this.socket.send(frame);
+    }
   }
 
   offer(update) {
@@ -106,7 +143,13 @@ class Session {
       .map(({ value }) => value)
       .filter((value) => filters.some((filter) => matches(filter, value.channel)))
       .map((value) => ({ ...value, snapshot: true }));
-    this.send({ type: "subscribed", id, channels: filters }, ...values, { type: "live", id, offset });
+    const past = values.filter(({ channel }) => options.history && channel.startsWith("telemetry/"));
+    this.send(
+      { type: "subscribed", id, channels: filters },
+      ...values,
+      ...past.map(({ channel }) => history(channel, options.history.since ?? 0)),
+      { type: "live", id, offset },
+    );
   }
 
   answer(id, act) {
@@ -147,24 +190,7 @@ function create({ device: id, name, params = {}, ttl_ms = 60_000, timeout_ms = 3
   if (device === undefined) return "unknown_device";
   const now = Date.now();
   const command = {
-    id: randomUUID(),
-    device: id,
-    name,
-    params,
-    state: "queued",
-    attempt: 0,
-    priority: 0,
-    progress: null,
-    result: null,
-    error: null,
-    late: false,
-    created_at: now,
-    created_by: null,
-    not_before: null,
-    deliver_by: now + ttl_ms,
-    finish_by: null,
-    batch: null,
-    verified: null,
+    ...aCommand({ id: randomUUID(), device: id, name, params, created_at: now, deliver_by: now + ttl_ms }),
     transitions: [],
     timeout_ms,
   };
@@ -281,6 +307,13 @@ setInterval(() => {
     lagging_connections: 0,
     commands_open: [...commands.values()].filter(({ state }) => !finals.has(state)).length,
     memory_bytes: process.memoryUsage().rss,
+    store: {
+      state: storeError === null ? "ok" : "failing",
+      error: storeError,
+      pending_updates: 0,
+      lost_updates: storeError === null ? 0 : 128,
+      bytes: 1_048_576,
+    },
   });
   messages = 0;
   deliveries = 0;
@@ -305,18 +338,15 @@ const policy = [
 const types = { ".html": "text/html", ".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml" };
 const dist = join(import.meta.dirname, "..", "dist");
 
-function device(record) {
-  const { id, type, tags, values, online, since, seenAt } = record;
-  return {
-    id,
+function device({ id, type, tags, values, online, since, seenAt }) {
+  return aDevice(id, {
     type,
     tags,
     status: online ? "online" : "offline",
     since,
     last_seen_at: seenAt,
     values,
-    version: 1,
-  };
+  });
 }
 
 function page(items, url) {
@@ -374,6 +404,10 @@ const server = createServer((request, response) => {
     for (const session of sessions) session.send({ type: "lag", on, dropped: on ? 0 : 128 });
     return answerJson(response, 200, {});
   }
+  if (request.method === "POST" && url.pathname === "/dev/store") {
+    storeError = url.searchParams.get("error");
+    return answerJson(response, 200, {});
+  }
   if (!url.pathname.startsWith("/api/")) return void answerFile(response, url.pathname);
   const body = api(url);
   if (body !== null) return answerJson(response, 200, body);
@@ -385,7 +419,7 @@ const server = createServer((request, response) => {
   });
 });
 
-const sockets = new WebSocketServer({ server, path: "/ws", handleProtocols: () => "sluice.v1" });
+const sockets = new WebSocketServer({ server, path: "/ws", handleProtocols: ([best]) => best });
 sockets.on("connection", (socket) => {
   const session = new Session(socket);
   sessions.add(session);

@@ -84,6 +84,10 @@ try {
   await dark.getByTestId("banner").waitFor();
   await shoot(dark, "lagging-dark");
   await fetch(`${base}dev/lag?on=false`, { method: "POST" });
+  await fetch(`${base}dev/store?error=the%20disk%20is%20full`, { method: "POST" });
+  await dark.getByTestId("store-banner").waitFor();
+  await shoot(dark, "store-dark");
+  await fetch(`${base}dev/store`, { method: "POST" });
   await dark.getByTestId("columns").click();
   for (const metric of ["humidity", "temperature"]) await dark.getByLabel(metric, { exact: true }).check();
   await dark.getByTestId("columns").click();

@@ -12,18 +12,17 @@ const root = document.getElementById("app");
 if (root === null) throw new Error("the page has no place for the app");
 
 applyTheme();
-const app = createApp(new URL("./", document.baseURI));
-const networkChanged = () => app.client.networkChanged();
+const app = createApp(
+  new URL("./", document.baseURI),
+  () => new Worker(new URL("./worker/worker.ts", import.meta.url), { type: "module" }),
+);
+const networkChanged = () => app.client.tell({ kind: "network", hasNetwork: navigator.onLine });
 addEventListener("online", networkChanged);
 addEventListener("offline", networkChanged);
 document.addEventListener("visibilitychange", () => {
-  // Somebody looks again: a wait that was on is not worth their time.
-  const { kind } = app.state();
-  if (!document.hidden && (kind === "recovering" || kind === "offline")) app.client.tryNow();
+  if (!document.hidden) app.client.tell({ kind: "visible" });
 });
 app.client.start();
-// While developing, a new version of the page ends the connection of the old one.
-import.meta.hot?.dispose(() => app.client.stop());
 render(
   () => (
     <AppProvider value={app}>

@@ -1,13 +1,13 @@
 // Which metrics stand in a device's row.
 import { expect, it } from "vitest";
-import { DeviceRecord } from "../src/store/device";
-import { Digits } from "../src/store/digits";
 import { readingsOf } from "../src/views/readings";
+import { Digits } from "../src/worker/digits";
+import { DeviceState } from "../src/worker/record";
 
 function readings(values: object, without: string[] = []): string[] {
-  const device = new DeviceRecord("a", new Digits());
-  device.measure({ ...values }, 0);
-  return readingsOf(device.metrics.values(), without, 3);
+  const device = new DeviceState("a", new Digits());
+  for (const [name, value] of Object.entries(values)) device.put(name, value, 0, 1);
+  return readingsOf(device.patch(0).metrics, without, 3);
 }
 
 it("shows what says most about a device first", () => {

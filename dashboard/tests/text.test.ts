@@ -1,12 +1,12 @@
 // Values, times, parameters and states in words.
 import { describe, expect, it } from "vitest";
+import { aCommand } from "../dev/samples.mjs";
 import { windowOnto } from "../src/parts/virtual";
 import { deviceHref, parseRoute } from "../src/router";
 import { describeAnswer, describeCommand, stateTexts } from "../src/text/command";
 import { decimalsOf, formatBytes, formatNumber, formatRate, formatValue } from "../src/text/number";
 import { fromParams, kindOf, readParams } from "../src/text/params";
 import { formatAgo, formatDuration, formatSpan } from "../src/text/time";
-import { aCommand } from "./samples";
 
 describe("numbers", () => {
   it.each([

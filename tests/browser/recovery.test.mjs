@@ -160,6 +160,14 @@ scenario("charts whose program could not be fetched are drawn when it can", asyn
   await page.by("chart").locator("canvas").waitFor();
 });
 
+scenario("a page whose worker does not start says so", async (world) => {
+  world.expectComplaints(/ERR_FAILED/);
+  const page = await world.openBlank();
+  await page.page.route("**/assets/worker*", (route) => route.abort());
+  await page.goto(world.gateway.origin);
+  await page.by("worker-banner").getByText("does not run").waitFor();
+});
+
 scenario("a gateway that hangs for long is left, and the page goes on when it wakes", async (world) => {
   world.expectComplaints(...brokenConnection);
   const page = await world.open();

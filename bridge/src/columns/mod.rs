@@ -8,7 +8,7 @@ mod cell;
 mod column;
 
 use crate::{
-    data::{Metrics, push_json_text},
+    data::{Data, Metrics, push_json_text},
     update::{Mark, Stamp},
 };
 use column::Column;
@@ -76,6 +76,7 @@ struct Table {
 #[derive(Debug)]
 struct Row {
     channel: u32,
+    name: TopicName,
     stamp: Stamp,
     metrics: Arc<Metrics>,
 }
@@ -109,7 +110,8 @@ impl Encoder {
         let Some(shape) = self.shape(number, metrics) else { return Added::AsText };
         let Some(table) = self.table(number, shape, mark) else { return Added::NextFrame };
         self.frame.bytes += ROW_BYTES + METRIC_BYTES * metrics.count();
-        let row = Row { channel: number, stamp, metrics: Arc::clone(metrics) };
+        let (name, metrics) = (channel.clone(), Arc::clone(metrics));
+        let row = Row { channel: number, name, stamp, metrics };
         self.frame.tables.get_mut(table).expect("just found or made").rows.push(row);
         Added::Yes
     }
@@ -136,6 +138,19 @@ impl Encoder {
             table.write(&mut bytes, base, metrics);
         }
         bytes
+    }
+
+    /// Gives back what was added to the frame, in the order of offsets; the frame is empty then.
+    pub(crate) fn give_back(&mut self, mut take: impl FnMut(&TopicName, Stamp, Data, Mark)) {
+        self.frame.number += 1;
+        self.frame.bytes = 0;
+        let tables = std::mem::take(&mut self.frame.tables);
+        let rows = |table: Table| table.rows.into_iter().map(move |row| (row, table.mark));
+        let mut rows: Vec<_> = tables.into_iter().flat_map(rows).collect();
+        rows.sort_by_key(|(row, _)| row.stamp.offset);
+        for (row, mark) in rows {
+            take(&row.name, row.stamp, Data::Metrics(row.metrics), mark);
+        }
     }
 
     fn channel(&mut self, channel: &TopicName) -> u32 {

@@ -90,8 +90,10 @@ pub(super) struct Since {
     /// The newest offset when it was asked for: what came later to channels that were live already has
     /// been sent live.
     asked_at: Offset,
-    /// Channels without a kept past that have lost something.
+    /// Channels without a kept past that have lost something, and were reset: their values follow.
     lost: Vec<TopicFilter>,
+    /// The last piece came from the store's log, which does not have those channels.
+    from_log: bool,
 }
 
 impl<S: Sink> Hub<S> {
@@ -116,6 +118,7 @@ impl<S: Sink> Hub<S> {
         let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
         match (subscriber.jobs.pop_front(), found) {
             (Some(Job::Since(mut since)), Found::Log { updates, through }) => {
+                self.reset_lost(&subscriber, &mut since);
                 for update in &updates {
                     self.send_past(id, &subscriber, &since, update);
                 }
@@ -137,6 +140,7 @@ impl<S: Sink> Hub<S> {
     /// Begins to resume from `cursor`, or says that it cannot be.
     pub(super) fn resume(
         &self,
+        subscriber: &Subscriber<S>,
         mark: Option<RequestId>,
         filters: Vec<TopicFilter>,
         wish: Wish,
@@ -148,17 +152,40 @@ impl<S: Sink> Hub<S> {
         if let Some(gap) = self.gaps.iter().find(|gap| gap.last > cursor.offset) {
             return Err(gap.reason);
         }
-        let lost = if cursor.offset < self.ring.from() {
-            self.lost_for_good(&filters, cursor.offset)
-        } else {
-            Vec::new()
-        };
-        let (sent, asked_at) = (cursor.offset, self.offset);
-        Ok(Job::Since(Since { mark, filters, wish, sent, asked_at, lost }))
+        let (sent, asked_at, lost) = (cursor.offset, self.offset, Vec::new());
+        let from_log = false;
+        let mut since = Since { mark, filters, wish, sent, asked_at, lost, from_log };
+        self.reset_lost(subscriber, &mut since);
+        since.from_log = !since.lost.is_empty();
+        Ok(Job::Since(since))
     }
 
-    /// The channels that are not kept, match, and have had an update after `offset`.
+    /// Tells of the channels whose missed updates neither memory nor the store has.
+    fn reset_lost(&self, subscriber: &Subscriber<S>, since: &mut Since) {
+        if std::mem::replace(&mut since.from_log, true) {
+            return;
+        }
+        let lost = self.lost_for_good(&since.filters, since.sent);
+        if !lost.is_empty() {
+            self.tell_reset(subscriber, &lost, ResetReason::Expired);
+            since.lost.extend(lost);
+        }
+    }
+
+    /// The channels that are not kept, match, and may have had an update after `offset` that memory no
+    /// longer has.
     fn lost_for_good(&self, filters: &[TopicFilter], offset: Offset) -> Vec<TopicFilter> {
+        if offset <= self.began && self.began > Offset(0) {
+            // Of an earlier life nothing is known of them, not even which there were; their numbers jump.
+            let matching = |name: &str| filters.iter().any(|filter| filter.matches(name));
+            let stats = matching("gateway/stats").then_some("gateway/stats");
+            let topics = filters.iter().any(super::reaches_topics).then_some("topics/#");
+            let lost = stats.into_iter().chain(topics);
+            return lost.map(|filter| filter.parse().expect("a valid filter")).collect();
+        }
+        if offset >= self.ring.from() {
+            return Vec::new();
+        }
         let lost = self.channels.iter().filter(|(name, channel)| {
             !channel.kind.is_kept()
                 && channel.newest > offset
@@ -195,6 +222,7 @@ impl<S: Sink> Hub<S> {
             let next = Next::Log { after: since.sent, filters: since.filters.clone() };
             return (Some(Job::Since(since)), next);
         };
+        since.from_log = false;
         let mut sent = since.sent;
         for update in missed.take(STEP_UPDATES) {
             if *room == 0 {
@@ -237,10 +265,12 @@ impl<S: Sink> Hub<S> {
 
     /// Everything was sent: from here on it is live.
     fn go_live(&mut self, id: SubscriberId, subscriber: &mut Subscriber<S>, since: Since) {
-        let Since { mark, filters, wish, lost, .. } = since;
+        let Since { mark, filters, wish, mut lost, .. } = since;
+        lost.sort_unstable();
+        lost.dedup();
         self.install(id, subscriber, &filters, &wish);
         if !lost.is_empty() {
-            self.reset(subscriber, &lost, ResetReason::Expired, &wish);
+            self.send_values(subscriber, &lost, &wish);
         }
         if let Delivery::Latest { interval: Millis(1..) } = wish.delivery {
             // What waited for its turn when the line was cut is older than what was seen.
@@ -257,13 +287,17 @@ impl<S: Sink> Hub<S> {
         reason: ResetReason,
         wish: &Wish,
     ) {
+        self.tell_reset(subscriber, filters, reason);
+        self.send_values(subscriber, filters, wish);
+    }
+
+    fn tell_reset(&self, subscriber: &Subscriber<S>, filters: &[TopicFilter], reason: ResetReason) {
         subscriber.sink.reply(&Reply::Reset {
             channels: filters.to_vec(),
             epoch: self.epoch.clone(),
             offset: self.offset,
             reason,
         });
-        self.send_values(subscriber, filters, wish);
     }
 
     fn give_up(&mut self, id: SubscriberId, subscriber: &mut Subscriber<S>, job: Job) {

@@ -123,8 +123,9 @@ pub struct Hub<S> {
     topics_subscribers: usize,
     ring: Ring,
     gaps: Vec<Gap>,
-    /// Where the numbers of channels begin that are not kept: above all that were given before.
-    first_seq: Seq,
+    /// The newest offset of the earlier life. Where channels are not kept, their numbers begin above it:
+    /// so none is given twice.
+    began: Offset,
     /// Updates that are to be kept, since they were last taken.
     to_keep: Vec<Arc<Update>>,
 }
@@ -174,7 +175,7 @@ impl<S: Sink> Hub<S> {
             topics_subscribers: 0,
             ring: Ring::new(offset, limits.ring_bytes),
             gaps,
-            first_seq: Seq(offset.0),
+            began: offset,
             to_keep: Vec::new(),
         }
     }
@@ -332,7 +333,7 @@ impl<S: Sink> Hub<S> {
         let wish = Wish::of(options);
         match &options.since {
             Some(cursor) => {
-                match self.resume(mark.clone(), filters.clone(), wish.clone(), cursor) {
+                match self.resume(subscriber, mark.clone(), filters.clone(), wish.clone(), cursor) {
                     Ok(job) => return subscriber.jobs.push_back(job),
                     Err(reason) => self.reset(subscriber, &filters, reason, &wish),
                 }
@@ -393,7 +394,7 @@ impl<S: Sink> Hub<S> {
             Some(Target { subscriber: *id, sink: subscriber.sink.clone(), wish })
         };
         let targets = self.subscribers.iter().filter_map(target).collect();
-        let seq = if kind.is_kept() { Seq(0) } else { self.first_seq };
+        let seq = if kind.is_kept() { Seq(0) } else { Seq(self.began.0) };
         let channel = Channel { kind, seq, newest: Offset(0), value: None, targets };
         self.channels.insert(name.clone(), channel);
         Ok(())

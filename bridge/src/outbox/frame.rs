@@ -83,11 +83,21 @@ impl Item {
     }
 }
 
+/// Whether all that is added must go into one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Whole {
+    /// It must: what does not go into columns together goes as text.
+    Yes,
+    /// It may be spread over frames.
+    No,
+}
+
 /// The frame that is being written: text or columns, never both.
 #[derive(Debug)]
 pub(super) struct Draft {
     text: String,
     columns: Option<Encoder>,
+    whole: Whole,
 }
 
 impl Draft {
@@ -96,11 +106,12 @@ impl Draft {
             Encoding::Json => None,
             Encoding::Columns => Some(Encoder::default()),
         };
-        Self { text: String::new(), columns }
+        Self { text: String::new(), columns, whole: Whole::No }
     }
 
     /// Begins a frame of about so many bytes.
-    pub(super) fn begin(&mut self, bytes: usize) {
+    pub(super) fn begin(&mut self, bytes: usize, whole: Whole) {
+        self.whole = whole;
         if self.columns.is_none() {
             self.text = String::with_capacity(bytes);
         }
@@ -113,15 +124,23 @@ impl Draft {
 
     /// Adds an item, or gives it back where it must begin the next frame.
     pub(super) fn add(&mut self, item: Item) -> Result<(), Item> {
-        match self.add_to_columns(&item) {
-            Added::Yes => Ok(()),
-            Added::NextFrame => Err(item),
-            Added::AsText => {
-                self.text.push(if self.text.is_empty() { '[' } else { ',' });
-                item.write(&mut self.text);
-                Ok(())
-            }
+        match (self.add_to_columns(&item), self.whole) {
+            (Added::Yes, _) => return Ok(()),
+            (Added::NextFrame, Whole::No) => return Err(item),
+            (Added::NextFrame, Whole::Yes) => self.columns_to_text(),
+            (Added::AsText, _) => {}
         }
+        begin_message(&mut self.text);
+        item.write(&mut self.text);
+        Ok(())
+    }
+
+    fn columns_to_text(&mut self) {
+        let Some(encoder) = &mut self.columns else { return };
+        encoder.give_back(|channel, stamp, data, mark| {
+            begin_message(&mut self.text);
+            write_update(&mut self.text, channel.as_str(), stamp, &data, mark);
+        });
     }
 
     fn add_to_columns(&mut self, item: &Item) -> Added {
@@ -148,4 +167,9 @@ impl Draft {
         let columns = self.columns.as_mut().filter(|columns| columns.bytes() > 0)?;
         Some(Frame::Binary(columns.take()))
     }
+}
+
+/// Opens the array, or goes on to its next message.
+fn begin_message(text: &mut String) {
+    text.push(if text.is_empty() { '[' } else { ',' });
 }

@@ -13,8 +13,8 @@ use crate::{
     data::Data,
     update::{ChannelKind, Mark, Stamp, Update, write_update},
 };
-use frame::{Draft, Item};
-use protocol::{Millis, Offset, Reply, ResetReason, Timestamp, TopicFilter, TopicName};
+use frame::{Draft, Item, Whole};
+use protocol::{Millis, Reply, ResetReason, Timestamp, TopicFilter, TopicName};
 use std::{
     collections::{BTreeSet, HashMap, VecDeque},
     sync::Arc,
@@ -75,8 +75,10 @@ pub struct Outbox {
     held: Option<Item>,
     queue: VecDeque<Entry>,
     slots: HashMap<TopicName, Slot>,
-    /// A slot in the queue holds something newer than what stands behind it.
-    disordered: bool,
+    /// Something in the queue holds older news than what stands before it, or newer than what stands
+    /// behind: the next frame takes the whole queue. For a line may be cut between any two frames, and the
+    /// reader resumes from the greatest offset that it has seen.
+    merged: bool,
     due: BTreeSet<(Timestamp, TopicName)>,
     bytes: usize,
     /// Of `bytes`, those of updates that must not conflate.
@@ -161,7 +163,7 @@ impl Outbox {
             held: None,
             queue: VecDeque::new(),
             slots: HashMap::new(),
-            disordered: false,
+            merged: false,
             due: BTreeSet::new(),
             bytes: 0,
             whole_bytes: 0,
@@ -222,16 +224,17 @@ impl Outbox {
         }
     }
 
-    /// The next frame, cut at the first message past `bytes_max`; none where nothing is ready.
+    /// The next frame, cut at the first message past `bytes_max`, if it may be cut; none where
+    /// nothing is ready.
     pub fn take(&mut self, now: Timestamp, bytes_max: usize) -> Option<Frame> {
         self.release_due(now);
-        self.put_in_order();
-        self.draft.begin(self.bytes.clamp(64, bytes_max + 1_024));
+        let whole = if std::mem::take(&mut self.merged) { Whole::Yes } else { Whole::No };
+        self.draft.begin(self.bytes.clamp(64, bytes_max + 1_024), whole);
         if let Some(held) = self.held.take() {
-            self.held = self.draft.add(held).err();
+            self.add(held);
         }
         while self.held.is_none()
-            && self.draft.bytes() < bytes_max
+            && (whole == Whole::Yes || self.draft.bytes() < bytes_max)
             && let Some(entry) = self.queue.pop_front()
         {
             self.bytes = self.bytes.saturating_sub(entry.size());
@@ -292,7 +295,7 @@ impl Outbox {
     fn overflows(&mut self, update: &Arc<Update>) -> bool {
         if let Some(newest) = self.overflowed.get_mut(&update.channel) {
             *newest = Arc::clone(update);
-            self.disordered = true;
+            self.merged = true;
             return true;
         }
         if self.lag.is_none() || self.whole_bytes + update.bytes() <= WHOLE_BYTES {
@@ -352,7 +355,7 @@ impl Outbox {
         slot.interval = interval;
         if let Some(pending) = &mut slot.pending {
             pending.merge(update);
-            self.disordered = true;
+            self.merged = true;
             self.count_dropped(1);
             return Wake::No;
         }
@@ -421,33 +424,6 @@ impl Outbox {
     /// Adds to the frame, or holds for the next.
     fn add(&mut self, item: Item) {
         self.held = self.draft.add(item).err();
-    }
-
-    /// Moves slots and resets behind what is older than what they hold by now, so that who saw an offset saw all that
-    /// it was to see before it: a line may be cut between any two frames, and the reader resumes from the
-    /// greatest offset. What is no live update keeps its place among those.
-    fn put_in_order(&mut self) {
-        if !std::mem::take(&mut self.disordered) {
-            return;
-        }
-        let mut before = Offset(0);
-        let mut place = |entry: &Entry| match entry {
-            Entry::Slot(channel, _) => {
-                let pending = self.slots.get(channel).and_then(|slot| slot.pending.as_ref());
-                pending.map_or(before, |pending| pending.newest.stamp.offset)
-            }
-            Entry::Update(update) => {
-                before = update.stamp.offset;
-                before
-            }
-            Entry::Reset(channel, _) => {
-                self.overflowed.get(channel).map_or(before, |newest| newest.stamp.offset)
-            }
-            Entry::Reply(_) | Entry::Replay(_) | Entry::Snapshot(_) => before,
-        };
-        let mut placed: Vec<_> = self.queue.drain(..).map(|entry| (place(&entry), entry)).collect();
-        placed.sort_by_key(|(offset, _)| *offset);
-        self.queue.extend(placed.into_iter().map(|(_, entry)| entry));
     }
 
     fn write(&mut self, now: Timestamp, entry: Entry) {

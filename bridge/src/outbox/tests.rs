@@ -37,7 +37,17 @@ fn offer(outbox: &mut Outbox, now: i64, update: &Arc<Update>, delivery: Delivery
 
 /// The next frame as (seq, data) of updates and type of replies.
 fn take(outbox: &mut Outbox, now: i64) -> Vec<String> {
-    let frame = outbox.take(Timestamp(now), 1 << 20).map_or_else(|| "[]".into(), text);
+    let frame = outbox.take(Timestamp(now), 1 << 20);
+    messages(frame)
+}
+
+/// The next frame, cut as soon as it may be.
+fn take_one(outbox: &mut Outbox, bytes_max: usize) -> Vec<String> {
+    messages(outbox.take(Timestamp(0), bytes_max))
+}
+
+fn messages(frame: Option<Frame>) -> Vec<String> {
+    let frame = frame.map_or_else(|| "[]".into(), text);
     let messages: Vec<Json> = serde_json::from_str(&frame).unwrap();
     let short = |message: &Json| match message.get("type") {
         Some(kind) => kind.as_str().unwrap().to_owned(),
@@ -70,7 +80,7 @@ fn latest_merges_to_the_newest_values_and_the_newest_seq() {
     offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1,"b":1}"#), EACH_FRAME);
     offer(&mut outbox, 0, &update("telemetry/e", 1, r#"{"a":7}"#), EACH_FRAME);
     offer(&mut outbox, 0, &update("telemetry/d", 2, r#"{"a":2}"#), EACH_FRAME);
-    assert_eq!(take(&mut outbox, 0), [r#"1 {"a":7}"#, r#"2 {"a":2,"b":1}"#]);
+    assert_eq!(take(&mut outbox, 0), [r#"2 {"a":2,"b":1}"#, r#"1 {"a":7}"#]);
 }
 
 #[test]
@@ -344,4 +354,20 @@ fn columns_and_text_keep_their_order_in_frames_of_their_own() {
         });
     }
     assert_eq!(kinds, [0, 2, 0, 0]);
+}
+
+#[test]
+fn what_was_merged_comes_with_all_that_waits_in_one_frame() {
+    for encoding in [Encoding::Json, Encoding::Columns] {
+        let mut outbox = Outbox::new("epoch".into(), encoding);
+        offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1}"#), EACH_FRAME);
+        offer(&mut outbox, 0, &update("presence/d", 2, r#"{"a":1}"#), Delivery::Every);
+        offer(&mut outbox, 0, &update("telemetry/e", 3, r#"{"b":1}"#), Delivery::Every);
+        offer(&mut outbox, 0, &update("telemetry/d", 4, r#"{"b":1}"#), EACH_FRAME);
+        assert_eq!(
+            take_one(&mut outbox, 10),
+            [r#"4 {"a":1,"b":1}"#, r#"2 {"a":1}"#, r#"3 {"b":1}"#]
+        );
+        assert!(!outbox.is_ready(Timestamp(0)));
+    }
 }

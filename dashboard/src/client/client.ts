@@ -1,23 +1,30 @@
-// The page's connection to the gateway: it comes back by itself, and says truthfully how it stands.
+// The connection to the gateway: it comes back by itself, goes on where it broke, and says truthfully how it stands.
 import type {
   ClientMessage,
   Command,
   CommandId,
   CommandRequest,
+  Cursor,
   DeviceId,
-  Update,
+  Offset,
+  RequestId,
+  SubscribeOptions,
 } from "../generated/protocol";
 import { backoffMs } from "./backoff";
 import { ServerClock } from "./clock";
 import { comebackAfter, describeClose } from "./close";
 import { Link, type Notice, type Welcome } from "./link";
+import { Progress } from "./progress";
 import type { AnswerReply } from "./requests";
 import type { OpenSocket } from "./socket";
 import { type Answer, type ConnectionState, type Health, unknownHealth } from "./state";
-import { type Entry, Subscriptions, type Wish } from "./subscriptions";
+import { asksForAll, type Entry, mergeIntervalMs, Subscriptions, type Wish } from "./subscriptions";
+import type { Span } from "./track";
 
-/** How long an answer may take. */
+/** How long an answer may take, unless told. */
 const answerTimeoutMs = 10_000;
+/** How long the gateway may take to send again what is missing. */
+const replayTimeoutMs = 60_000;
 /** A connection that held this long is good: the next failure starts with a short wait again. */
 const stableMs = 10_000;
 
@@ -35,15 +42,22 @@ export interface ClientOptions {
 /** A subscription that can be given up. */
 export interface Subscription {
   close(): void;
+  /**
+   * Where a later client may go on from, as the option `since`: everything before it has been handed out. Null while
+   * it has never been live.
+   */
+  cursor(): Cursor | null;
 }
 
-/** The one connection of the page. */
+/** A connection to a gateway, for as long as it is wanted. */
 export class SluiceClient {
   readonly #options: ClientOptions;
   readonly #clock = new ServerClock();
-  readonly #subscriptions = new Subscriptions();
+  readonly #subscriptions: Subscriptions;
   #link: Link | null = null;
   #session: string | null = null;
+  #epoch: string | null = null;
+  #progress = new Progress(0);
   #state: ConnectionState;
   #health = unknownHealth;
   #attempt = 0;
@@ -53,6 +67,12 @@ export class SluiceClient {
 
   constructor(options: ClientOptions) {
     this.#options = options;
+    this.#subscriptions = new Subscriptions({
+      hole: (entry, channel, span) => this.#fill(entry, channel, span),
+      lost: (count) => this.#setHealth({ missed: this.#health.missed + count }),
+      overrun: (entry) => this.#overrun(entry),
+      saw: (offset, isWhole) => this.#progress.saw(offset, isWhole),
+    });
     this.#state = { kind: "connecting", since: Date.now() };
   }
 
@@ -65,7 +85,7 @@ export class SluiceClient {
   stop(): void {
     clearTimeout(this.#retryTimer);
     clearTimeout(this.#stableTimer);
-    this.#session = null;
+    this.#keepCursors();
     const link = this.#link;
     this.#link = null;
     this.#session = null;
@@ -92,27 +112,31 @@ export class SluiceClient {
     return Math.round(Date.now() + this.#clock.offsetMs);
   }
 
-  /** Listens; it is asked for again after each reconnect, until it is closed. */
+  /** Listens; after each reconnect it goes on where it broke, until it is closed. */
   subscribe(wish: Wish): Subscription {
     const entry = this.#subscriptions.add(wish);
     if (this.#session !== null) this.#ask(entry);
-    return { close: () => this.#unsubscribe(entry) };
+    return { close: () => this.#unsubscribe(entry), cursor: () => this.#cursorOf(entry) };
   }
 
   /** Sends a command. It is never repeated by itself: what is uncertain is said to be uncertain. */
-  async command(device: DeviceId, request: CommandRequest): Promise<Answer<Command>> {
-    return withCommand(await this.#request({ type: "command", device, ...request }));
+  async command(
+    device: DeviceId,
+    request: CommandRequest,
+    timeoutMs = answerTimeoutMs,
+  ): Promise<Answer<Command>> {
+    return withCommand(await this.#request({ type: "command", device, ...request }, timeoutMs));
   }
 
   /** Cancels a command. */
-  async cancel(command: CommandId): Promise<Answer<Command>> {
-    return withCommand(await this.#request({ type: "cancel", command }));
+  async cancel(command: CommandId, timeoutMs = answerTimeoutMs): Promise<Answer<Command>> {
+    return withCommand(await this.#request({ type: "cancel", command }, timeoutMs));
   }
 
-  #request(message: ClientMessage): Promise<Answer<AnswerReply>> {
+  #request(message: ClientMessage, timeoutMs: number): Promise<Answer<AnswerReply>> {
     return new Promise((resolve) => {
       if (this.#link === null) resolve({ kind: "unsent", why: "not_connected" });
-      else this.#link.ask(message, answerTimeoutMs, resolve);
+      else this.#link.ask(message, timeoutMs, resolve);
     });
   }
 
@@ -121,7 +145,8 @@ export class SluiceClient {
     else this.#setState({ kind: "connecting", since: Date.now() });
     this.#link = new Link(this.#options.open, {
       welcomed: (welcome, openedAt) => this.#welcomed(welcome, openedAt),
-      updated: (update) => this.#updated(update),
+      updated: (update) => this.#subscriptions.deliver(update),
+      tabled: (table) => this.#subscriptions.deliverTable(table),
       noticed: (notice) => this.#noticed(notice),
       ponged: (sentAt, serverTime) => this.#ponged(sentAt, serverTime),
       silent: (since) => this.#setHealth({ silentSince: since }),
@@ -134,27 +159,37 @@ export class SluiceClient {
     this.#clock.sample(welcome.server_time, openedAt, Date.now());
     this.#session = welcome.session;
     this.#subscriptions.restart();
+    this.#epoch = welcome.epoch;
+    this.#progress = new Progress(welcome.offset);
     this.#setHealth({ clockOffsetMs: this.#clock.offsetMs, lagging: false });
     for (const entry of this.#subscriptions.entries()) this.#ask(entry);
     this.#liveIfComplete();
   }
 
-  /** Subscribes or, where it is subscribed, asks for the values again. */
+  /** Subscribes: from where it broke, if that is known. */
   #ask(entry: Entry): void {
-    const { channels, options = {} } = entry.wish;
+    const { resumeWithinMs = Number.POSITIVE_INFINITY } = entry.wish;
+    const isStale = entry.liveAt !== null && Date.now() - entry.liveAt >= resumeWithinMs;
+    if (isStale || (entry.cursor === null && entry.hasHeard)) this.#subscriptions.begin(entry, "expired");
+    entry.isBeginning = entry.cursor === null;
     entry.phase = "asked";
-    const link = this.#link;
+    const channels = [...entry.wish.channels];
+    const message: ClientMessage = { type: "subscribe", channels, options: optionsOf(entry) };
     entry.request =
-      link?.ask({ type: "subscribe", channels: [...channels], options }, answerTimeoutMs, (answer) =>
-        this.#answered(entry, answer),
-      ) ?? null;
+      this.#link?.ask(message, answerTimeoutMs, (answer) => this.#answered(entry, answer)) ?? null;
   }
 
   #answered(entry: Entry, answer: Answer<AnswerReply>): void {
     switch (answer.kind) {
       case "ok":
-        return this.#subscriptions.grant(entry);
+        entry.phase = "granted";
+        return;
       case "error":
+        // Who cannot go on where it broke can still begin anew.
+        if (!entry.isBeginning) {
+          this.#subscriptions.begin(entry, "expired");
+          return this.#ask(entry);
+        }
         entry.phase = "refused";
         entry.wish.refused?.(answer.code, answer.message);
         return this.#liveIfComplete();
@@ -169,35 +204,73 @@ export class SluiceClient {
     }
   }
 
+  /** What still comes of its past would mix with a new beginning: that needs a connection of its own. */
+  #overrun(entry: Entry): void {
+    this.#subscriptions.begin(entry, "overflow");
+    this.#link?.abandon("more came live than can wait for what was missed");
+  }
+
+  /** Asks for what is missing; what then still is, is lost. A broken connection leaves it to the next one. */
+  #fill(entry: Entry, channel: string, span: Span): void {
+    this.#setHealth({ holes: this.#health.holes + 1 });
+    const message: ClientMessage = { type: "replay", channel, from: span.from, to: span.to };
+    this.#link?.ask(message, replayTimeoutMs, (answer) => {
+      const isOver = answer.kind === "ok" || answer.kind === "error" || answer.kind === "timeout";
+      if (isOver || (answer.kind === "unsent" && answer.why !== "not_connected")) {
+        this.#subscriptions.giveUp(entry, channel, span);
+      }
+    });
+  }
+
+  /** Where a wish would resume from now. */
+  #cursorOf(entry: Entry): Cursor | null {
+    if (entry.phase !== "live" || this.#epoch === null) return entry.cursor;
+    const offset = asksForAll(entry) ? this.#progress.whole : this.#progress.merged(mergeIntervalMs(entry));
+    return { epoch: this.#epoch, offset };
+  }
+
+  /** Who was live resumes from what was seen; who was still catching up, from where it began to. */
+  #keepCursors(): void {
+    for (const entry of this.#subscriptions.entries()) {
+      entry.cursor = this.#cursorOf(entry);
+      if (entry.phase === "live") entry.liveAt = this.#link?.heardAt ?? Date.now();
+      entry.phase = entry.phase === "refused" ? "refused" : "idle";
+    }
+  }
+
   #unsubscribe(entry: Entry): void {
     if (!this.#subscriptions.remove(entry) || this.#session === null) return;
     this.#link?.ask({ type: "unsubscribe", channels: [...entry.wish.channels] }, answerTimeoutMs, () => {});
     this.#liveIfComplete();
   }
 
-  #updated(update: Update): void {
-    const delivery = this.#subscriptions.deliver(update);
-    if (delivery.kind !== "hole") return;
-    this.#setHealth({ missed: this.#health.missed + delivery.missing });
-    if (delivery.entry.phase === "live") this.#ask(delivery.entry);
-  }
-
   #noticed(notice: Notice): void {
     switch (notice.type) {
       case "live":
-        if (notice.id !== undefined) this.#subscriptions.goLive(notice.id);
+        if (notice.id !== undefined) this.#wentLive(notice.id, notice.offset);
         return this.#liveIfComplete();
+      case "history":
+        return this.#subscriptions.paste(notice);
       case "lag":
         this.#subscriptions.setLagging(notice.on);
+        this.#progress.setLagging(notice.on);
         return this.#setHealth({ lagging: notice.on, dropped: this.#health.dropped + notice.dropped });
       case "reset":
-        for (const channel of notice.channels) this.#subscriptions.reset(channel);
+        this.#subscriptions.reset(notice.channels, notice.reason);
         return this.#setHealth({ resets: this.#health.resets + 1 });
     }
   }
 
+  #wentLive(request: RequestId, offset: Offset): void {
+    const entry = this.#subscriptions.goLive(request);
+    if (entry === null) return;
+    entry.liveAt = Date.now();
+    this.#progress.saw(offset, true);
+  }
+
   #ponged(sentAt: number, serverTime: number): void {
     const now = Date.now();
+    this.#progress.ponged(serverTime);
     this.#clock.sample(serverTime, sentAt, now);
     this.#setHealth({
       roundTripMs: Math.max(0, now - sentAt),
@@ -218,6 +291,7 @@ export class SluiceClient {
   #ended(code: number, reason: string): void {
     if (this.#link === null) return;
     const wasLive = this.#state.kind === "live";
+    this.#keepCursors();
     this.#link = null;
     this.#session = null;
     clearTimeout(this.#stableTimer);
@@ -265,6 +339,15 @@ export class SluiceClient {
     this.#health = { ...this.#health, ...change };
     this.#options.healthChanged(this.#health);
   }
+}
+
+/** What is asked for: of who was live before, the past not again, and no values where what was missed follows. */
+function optionsOf({ wish, cursor, liveAt }: Entry): SubscribeOptions {
+  const { since: _, ...options } = wish.options ?? {};
+  if (cursor === null) return options;
+  if (liveAt === null) return { ...options, since: cursor };
+  const { history: __, snapshot: ___, ...rest } = options;
+  return { ...rest, since: cursor };
 }
 
 function withCommand(answer: Answer<AnswerReply>): Answer<Command> {

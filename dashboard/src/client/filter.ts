@@ -15,6 +15,17 @@ export function isConflatable(channel: string): boolean {
   return channel.startsWith("telemetry/") || channel.startsWith("topics/") || channel === "gateway/stats";
 }
 
+/** Whether any channel could match both filters; a name is a filter too. */
+export function overlaps(one: string, other: string): boolean {
+  const [ones, others] = [one.split("/"), other.split("/")];
+  for (let index = 0; ; index += 1) {
+    const [a, b] = [ones[index], others[index]];
+    if (a === "#" || b === "#") return true;
+    if (a === undefined || b === undefined) return a === b;
+    if (a !== b && a !== "+" && b !== "+") return false;
+  }
+}
+
 function matchesLevels(wanted: readonly string[], levels: readonly string[]): boolean {
   for (const [index, level] of wanted.entries()) {
     if (level === "#") return true;

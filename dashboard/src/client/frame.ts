@@ -1,4 +1,4 @@
-// A frame of the gateway: a JSON array of messages, checked as far as the client relies on it.
+// A text frame of the gateway: a JSON array of messages, checked as far as the client relies on it.
 import type { Reply, ServerMessage, Update } from "../generated/protocol";
 
 /** What one text frame held. */
@@ -21,7 +21,7 @@ export function readFrame(data: unknown): Frame {
 
 /** Whether a message is an update of a channel; everything else is a reply. */
 export function isUpdate(message: ServerMessage): message is Update {
-  return "channel" in message;
+  return !("type" in message);
 }
 
 function parse(text: string): unknown {
@@ -34,10 +34,15 @@ function parse(text: string): unknown {
 
 function isMessage(value: unknown): value is ServerMessage {
   if (typeof value !== "object" || value === null) return false;
-  if ("channel" in value) {
-    return typeof value.channel === "string" && "seq" in value && typeof value.seq === "number";
-  }
-  return "type" in value && typeof value.type === "string" && replyTypes.has(value.type);
+  if ("type" in value) return typeof value.type === "string" && replyTypes.has(value.type);
+  return (
+    "channel" in value &&
+    typeof value.channel === "string" &&
+    "seq" in value &&
+    typeof value.seq === "number" &&
+    "offset" in value &&
+    typeof value.offset === "number"
+  );
 }
 
 /** Spelled as a record so that the compiler asks about a new type of reply. */
@@ -45,6 +50,7 @@ const replyTypeNames: Record<Reply["type"], true> = {
   welcome: true,
   subscribed: true,
   unsubscribed: true,
+  history: true,
   live: true,
   reset: true,
   lag: true,

@@ -1,5 +1,6 @@
 // One connection, from opening to its end: greeting, requests, liveness. Coming back is the client's business.
-import type { ClientMessage, Reply, Update } from "../generated/protocol";
+import { type ClientMessage, closeCodes, type Reply, type Update } from "../generated/protocol";
+import { BadFrame, Columns, type Table } from "./columns";
 import { isUpdate, readFrame } from "./frame";
 import { Outbox } from "./outbox";
 import { type Done, Requests } from "./requests";
@@ -14,17 +15,22 @@ const uneasyMs = 2_000;
 /** A gateway that leaves a ping unanswered this long is gone. */
 const pongTimeoutMs = 10_000;
 /** What a connection ends with when it was given up from here. */
-export const abandonedCode = 1006;
+const abandonedCode = 1006;
+/** What the gateway is told when we leave it, but for a frame that cannot be read. */
+const goneCode = 1000;
+
+const reasonBytesMax = 123;
 
 /** The greeting. */
 export type Welcome = Extract<Reply, { type: "welcome" }>;
 /** What the gateway says unasked. */
-export type Notice = Extract<Reply, { type: "live" | "reset" | "lag" }>;
+export type Notice = Extract<Reply, { type: "live" | "reset" | "lag" | "history" }>;
 
 /** What a link tells its owner; nothing after `ended`. */
 export interface LinkEvents {
   welcomed(welcome: Welcome, openedAt: number): void;
   updated(update: Update): void;
+  tabled(table: Table): void;
   noticed(notice: Notice): void;
   /** A pong: when its ping was sent, and the gateway's clock then. */
   ponged(sentAt: number, serverTime: number): void;
@@ -44,11 +50,14 @@ interface Greeted {
 export class Link {
   readonly #events: LinkEvents;
   readonly #requests = new Requests();
+  readonly #columns = new Columns();
   readonly #socket: Socket;
   readonly #openedAt = Date.now();
   #greeted: Greeted | null = null;
   #ended = false;
   #timer: ReturnType<typeof setTimeout>;
+  /** When the gateway was last heard, by the local clock. */
+  heardAt = Date.now();
 
   constructor(open: OpenSocket, events: LinkEvents) {
     this.#events = events;
@@ -75,19 +84,33 @@ export class Link {
   }
 
   /** Ends the connection from here, without waiting for the other side, and says so to the owner. */
-  abandon(reason: string): void {
+  abandon(reason: string, code: number = goneCode): void {
     if (this.#ended) return;
-    this.#socket.close();
+    this.#socket.close(code, shorten(reason));
     this.#end(abandonedCode, reason);
   }
 
   #receive(data: unknown): void {
     if (this.#ended) return;
+    this.heardAt = Date.now();
+    if (data instanceof ArrayBuffer) return this.#receiveColumns(data);
     const { messages, unreadable } = readFrame(data);
     if (unreadable > 0) this.#events.unreadable(unreadable);
     for (const message of messages) {
+      if (this.#ended) return;
       if (isUpdate(message)) this.#events.updated(message);
       else this.#reply(message);
+    }
+  }
+
+  /** A frame that is not what it should be may stand for a value that is not true: nothing after it counts. */
+  #receiveColumns(frame: ArrayBuffer): void {
+    try {
+      for (const table of this.#columns.decode(frame)) if (!this.#ended) this.#events.tabled(table);
+    } catch (error) {
+      if (!(error instanceof BadFrame)) throw error;
+      this.#events.unreadable(1);
+      this.abandon(`the gateway sent a frame that cannot be read: ${error.message}`, closeCodes.Malformed);
     }
   }
 
@@ -95,8 +118,8 @@ export class Link {
     switch (reply.type) {
       case "welcome":
         return this.#welcome(reply);
-      case "ok":
       case "subscribed":
+      case "ok":
       case "unsubscribed":
       case "pong":
         if (reply.id !== undefined) this.#requests.settle(reply.id, { kind: "ok", reply });
@@ -109,6 +132,7 @@ export class Link {
       case "live":
       case "reset":
       case "lag":
+      case "history":
         return this.#events.noticed(reply);
     }
   }
@@ -146,6 +170,14 @@ export class Link {
     clearTimeout(this.#timer);
     this.#events.ended(code, reason);
   }
+}
+
+/** A close reason has at most 123 bytes. */
+function shorten(reason: string): string {
+  const bytes = new TextEncoder().encode(reason);
+  return bytes.length <= reasonBytesMax
+    ? reason
+    : new TextDecoder().decode(bytes.subarray(0, reasonBytesMax)).replace(/\uFFFD$/, "");
 }
 
 function refuse(done: Done, why: "not_connected"): null {

@@ -24,8 +24,10 @@ export interface Health {
   readonly lagging: boolean;
   /** Updates swallowed by merging while lagging. */
   readonly dropped: number;
-  /** Updates that were lost: holes in the numbers of a channel. */
+  /** Updates that were lost for good: holes in the numbers of a channel that could not be filled. */
   readonly missed: number;
+  /** Holes that were asked to be filled. */
+  readonly holes: number;
   /** Messages that made no sense. */
   readonly unreadable: number;
   /** Times the gateway said that continuity was lost. */
@@ -40,6 +42,7 @@ export const unknownHealth: Health = {
   lagging: false,
   dropped: 0,
   missed: 0,
+  holes: 0,
   unreadable: 0,
   resets: 0,
 };

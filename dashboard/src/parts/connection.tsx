@@ -2,6 +2,7 @@
 import { createMemo, For, Match, onCleanup, Show, Switch } from "solid-js";
 import type { ConnectionState, Health } from "../client/state";
 import { useApp } from "../store/app";
+import { formatRate } from "../text/number";
 import { formatClock, formatDuration, formatSpan } from "../text/time";
 import { createTicker } from "./ticker";
 
@@ -140,6 +141,51 @@ export function ConnectionBanner() {
   );
 }
 
+/** Says that nothing can be shown, for what does the work behind the page does not run. */
+export function WorkerBanner() {
+  const app = useApp();
+  return (
+    <Show when={app.workerProblem()}>
+      {(why) => (
+        <div class="banner" data-kind="worker" data-testid="worker-banner">
+          <span role="alert">
+            The part of this page that talks to the gateway does not run: {why()}. What is shown is not
+            current.
+          </span>
+          <span class="grow" />
+          <button type="button" onClick={() => location.reload()}>
+            Load the page again
+          </button>
+        </div>
+      )}
+    </Show>
+  );
+}
+
+/** Says that what comes is not being kept, and why. */
+export function StoreBanner() {
+  const app = useApp();
+  const failing = () => {
+    const store = app.isLive() ? app.stats()?.store : undefined;
+    return store?.state === "failing" ? store : null;
+  };
+  return (
+    <Show when={failing()}>
+      {(store) => (
+        <div class="banner" data-kind="store" data-testid="store-banner">
+          <span role="alert">
+            The gateway is not keeping history: {store().error ?? "it does not say why"}. Live values are not
+            affected.
+          </span>
+          <Show when={store().lost_updates > 0}>
+            <span class="num">{formatRate(store().lost_updates)} updates lost</span>
+          </Show>
+        </div>
+      )}
+    </Show>
+  );
+}
+
 type Broken = Extract<ConnectionState, { kind: "recovering" | "offline" }>;
 
 function brokenText(state: Broken): string {
@@ -165,6 +211,7 @@ function facts(state: ConnectionState, health: Health): [name: string, value: st
       `${health.clockOffsetMs >= 0 ? "+" : "−"}${formatDuration(Math.abs(health.clockOffsetMs))}`,
     ],
     ["Updates missed", String(health.missed)],
+    ["Holes asked for", String(health.holes)],
     ["Updates merged", String(health.dropped)],
     ["Resets", String(health.resets)],
     ["Unreadable", String(health.unreadable)],

@@ -1,6 +1,6 @@
 // Whether a device is there, as a dot and a word.
 import type { PresenceReason } from "../generated/protocol";
-import type { Whereabouts } from "../store/device";
+import type { Whereabouts } from "../worker/whereabouts";
 
 /** The dot and the word. */
 export function PresenceMark(props: { status: Whereabouts["status"] }) {

@@ -11,9 +11,7 @@ export function Reading(props: { device: DeviceRecord; name: string }) {
     <span class="reading" data-metric={props.name}>
       <span class="reading-name">{props.name}</span>
       <ValueText device={props.device} name={props.name} />
-      <Show when={metric()?.trend}>
-        {(trend) => <Sparkline samples={trend()} version={metric()?.at ?? 0} />}
-      </Show>
+      <Show when={metric()?.trend}>{(trend) => <Sparkline samples={trend()} />}</Show>
     </span>
   );
 }

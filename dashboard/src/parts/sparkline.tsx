@@ -1,16 +1,11 @@
 // A metric's newest samples as a little line.
-import type { Ring } from "../store/ring";
 
 const width = 48;
 const height = 16;
 
 /** The line; it says nothing that the value beside it does not, so assistive technology skips it. */
-export function Sparkline(props: { samples: Ring; version: number }) {
-  const path = () => {
-    // Read so that the line follows the samples, which change in place.
-    void props.version;
-    return sparkPath([...props.samples].map(({ value }) => value));
-  };
+export function Sparkline(props: { samples: Float64Array }) {
+  const path = () => sparkPath([...props.samples]);
   return (
     <svg class="spark" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
       <path d={path()} />

@@ -1,26 +1,24 @@
-// Everything the views read, wired to the one connection.
-import { type Accessor, createContext, createSignal, useContext } from "solid-js";
+// Everything the views read, wired to the worker that holds the connection.
+import { type Accessor, batch, createContext, createSignal, useContext } from "solid-js";
 import { Api } from "../api";
-import { SluiceClient, type Subscription } from "../client/client";
-import { browserSocket } from "../client/socket";
 import { type ConnectionState, type Health, unknownHealth } from "../client/state";
-import type { Wish } from "../client/subscriptions";
 import type { DeviceId, GatewayStats } from "../generated/protocol";
+import type { FleetView, Patch, RosterState, Watched } from "../worker/messages";
+import { type Filter, firstSort, noFilter, type Sort } from "../worker/select";
+import { Backstage, type WorkerLike } from "./backstage";
 import { Devices } from "./devices";
-import { type Filter, firstSort, noFilter, type Sort } from "./fleet";
-import { Frames } from "./frames";
-import { Roster } from "./roster";
-
-/** How often the table gets a device's values; more than the eye can follow would only cost. */
-const fleetUpdatesPerSecond = 4;
 
 /** What the views read and do. */
 export interface App {
-  readonly client: SluiceClient;
+  /** Where commands go. */
+  readonly client: Backstage;
   readonly api: Api;
-  readonly frames: Frames;
   readonly devices: Devices;
-  readonly roster: Roster;
+  /** Whether the list of devices could be read. */
+  readonly roster: Accessor<RosterState>;
+  readonly loadRoster: () => void;
+  /** Why the page's worker does not work; null while it does. */
+  readonly workerProblem: Accessor<string | null>;
   readonly state: Accessor<ConnectionState>;
   readonly health: Accessor<Health>;
   /** The newest word from the gateway about itself. */
@@ -32,8 +30,10 @@ export interface App {
   readonly isLive: Accessor<boolean>;
   /** Whether what is shown is current: live, and the gateway answers. */
   readonly isCurrent: Accessor<boolean>;
-  /** Listens; a refusal is shown until the subscription ends or the connection does. */
-  readonly listen: (wish: Omit<Wish, "refused">) => Subscription;
+  /** Says which rows of the table are in view; null: there is no table. */
+  readonly look: (view: FleetView | null) => void;
+  /** Follows one device until the function that it gives is called. */
+  readonly watch: (id: DeviceId, told: (watched: Watched) => void) => () => void;
   /** What the gateway does not let this page hear, in words. */
   readonly refusals: Accessor<readonly string[]>;
   /** What the fleet's table shows; kept while another page is open. */
@@ -65,73 +65,70 @@ export function useApp(): App {
   return app;
 }
 
-/** Makes the app and listens to what the whole fleet says; `client.start` sets it going. */
-export function createApp(base: URL): App {
+/** Makes the app; `client.start` sets it going. */
+export function createApp(base: URL, start: () => WorkerLike): App {
   const [state, setState] = createSignal<ConnectionState>({ kind: "connecting", since: Date.now() });
   const [health, setHealth] = createSignal<Health>(unknownHealth);
   const [stats, setStats] = createSignal<GatewayStats | null>(null);
   const [lastLiveAt, setLastLiveAt] = createSignal<number | null>(null);
   const [refusals, setRefusals] = createSignal<readonly string[]>([]);
+  const [roster, setRoster] = createSignal<RosterState>({ isKnown: false, problem: null });
+  const [workerProblem, setWorkerProblem] = createSignal<string | null>(null);
+  const serverNow = () => Math.round(Date.now() + health().clockOffsetMs);
   const [now, setNow] = createSignal(Date.now());
+  const devices = new Devices();
+  const watches = new Map<number, (watched: Watched) => void>();
+  let watchCount = 0;
 
-  const frames = new Frames((run) => requestAnimationFrame(run));
-  const client = new SluiceClient({
-    open: browserSocket(socketUrl(base)),
-    random: Math.random,
-    hasNetwork: () => navigator.onLine,
-    stateChanged: (next) => {
-      if (state().kind === "live") setLastLiveAt(Date.now());
-      setState(next);
-      if (next.kind === "live") void roster.load();
-      else setRefusals([]);
-    },
-    healthChanged: setHealth,
+  const take = (patch: Patch) => {
+    if (patch.state !== undefined) setState(patch.state);
+    if (patch.health !== undefined) setHealth(patch.health);
+    if (patch.lastLiveAt !== undefined) setLastLiveAt(patch.lastLiveAt);
+    if (patch.refusals !== undefined) setRefusals(patch.refusals);
+    if (patch.stats !== undefined) setStats(patch.stats);
+    if (patch.roster !== undefined) setRoster(patch.roster);
+    devices.patch(patch);
+    if (patch.watched !== undefined) watches.get(patch.watched.watch)?.(patch.watched);
+  };
+  const client = new Backstage({
+    start,
+    base,
+    hasNetwork: navigator.onLine,
+    patched: (patch) => batch(() => take(patch)),
+    failed: setWorkerProblem,
+    schedule: (run) => requestAnimationFrame(run),
   });
-  const api = new Api(new URL("api/v1/", base), (...request) => fetch(...request));
-  const serverNow = () => client.serverNow();
-  const devices: Devices = new Devices({ frames, serverNow, unknown: (id: DeviceId) => roster.meet(id) });
-  const roster = new Roster(api, devices);
-
-  const listen = (wish: Omit<Wish, "refused">): Subscription => {
-    const refusal = (words: string) => `${wish.channels.join(", ")}: ${words}`;
-    const mine = (text: string) => text.startsWith(refusal(""));
-    const refused = (code: string, message: string) =>
-      setRefusals((before) => [...before, refusal(`${message} (${code})`)]);
-    const subscription = client.subscribe({ ...wish, refused });
-    return {
-      close: () => {
-        subscription.close();
-        setRefusals((before) => before.filter((text) => !mine(text)));
-      },
+  const watch = (id: DeviceId, told: (watched: Watched) => void) => {
+    watchCount += 1;
+    const number = watchCount;
+    watches.set(number, told);
+    client.tell({ kind: "watch", watch: number, id });
+    return () => {
+      watches.delete(number);
+      client.tell({ kind: "unwatch", watch: number });
     };
   };
-
   setInterval(() => setNow(serverNow()), 1_000);
-  listen({
-    channels: ["telemetry/#"],
-    options: { mode: "latest", throttle: fleetUpdatesPerSecond },
-    updated: (update) => devices.measure(update),
-  });
-  listen({ channels: ["presence/#"], updated: (update) => devices.appear(update) });
-  listen({
-    channels: ["gateway/stats"],
-    updated: (update) => setStats(update.data as GatewayStats),
-  });
-
+  const isLive = () => workerProblem() === null && state().kind === "live";
   return {
     client,
-    api,
-    frames,
+    api: new Api(new URL("api/v1/", base), (...request) => fetch(...request)),
     devices,
     roster,
+    loadRoster: () => client.tell({ kind: "loadRoster" }),
+    workerProblem,
     state,
     health,
     stats,
     now,
     lastLiveAt,
-    isLive: () => state().kind === "live",
-    isCurrent: () => state().kind === "live" && health().silentSince === null,
-    listen,
+    isLive,
+    isCurrent: () => isLive() && health().silentSince === null,
+    look: (view) => {
+      if (view === null) devices.hideRows();
+      client.tell({ kind: "look", view });
+    },
+    watch,
     refusals,
     fleet: createFleetChoice(),
   };
@@ -150,10 +147,4 @@ function createFleetChoice(): FleetChoice {
     setColumns,
     scrollTop: 0,
   };
-}
-
-function socketUrl(base: URL): URL {
-  const url = new URL("ws", base);
-  url.protocol = base.protocol === "https:" ? "wss:" : "ws:";
-  return url;
 }

@@ -1,7 +1,6 @@
 // The commands of one device, with the story of each as far as it was seen.
 import { createSignal } from "solid-js";
-import type { Command, CommandDetails, CommandId, CommandState, Update } from "../generated/protocol";
-import type { Frames } from "./frames";
+import type { Command, CommandDetails, CommandId, CommandState } from "../generated/protocol";
 import { Watched } from "./watched";
 
 /** Commands kept for a device; the oldest go first. */
@@ -41,15 +40,13 @@ export class CommandRecord extends Watched {
 
 /** The commands of one device, newest first. */
 export class Commands {
-  readonly #frames: Frames;
   readonly #records = new Map<CommandId, CommandRecord>();
   /** Counts the live updates. */
   #heard = 0;
   readonly #readAll: () => readonly CommandRecord[];
   readonly #tellAll: () => void;
 
-  constructor(frames: Frames) {
-    this.#frames = frames;
+  constructor() {
     const [all, setAll] = createSignal<readonly CommandRecord[]>([]);
     this.#readAll = all;
     this.#tellAll = () => setAll([...this.#records.values()].sort(newestFirst));
@@ -60,20 +57,18 @@ export class Commands {
     return this.#readAll();
   }
 
-  /** Takes an update of `commands/{device}`. */
-  hear(update: Update): void {
-    if (!isCommand(update.data)) return;
+  /** Takes a command that came live, with the time of its update. */
+  hear(command: Command, at: number): void {
     this.#heard += 1;
-    const command = update.data;
     const record = this.#records.get(command.id) ?? this.#join(command);
     const last = record.stages.at(-1);
     if (last?.state !== command.state) {
-      record.stages = [...record.stages, { state: command.state, at: update.timestamp, reason: null }];
+      record.stages = [...record.stages, { state: command.state, at, reason: null }];
     }
     record.command = command;
     record.heardAt = this.#heard;
     record.isWitnessed = true;
-    this.#frames.mark(record.tell);
+    record.tell();
   }
 
   /** Notes that the list is being loaded, and gives the mark for `fill`. */
@@ -102,21 +97,21 @@ export class Commands {
     if (record === undefined || record.command.state !== details.state) return;
     record.stages = stagesOf(details);
     record.isWhole = true;
-    this.#frames.mark(record.tell);
+    record.tell();
   }
 
   /** The command went on while we did not listen. */
   #skip(record: CommandRecord, command: Command): void {
     record.command = command;
     record.isWhole = false;
-    this.#frames.mark(record.tell);
+    record.tell();
   }
 
   #join(command: Command): CommandRecord {
     const record = new CommandRecord(command);
     this.#records.set(command.id, record);
     if (this.#records.size > commandsMax) this.#dropOldest();
-    this.#frames.mark(this.#tellAll);
+    this.#tellAll();
     return record;
   }
 
@@ -133,15 +128,4 @@ function stagesOf({ transitions }: CommandDetails): Stage[] {
 
 function newestFirst(a: CommandRecord, b: CommandRecord): number {
   return b.command.created_at - a.command.created_at || (b.command.id < a.command.id ? -1 : 1);
-}
-
-function isCommand(value: unknown): value is Command {
-  return (
-    typeof value === "object" &&
-    value !== null &&
-    "id" in value &&
-    typeof value.id === "string" &&
-    "state" in value &&
-    typeof value.state === "string"
-  );
 }

@@ -1,11 +1,13 @@
-// What a device has measured while its page was open: the material of the charts.
-import type { Update } from "../generated/protocol";
-import type { DeviceRecord } from "./device";
+// What a device has measured in the last minutes: the material of the charts.
+import type { History as Past } from "../generated/protocol";
+import { type Samples, windowMs } from "../worker/messages";
 
-/** How far back the charts go. */
-export const windowMs = 300_000;
 /** Samples kept for a metric: 20 a second for 5 minutes. */
 const samplesMax = 6_000;
+/** A pause this many times as long as the usual one is a gap, where nobody told of one. */
+const pauseFactor = 5;
+/** No shorter pause is a gap. */
+const pauseLeastMs = 3_000;
 
 /** The samples of one metric, oldest first, in columns of equal length. */
 export interface Series {
@@ -21,20 +23,35 @@ export class History {
   /** The series whose next sample begins after a gap. */
   readonly #interrupted = new Set<string>();
 
-  /** Begins with what the sparklines of the table have kept. */
-  seed(device: DeviceRecord): void {
-    for (const { name, trend } of device.metrics.values()) {
-      if (trend === null || this.#series.has(name)) continue;
-      for (const { time, value } of trend) this.#add(name, time, value);
+  /** Takes what was measured before, as the gateway keeps it: it takes the place of what is here. */
+  backfill({ timestamps, metrics, bucket_ms }: Past): void {
+    for (const [name, column] of Object.entries(metrics)) {
+      const kept = this.#series.get(name);
+      this.#series.delete(name);
+      const samples =
+        "values" in column ? raw(timestamps, column.values) : spread(timestamps, column, bucket_ms ?? 0);
+      this.#append(name, withGaps(samples));
+      // What came meanwhile is newer.
+      if (kept !== undefined)
+        this.#append(
+          name,
+          kept.times.map((time, at) => [time, kept.values[at] ?? null]),
+        );
     }
   }
 
-  /** Takes an update of `telemetry/{device}`. A snapshot is the value, not a new sample. */
-  hear(update: Update): void {
-    if (update.snapshot === true || typeof update.data !== "object" || update.data === null) return;
-    for (const [name, value] of Object.entries(update.data)) {
-      if (typeof value === "number") this.#add(name, update.timestamp, value);
+  /** Takes samples of one metric. */
+  hear({ name, times, values, isLate }: Samples): void {
+    const samples = times.map((time, index): Sample => [time, values[index] ?? null]);
+    if (!isLate) return this.#append(name, samples);
+    const series = this.of(name);
+    const first = times[0] ?? 0;
+    const before = series.times.findLastIndex((time) => time < first);
+    if (before === series.times.length - 1) {
+      const newest = series.times.at(-1);
+      return this.#append(name, withGaps(newest === undefined ? samples : [[newest, null], ...samples]));
     }
+    this.#merge(name, series, samples);
   }
 
   /** The device or the connection went: no line joins what was before with what comes after. */
@@ -42,25 +59,80 @@ export class History {
     for (const name of this.#series.keys()) this.#interrupted.add(name);
   }
 
+  /** Forgets everything. */
+  clear(): void {
+    this.#series.clear();
+    this.#interrupted.clear();
+  }
+
   /** The samples of a metric. */
   of(name: string): Series {
     return this.#series.get(name) ?? { times: [], values: [] };
   }
 
-  #add(name: string, time: number, value: number): void {
+  /** What fills a hole comes late: it goes where its time is. */
+  #merge(name: string, { times, values }: Series, late: readonly Sample[]): void {
+    const known = times.map((time, index): Sample => [time, values[index] ?? null]);
+    const all = [...known, ...late].filter(([, value]) => value !== null).sort(([a], [b]) => a - b);
+    this.#series.delete(name);
+    this.#append(name, withGaps(all));
+  }
+
+  #append(name: string, samples: readonly Sample[]): void {
     const series = this.#series.get(name) ?? { times: [], values: [] };
     this.#series.set(name, series);
+    for (const [time, value] of samples) this.#add(name, series, time, value);
+    trim(series, (series.times.at(-1) ?? 0) - windowMs);
+  }
+
+  #add(name: string, series: Series, time: number, value: number | null): void {
     const last = series.times.at(-1) ?? Number.NEGATIVE_INFINITY;
-    // What a device kept while it was away comes late and in order; a chart needs rising times.
+    // A chart needs rising times.
     if (time <= last) return;
-    if (this.#interrupted.delete(name) && time > last + 1) {
+    if (this.#interrupted.delete(name) && value !== null && time > last + 1 && series.values.length > 0) {
       series.times.push(last + 1);
       series.values.push(null);
     }
     series.times.push(time);
     series.values.push(value);
-    trim(series, time - windowMs);
   }
+}
+
+type Sample = [time: number, value: number | null];
+
+function raw(timestamps: readonly number[], values: readonly unknown[]): Sample[] {
+  return timestamps.flatMap((time, index): Sample[] => {
+    const value = values[index];
+    return typeof value === "number" ? [[time, value]] : [];
+  });
+}
+
+/** The least and the greatest value of each bucket, so that no spike is lost. */
+function spread(
+  timestamps: readonly number[],
+  { min, max }: { min: readonly (number | null)[]; max: readonly (number | null)[] },
+  bucketMs: number,
+): Sample[] {
+  return timestamps.flatMap((time, index): Sample[] => {
+    const [low, high] = [min[index] ?? null, max[index] ?? null];
+    if (low === null || high === null) return [];
+    if (low === high) return [[time, low]];
+    return [
+      [time, low],
+      [time + bucketMs / 2, high],
+    ];
+  });
+}
+
+/** Breaks the line where the device's own rhythm pauses: it was away then, or what it sent was not kept. */
+function withGaps(samples: readonly Sample[]): Sample[] {
+  const steps = samples.slice(1).map(([time], index) => time - (samples[index]?.[0] ?? time));
+  const usual = steps.toSorted((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
+  const longest = Math.max(pauseLeastMs, usual * pauseFactor);
+  return samples.flatMap((sample, index): Sample[] => {
+    const before = samples[index - 1]?.[0];
+    return before !== undefined && sample[0] - before > longest ? [[before + 1, null], sample] : [sample];
+  });
 }
 
 /** Drops what is too old or too much; a few at a time, for moving an array costs its length. */

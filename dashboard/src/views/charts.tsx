@@ -3,8 +3,9 @@ import { createMemo, createSignal, For, lazy, Show, Suspense } from "solid-js";
 import { loadChart } from "../parts/load-chart";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
-import { type History, windowMs } from "../store/history";
+import type { History } from "../store/history";
 import { formatNumber } from "../text/number";
+import { windowMs } from "../worker/messages";
 
 /** uPlot is half of the program, and the start page does without it. */
 const Chart = lazy(loadChart);

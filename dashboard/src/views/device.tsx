@@ -5,6 +5,7 @@ import { useApp } from "../store/app";
 import { Commands } from "../store/commands";
 import type { DeviceRecord } from "../store/device";
 import { History } from "../store/history";
+import type { WatchEvent } from "../worker/messages";
 import { Charts } from "./charts";
 import { CommandForm } from "./command-form";
 import { CommandList } from "./command-list";
@@ -17,11 +18,11 @@ export function DevicePage(props: { id: string }) {
   // A page lives as long as its id: the shell makes a new one for another device.
   const id = props.id;
   const history = new History();
-  const commands = new Commands(app.frames);
+  const commands = new Commands();
   const [historyVersion, setHistoryVersion] = createSignal(0);
   const [problem, setProblem] = createSignal<string | null>(null);
   const [isRead, setRead] = createSignal(false);
-  const historyGrew = () => setHistoryVersion((version) => version + 1);
+  const [unknown, setUnknown] = createSignal<string | null>(null);
   const loadCommands = async () => {
     const mark = commands.startLoad();
     const read = await app.api.commands(id);
@@ -29,33 +30,34 @@ export function DevicePage(props: { id: string }) {
     if (read.kind === "ok") setRead(true);
     setProblem(read.kind === "ok" ? null : read.message);
   };
-
-  const known = app.devices.get(id);
-  if (known !== undefined) history.seed(known);
-  const values = app.listen({
-    channels: [`telemetry/${id}`],
-    options: { mode: "every" },
-    updated: (update) => {
-      history.hear(update);
-      app.frames.mark(historyGrew);
-    },
-  });
-  const stages = app.listen({
-    channels: [`commands/${id}`],
-    updated: (update) => commands.hear(update),
-    live: () => void loadCommands(),
-    gap: () => void loadCommands(),
+  const take = (event: WatchEvent) => {
+    switch (event.kind) {
+      case "samples":
+        return history.hear(event.samples);
+      case "past":
+        return history.backfill(event.history);
+      case "gap":
+        return history.interrupt();
+      case "void":
+        return history.clear();
+      case "command":
+        return commands.hear(event.command, event.at);
+      case "commandsMissed":
+        return void loadCommands();
+    }
+  };
+  const unwatch = app.watch(id, (watched) => {
+    for (const event of watched.events) take(event);
+    setUnknown(watched.problem);
+    setHistoryVersion((version) => version + 1);
   });
   createEffect(() => {
-    // While it is away, or we are, nothing is known of its values: the charts show a gap.
-    if (!app.isLive() || app.devices.get(id)?.read().presence.status === "offline") history.interrupt();
+    // While it is away nothing is known of its values: the charts show a gap.
+    if (app.devices.get(id)?.read().presence.status === "offline") history.interrupt();
   });
-  onCleanup(() => {
-    values.close();
-    stages.close();
-  });
+  onCleanup(unwatch);
   return (
-    <Show when={app.devices.get(id)} fallback={<UnknownDevice id={id} />}>
+    <Show when={app.devices.get(id)} fallback={<UnknownDevice id={id} problem={unknown()} />}>
       {(device) => (
         <div class="device" data-testid="device-page" data-device={id}>
           <DeviceHead device={device()} />
@@ -79,20 +81,10 @@ export function DevicePage(props: { id: string }) {
 }
 
 /** Nothing is known of the device yet, or ever. */
-function UnknownDevice(props: { id: string }) {
-  const app = useApp();
-  const [answer, setAnswer] = createSignal("");
-  createEffect(() => {
-    if (app.roster.isKnown()) {
-      void app.api.device(props.id).then((read) => {
-        if (read.kind === "ok") app.devices.fill(read.value);
-        else setAnswer(read.message);
-      });
-    }
-  });
+function UnknownDevice(props: { id: string; problem: string | null }) {
   return (
     <p class="empty" data-testid="unknown-device">
-      {answer() === "" ? `Looking for ${props.id} …` : `${props.id}: ${answer()}.`}{" "}
+      {props.problem === null ? `Looking for ${props.id} …` : `${props.id}: ${props.problem}.`}{" "}
       <a href={fleetHref}>Go to the fleet</a>
     </p>
   );

@@ -1,23 +1,43 @@
 // The table of devices; only the rows in view exist.
-import { createMemo, createSignal, For, type JSX, onCleanup, onMount, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, For, type JSX, onCleanup, onMount, Show } from "solid-js";
 import { windowOnto } from "../parts/virtual";
 import { useApp } from "../store/app";
-import type { DeviceRecord } from "../store/device";
-import { type SortKey, sortAfterClick } from "../store/fleet";
+import type { ShownRows } from "../store/devices";
+import { type SortKey, sortAfterClick } from "../worker/select";
 import { FleetRow } from "./fleet-row";
 
 /** Height of a row in pixels, as in fleet.css: on a narrow page two lines stand in a row. */
 const rowHeights = { wide: 36, narrow: 56 };
 const narrow = matchMedia("(max-width: 760px)");
 
-/** Devices in the order given, with a column for each metric in `columns`, and the first of the others. */
-export function FleetTable(props: { devices: readonly DeviceRecord[]; columns: readonly string[] }) {
+/** How many rows are asked for before it is known how many there are. */
+const rowsAtFirst = 64;
+
+/** The rows in view, with a column for each metric in `columns`, and the first of the others. */
+export function FleetTable(props: { rows: ShownRows; columns: readonly string[] }) {
   const app = useApp();
   const [scrollTop, setScrollTop] = createSignal(0);
   const [viewHeight, setViewHeight] = createSignal(0);
   const [rowHeight, setRowHeight] = createSignal(narrow.matches ? rowHeights.narrow : rowHeights.wide);
-  const view = createMemo(() => windowOnto(scrollTop(), viewHeight(), rowHeight(), props.devices.length));
-  const rows = createMemo(() => props.devices.slice(view().start, view().end));
+  const count = () => props.rows.shown;
+  const view = createMemo(
+    () => {
+      const { start, end } = windowOnto(
+        scrollTop(),
+        viewHeight(),
+        rowHeight(),
+        Math.max(rowsAtFirst, count()),
+      );
+      return { from: start, to: end };
+    },
+    { from: 0, to: rowsAtFirst },
+    { equals: (one, other) => one.from === other.from && one.to === other.to },
+  );
+  createEffect(() => app.look({ filter: app.fleet.filter(), sort: app.fleet.sort(), ...view() }));
+  onCleanup(() => app.look(null));
+  // The room is that of the rows that are here: those that were scrolled to come a frame or two later.
+  const before = () => props.rows.from * rowHeight();
+  const after = () => Math.max(0, count() - props.rows.from - props.rows.devices.length) * rowHeight();
   let scroller!: HTMLDivElement;
 
   onMount(() => {
@@ -35,7 +55,7 @@ export function FleetTable(props: { devices: readonly DeviceRecord[]; columns: r
   };
   return (
     <section class="scroller" aria-label="Devices" tabindex="0" ref={scroller} onScroll={scrolled}>
-      <table class="values" data-testid="devices" aria-rowcount={props.devices.length + 1}>
+      <table class="values" data-testid="devices" aria-rowcount={count() + 1}>
         <thead>
           <tr aria-rowindex={1}>
             <Head key="status" class="col-status">
@@ -63,17 +83,17 @@ export function FleetTable(props: { devices: readonly DeviceRecord[]; columns: r
           </tr>
         </thead>
         <tbody>
-          <Spacer height={view().before} />
-          <For each={rows()}>
+          <Spacer height={before()} />
+          <For each={props.rows.devices}>
             {(device, index) => (
-              <FleetRow device={device} rowIndex={view().start + index() + 2} columns={props.columns} />
+              <FleetRow device={device} rowIndex={props.rows.from + index() + 2} columns={props.columns} />
             )}
           </For>
-          <Spacer height={view().after} />
+          <Spacer height={after()} />
         </tbody>
       </table>
-      <Show when={props.devices.length === 0}>
-        <p class="empty">{emptyText(app.devices.all().length, app.roster.isKnown())}</p>
+      <Show when={count() === 0}>
+        <p class="empty">{emptyText(app.devices.fleet().known, app.roster().isKnown)}</p>
       </Show>
     </section>
   );

@@ -1,7 +1,7 @@
 // What to show of the fleet.
-import { createMemo, For, Show } from "solid-js";
+import { For, Show } from "solid-js";
 import { useApp } from "../store/app";
-import { type Filter, noFilter } from "../store/fleet";
+import { type Filter, noFilter } from "../worker/select";
 
 const statuses: readonly Filter["status"][] = ["any", "online", "offline"];
 
@@ -9,7 +9,6 @@ const statuses: readonly Filter["status"][] = ["any", "online", "offline"];
 export function FleetToolbar(props: { shown: number }) {
   const app = useApp();
   const { filter, setFilter } = app.fleet;
-  const types = createMemo(() => [...new Set(app.devices.all().flatMap(({ type }) => type ?? []))].sort());
   const isFiltered = () => filter() !== noFilter;
   return (
     <search class="toolbar">
@@ -51,13 +50,15 @@ export function FleetToolbar(props: { shown: number }) {
           onChange={({ currentTarget }) => setFilter({ type: currentTarget.value })}
         >
           <option value="">all types</option>
-          <For each={types()}>{(type) => <option value={type}>{type}</option>}</For>
+          <For each={app.devices.fleet().types}>{(type) => <option value={type}>{type}</option>}</For>
         </select>
       </label>
       <ColumnChoice />
       <output class="muted num" data-testid="shown">
-        {props.shown} of {app.devices.all().length}
-        <Show when={app.devices.beyondMax() > 0}>, {app.devices.beyondMax()} more than this page holds</Show>
+        {props.shown} of {app.devices.fleet().known}
+        <Show when={app.devices.fleet().beyond > 0}>
+          , {app.devices.fleet().beyond} more than this page holds
+        </Show>
       </output>
       <Show when={isFiltered()}>
         <button type="button" class="quiet" data-testid="clear" onClick={() => setFilter(noFilter)}>
@@ -84,7 +85,7 @@ function ColumnChoice() {
       </summary>
       <fieldset class="panel choices">
         <legend>Metrics with a column of their own</legend>
-        <For each={[...app.devices.metricNames()]} fallback={<p class="muted">No metric is known yet.</p>}>
+        <For each={app.devices.fleet().metrics} fallback={<p class="muted">No metric is known yet.</p>}>
           {(name) => (
             <label>
               <input

@@ -1,6 +1,6 @@
 // What stands around every page.
 import { createEffect, For, Match, Switch } from "solid-js";
-import { ConnectionBanner, ConnectionIndicator } from "../parts/connection";
+import { ConnectionBanner, ConnectionIndicator, StoreBanner, WorkerBanner } from "../parts/connection";
 import { loadChart } from "../parts/load-chart";
 import { ThemeButton } from "../parts/theme";
 import { createRoute, fleetHref, type Route } from "../router";
@@ -36,7 +36,9 @@ export function Shell() {
         <ThemeButton />
         <ConnectionIndicator />
       </header>
+      <WorkerBanner />
       <ConnectionBanner />
+      <StoreBanner />
       <For each={app.refusals()}>
         {(refusal) => (
           <p class="banner" data-kind="refused" data-testid="refusal" role="alert">

@@ -1,17 +1,23 @@
 // A gateway that does what the test tells it, and a client that talks to it on fake timers.
 import { vi } from "vitest";
 import { SluiceClient } from "../../src/client/client";
+import type { Table } from "../../src/client/columns";
 import type { SocketHandlers } from "../../src/client/socket";
 import type { ConnectionState, Health } from "../../src/client/state";
 import type { Wish } from "../../src/client/subscriptions";
-import type { Reply, Update } from "../../src/generated/protocol";
+import type { Span } from "../../src/client/track";
+import type { Cursor, History, Reply, SubscribeOptions, Update } from "../../src/generated/protocol";
+import { ColumnsEncoder } from "./columns-encoder.mjs";
 
 /** What a client sent, as far as the tests look at it. */
 export interface Sent {
   type: string;
   id: number;
   channels?: string[];
-  options?: object;
+  options?: SubscribeOptions;
+  channel?: string;
+  from?: number;
+  to?: number;
   device?: string;
   name?: string;
 }
@@ -19,8 +25,10 @@ export interface Sent {
 /** One socket, seen from the gateway's side. */
 export class FakeConnection {
   readonly sent: Sent[] = [];
-  closedByClient = false;
+  /** The code and reason that the client closed with. */
+  closedByClient: { code: number; reason: string } | null = null;
   bufferedBytes = 0;
+  readonly #encoder = new ColumnsEncoder();
   readonly #handlers: SocketHandlers;
 
   constructor(handlers: SocketHandlers) {
@@ -47,6 +55,11 @@ export class FakeConnection {
     this.raw(JSON.stringify(messages));
   }
 
+  /** Sends updates as columns. */
+  columns(...updates: Update[]): void {
+    for (const frame of this.#encoder.encode(updates)) this.raw(frame);
+  }
+
   raw(data: unknown): void {
     this.#handlers.message(data);
   }
@@ -55,12 +68,12 @@ export class FakeConnection {
     this.#handlers.closed(code, reason);
   }
 
-  welcome(limits: { messages_per_s?: number; message_bytes?: number } = {}): void {
+  welcome(limits: { messages_per_s?: number; message_bytes?: number } = {}, epoch = "e1", offset = 1): void {
     this.frame({
       type: "welcome",
       session: "s1",
-      epoch: "e1",
-      offset: 1,
+      epoch,
+      offset,
       server_time: Date.now(),
       ping_interval_ms: 25_000,
       user: null,
@@ -75,9 +88,20 @@ export class FakeConnection {
 
   /** Grants every subscription that came and says that its values are complete. */
   grantAll(...snapshots: Update[]): void {
-    for (const { id, channels = [] } of this.ofType("subscribe")) {
-      this.frame({ type: "subscribed", id, channels }, ...snapshots, { type: "live", id, offset: 1 });
+    for (const asked of this.ofType("subscribe")) {
+      this.grant(asked, ...snapshots);
+      this.live(asked);
     }
+  }
+
+  /** Grants a subscription, the newest unless told, and sends its past. */
+  grant({ id, channels = [] } = this.last("subscribe"), ...past: (Update | Reply)[]): void {
+    this.frame({ type: "subscribed", id, channels }, ...past);
+  }
+
+  /** Says that the past of a subscription, the newest unless told, has been sent. */
+  live({ id } = this.last("subscribe"), offset = 1): void {
+    this.frame({ type: "live", id, offset });
   }
 }
 
@@ -96,8 +120,8 @@ export class World {
       this.connections.push(connection);
       return {
         send: (text) => connection.accept(text),
-        close: () => {
-          connection.closedByClient = true;
+        close: (code, reason) => {
+          connection.closedByClient = { code, reason };
         },
         bufferedBytes: () => connection.bufferedBytes,
       };
@@ -130,9 +154,26 @@ export class World {
     this.gateway.grantAll(...snapshots);
   }
 
+  /** Breaks the connection and opens the next one. */
+  comeBack(epoch = "e1", offset = 1): void {
+    this.gateway.close(1006);
+    this.client.tryNow();
+    this.gateway.welcome({}, epoch, offset);
+  }
+
   /** Subscribes and notes all that comes. */
-  listen(channels: string[], options: Wish["options"] = {}): Heard {
-    const heard: Heard = { updates: [], gaps: [], live: 0, refused: [], close: () => {} };
+  listen(channels: string[], options: SubscribeOptions = {}, more: Partial<Wish> = {}): Heard {
+    const heard: Heard = {
+      updates: [],
+      tables: [],
+      pasted: [],
+      resets: [],
+      gaps: [],
+      live: 0,
+      refused: [],
+      close: () => {},
+      cursor: () => null,
+    };
     const subscription = this.client.subscribe({
       channels,
       options,
@@ -140,10 +181,14 @@ export class World {
       live: () => {
         heard.live += 1;
       },
-      gap: (channel) => heard.gaps.push(channel),
+      pasted: (history) => heard.pasted.push(history),
+      reset: (lost) => heard.resets.push(lost),
+      gap: (channel, span) => heard.gaps.push([channel, span]),
       refused: (code) => heard.refused.push(code),
+      ...more,
     });
     heard.close = () => subscription.close();
+    heard.cursor = () => subscription.cursor();
     return heard;
   }
 }
@@ -151,10 +196,19 @@ export class World {
 /** What a subscription heard. */
 export interface Heard {
   updates: Update[];
-  gaps: string[];
+  tables: Table[];
+  pasted: History[];
+  resets: (readonly string[])[];
+  gaps: [channel: string, span: Span][];
   live: number;
   refused: string[];
   close: () => void;
+  cursor: () => Cursor | null;
+}
+
+/** The numbers of what was heard. */
+export function seqs({ updates }: Heard): number[] {
+  return updates.map(({ seq }) => seq);
 }
 
 /** An update with the number `seq`. */

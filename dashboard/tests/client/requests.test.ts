@@ -1,7 +1,7 @@
 // What becomes of a command that is sent.
 import { beforeEach, expect, it, vi } from "vitest";
+import { aCommand } from "../../dev/samples.mjs";
 import type { Command } from "../../src/generated/protocol";
-import { aCommand } from "../samples";
 import { settled, World } from "./fake-gateway";
 
 let world: World;

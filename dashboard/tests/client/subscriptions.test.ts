@@ -1,6 +1,7 @@
 // Who hears what, and how a loss is noticed.
 import { beforeEach, expect, it, vi } from "vitest";
-import { update, World } from "./fake-gateway";
+import type { Table } from "../../src/client/columns";
+import { seqs, update, World } from "./fake-gateway";
 
 let world: World;
 
@@ -18,46 +19,16 @@ it("gives an update to everyone whose filter matches", () => {
   expect(one.updates.map(({ channel }) => channel)).toEqual(["telemetry/a"]);
 });
 
-it("counts a hole in a whole channel and asks for the values again, once", () => {
-  const heard = world.listen(["telemetry/a"], { mode: "every" });
-  world.goLive(update("telemetry/a", 7, { snapshot: true }));
-  world.gateway.frame(update("telemetry/a", 8), update("telemetry/a", 11), update("telemetry/a", 14));
-  expect(world.health?.missed).toBe(2);
-  expect(heard.gaps).toEqual(["telemetry/a"]);
-  expect(world.gateway.ofType("subscribe")).toHaveLength(2);
-});
-
-it("checks again from the fresh snapshot on", () => {
-  const heard = world.listen(["telemetry/a"], { mode: "every" });
-  world.goLive();
-  world.gateway.frame(update("telemetry/a", 1), update("telemetry/a", 3));
-  const { id } = world.gateway.last("subscribe");
-  world.gateway.frame(
-    { type: "subscribed", id, channels: ["telemetry/a"] },
-    update("telemetry/a", 6, { snapshot: true }),
-    { type: "live", id, offset: 6 },
-    update("telemetry/a", 7),
-  );
-  expect(world.health?.missed).toBe(1);
-  world.gateway.frame(update("telemetry/a", 9));
-  expect(world.health?.missed).toBe(2);
-  expect(heard.gaps).toHaveLength(2);
-});
-
-it("sees a hole in presence although its options say latest, for presence always comes whole", () => {
-  world.listen(["presence/#"], { mode: "latest" });
-  world.goLive(update("presence/a", 1, { snapshot: true }));
-  world.gateway.frame(update("presence/a", 3));
-  expect(world.health?.missed).toBe(1);
-});
-
-it.each([{ mode: "latest" as const }, { throttle: 4 }])("takes no hole for a loss with %o", (options) => {
-  world.listen(["telemetry/#"], options);
-  world.goLive();
-  world.gateway.frame(update("telemetry/a", 1), update("telemetry/a", 9));
-  expect(world.health?.missed).toBe(0);
-  expect(world.gateway.ofType("subscribe")).toHaveLength(1);
-});
+it.each([{ mode: "latest" as const }, { throttle: 4 }, { fields: ["t"] }])(
+  "takes no hole for a loss with %o",
+  (options) => {
+    world.listen(["telemetry/#"], options);
+    world.goLive();
+    world.gateway.frame(update("telemetry/a", 1), update("telemetry/a", 9));
+    expect(world.health?.holes).toBe(0);
+    expect(world.gateway.ofType("replay")).toEqual([]);
+  },
+);
 
 it("takes what conflation swallowed for dropped, not for missed", () => {
   world.listen(["telemetry/a"]);
@@ -66,7 +37,7 @@ it("takes what conflation swallowed for dropped, not for missed", () => {
   expect(world.health?.lagging).toBe(true);
   world.gateway.frame(update("telemetry/a", 5), { type: "lag", on: false, dropped: 3 });
   world.gateway.frame(update("telemetry/a", 9));
-  expect(world.health).toMatchObject({ missed: 0, dropped: 3, lagging: false });
+  expect(world.health).toMatchObject({ holes: 0, dropped: 3, lagging: false });
 });
 
 it("keeps an update that comes twice from turning values back", () => {
@@ -84,8 +55,9 @@ it("begins anew where the gateway says that continuity is lost", () => {
     update("commands/a", 9, { snapshot: true }),
     update("commands/a", 10),
   );
-  expect(heard.gaps).toEqual(["commands/a"]);
-  expect(world.health).toMatchObject({ missed: 0, resets: 1 });
+  expect(heard.resets).toEqual([["commands/a"]]);
+  expect(seqs(heard)).toEqual([4, 9, 10]);
+  expect(world.health).toMatchObject({ holes: 0, resets: 1 });
 });
 
 it("does not judge an update that was under way before a subscription was granted", () => {
@@ -101,7 +73,59 @@ it("does not judge an update that was under way before a subscription was grante
     { type: "live", id, offset: 1 },
     update("telemetry/a", 21),
   );
-  expect(world.health?.missed).toBe(0);
+  expect(world.health?.holes).toBe(0);
+});
+
+it("hands tables to who takes them, and each the rows that it wants", () => {
+  const tables: Table[] = [];
+  const all = world.listen(["telemetry/#"], { throttle: 4 }, { tabled: (table) => tables.push(table) });
+  const one = world.listen(["telemetry/a"]);
+  world.goLive();
+  world.gateway.columns(update("telemetry/a", 1), update("telemetry/b", 2), update("telemetry/b", 3));
+  world.gateway.columns(update("telemetry/a", 4));
+  expect(all.updates).toEqual([]);
+  expect(tables.map(({ rows }) => rows)).toEqual([3, 1]);
+  expect(one.updates).toEqual([update("telemetry/a", 1), update("telemetry/a", 4)]);
+});
+
+it("gives the history that was asked for before what is live", () => {
+  const order: string[] = [];
+  const heard = world.listen(
+    ["telemetry/a"],
+    { history: { since: 5, points: 100 } },
+    { pasted: () => order.push("history"), updated: ({ seq }) => order.push(`update ${seq}`) },
+  );
+  world.client.start();
+  world.gateway.welcome();
+  world.gateway.grant(undefined, update("telemetry/a", 7, { snapshot: true }));
+  world.gateway.frame(update("telemetry/a", 8), {
+    type: "history",
+    channel: "telemetry/a",
+    from: 5,
+    to: 10,
+    bucket_ms: null,
+    timestamps: [6],
+    metrics: { n: { values: [1] } },
+  });
+  world.gateway.live();
+  expect(order).toEqual(["update 7", "history", "update 8"]);
+  expect(heard.live).toBe(1);
+});
+
+it("gives the newest updates that were asked for although the value came before them", () => {
+  const heard = world.listen(["telemetry/a"], { history: { last: 2 } });
+  world.client.start();
+  world.gateway.welcome();
+  world.gateway.grant(
+    undefined,
+    update("telemetry/a", 7, { snapshot: true }),
+    update("telemetry/a", 6, { replayed: true }),
+    update("telemetry/a", 7, { replayed: true }),
+  );
+  world.gateway.live();
+  world.gateway.frame(update("telemetry/a", 7), update("telemetry/a", 8));
+  expect(seqs(heard)).toEqual([7, 6, 7, 8]);
+  expect(world.health?.holes).toBe(0);
 });
 
 it("tells the one whose wish was refused, and is live all the same", () => {

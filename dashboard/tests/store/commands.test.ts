@@ -1,9 +1,8 @@
 // The commands of a device, from whatever comes first.
 import { beforeEach, expect, it } from "vitest";
+import { aCommand } from "../../dev/samples.mjs";
 import type { Command, CommandState } from "../../src/generated/protocol";
 import { type CommandRecord, Commands } from "../../src/store/commands";
-import { Frames } from "../../src/store/frames";
-import { aCommand } from "../samples";
 
 const start = 1_700_000_000_000;
 let commands: Commands;
@@ -11,7 +10,7 @@ let seq: number;
 
 beforeEach(() => {
   seq = 0;
-  commands = new Commands(new Frames((run) => run()));
+  commands = new Commands();
 });
 
 it("notes each stage with its time as it comes", () => {
@@ -101,7 +100,7 @@ it("lists the newest first and keeps a hundred", () => {
 function hear(state: CommandState, afterMs: number, more: Partial<Command> = {}): void {
   seq += 1;
   const data = aCommand({ state, ...more });
-  commands.hear({ channel: "commands/a", seq, offset: seq, timestamp: start + afterMs, data });
+  commands.hear(data, start + afterMs);
 }
 
 function only(): CommandRecord {

@@ -1,47 +1,33 @@
 // The material of the charts.
 import { expect, it } from "vitest";
-import { DeviceRecord } from "../../src/store/device";
-import { Digits } from "../../src/store/digits";
-import { History, windowMs } from "../../src/store/history";
+import { History } from "../../src/store/history";
+import { windowMs } from "../../src/worker/messages";
 
 const start = 1_700_000_000_000;
 
-it("begins with what the table has kept", () => {
-  const device = new DeviceRecord("a", new Digits());
-  device.measure({ t: 1 }, start);
-  device.measure({ t: 2, name: "x" }, start + 1_000);
+it("keeps samples in the order of their time", () => {
   const history = new History();
-  history.seed(device);
-  expect(history.of("t")).toEqual({ times: [start, start + 1_000], values: [1, 2] });
-  expect(history.of("name").times).toEqual([]);
+  hear(history, [10, 2]);
+  hear(history, [10, 3], [5, 4], [11, 5]);
+  expect(history.of("t")).toEqual({ times: [start + 10, start + 11], values: [2, 5] });
+  expect(history.of("u").times).toEqual([]);
 });
 
-it("leaves out snapshots, what is no number, and times that do not rise", () => {
+it("leaves a gap where the device was away", () => {
   const history = new History();
-  hear(history, 0, { t: 1 }, true);
-  hear(history, 10, { t: 2, on: true });
-  hear(history, 10, { t: 3 });
-  hear(history, 5, { t: 4 });
-  expect(history.of("t")).toEqual({ times: [start + 10], values: [2] });
-});
-
-it("leaves a gap where the device or the connection was away", () => {
-  const history = new History();
-  hear(history, 0, { t: 1, u: 1 });
+  hear(history, [0, 1]);
   history.interrupt();
   history.interrupt();
-  hear(history, 500, { t: 2 });
-  hear(history, 600, { t: 3 });
+  hear(history, [500, 2], [600, 3]);
   expect(history.of("t")).toEqual({
     times: [start, start + 1, start + 500, start + 600],
     values: [1, null, 2, 3],
   });
-  expect(history.of("u").values).toEqual([1]);
 });
 
 it("keeps five minutes, and not much more", () => {
   const history = new History();
-  for (let second = 0; second <= 1_000; second += 1) hear(history, second * 1_000, { t: second });
+  for (let second = 0; second <= 1_000; second += 1) hear(history, [second * 1_000, second]);
   const { times, values } = history.of("t");
   const from = start + 1_000_000 - windowMs;
   expect(times.filter((time) => time >= from)).toHaveLength(301);
@@ -51,10 +37,67 @@ it("keeps five minutes, and not much more", () => {
 
 it("bounds a device that sends without a breath", () => {
   const history = new History();
-  for (let n = 0; n < 20_000; n += 1) hear(history, n, { t: n });
+  for (let n = 0; n < 20_000; n += 1) hear(history, [n, n]);
   expect(history.of("t").times.length).toBeLessThan(6_064);
 });
 
-function hear(history: History, afterMs: number, data: object, snapshot = false): void {
-  history.hear({ channel: "telemetry/a", seq: 1, offset: 1, timestamp: start + afterMs, data, snapshot });
+it("begins with the past that the gateway has kept, and goes on with what came meanwhile", () => {
+  const history = new History();
+  hear(history, [2_000, 2], [3_000, 3]);
+  history.backfill(
+    past([0, 1_000, 2_000], { t: { values: [0, null, 2] }, name: { values: ["x", "y", "z"] } }),
+  );
+  expect(history.of("t").values).toEqual([0, 2, 3]);
+  expect(history.of("name").times).toEqual([]);
+});
+
+it("draws the least and the greatest value of each bucket of the past", () => {
+  const history = new History();
+  const t = { min: [1, null, 5], max: [4, null, 5], last: [2, null, 5] };
+  history.backfill({ ...past([0, 100, 200], { t }), bucket_ms: 100 });
+  expect(history.of("t")).toEqual({ times: [start, start + 50, start + 200], values: [1, 4, 5] });
+});
+
+it("leaves a gap in the past where the device paused, by its own rhythm", () => {
+  const history = new History();
+  const seconds = [0, 1, 2, 3, 60, 61];
+  history.backfill(
+    past(
+      seconds.map((s) => s * 1_000),
+      { t: { values: seconds } },
+    ),
+  );
+  expect(history.of("t").values).toEqual([0, 1, 2, 3, null, 60, 61]);
+  const slow = new History();
+  slow.backfill(past([0, 30_000, 60_000, 90_000], { t: { values: [0, 1, 2, 3] } }));
+  expect(slow.of("t").values).toEqual([0, 1, 2, 3]);
+});
+
+it("puts what fills a hole where its time is", () => {
+  const history = new History();
+  hear(history, [0, 0], [1_000, 1], [4_000, 4]);
+  history.hear({ name: "t", times: [start + 2_000, start + 3_000], values: [2, 3], isLate: true });
+  expect(history.of("t").values).toEqual([0, 1, 2, 3, 4]);
+});
+
+it("joins what was missed while the connection was broken, but not over a pause of the device", () => {
+  const history = new History();
+  hear(history, [0, 0], [1_000, 1]);
+  const late = [2_000, 3_000, 60_000, 61_000].map((afterMs) => start + afterMs);
+  history.hear({ name: "t", times: late, values: [2, 3, 60, 61], isLate: true });
+  expect(history.of("t").values).toEqual([0, 1, 2, 3, null, 60, 61]);
+});
+
+function past(afterMs: number[], metrics: Parameters<History["backfill"]>[0]["metrics"]) {
+  const timestamps = afterMs.map((ms) => start + ms);
+  return { channel: "telemetry/a", from: start, to: start + 300_000, bucket_ms: null, timestamps, metrics };
+}
+
+function hear(history: History, ...samples: [afterMs: number, value: number][]): void {
+  history.hear({
+    name: "t",
+    times: samples.map(([afterMs]) => start + afterMs),
+    values: samples.map(([, value]) => value),
+    isLate: false,
+  });
 }

@@ -1,58 +1,18 @@
 // What the page knows of the fleet.
-import { createEffect, createRoot } from "solid-js";
 import { beforeEach, expect, it } from "vitest";
+import { aDevice, aPresence } from "../../dev/samples.mjs";
+import { Columns } from "../../src/client/columns";
 import type { Update } from "../../src/generated/protocol";
-import { Devices } from "../../src/store/devices";
-import { Frames } from "../../src/store/frames";
-import { aDevice, aPresence } from "../samples";
+import { Fleet } from "../../src/worker/fleet";
+import { ColumnsEncoder } from "../client/columns-encoder.mjs";
 
 const now = 1_700_000_000_000;
-let frame: (() => void) | null;
-let frames: Frames;
 let strangers: string[];
-let devices: Devices;
+let devices: Fleet;
 
 beforeEach(() => {
-  frame = null;
-  frames = new Frames((run) => {
-    expect(frame).toBeNull();
-    frame = run;
-  });
   strangers = [];
-  devices = new Devices({ frames, serverNow: () => now, unknown: (id) => strangers.push(id) });
-});
-
-it("draws once a frame, however much comes in between", () => {
-  telemetry("a", { temperature: 1 });
-  nextFrame();
-  let drawn = 0;
-  createRoot(() => {
-    createEffect(() => {
-      devices.get("a")?.read();
-      drawn += 1;
-    });
-  });
-  for (let n = 0; n < 100; n += 1) telemetry("a", { temperature: n });
-  expect(drawn).toBe(1);
-  nextFrame();
-  expect(drawn).toBe(2);
-});
-
-it("leaves the views of other devices alone", () => {
-  telemetry("a", { t: 1 });
-  telemetry("b", { t: 1 });
-  nextFrame();
-  let drawn = 0;
-  createRoot(() => {
-    const b = devices.get("b");
-    createEffect(() => {
-      b?.read();
-      drawn += 1;
-    });
-  });
-  telemetry("a", { t: 2 });
-  nextFrame();
-  expect(drawn).toBe(1);
+  devices = new Fleet({ changed: () => {}, serverNow: () => now, unknown: (id) => strangers.push(id) });
 });
 
 it("keeps the newest value of each metric and counts its changes", () => {
@@ -66,7 +26,7 @@ it("keeps the newest value of each metric and counts its changes", () => {
 
 it("keeps the last 40 samples for the little line", () => {
   for (let n = 1; n <= 50; n += 1) telemetry("a", { t: n });
-  const values = [...(known("a").metrics.get("t")?.trend ?? [])].map(({ value }) => value);
+  const values = [...(known("a").metrics.get("t")?.trend?.values() ?? [])];
   expect(values).toHaveLength(40);
   expect(values[0]).toBe(11);
   expect(values.at(-1)).toBe(50);
@@ -106,8 +66,35 @@ it("forgets who is not in the list any more, but not who joined while it was rea
   const load = devices.startLoad();
   telemetry("c", { t: 1 });
   devices.replaceAll(load, [aDevice("a")]);
-  nextFrame();
-  expect(devices.all().map(({ id }) => id)).toEqual(["a", "c"]);
+  expect([...devices.all()].map(({ id }) => id)).toEqual(["a", "c"]);
+});
+
+it("takes columns for what the same updates would be", () => {
+  const updates = [
+    update("telemetry/a", { t: 1.5, on: true }),
+    { ...update("telemetry/b", { t: 2, on: false }), offset: 2 },
+    { ...update("telemetry/a", { t: 3.25, on: true }), offset: 3, seq: 2 },
+  ];
+  const columns = new Columns();
+  for (const frame of new ColumnsEncoder().encode(updates)) {
+    for (const table of columns.decode(frame)) devices.measureTable(table);
+  }
+  const other = new Fleet({ changed: () => {}, serverNow: () => now, unknown: () => {} });
+  for (const one of updates) other.measure(one);
+  for (const id of ["a", "b"]) expect(known(id).patch(0)).toEqual(other.get(id)?.patch(0));
+});
+
+it("tells what has changed since it was last told, and all of it where values were thrown away", () => {
+  telemetry("a", { t: 1, u: 1 });
+  const told = devices.revision;
+  telemetry("b", { t: 1 });
+  expect(known("a").revision).toBeLessThanOrEqual(told);
+  telemetry("a", { u: 2 });
+  expect(known("a").patch(told)).toMatchObject({ isWhole: false, metrics: [{ name: "u", value: 2 }] });
+  devices.forget(["telemetry/a"]);
+  telemetry("a", { t: 5 });
+  expect(known("a").patch(told)).toMatchObject({ isWhole: true, metrics: [{ name: "t", value: 5 }] });
+  expect(known("b").metrics.size).toBe(1);
 });
 
 it("ignores data that is no telemetry and no presence", () => {
@@ -125,22 +112,14 @@ it("bounds the metrics of a device that never stops inventing names", () => {
 
 it("bounds the devices and says how many it left out", () => {
   for (let n = 0; n < 20_003; n += 1) telemetry(`d${n}`, { t: n });
-  nextFrame();
-  expect(devices.all()).toHaveLength(20_000);
-  expect(devices.beyondMax()).toBe(3);
+  expect(devices.state()).toMatchObject({ known: 20_000, beyond: 3 });
 });
 
 it("shows one metric with the same digits for all devices", () => {
   telemetry("a", { t: 20.25 });
   telemetry("b", { t: 20 });
-  expect(known("b").digits.of("t")).toBe(2);
+  expect(devices.state().digits.get("t")).toBe(2);
 });
-
-function nextFrame(): void {
-  const run = frame;
-  frame = null;
-  run?.();
-}
 
 function known(id: string) {
   const device = devices.get(id);

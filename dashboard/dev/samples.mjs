@@ -1,10 +1,16 @@
-// Messages to test with; each takes what the test cares about.
-import type { Command, Device, Presence } from "../src/generated/protocol";
+// Messages to test and to play with; each takes what its user cares about.
+/** @typedef {import("../src/generated/protocol").Command} Command */
+/** @typedef {import("../src/generated/protocol").Device} Device */
+/** @typedef {import("../src/generated/protocol").Presence} Presence */
 
 const now = 1_700_000_000_000;
 
-/** A queued command. */
-export function aCommand(more: Partial<Command>): Command {
+/**
+ * A queued command.
+ * @param {Partial<Command>} more
+ * @returns {Command}
+ */
+export function aCommand(more) {
   return {
     id: "01890000-0000-7000-8000-000000000001",
     device: "a",
@@ -28,8 +34,13 @@ export function aCommand(more: Partial<Command>): Command {
   };
 }
 
-/** An online device as the list gives it. */
-export function aDevice(id: string, more: Partial<Device> = {}): Device {
+/**
+ * An online device as the list gives it.
+ * @param {string} id
+ * @param {Partial<Device>} [more]
+ * @returns {Device}
+ */
+export function aDevice(id, more = {}) {
   return {
     id,
     type: null,
@@ -43,8 +54,12 @@ export function aDevice(id: string, more: Partial<Device> = {}): Device {
   };
 }
 
-/** The presence of a device that came online. */
-export function aPresence(more: Partial<Presence> = {}): Presence {
+/**
+ * The presence of a device that came online.
+ * @param {Partial<Presence>} [more]
+ * @returns {Presence}
+ */
+export function aPresence(more = {}) {
   return {
     status: "online",
     since: now,

@@ -1,5 +1,5 @@
 // Which devices the table shows, and in what order.
-import type { DeviceRecord } from "./device";
+import type { DeviceState } from "./record";
 
 /** Which devices to show. */
 export interface Filter {
@@ -30,7 +30,7 @@ export function isRestless({ key }: Sort): boolean {
 }
 
 /** The devices that pass, in order; equal ones by id, and those without a value last. */
-export function select(devices: readonly DeviceRecord[], filter: Filter, sort: Sort): DeviceRecord[] {
+export function select(devices: readonly DeviceState[], filter: Filter, sort: Sort): DeviceState[] {
   const words = filter.text.toLowerCase().split(/\s+/).filter(Boolean);
   const passing = devices.filter((device) => passes(device, filter, words));
   const keyed = passing.map((device) => ({ device, key: keyOf(device, sort.key) }));
@@ -48,20 +48,20 @@ export function sortAfterClick(sort: Sort, key: SortKey): Sort {
 
 type Key = string | number | null;
 
-function passes(device: DeviceRecord, filter: Filter, words: readonly string[]): boolean {
+function passes(device: DeviceState, filter: Filter, words: readonly string[]): boolean {
   if (filter.status !== "any" && device.presence.status !== filter.status) return false;
   if (filter.type !== "" && device.type !== filter.type) return false;
   return words.every((word) => hasWord(device, word));
 }
 
-function hasWord(device: DeviceRecord, word: string): boolean {
+function hasWord(device: DeviceState, word: string): boolean {
   if (word === "online" || word === "offline") return device.presence.status === word;
   if (device.id.toLowerCase().includes(word)) return true;
   if (device.type?.toLowerCase().includes(word) === true) return true;
   return Object.entries(device.tags).some(([name, value]) => `${name}:${value}`.toLowerCase().includes(word));
 }
 
-function keyOf(device: DeviceRecord, key: SortKey): Key {
+function keyOf(device: DeviceState, key: SortKey): Key {
   switch (key) {
     case "id":
       return device.id;

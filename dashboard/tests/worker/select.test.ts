@@ -1,9 +1,9 @@
 // Which devices the table shows, and in what order.
 import { expect, it } from "vitest";
-import { DeviceRecord } from "../../src/store/device";
-import { Digits } from "../../src/store/digits";
-import { type Filter, noFilter, type Sort, select, sortAfterClick } from "../../src/store/fleet";
-import { aDevice } from "../samples";
+import { aDevice } from "../../dev/samples.mjs";
+import { Digits } from "../../src/worker/digits";
+import { DeviceState } from "../../src/worker/record";
+import { type Filter, noFilter, type Sort, select, sortAfterClick } from "../../src/worker/select";
 
 const fleet = [
   device("pump-10", { type: "pump", tags: { site: "north" }, values: { rpm: 900 }, last_seen_at: 30 }),
@@ -46,8 +46,8 @@ function ids(filter: Filter, sort: Sort): string[] {
   return select(fleet, filter, sort).map(({ id }) => id);
 }
 
-function device(id: string, more: Parameters<typeof aDevice>[1]): DeviceRecord {
-  const record = new DeviceRecord(id, new Digits());
-  record.fill(aDevice(id, more));
+function device(id: string, more: Parameters<typeof aDevice>[1]): DeviceState {
+  const record = new DeviceState(id, new Digits());
+  record.fill(aDevice(id, more), 1);
   return record;
 }

@@ -1,8 +1,8 @@
 // Reads who belongs to the fleet: types and tags come from the list, not from what devices send.
-import { type Accessor, createSignal } from "solid-js";
 import type { Api } from "../api";
 import type { DeviceId } from "../generated/protocol";
-import type { Devices } from "./devices";
+import type { Fleet } from "./fleet";
+import type { RosterState } from "./messages";
 
 /** Newcomers are gathered this long, so that a fleet that wakes up is read once. */
 const gatherMs = 1_000;
@@ -12,23 +12,19 @@ const singlyMax = 8;
 /** Keeps the devices' types and tags. */
 export class Roster {
   readonly #api: Api;
-  readonly #devices: Devices;
+  readonly #fleet: Fleet;
   readonly #newcomers = new Set<DeviceId>();
   #timer: ReturnType<typeof setTimeout> | undefined;
   #loading = false;
   #again = false;
-  /** Why the list could not be read, if it could not. */
-  readonly problem: Accessor<string | null>;
-  /** Whether the list has been read at least once. */
-  readonly isKnown: Accessor<boolean>;
-  readonly #setProblem: (problem: string | null) => void;
-  readonly #setKnown: (known: boolean) => void;
+  readonly #changed: (state: RosterState) => void;
+  /** Whether the list has been read at least once, and why it could not be read the last time. */
+  state: RosterState = { isKnown: false, problem: null };
 
-  constructor(api: Api, devices: Devices) {
+  constructor(api: Api, fleet: Fleet, changed: (state: RosterState) => void) {
     this.#api = api;
-    this.#devices = devices;
-    [this.problem, this.#setProblem] = createSignal<string | null>(null);
-    [this.isKnown, this.#setKnown] = createSignal(false);
+    this.#fleet = fleet;
+    this.#changed = changed;
   }
 
   /** Reads the whole list; once more at the end where it was asked for meanwhile. */
@@ -36,12 +32,13 @@ export class Roster {
     this.#again = this.#loading;
     if (this.#loading) return;
     this.#loading = true;
-    const mark = this.#devices.startLoad();
+    const mark = this.#fleet.startLoad();
     const read = await this.#api.devices();
     this.#loading = false;
-    if (read.kind === "ok") this.#devices.replaceAll(mark, read.value);
-    this.#setProblem(read.kind === "ok" ? null : read.message);
-    if (read.kind === "ok") this.#setKnown(true);
+    if (read.kind === "ok") this.#fleet.replaceAll(mark, read.value);
+    const isKnown = this.state.isKnown || read.kind === "ok";
+    this.state = { isKnown, problem: read.kind === "ok" ? null : read.message };
+    this.#changed(this.state);
     if (this.#again) await this.load();
   }
 
@@ -53,12 +50,12 @@ export class Roster {
 
   async #readNewcomers(): Promise<void> {
     this.#timer = undefined;
-    const ids = [...this.#newcomers].filter((id) => !this.#devices.isListed(id));
+    const ids = [...this.#newcomers].filter((id) => !this.#fleet.isListed(id));
     this.#newcomers.clear();
     if (ids.length > singlyMax) return this.load();
     for (const id of ids) {
       const read = await this.#api.device(id);
-      if (read.kind === "ok") this.#devices.fill(read.value);
+      if (read.kind === "ok") this.#fleet.fill(read.value);
     }
   }
 }

@@ -1,15 +1,16 @@
 // Who is asked for when, and what comes of an API that fails.
 import { beforeEach, expect, it, vi } from "vitest";
+import { aDevice } from "../../dev/samples.mjs";
 import { Api } from "../../src/api";
 import type { Device } from "../../src/generated/protocol";
-import { Devices } from "../../src/store/devices";
-import { Frames } from "../../src/store/frames";
-import { Roster } from "../../src/store/roster";
-import { aDevice } from "../samples";
+import { Fleet } from "../../src/worker/fleet";
+import type { RosterState } from "../../src/worker/messages";
+import { Roster } from "../../src/worker/roster";
 
 let asked: string[];
 let answers: Map<string, Response>;
-let devices: Devices;
+let devices: Fleet;
+let told: RosterState[];
 let roster: Roster;
 
 beforeEach(() => {
@@ -22,32 +23,32 @@ beforeEach(() => {
     asked.push(path);
     return Promise.resolve(answers.get(path) ?? json({ status: 404, detail: `no ${path}` }, 404));
   });
-  devices = new Devices({
-    frames: new Frames((run) => run()),
+  devices = new Fleet({
+    changed: () => {},
     serverNow: () => 0,
     unknown: (id) => roster.meet(id),
   });
-  roster = new Roster(api, devices);
+  told = [];
+  roster = new Roster(api, devices, (state) => told.push(state));
 });
 
 it("reads all pages of the list", async () => {
   answers.set("devices?limit=200", page([aDevice("a")], "n1"));
   answers.set("devices?limit=200&cursor=n1", page([aDevice("b", { type: "pump" })], null));
   await roster.load();
-  expect(devices.all().map(({ id, type }) => [id, type])).toEqual([
+  expect([...devices.all()].map(({ id, type }) => [id, type])).toEqual([
     ["a", null],
     ["b", "pump"],
   ]);
-  expect(roster.isKnown()).toBe(true);
-  expect(roster.problem()).toBeNull();
+  expect(told).toEqual([{ isKnown: true, problem: null }]);
 });
 
 it("says why the list could not be read and keeps what it knows", async () => {
   devices.fill(aDevice("a"));
   answers.set("devices?limit=200", json({ detail: "the store is closed" }, 503));
   await roster.load();
-  expect(roster.problem()).toBe("the store is closed");
-  expect(devices.all()).toHaveLength(1);
+  expect(told).toEqual([{ isKnown: false, problem: "the store is closed" }]);
+  expect([...devices.all()]).toHaveLength(1);
 });
 
 it("asks for a few newcomers one by one, after a moment", async () => {
@@ -84,7 +85,7 @@ it("reads once more when it was asked to while reading", async () => {
   answers.set("devices?limit=200", page([aDevice("late")], null));
   await first;
   expect(asked).toHaveLength(2);
-  expect(devices.all().map(({ id }) => id)).toEqual(["late"]);
+  expect([...devices.all()].map(({ id }) => id)).toEqual(["late"]);
 });
 
 function hear(id: string): void {

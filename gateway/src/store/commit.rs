@@ -1,0 +1,185 @@
+//! A commit: what was taken goes into the log, all of it or nothing.
+
+use super::{
+    live::{Channel, Live},
+    pending::{Lost, Taken},
+    record::{ChannelId, Label, Records},
+    restore::{Gap, GapReason},
+    schema,
+    writer::{LogRow, Writer},
+};
+use bridge::update::Update;
+use protocol::{DeviceId, Offset, TopicName};
+use rusqlite::{Connection, params};
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError},
+};
+
+/// A row of the log has about so many bytes before packing, so that a reader takes in a little at a time.
+const ROW_BYTES: usize = 1024 * 1024;
+
+/// A row of the log that is ready to be written.
+struct Prepared {
+    row: LogRow,
+    body: Vec<u8>,
+}
+
+impl Writer {
+    /// Writes what was taken.
+    ///
+    /// # Errors
+    /// SQLite's; nothing is changed then.
+    pub(super) fn write(&mut self, taken: &Taken) -> rusqlite::Result<()> {
+        #[cfg(test)]
+        self.bound_pages()?;
+        let live = Arc::clone(&self.live);
+        let (ids, new) = {
+            let live = live.lock().unwrap_or_else(PoisonError::into_inner);
+            name_channels(&live, &taken.updates)
+        };
+        let rows = self.prepare(&ids, &taken.updates)?;
+        schema::immediately(&mut self.connection, |connection| {
+            if let Some(Lost { first, last }) = taken.lost {
+                Gap { first, last, reason: GapReason::Overflow }.write(connection)?;
+            }
+            for (name, id) in &new {
+                write_channel(connection, *id, &Channel::new(name.clone()))?;
+            }
+            rows.iter().try_for_each(|row| write_row(connection, row))?;
+            taken
+                .devices
+                .iter()
+                .try_for_each(|(id, body)| write_device(connection, id, body.as_deref()))
+        })?;
+        let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
+        for (name, id) in new {
+            live.insert(id, Channel::new(name));
+        }
+        taken.updates.iter().for_each(|update| live.add(update));
+        rows.iter().for_each(|prepared| self.log.push(prepared.row));
+        Ok(())
+    }
+
+    /// Packs the updates into rows.
+    fn prepare(
+        &mut self,
+        ids: &HashMap<TopicName, ChannelId>,
+        updates: &[Arc<Update>],
+    ) -> rusqlite::Result<Vec<Prepared>> {
+        let mut prepared = Vec::new();
+        let mut records = Records::default();
+        let mut after = self.log.last;
+        let mut scratch = String::new();
+        for (at, update) in updates.iter().enumerate() {
+            let id = ids.get(&update.channel).expect("every channel was named");
+            records.push_data(*id, update.stamp, &update.data, &mut scratch);
+            if records.len() >= ROW_BYTES || at + 1 == updates.len() {
+                let row = self.pack(after, &std::mem::take(&mut records))?;
+                after = row.row.last;
+                prepared.push(row);
+            }
+        }
+        Ok(prepared)
+    }
+
+    fn pack(&mut self, after: Offset, records: &Records) -> rusqlite::Result<Prepared> {
+        let body = self.packer.pack(&Label::Log { after }, records).map_err(no_memory)?;
+        let summary = records.summary().expect("a row has records");
+        let (first, last) = (summary.first.offset, summary.last.offset);
+        Ok(Prepared { row: LogRow { first, last, bytes: body.len() as u64 }, body })
+    }
+
+    #[cfg(test)]
+    fn bound_pages(&self) -> rusqlite::Result<()> {
+        let pages = self.shared.pages_max.load(std::sync::atomic::Ordering::Relaxed);
+        let pages = if pages == 0 { u32::MAX - 1 } else { pages };
+        self.connection.query_one(&format!("PRAGMA max_page_count = {pages}"), [], |_| Ok(()))
+    }
+}
+
+/// Packing fails for want of memory only.
+pub(super) fn no_memory(error: std::io::Error) -> rusqlite::Error {
+    rusqlite::Error::ToSqlConversionFailure(error.into())
+}
+
+/// The ids of all channels of `updates`, and those of them that are new.
+fn name_channels(
+    live: &Live,
+    updates: &[Arc<Update>],
+) -> (HashMap<TopicName, ChannelId>, Vec<(TopicName, ChannelId)>) {
+    let mut ids = HashMap::new();
+    let mut new = Vec::new();
+    let mut next = live.next_id();
+    for update in updates {
+        if ids.contains_key(&update.channel) {
+            continue;
+        }
+        let id = live.id(&update.channel).unwrap_or_else(|| {
+            let id = next;
+            next.0 += 1;
+            new.push((update.channel.clone(), id));
+            id
+        });
+        ids.insert(update.channel.clone(), id);
+    }
+    (ids, new)
+}
+
+fn write_row(connection: &Connection, prepared: &Prepared) -> rusqlite::Result<()> {
+    let Prepared { row, body } = prepared;
+    let sql = "INSERT INTO log VALUES (?1, ?2, ?3)";
+    connection.prepare_cached(sql)?.execute(params![row.first.0, row.last.0, body])?;
+    Ok(())
+}
+
+/// Writes the row of a channel as it is in memory.
+///
+/// # Errors
+/// SQLite's.
+pub(super) fn write_channel(
+    connection: &Connection,
+    id: ChannelId,
+    channel: &Channel,
+) -> rusqlite::Result<()> {
+    let row = super::restore::ChannelRow::of(id, channel);
+    let sql = "INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
+        ON CONFLICT (id) DO UPDATE SET seq = ?3, \"offset\" = ?4, timestamp = ?5, value = ?6,
+        folded_seq = ?7, pruned_seq = ?8, blocks = ?9, checksum = ?10";
+    connection.prepare_cached(sql)?.execute(params![
+        row.id.0,
+        row.name,
+        row.stamp.seq.0,
+        row.stamp.offset.0,
+        row.stamp.timestamp.0,
+        row.value,
+        row.folded.0,
+        row.pruned.0,
+        row.blocks,
+        row.checksum()
+    ])?;
+    Ok(())
+}
+
+/// Writes what became of a device.
+///
+/// # Errors
+/// SQLite's.
+pub(super) fn write_device(
+    connection: &Connection,
+    id: &DeviceId,
+    body: Option<&str>,
+) -> rusqlite::Result<()> {
+    match body {
+        Some(body) => {
+            let checksum = schema::checksum(&[], &[id.as_str(), body]);
+            let sql = "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3)";
+            connection.prepare_cached(sql)?.execute(params![id.as_str(), body, checksum])?;
+        }
+        None => {
+            let sql = "DELETE FROM device WHERE id = ?1";
+            connection.prepare_cached(sql)?.execute([id.as_str()])?;
+        }
+    }
+    Ok(())
+}

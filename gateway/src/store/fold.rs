@@ -1,0 +1,214 @@
+//! Folding: what lies in the log and in memory becomes blocks of its channel, and the log gets shorter.
+
+use super::{
+    commit::{no_memory, write_channel},
+    live::{BLOCK_BYTES, BLOCK_UPDATES, Channel},
+    record::{ChannelId, Damage, Label, Packer, Records, unpack},
+    schema,
+    writer::Writer,
+};
+use protocol::TopicName;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::sync::{Arc, PoisonError};
+
+/// So many channels are folded at once, so that a commit does not wait long.
+const FOLDS_AT_ONCE: usize = 64;
+
+/// So many rows of the log go at once.
+const ROWS_AT_ONCE: usize = 256;
+
+/// Updates in no block take so much memory at most; beyond, blocks are written before they are full.
+pub(super) const UNFOLDED_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+impl Writer {
+    /// Folds what is full or must go, and drops from the log what is too much.
+    ///
+    /// # Errors
+    /// SQLite's; nothing is changed then.
+    pub(super) fn fold_and_shrink(&mut self) -> rusqlite::Result<()> {
+        let excess = self.log.excess(self.settings.recovery_bytes, ROWS_AT_ONCE);
+        let ids = {
+            let live = self.live();
+            let mut ids = live.full(FOLDS_AT_ONCE);
+            let pinned = excess
+                .last()
+                .is_some_and(|row| live.oldest_unfolded().is_some_and(|oldest| oldest <= row.last));
+            if pinned || live.unfolded_bytes() > UNFOLDED_BYTES_MAX {
+                ids.extend(live.oldest(FOLDS_AT_ONCE));
+                ids.sort_unstable();
+                ids.dedup();
+            }
+            ids
+        };
+        self.fold(&ids)?;
+        let oldest = self.live().oldest_unfolded();
+        let free = |last| oldest.is_none_or(|oldest| last < oldest);
+        let Some(row) = excess.iter().rev().find(|row| free(row.last)) else { return Ok(()) };
+        let meta = schema::Meta { log_pruned: row.last, ..self.meta.clone() };
+        schema::immediately(&mut self.connection, |connection| {
+            let sql = "DELETE FROM log WHERE first <= ?1";
+            connection.prepare_cached(sql)?.execute([row.first.0])?;
+            meta.write(connection)
+        })?;
+        self.meta = meta;
+        self.log.forget(row.last);
+        Ok(())
+    }
+
+    /// Writes all that these channels have in no block into blocks.
+    fn fold(&mut self, ids: &[ChannelId]) -> rusqlite::Result<()> {
+        if ids.is_empty() {
+            return Ok(());
+        }
+        let live = Arc::clone(&self.live);
+        let folding: Vec<(ChannelId, Channel)> = {
+            let live = live.lock().unwrap_or_else(PoisonError::into_inner);
+            ids.iter().filter_map(|id| Some((*id, live.get(*id)?.clone()))).collect()
+        };
+        let packer = &mut self.packer;
+        let shared = &self.shared;
+        let added = schema::immediately(&mut self.connection, |connection| {
+            let mut added = Vec::new();
+            for (id, channel) in &folding {
+                let mut fold = Fold { connection, packer, id: *id, name: &channel.name };
+                let blocks = fold.channel(channel, |damage| {
+                    shared.note_damage(&channel.name, &damage);
+                })?;
+                let folded = channel.unfolded().last().and_then(|part| part.summary());
+                let folded = folded.map_or(channel.folded, |summary| summary.last.seq);
+                let mut now = channel.clone();
+                (now.folded, now.blocks) = (folded, channel.blocks + blocks);
+                write_channel(connection, *id, &now)?;
+                added.push(blocks);
+            }
+            Ok(added)
+        })?;
+        let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
+        for ((id, _), added) in folding.iter().zip(added) {
+            live.folded(*id, added);
+        }
+        Ok(())
+    }
+}
+
+/// The folding of one channel.
+struct Fold<'a> {
+    connection: &'a Connection,
+    packer: &'a mut Packer,
+    id: ChannelId,
+    name: &'a TopicName,
+}
+
+/// The last block of a channel, where it has room for more.
+struct Last {
+    id: u64,
+    records: Records,
+}
+
+impl Fold<'_> {
+    /// Writes the blocks; how many there are more.
+    fn channel(
+        &mut self,
+        channel: &Channel,
+        damaged: impl FnOnce(Damage),
+    ) -> rusqlite::Result<u64> {
+        let mut added = 0;
+        let [first, rest @ ..] = channel.unfolded() else { return Ok(0) };
+        match self.last_with_room(first, damaged)? {
+            Some(last) => {
+                let records = joined(last.records, first);
+                self.write(Some(last.id), &records)?;
+            }
+            None => {
+                self.write(None, first)?;
+                added += 1;
+            }
+        }
+        for part in rest {
+            self.write(None, part)?;
+            added += 1;
+        }
+        Ok(added)
+    }
+
+    /// The last block, if `more` still fits in: so a slow channel does not make thousands of small ones.
+    fn last_with_room(
+        &self,
+        more: &Records,
+        damaged: impl FnOnce(Damage),
+    ) -> rusqlite::Result<Option<Last>> {
+        let sql = "SELECT id, last_seq - first_seq, bytes FROM block
+            WHERE channel = ?1 ORDER BY last_seq DESC LIMIT 1";
+        let last = self.connection.prepare_cached(sql)?.query_row([self.id.0], |row| {
+            Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, usize>(2)?))
+        });
+        let Some((id, span, bytes)) = last.optional()? else { return Ok(None) };
+        if span + 1 + more.count() > BLOCK_UPDATES || bytes + more.len() > BLOCK_BYTES {
+            return Ok(None);
+        }
+        let sql = "SELECT body FROM block WHERE id = ?1";
+        let body: Vec<u8> =
+            self.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
+        match unpack(&body).and_then(|body| self.check(body)) {
+            Ok(records) if records.len() + more.len() <= BLOCK_BYTES => {
+                Ok(Some(Last { id, records }))
+            }
+            Ok(_) => Ok(None),
+            Err(damage) => {
+                damaged(damage);
+                Ok(None)
+            }
+        }
+    }
+
+    fn check(&self, body: super::record::Body) -> Result<Records, Damage> {
+        let label = Label::Block { channel: self.id, name: self.name.clone() };
+        body.records.iter().try_for_each(|record| record.map(drop))?;
+        if body.label == label {
+            Ok(body.records)
+        } else {
+            Err(Damage::new("another block's body"))
+        }
+    }
+
+    fn write(&mut self, id: Option<u64>, records: &Records) -> rusqlite::Result<()> {
+        write_block(self.connection, self.packer, id, (self.id, self.name), records)
+    }
+}
+
+/// Writes a block of the channel; in place of the one with this id.
+///
+/// # Errors
+/// SQLite's.
+pub(super) fn write_block(
+    connection: &Connection,
+    packer: &mut Packer,
+    id: Option<u64>,
+    (channel, name): (ChannelId, &TopicName),
+    records: &Records,
+) -> rusqlite::Result<()> {
+    let label = Label::Block { channel, name: name.clone() };
+    let body = packer.pack(&label, records).map_err(no_memory)?;
+    let summary = records.summary().expect("a block has records");
+    let sql = "INSERT OR REPLACE INTO block VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
+    connection.prepare_cached(sql)?.execute(params![
+        id,
+        channel.0,
+        summary.first.seq.0,
+        summary.last.seq.0,
+        summary.min.0,
+        summary.max.0,
+        body.len() as u64,
+        body
+    ])?;
+    Ok(())
+}
+
+/// `more` behind `records`.
+fn joined(records: Records, more: &Records) -> Records {
+    let mut both = Records::default();
+    for record in records.iter().chain(more.iter()) {
+        both.push(record.expect("both were read through"));
+    }
+    both
+}

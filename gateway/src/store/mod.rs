@@ -1,0 +1,285 @@
+//! Where what must survive is kept: the updates of all channels, the devices, the gateway's numbers.
+//!
+//! [`open`] gives a [`Database`] and what it [`Restored`]. Its [`StoreHandle`] takes [`Batch`]es without
+//! ever waiting ([`StoreHandle::keep`]) and reads the past: everything after an offset
+//! ([`StoreHandle::log`]), a range of one channel's numbers ([`StoreHandle::range`]), its newest updates
+//! ([`StoreHandle::newest`]), a time ([`StoreHandle::between`]). [`Database::close`] ends it in order;
+//! [`recover`] salvages a damaged one. Who waits for a batch gives it a [`Receipt`].
+//!
+//! Inside: one `writer` thread that commits what waits (`pending`) and one `reader` thread, each with its
+//! own connection to one SQLite file. An update lies in the log first (`commit`: one body a commit, all
+//! channels, for who resumes) and then in a block of its channel (`fold`: for who asks for history);
+//! `live` holds what is in no block yet. `record` packs, `schema` has the tables, `retention` lets go.
+//! No other module knows SQLite.
+
+mod commit;
+mod error;
+mod fold;
+mod legacy;
+mod live;
+mod open;
+mod pending;
+mod reader;
+mod reading;
+mod record;
+mod recover;
+
+mod restore;
+mod retention;
+mod scan;
+mod schema;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use error::{NotStored, OpenError, Place, ReadError};
+pub use legacy::{Change, MemoryStore, Store, StoreError};
+pub use open::{Database, open};
+pub use reader::{LogPage, Past, RangePage};
+
+pub use recover::{EpochAfter, Report, Salvaged, recover};
+pub use restore::{Gap, GapReason, Restored, RestoredChannel};
+
+use bridge::update::{Stamp, Update};
+use pending::Inbox;
+use protocol::{
+    DeviceId, Offset, Seq, StoreFigures, StoreState, Timestamp, TopicFilter, TopicName,
+};
+use reader::Request;
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError, atomic::AtomicU64, atomic::Ordering, mpsc},
+    time::Duration,
+};
+use tokio::sync::oneshot;
+
+/// What the store needs to know.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The directory of its files.
+    pub dir: PathBuf,
+    /// What an acknowledged update must survive.
+    pub survives: Survives,
+    /// How long updates are kept: the first rule whose channels match; where none does, for good.
+    pub retention: Vec<Rule>,
+    /// The bytes of the log, packed: how far back who resumes can go.
+    pub recovery_bytes: u64,
+    /// The wall clock.
+    pub clock: fn() -> Timestamp,
+    /// The memory for updates that wait for the disk, in bytes; beyond, the oldest are given up.
+    pub pending_bytes: usize,
+}
+
+impl Settings {
+    /// Settings for `dir` with the usual bounds: nothing is ever let go.
+    #[must_use]
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            survives: Survives::KilledProcess,
+            retention: Vec::new(),
+            recovery_bytes: 64 * 1024 * 1024,
+            clock: crate::clock::now,
+            pending_bytes: 64 * 1024 * 1024,
+        }
+    }
+}
+
+/// What an acknowledged update must survive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Survives {
+    /// The end of the process, however it comes: committed, `ingest.ack` "stored" and "accepted".
+    KilledProcess,
+    /// That of the machine too: synced at each commit, `ingest.ack` "synced".
+    PowerCut,
+}
+
+/// How long the updates of some channels are kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Which channels.
+    pub channels: TopicFilter,
+    /// Older updates may go, by their timestamps.
+    pub age: Option<Duration>,
+    /// All these channels together keep so many bytes, packed; the oldest go first.
+    pub bytes: Option<u64>,
+}
+
+/// What the store shall keep, in one commit.
+pub struct Batch {
+    /// Updates of the kinds that are kept, in the order of their offsets, behind all earlier ones.
+    pub updates: Vec<Arc<Update>>,
+    /// What became of devices.
+    pub devices: Vec<DeviceChange>,
+    /// Who waits for it.
+    pub receipts: Vec<Receipt>,
+    /// The newest offset that was given out, also to updates that are not kept.
+    pub through: Offset,
+}
+
+impl std::fmt::Debug for Batch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { updates, devices, through, .. } = self;
+        let updates = updates.len();
+        write!(f, "Batch({updates} updates, {} devices, through {through})", devices.len())
+    }
+}
+
+/// What became of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DeviceChange {
+    /// Its type and tags are this JSON now.
+    Set(DeviceId, String),
+    /// It is gone.
+    Deleted(DeviceId),
+}
+
+/// Is called once when the batch is stored, or when it was not; quick and without waiting, for it is the
+/// writer that calls.
+pub type Receipt = Box<dyn FnOnce(Result<(), NotStored>) + Send>;
+
+/// The way to the store. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct StoreHandle(Arc<Shared>);
+
+/// What handle, writer and reader share.
+#[derive(Debug)]
+struct Shared {
+    inbox: Inbox,
+    requests: mpsc::SyncSender<Request>,
+    /// Why nothing is stored; none while it is.
+    failing: Mutex<Option<Arc<str>>>,
+    file_bytes: AtomicU64,
+    damaged_reads: AtomicU64,
+    /// The most pages the file may have; zero: no bound.
+    #[cfg(test)]
+    pages_max: std::sync::atomic::AtomicU32,
+}
+
+impl StoreHandle {
+    /// Takes a batch; never waits. Who must know that it is stored adds a receipt.
+    pub fn keep(&self, batch: Batch) {
+        self.0.inbox.put(batch);
+    }
+
+    /// How the store is.
+    #[must_use]
+    pub fn figures(&self) -> StoreFigures {
+        let error = self.0.failing.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let (pending_updates, lost_updates) = self.0.inbox.counts();
+        StoreFigures {
+            state: if error.is_some() { StoreState::Failing } else { StoreState::Ok },
+            error: error.map(|error| error.to_string()),
+            pending_updates,
+            lost_updates,
+            bytes: self.0.file_bytes.load(Ordering::Relaxed),
+        }
+    }
+
+    /// How many reads found a part of the database damaged, since the start.
+    #[must_use]
+    pub fn damaged_reads(&self) -> u64 {
+        self.0.damaged_reads.load(Ordering::Relaxed)
+    }
+
+    /// Waits until all that was given before is stored.
+    ///
+    /// # Errors
+    /// [`NotStored`] when it could not be.
+    ///
+    /// # Cancel safety
+    /// Nothing is lost when it is dropped.
+    pub async fn settled(&self) -> Result<(), NotStored> {
+        let (sender, answer) = oneshot::channel();
+        let receipt: Receipt = Box::new(move |outcome| {
+            let _asker_may_be_gone = sender.send(outcome);
+        });
+        let (updates, devices) = (Vec::new(), Vec::new());
+        self.keep(Batch { updates, devices, receipts: vec![receipt], through: Offset(0) });
+        answer.await.unwrap_or_else(|_| Err(NotStored("the store is closed".into())))
+    }
+
+    /// The kept updates after the offset `after` of channels that any of `filters` matches, in order; some
+    /// of them once they are `bytes_max` long, at least one.
+    ///
+    /// # Errors
+    /// [`ReadError::Gone`] when not all of them are kept; otherwise what fails.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn log(
+        &self,
+        after: Offset,
+        filters: Vec<TopicFilter>,
+        bytes_max: usize,
+    ) -> Result<LogPage, ReadError> {
+        self.ask(|reply| Request::Log { after, filters, bytes_max, reply }).await
+    }
+
+    /// The updates `from` to `to` of `channel`, both included, in order; some of them once they are
+    /// `bytes_max` long, at least one.
+    ///
+    /// # Errors
+    /// [`ReadError::Gone`] when not all of them are kept; otherwise what fails.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn range(
+        &self,
+        channel: TopicName,
+        from: Seq,
+        to: Seq,
+        bytes_max: usize,
+    ) -> Result<RangePage, ReadError> {
+        // What was just said may not be stored yet. Where it cannot be, the read says so.
+        let _failing = self.settled().await;
+        self.ask(|reply| Request::Range { channel, from, to, bytes_max, reply }).await
+    }
+
+    /// The newest `count` stored updates of `channel`.
+    ///
+    /// # Errors
+    /// What fails.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn newest(&self, channel: TopicName, count: usize) -> Result<Past, ReadError> {
+        self.ask(|reply| Request::Newest { channel, count, reply }).await
+    }
+
+    /// The stored updates of `channel` with timestamps from `from` to before `to`, behind `cursor`, the
+    /// first `limit` of them.
+    ///
+    /// # Errors
+    /// What fails.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn between(
+        &self,
+        channel: TopicName,
+        from: Timestamp,
+        to: Timestamp,
+        cursor: Option<(Timestamp, Seq)>,
+        limit: usize,
+    ) -> Result<Past, ReadError> {
+        self.ask(|reply| Request::Between { channel, from, to, cursor, limit, reply }).await
+    }
+
+    async fn ask<T>(
+        &self,
+        request: impl FnOnce(oneshot::Sender<Result<T, ReadError>>) -> Request,
+    ) -> Result<T, ReadError> {
+        let (sender, answer) = oneshot::channel();
+        self.0.requests.try_send(request(sender)).map_err(|error| match error {
+            mpsc::TrySendError::Full(_) => ReadError::Busy,
+            mpsc::TrySendError::Disconnected(_) => ReadError::Closed,
+        })?;
+        answer.await.unwrap_or(Err(ReadError::Closed))
+    }
+}
+
+/// The place of an update in the order of time: the timestamp, then the number.
+const fn in_time(stamp: &Stamp) -> (Timestamp, Seq) {
+    (stamp.timestamp, stamp.seq)
+}

@@ -1,0 +1,381 @@
+//! What the reader does for each question.
+
+use super::{
+    error::Place,
+    in_time,
+    live::Channel,
+    reader::{LogPage, Past, PastRow, RangePage, Reader, Unread},
+    record::{ChannelId, Damage, Label, Record, Records, read_data, unpack},
+    restore::{Gap, StoredLogRow},
+    schema::Meta,
+};
+use bridge::update::{ChannelKind, Stamp, Update};
+use protocol::{Offset, Seq, Timestamp, TopicFilter, TopicName};
+use rusqlite::{Connection, Params, Row, Transaction};
+use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
+
+/// A page of the log looks at so many bytes at most, also where nothing in them is wanted.
+const LOOK_BYTES_MAX: usize = 8 * 1024 * 1024;
+
+/// An answer by time has so many bytes of JSON at most, where updates in order of time allow it.
+const PAST_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+/// No offset is greater: it fits a column.
+const OFFSET_MAX: Offset = Offset(i64::MAX as u64);
+
+/// One channel as it is in memory at the beginning of a read. All before its first update that is not
+/// folded is in blocks that any later state of the database has.
+struct Seen {
+    id: ChannelId,
+    channel: Channel,
+    through: Offset,
+}
+
+impl Seen {
+    /// The first number that memory has; what blocks have from there on came meanwhile.
+    fn first(&self) -> Seq {
+        let first = self.channel.unfolded().first().and_then(|part| part.summary());
+        first.map_or(Seq(u64::MAX), |summary| summary.first.seq)
+    }
+
+    fn place(&self, (from, to): (Seq, Seq)) -> Place {
+        Place::Channel { channel: self.channel.name.clone(), from, to }
+    }
+
+    fn rebuild(&self, record: Record<'_>) -> Result<Arc<Update>, Unread> {
+        rebuild(&self.channel.name, self.channel.kind, record).map_err(|damage| {
+            Unread::Damaged(self.place((record.stamp.seq, record.stamp.seq)), damage)
+        })
+    }
+}
+
+fn rebuild(name: &TopicName, kind: ChannelKind, record: Record<'_>) -> Result<Arc<Update>, Damage> {
+    let data = read_data(record.form, record.json)?;
+    Ok(Arc::new(Update::new(name.clone(), kind, record.stamp, data)))
+}
+
+impl Reader {
+    /// See [`super::StoreHandle::log`].
+    pub(super) fn log(
+        &self,
+        after: Offset,
+        filters: &[TopicFilter],
+        bytes_max: usize,
+    ) -> Result<LogPage, Unread> {
+        // What is newer in the database may have channels that memory does not know yet.
+        let committed = self.live().committed();
+        let after = after.min(OFFSET_MAX);
+        let transaction = self.connection.unchecked_transaction()?;
+        check_continuity(&transaction, after)?;
+        let mut page = LogReading {
+            reader: self,
+            filters,
+            wanted: HashMap::new(),
+            page: LogPage { updates: Vec::new(), through: after, at_end: true },
+            after,
+            bytes_left: bytes_max,
+            look_left: LOOK_BYTES_MAX,
+        };
+        let sql = "SELECT first, last, body FROM log
+            WHERE first >= (SELECT coalesce(max(first), 0) FROM log WHERE first <= ?1)
+            AND first <= ?2 ORDER BY first";
+        let mut follows = None;
+        for_each(&transaction, sql, (after.0, committed.0), StoredLogRow::read, |row| {
+            page.take(&row, &mut follows)
+        })?;
+        let mut page = page.page;
+        if page.at_end {
+            page.through = page.through.max(committed);
+        }
+        Ok(page)
+    }
+
+    /// See [`super::StoreHandle::range`].
+    pub(super) fn range(
+        &self,
+        name: &TopicName,
+        (from, to): (Seq, Seq),
+        bytes_max: usize,
+    ) -> Result<RangePage, Unread> {
+        let seen = self.see(name).filter(|seen| to <= seen.channel.seq()).ok_or(Unread::Gone)?;
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut range = RangeReading { next: from, to, left: bytes_max, updates: Vec::new() };
+        let sql = "SELECT id, first_seq, last_seq FROM block
+            WHERE channel = ?1 AND last_seq >= ?2 AND first_seq <= ?3 AND first_seq < ?4 ORDER BY last_seq";
+        let first = i64::try_from(seen.first().0).unwrap_or(i64::MAX);
+        let bounds = (seen.id.0, from.0, to.0, first);
+        for_each(&transaction, sql, bounds, BlockRow::read, |block| {
+            range.take(&seen, &block.open(&transaction, &seen)?)
+        })?;
+        for part in seen.channel.unfolded() {
+            if range.take(&seen, part)?.is_break() {
+                break;
+            }
+        }
+        let at_end = range.next > to;
+        if at_end || !range.updates.is_empty() && range.left == 0 {
+            return Ok(RangePage { updates: range.updates, at_end });
+        }
+        Err(Unread::Gone)
+    }
+
+    /// See [`super::StoreHandle::newest`].
+    pub(super) fn newest(&self, name: &TopicName, count: usize) -> Result<Past, Unread> {
+        let Some(seen) = self.see(name) else { return Ok(self.nothing()) };
+        let transaction = self.connection.unchecked_transaction()?;
+        let mut past = Past { through: seen.through, at_end: true, ..Past::default() };
+        for part in seen.channel.unfolded() {
+            past.take(&seen, part, |_| true)?;
+        }
+        let sql = "SELECT id, first_seq, last_seq FROM block
+            WHERE channel = ?1 AND first_seq < ?2 ORDER BY last_seq DESC";
+        let first = i64::try_from(seen.first().0).unwrap_or(i64::MAX);
+        if past.rows.len() < count {
+            for_each(&transaction, sql, (seen.id.0, first), BlockRow::read, |block| {
+                let records = block.open(&transaction, &seen)?;
+                past.take(&seen, &records, |stamp| stamp.seq < seen.first())?;
+                let enough = past.rows.len() >= count || past.text.len() > PAST_BYTES_MAX;
+                Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            })?;
+        }
+        past.rows.sort_by_key(|row| row.stamp.seq);
+        past.rows.drain(..past.rows.len().saturating_sub(count));
+        past.rows.sort_by_key(|row| in_time(&row.stamp));
+        Ok(past)
+    }
+
+    /// See [`super::StoreHandle::between`].
+    pub(super) fn between(
+        &self,
+        name: &TopicName,
+        (from, to, cursor): (Timestamp, Timestamp, Option<(Timestamp, Seq)>),
+        limit: usize,
+    ) -> Result<Past, Unread> {
+        let Some(seen) = self.see(name) else { return Ok(self.nothing()) };
+        let transaction = self.connection.unchecked_transaction()?;
+        let from = cursor.map_or(from, |(at, _)| from.max(at));
+        let wanted = |stamp: &Stamp| {
+            let in_range = from <= stamp.timestamp && stamp.timestamp < to;
+            in_range && cursor.is_none_or(|cursor| in_time(stamp) > cursor)
+        };
+        let mut past = Past { through: seen.through, at_end: true, ..Past::default() };
+        for part in seen.channel.unfolded() {
+            past.take(&seen, part, wanted)?;
+        }
+        let sql = "SELECT id, first_seq, last_seq, min_ts FROM block
+            WHERE channel = ?1 AND max_ts >= ?2 AND min_ts < ?3 ORDER BY min_ts";
+        let read = |row: &Row<'_>| Ok((BlockRow::read(row)?, Timestamp(row.get(3)?)));
+        for_each(&transaction, sql, (seen.id.0, from.0, to.0), read, |(block, begins)| {
+            if past.stop_before(begins, limit).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let records = block.open(&transaction, &seen)?;
+            past.take(&seen, &records, |stamp| stamp.seq < seen.first() && wanted(stamp))?;
+            Ok(ControlFlow::Continue(()))
+        })?;
+        past.rows.sort_by_key(|row| in_time(&row.stamp));
+        past.at_end &= past.rows.len() <= limit;
+        past.rows.truncate(limit);
+        Ok(past)
+    }
+
+    fn see(&self, name: &TopicName) -> Option<Seen> {
+        let live = self.live();
+        let id = live.id(name)?;
+        Some(Seen { id, channel: live.get(id)?.clone(), through: live.committed() })
+    }
+
+    fn nothing(&self) -> Past {
+        Past { through: self.live().committed(), at_end: true, ..Past::default() }
+    }
+}
+
+/// Whether everything after `after` that was kept is in the log.
+fn check_continuity(connection: &Connection, after: Offset) -> Result<(), Unread> {
+    let index = |damage| Unread::Damaged(Place::Index, damage);
+    let meta = Meta::read(connection)?.map_err(index)?;
+    let meta = meta.ok_or_else(|| index(Damage::new("the row of table meta is missing")))?;
+    if after < meta.log_pruned {
+        return Err(Unread::Gone);
+    }
+    let sql = "SELECT * FROM gap ORDER BY first_offset DESC LIMIT 1";
+    let mut newest = None;
+    for_each(connection, sql, [], Gap::read, |gap| {
+        newest = Some(gap.map_err(index)?);
+        Ok(ControlFlow::Break(()))
+    })?;
+    if newest.is_some_and(|gap| gap.last > after) { Err(Unread::Gone) } else { Ok(()) }
+}
+
+/// Calls `act` on each row until it says stop.
+fn for_each<T>(
+    connection: &Connection,
+    sql: &str,
+    bounds: impl Params,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    mut act: impl FnMut(T) -> Result<ControlFlow<()>, Unread>,
+) -> Result<(), Unread> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let mut rows = statement.query(bounds)?;
+    while let Some(row) = rows.next()? {
+        if act(read(row)?)?.is_break() {
+            break;
+        }
+    }
+    Ok(())
+}
+
+/// Where a block is and what it says it has.
+struct BlockRow {
+    id: u64,
+    first: Seq,
+    last: Seq,
+}
+
+impl BlockRow {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { id: row.get(0)?, first: Seq(row.get(1)?), last: Seq(row.get(2)?) })
+    }
+
+    /// Its updates, if they are those of this channel and of these numbers.
+    fn open(&self, transaction: &Transaction<'_>, seen: &Seen) -> Result<Records, Unread> {
+        let sql = "SELECT body FROM block WHERE id = ?1";
+        let body: Vec<u8> =
+            transaction.prepare_cached(sql)?.query_row([self.id], |row| row.get(0))?;
+        let damaged = |damage| Unread::Damaged(seen.place((self.first, self.last)), damage);
+        let body = unpack(&body).map_err(damaged)?;
+        let label = Label::Block { channel: seen.id, name: seen.channel.name.clone() };
+        let numbers = (body.summary.first.seq, body.summary.last.seq);
+        if body.label != label || numbers != (self.first, self.last) {
+            return Err(damaged(Damage::new("a body of another row")));
+        }
+        Ok(body.records)
+    }
+}
+
+/// A page of the log while it is read.
+struct LogReading<'a> {
+    reader: &'a Reader,
+    filters: &'a [TopicFilter],
+    wanted: HashMap<ChannelId, Option<(TopicName, ChannelKind)>>,
+    page: LogPage,
+    after: Offset,
+    bytes_left: usize,
+    look_left: usize,
+}
+
+impl LogReading<'_> {
+    fn take(
+        &mut self,
+        row: &StoredLogRow,
+        follows: &mut Option<Offset>,
+    ) -> Result<ControlFlow<()>, Unread> {
+        if self.bytes_left == 0 || self.look_left == 0 {
+            self.page.at_end = false;
+            return Ok(ControlFlow::Break(()));
+        }
+        let damaged = |damage| Unread::Damaged(Place::Log(row.first), damage);
+        let (after, records) = row.open().map_err(damaged)?;
+        if follows.map_or(after > self.after, |before| after != before) {
+            return Err(damaged(Damage::new("what was kept before it is missing")));
+        }
+        *follows = Some(row.last);
+        self.look_left = self.look_left.saturating_sub(records.len());
+        for record in records.iter() {
+            let record = record.map_err(damaged)?;
+            if record.stamp.offset <= self.after {
+                continue;
+            }
+            if self.bytes_left == 0 {
+                self.page.at_end = false;
+                return Ok(ControlFlow::Break(()));
+            }
+            self.page.through = record.stamp.offset;
+            self.add(record).map_err(damaged)?;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn add(&mut self, record: Record<'_>) -> Result<(), Damage> {
+        let (reader, filters) = (self.reader, self.filters);
+        let channel = self.wanted.entry(record.channel).or_insert_with(|| {
+            let live = reader.live();
+            let channel = live.get(record.channel)?;
+            let matches = |filter: &TopicFilter| filter.matches(channel.name.as_str());
+            filters.iter().any(matches).then(|| (channel.name.clone(), channel.kind))
+        });
+        if let Some((name, kind)) = channel {
+            let update = rebuild(name, *kind, record)?;
+            self.bytes_left = self.bytes_left.saturating_sub(update.text().len());
+            self.page.updates.push(update);
+        }
+        Ok(())
+    }
+}
+
+/// A range of numbers while it is read.
+struct RangeReading {
+    next: Seq,
+    to: Seq,
+    left: usize,
+    updates: Vec<Arc<Update>>,
+}
+
+impl RangeReading {
+    /// Takes what is wanted of `records`; stops at a hole and where there is enough.
+    fn take(&mut self, seen: &Seen, records: &Records) -> Result<ControlFlow<()>, Unread> {
+        for record in records.iter() {
+            let whole = |damage| Unread::Damaged(seen.place((self.next, self.to)), damage);
+            let record = record.map_err(whole)?;
+            if record.stamp.seq < self.next {
+                continue;
+            }
+            if record.stamp.seq > self.next || self.next > self.to || self.left == 0 {
+                return Ok(ControlFlow::Break(()));
+            }
+            let update = seen.rebuild(record)?;
+            self.left = self.left.saturating_sub(update.text().len());
+            self.updates.push(update);
+            self.next.0 += 1;
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+}
+
+impl Past {
+    /// Takes what is wanted of `records`.
+    fn take(
+        &mut self,
+        seen: &Seen,
+        records: &Records,
+        wanted: impl Fn(&Stamp) -> bool,
+    ) -> Result<(), Unread> {
+        for record in records.iter() {
+            let all = (Seq(1), seen.channel.seq());
+            let record = record.map_err(|damage| Unread::Damaged(seen.place(all), damage))?;
+            if wanted(&record.stamp) {
+                let start = self.text.len();
+                self.text.push_str(record.json);
+                let end = self.text.len();
+                self.rows.push(PastRow { stamp: record.stamp, start, end });
+            }
+        }
+        Ok(())
+    }
+
+    /// Stops before a block that begins at `begins` if there is enough that nothing in it can precede.
+    fn stop_before(&mut self, begins: Timestamp, limit: usize) -> ControlFlow<()> {
+        let heavy = self.text.len() > PAST_BYTES_MAX;
+        if self.rows.len() < limit && !heavy {
+            return ControlFlow::Continue(());
+        }
+        self.rows.sort_by_key(|row| in_time(&row.stamp));
+        let sure = self.rows.partition_point(|row| row.stamp.timestamp < begins);
+        if sure >= limit || heavy && sure > 0 {
+            self.rows.truncate(sure);
+            self.at_end = false;
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}

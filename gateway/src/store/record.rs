@@ -1,0 +1,457 @@
+//! How updates lie in the database: records one after the other, packed with zstd into a body.
+//!
+//! A record holds what changed since the one before it (channel, seq, offset, timestamp, each as a
+//! zigzag varint), the form of the data, and its JSON with its length before it. A body begins with a
+//! header that says what the body is of; it is compared with the row it came from, and zstd's checksum
+//! covers both, so a body that does not check is never served.
+
+use bridge::{
+    data::{Data, Metrics},
+    update::Stamp,
+};
+use protocol::{Offset, Seq, Timestamp, TopicName};
+use serde_json::value::RawValue;
+use std::{io, sync::Arc};
+use zstd::bulk::{Compressor, Decompressor};
+
+/// A channel's number in one database.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct ChannelId(pub(super) u64);
+
+/// Bytes that are not what they should be: what is wrong with them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Damage(pub(super) String);
+
+impl Damage {
+    pub(super) fn new(what: &str) -> Self {
+        Self(what.into())
+    }
+}
+
+/// One update as it is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Record<'a> {
+    pub(super) channel: ChannelId,
+    pub(super) stamp: Stamp,
+    pub(super) form: Form,
+    pub(super) json: &'a str,
+}
+
+/// Which kind of data a JSON text was.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Form {
+    Metrics,
+    Json,
+}
+
+impl Form {
+    fn of(data: &Data) -> Self {
+        match data {
+            Data::Metrics(_) => Self::Metrics,
+            Data::Json(_) => Self::Json,
+        }
+    }
+
+    const fn code(self) -> u64 {
+        match self {
+            Self::Metrics => 0,
+            Self::Json => 1,
+        }
+    }
+
+    fn from_code(code: u64) -> Result<Self, Damage> {
+        match code {
+            0 => Ok(Self::Metrics),
+            1 => Ok(Self::Json),
+            unknown => Err(Damage(format!("data of the unknown form {unknown}"))),
+        }
+    }
+}
+
+/// The data of a stored JSON text.
+///
+/// # Errors
+/// [`Damage`] when it is not what was stored.
+pub(super) fn read_data(form: Form, json: &str) -> Result<Data, Damage> {
+    let damage = |error: serde_json::Error| Damage(format!("data that does not read: {error}"));
+    Ok(match form {
+        Form::Metrics => Data::Metrics(Arc::new(Metrics::parse(json).map_err(damage)?)),
+        Form::Json => {
+            let raw: Box<RawValue> = serde_json::from_str(json).map_err(damage)?;
+            Data::Json(raw.into())
+        }
+    })
+}
+
+/// Data as a column of the database: its form and its JSON.
+pub(super) fn data_column(data: &Data) -> String {
+    let mut text = Form::of(data).code().to_string();
+    data.write(&mut text);
+    text
+}
+
+/// The data of a column that [`data_column`] made.
+///
+/// # Errors
+/// [`Damage`] when it did not.
+pub(super) fn read_data_column(column: &str) -> Result<Data, Damage> {
+    match column.split_at_checked(1) {
+        Some(("0", json)) => read_data(Form::Metrics, json),
+        Some(("1", json)) => read_data(Form::Json, json),
+        Some(_) | None => Err(Damage::new("a value of an unknown form")),
+    }
+}
+
+/// What some records have between them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Summary {
+    pub(super) count: u64,
+    pub(super) first: Stamp,
+    pub(super) last: Stamp,
+    pub(super) min: Timestamp,
+    pub(super) max: Timestamp,
+}
+
+impl Summary {
+    const fn of(stamp: Stamp) -> Self {
+        let at = stamp.timestamp;
+        Self { count: 1, first: stamp, last: stamp, min: at, max: at }
+    }
+
+    fn add(&mut self, stamp: Stamp) {
+        self.count += 1;
+        self.last = stamp;
+        self.min = self.min.min(stamp.timestamp);
+        self.max = self.max.max(stamp.timestamp);
+    }
+
+    fn numbers(&self) -> [u64; 9] {
+        let [first, last] = [self.first, self.last]
+            .map(|stamp| [stamp.seq.0, stamp.offset.0, stamp.timestamp.0.cast_unsigned()]);
+        let [min, max] = [self.min, self.max].map(|at| at.0.cast_unsigned());
+        [self.count, first[0], first[1], first[2], last[0], last[1], last[2], min, max]
+    }
+
+    fn from_numbers(numbers: [u64; 9]) -> Self {
+        let [count, s1, o1, t1, s2, o2, t2, min, max] = numbers;
+        let time = |bits: u64| Timestamp(bits.cast_signed());
+        let stamp =
+            |seq, offset, at| Stamp { seq: Seq(seq), offset: Offset(offset), timestamp: time(at) };
+        let (first, last) = (stamp(s1, o1, t1), stamp(s2, o2, t2));
+        Self { count, first, last, min: time(min), max: time(max) }
+    }
+}
+
+/// Records one after the other.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Records {
+    bytes: Vec<u8>,
+    summary: Option<Summary>,
+    previous: [u64; 4],
+}
+
+impl Records {
+    /// What they have between them; none when there are none.
+    pub(super) const fn summary(&self) -> Option<&Summary> {
+        self.summary.as_ref()
+    }
+
+    /// How many there are.
+    pub(super) fn count(&self) -> u64 {
+        self.summary.map_or(0, |summary| summary.count)
+    }
+
+    /// Their bytes before packing.
+    pub(super) const fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds a record behind the others.
+    pub(super) fn push(&mut self, record: Record<'_>) {
+        let now = numbers(record.channel, record.stamp);
+        for (now, before) in now.iter().zip(self.previous) {
+            put(&mut self.bytes, zigzag(now.wrapping_sub(before)));
+        }
+        self.previous = now;
+        put(&mut self.bytes, record.form.code());
+        put(&mut self.bytes, record.json.len() as u64);
+        self.bytes.extend_from_slice(record.json.as_bytes());
+        match &mut self.summary {
+            Some(summary) => summary.add(record.stamp),
+            None => self.summary = Some(Summary::of(record.stamp)),
+        }
+    }
+
+    /// Adds the update `stamp` of `channel`; `scratch` is room for its JSON.
+    pub(super) fn push_data(
+        &mut self,
+        channel: ChannelId,
+        stamp: Stamp,
+        data: &Data,
+        scratch: &mut String,
+    ) {
+        scratch.clear();
+        data.write(scratch);
+        self.push(Record { channel, stamp, form: Form::of(data), json: scratch });
+    }
+
+    /// The records in order; ends behind the first that does not read.
+    pub(super) fn iter(&self) -> Iter<'_> {
+        Iter { rest: &self.bytes, previous: [0; 4] }
+    }
+}
+
+/// The records of a body, in order.
+#[derive(Clone, Debug)]
+pub(super) struct Iter<'a> {
+    rest: &'a [u8],
+    previous: [u64; 4],
+}
+
+impl<'a> Iter<'a> {
+    fn record(&mut self) -> Result<Record<'a>, Damage> {
+        for before in &mut self.previous {
+            *before = before.wrapping_add(unzigzag(take(&mut self.rest)?));
+        }
+        let [channel, seq, offset, timestamp] = self.previous;
+        let form = Form::from_code(take(&mut self.rest)?)?;
+        let json = take_text(&mut self.rest)?;
+        let timestamp = Timestamp(timestamp.cast_signed());
+        let stamp = Stamp { seq: Seq(seq), offset: Offset(offset), timestamp };
+        Ok(Record { channel: ChannelId(channel), stamp, form, json })
+    }
+}
+
+impl<'a> Iterator for Iter<'a> {
+    type Item = Result<Record<'a>, Damage>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.rest.is_empty() {
+            return None;
+        }
+        let record = self.record();
+        if record.is_err() {
+            self.rest = &[];
+        }
+        Some(record)
+    }
+}
+
+/// What a body is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Label {
+    /// A commit: updates of all channels, the first that were kept behind the offset `after`.
+    Log { after: Offset },
+    /// Updates of one channel.
+    Block { channel: ChannelId, name: TopicName },
+}
+
+/// What a row of the database holds: records and what they are of.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    pub(super) label: Label,
+    pub(super) summary: Summary,
+    pub(super) records: Records,
+}
+
+/// Makes bodies; keeps what zstd needs for it.
+pub(super) struct Packer {
+    zstd: Compressor<'static>,
+    plain: Vec<u8>,
+}
+
+impl std::fmt::Debug for Packer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Packer").finish_non_exhaustive()
+    }
+}
+
+impl Packer {
+    /// A packer at zstd's level 1, with its checksum.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn new() -> io::Result<Self> {
+        let mut zstd = Compressor::new(1)?;
+        zstd.include_checksum(true)?;
+        Ok(Self { zstd, plain: Vec::new() })
+    }
+
+    /// The body of `records`, which are not empty.
+    ///
+    /// # Errors
+    /// When there is no memory for it.
+    pub(super) fn pack(&mut self, label: &Label, records: &Records) -> io::Result<Vec<u8>> {
+        self.plain.clear();
+        put(&mut self.plain, VERSION);
+        let (tag, number, name) = match label {
+            Label::Log { after } => (TAG_LOG, after.0, ""),
+            Label::Block { channel, name } => (TAG_BLOCK, channel.0, name.as_str()),
+        };
+        put(&mut self.plain, tag);
+        put(&mut self.plain, number);
+        put_text(&mut self.plain, name);
+        let summary = records.summary().expect("a body has records");
+        summary.numbers().into_iter().for_each(|number| put(&mut self.plain, number));
+        self.plain.extend_from_slice(&records.bytes);
+        self.zstd.compress(&self.plain)
+    }
+}
+
+/// Reads a body.
+///
+/// # Errors
+/// [`Damage`] when it is not what was packed.
+pub(super) fn unpack(body: &[u8]) -> Result<Body, Damage> {
+    let size = Decompressor::upper_bound(body).filter(|size| *size <= PLAIN_BYTES_MAX);
+    let size = size.ok_or_else(|| Damage::new("a body of an impossible size"))?;
+    let plain = zstd::bulk::decompress(body, size)
+        .map_err(|error| Damage(format!("a body that does not unpack: {error}")))?;
+    let mut rest = plain.as_slice();
+    let version = take(&mut rest)?;
+    if version != VERSION {
+        return Err(Damage(format!("a body of the unknown version {version}")));
+    }
+    let (tag, number, name) = (take(&mut rest)?, take(&mut rest)?, take_text(&mut rest)?);
+    let label = match tag {
+        TAG_LOG => Label::Log { after: Offset(number) },
+        TAG_BLOCK => {
+            let name =
+                name.parse().map_err(|error| Damage(format!("a body's channel: {error}")))?;
+            Label::Block { channel: ChannelId(number), name }
+        }
+        unknown => return Err(Damage(format!("a body of the unknown kind {unknown}"))),
+    };
+    let mut numbers = [0; 9];
+    for number in &mut numbers {
+        *number = take(&mut rest)?;
+    }
+    let summary = Summary::from_numbers(numbers);
+    let records = Records { bytes: rest.to_vec(), summary: Some(summary), previous: [0; 4] };
+    Ok(Body { label, summary, records })
+}
+
+const VERSION: u64 = 1;
+const TAG_LOG: u64 = 0;
+const TAG_BLOCK: u64 = 1;
+
+/// No body is larger: it holds some MiB and at most one update more, which is at most one MQTT packet.
+const PLAIN_BYTES_MAX: usize = 512 * 1024 * 1024;
+
+fn numbers(channel: ChannelId, stamp: Stamp) -> [u64; 4] {
+    [channel.0, stamp.seq.0, stamp.offset.0, stamp.timestamp.0.cast_unsigned()]
+}
+
+const fn zigzag(difference: u64) -> u64 {
+    let signed = difference.cast_signed();
+    (signed << 1 ^ signed >> 63).cast_unsigned()
+}
+
+const fn unzigzag(number: u64) -> u64 {
+    number >> 1 ^ (number & 1).wrapping_neg()
+}
+
+/// Appends a number, seven bits a byte, the lowest first.
+fn put(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number as u8 | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number as u8);
+}
+
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    put(bytes, text.len() as u64);
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+fn take(bytes: &mut &[u8]) -> Result<u64, Damage> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let Some((byte, rest)) = bytes.split_first() else { break };
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if *byte < 0x80 {
+            return Ok(number);
+        }
+    }
+    Err(Damage::new("a number that does not end"))
+}
+
+fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, Damage> {
+    let length = take(bytes)?;
+    let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
+    let (text, rest) = split.ok_or_else(|| Damage::new("a text that is cut off"))?;
+    *bytes = rest;
+    std::str::from_utf8(text).map_err(|_| Damage::new("a text that is not UTF-8"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn stamps() -> impl Strategy<Value = (u64, u64, u64, i64, bool, String)> {
+        any::<(u64, u64, u64, i64, bool, String)>()
+    }
+
+    fn records_of(given: &[(u64, u64, u64, i64, bool, String)]) -> Records {
+        let mut records = Records::default();
+        for (channel, seq, offset, at, metrics, json) in given {
+            let stamp =
+                Stamp { seq: Seq(*seq), offset: Offset(*offset), timestamp: Timestamp(*at) };
+            let form = if *metrics { Form::Metrics } else { Form::Json };
+            records.push(Record { channel: ChannelId(*channel), stamp, form, json });
+        }
+        records
+    }
+
+    fn label() -> Label {
+        let name = "telemetry/ä".parse().expect("a valid name");
+        Label::Block { channel: ChannelId(7), name }
+    }
+
+    proptest! {
+        #[test]
+        fn records_survive_packing(given in proptest::collection::vec(stamps(), 1..40)) {
+            let records = records_of(&given);
+            let body = Packer::new()?.pack(&label(), &records)?;
+            let read = unpack(&body)?;
+            prop_assert_eq!(&read.label, &label());
+            prop_assert_eq!(Some(&read.summary), records.summary());
+            let read: Vec<_> = read.records.iter().collect::<Result<_, _>>()?;
+            let written: Vec<_> = records.iter().collect::<Result<_, _>>()?;
+            prop_assert_eq!(read.len(), given.len());
+            prop_assert_eq!(&read, &written);
+            for (record, (channel, seq, offset, at, _, json)) in read.iter().zip(&given) {
+                prop_assert_eq!(record.channel.0, *channel);
+                prop_assert_eq!(record.stamp.seq.0, *seq);
+                prop_assert_eq!(record.stamp.offset.0, *offset);
+                prop_assert_eq!(record.stamp.timestamp.0, *at);
+                prop_assert_eq!(record.json, json);
+            }
+        }
+
+        #[test]
+        fn a_changed_body_is_never_taken_for_another(
+            given in proptest::collection::vec(stamps(), 1..10), at: usize, bit in 0..8_u32,
+        ) {
+            let records = records_of(&given);
+            let mut body = Packer::new()?.pack(&label(), &records)?;
+            let at = at % body.len();
+            body[at] ^= 1 << bit;
+            if let Ok(read) = unpack(&body) {
+                prop_assert_eq!(read.records.bytes, records.bytes);
+                prop_assert_eq!(read.label, label());
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic_the_reader(bytes: Vec<u8>) {
+            let _read = unpack(&bytes);
+            let records = Records { bytes, summary: None, previous: [0; 4] };
+            prop_assert!(records.iter().count() <= records.bytes.len());
+        }
+    }
+}

@@ -1,0 +1,321 @@
+//! `--recover`: what a damaged file still has goes into a new one, and the old one is set aside.
+//!
+//! A row is taken only if it checks. Where SQLite cannot go on through a table, the next row that it can
+//! find is looked for; nothing is guessed. The new file goes on with the numbers only when everything that
+//! they rest on was whole; otherwise it begins a new epoch.
+
+use super::{
+    OpenError,
+    commit::{no_memory, write_channel, write_device},
+    fold::write_block,
+    live::Channel,
+    open::{FILE, is_damage, lock, named, read_only, sync_directory},
+    record::{Body, ChannelId, Damage, Label, Packer, Records, Summary, read_data, unpack},
+    restore::{ChannelRow, Gap, GapReason, StoredLogRow, read_device},
+    scan,
+    schema::{self, Meta},
+};
+use protocol::{Offset, Seq, Timestamp, TopicName};
+use rusqlite::{Connection, Row, params};
+use std::{
+    collections::HashMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+/// What a recovery found.
+#[derive(Clone, Debug)]
+pub struct Report {
+    /// Where the damaged file is now.
+    pub set_aside: PathBuf,
+    /// What was kept and lost of each table.
+    pub tables: Vec<Salvaged>,
+    /// Whether the numbers go on.
+    pub epoch: EpochAfter,
+}
+
+/// What became of the numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EpochAfter {
+    /// All that they rest on was whole: who resumes does not notice.
+    Kept,
+    /// They begin a new epoch: whoever resumes gets a reset.
+    New,
+}
+
+/// What was kept and lost of a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Salvaged {
+    /// The table.
+    pub table: &'static str,
+    /// Rows that were kept.
+    pub kept: u64,
+    /// Rows that did not check, and places where rows could not be found at all.
+    pub lost: u64,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for Salvaged { table, kept, lost } in &self.tables {
+            writeln!(f, "{table}: {kept} rows kept, {lost} lost")?;
+        }
+        writeln!(f, "the damaged file is '{}' now", self.set_aside.display())?;
+        f.write_str(match self.epoch {
+            EpochAfter::Kept => "the numbers of updates go on",
+            EpochAfter::New => "the numbers of updates begin a new epoch",
+        })
+    }
+}
+
+/// Salvages the database in `dir` and sets the damaged file aside, under a name with the time `now` in
+/// it. Interrupted, it leaves the damaged file where it was.
+///
+/// # Errors
+/// [`OpenError`] when the directory is in use, or the disk does not take the new file.
+pub fn recover(dir: &Path, now: Timestamp) -> Result<Report, OpenError> {
+    let _lock = lock(dir)?;
+    let path = dir.join(FILE);
+    let fresh = with_end(&path, ".recovering");
+    let aside = with_end(&path, &format!(".damaged-{now}"));
+    let unusable = |source| OpenError::Unusable { path: path.clone(), source };
+    remove_all(&fresh).map_err(unusable)?;
+    let salvage = Salvage::new(&path, &fresh).map_err(|error| named(&fresh, error.into()))?;
+    let (tables, epoch) = salvage.run().map_err(|error| named(&fresh, error.into()))?;
+    for end in ENDS {
+        rename(&with_end(&path, end), &with_end(&aside, end)).map_err(unusable)?;
+    }
+    rename(&fresh, &path).map_err(unusable)?;
+    sync_directory(&path).map_err(unusable)?;
+    Ok(Report { set_aside: aside, tables, epoch })
+}
+
+/// The files of a database: itself, what is not in it yet, and the index of that.
+const ENDS: [&str; 3] = ["", "-wal", "-shm"];
+
+fn with_end(path: &Path, end: &str) -> PathBuf {
+    let mut path = path.as_os_str().to_owned();
+    path.push(end);
+    path.into()
+}
+
+fn remove_all(path: &Path) -> io::Result<()> {
+    ENDS.iter().try_for_each(|end| if_there(fs::remove_file(with_end(path, end))))
+}
+
+fn rename(from: &Path, to: &Path) -> io::Result<()> {
+    if_there(fs::rename(from, to))
+}
+
+fn if_there(done: io::Result<()>) -> io::Result<()> {
+    match done {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        done => done,
+    }
+}
+
+/// A recovery under way.
+struct Salvage {
+    old: Connection,
+    new: Connection,
+    packer: Packer,
+    channels: HashMap<ChannelId, Channel>,
+    names: HashMap<TopicName, ChannelId>,
+    tables: Vec<Salvaged>,
+    last: Offset,
+}
+
+impl Salvage {
+    fn new(path: &Path, fresh: &Path) -> rusqlite::Result<Self> {
+        let mut new = Connection::open(fresh)?;
+        schema::prepare(&new)?;
+        schema::migrate(&mut new)?;
+        Ok(Self {
+            old: read_only(path)?,
+            new,
+            packer: Packer::new().map_err(no_memory)?,
+            channels: HashMap::new(),
+            names: HashMap::new(),
+            tables: Vec::new(),
+            last: Offset(0),
+        })
+    }
+
+    fn run(mut self) -> rusqlite::Result<(Vec<Salvaged>, EpochAfter)> {
+        self.new.execute_batch("BEGIN IMMEDIATE")?;
+        let meta = self.meta()?;
+        self.channels()?;
+        let index_whole = self.tables.iter().all(|table| table.lost == 0);
+        self.blocks()?;
+        let pruned = meta.as_ref().map(|meta| meta.log_pruned);
+        let log_pruned = self.log(pruned)?;
+        let logs_whole =
+            self.tables.iter().all(|table| table.table != LOG || table.lost == 0);
+        self.rows(GAP, Gap::read, |salvage, gap| {
+            salvage.last = salvage.last.max(gap.last);
+            gap.write(&salvage.new).map(|()| Taken::Yes)
+        })?;
+        self.rows(DEVICE, read_device, |salvage, (id, body)| {
+            write_device(&salvage.new, &id, Some(&body)).map(|()| Taken::Yes)
+        })?;
+        for (id, channel) in &self.channels {
+            write_channel(&self.new, *id, channel)?;
+        }
+        let gaps_whole = self.tables.iter().all(|table| table.table != GAP || table.lost == 0);
+        let epoch = match meta {
+            Some(meta) if index_whole && logs_whole && gaps_whole => {
+                Meta { log_pruned, ..meta }.write(&self.new)?;
+                EpochAfter::Kept
+            }
+            Some(_) | None => {
+                let reserved = meta.map_or(self.last, |meta| meta.reserved.max(self.last));
+                let clean = Some(reserved);
+                Meta { reserved, clean, log_pruned, ..Meta::fresh() }.write(&self.new)?;
+                EpochAfter::New
+            }
+        };
+        self.new.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")?;
+        Ok((self.tables, epoch))
+    }
+
+    fn meta(&mut self) -> rusqlite::Result<Option<Meta>> {
+        let mut table = Salvaged { table: "meta", ..Salvaged::default() };
+        let meta = match Meta::read(&self.old) {
+            Ok(Ok(Some(meta))) => Some(meta),
+            Ok(Ok(None) | Err(_)) => None,
+            Err(error) if is_damage(&error) => None,
+            Err(error) => return Err(error),
+        };
+        match meta {
+            Some(_) => table.kept = 1,
+            None => table.lost = 1,
+        }
+        self.tables.push(table);
+        Ok(meta)
+    }
+
+    fn channels(&mut self) -> rusqlite::Result<()> {
+        self.rows("channel", ChannelRow::read, |salvage, row| {
+            let Ok(mut channel) = row.channel() else { return Ok(Taken::No) };
+            (channel.blocks, channel.folded) = (0, Seq(0));
+            salvage.last = salvage.last.max(row.stamp.offset);
+            salvage.names.insert(channel.name.clone(), row.id);
+            salvage.channels.insert(row.id, channel);
+            Ok(Taken::Yes)
+        })
+    }
+
+    fn blocks(&mut self) -> rusqlite::Result<()> {
+        self.rows("block", BlockBody::read, |salvage, block| salvage.block(&block))
+    }
+
+    fn block(&mut self, block: &BlockBody) -> rusqlite::Result<Taken> {
+        let Ok((id, name, records, summary)) = block.open() else { return Ok(Taken::No) };
+        if *self.names.entry(name.clone()).or_insert(id) != id {
+            return Ok(Taken::No);
+        }
+        let channel = self.channels.entry(id).or_insert_with(|| Channel::new(name.clone()));
+        if channel.name != name {
+            return Ok(Taken::No);
+        }
+        if summary.last.seq > channel.seq() {
+            // Its row is lost: the newest update stands for the value.
+            let last = records.iter().last();
+            let Some(Ok(record)) = last else { return Ok(Taken::No) };
+            let Ok(data) = read_data(record.form, record.json) else { return Ok(Taken::No) };
+            channel.value = Some((record.stamp, data));
+        }
+        channel.blocks += 1;
+        channel.folded = channel.folded.max(summary.last.seq);
+        self.last = self.last.max(summary.last.offset);
+        write_block(&self.new, &mut self.packer, None, (id, &name), &records)?;
+        Ok(Taken::Yes)
+    }
+
+    /// Takes the log over, with a gap where something is missing; through where it is pruned.
+    fn log(&mut self, pruned: Option<Offset>) -> rusqlite::Result<Offset> {
+        let mut before: Option<Offset> = None;
+        let mut first_after = pruned;
+        let mut holes = 0;
+        let sql = "INSERT INTO log VALUES (?1, ?2, ?3)";
+        self.rows(LOG, |row| Ok(Ok(StoredLogRow::read(row)?)), |salvage, row| {
+            let Ok((after, records)) = row.open() else { return Ok(Taken::No) };
+            let known = |record: &Result<super::record::Record<'_>, Damage>| {
+                record.as_ref().is_ok_and(|record| salvage.channels.contains_key(&record.channel))
+            };
+            if !records.iter().all(|record| known(&record)) {
+                return Ok(Taken::No);
+            }
+            let follows = before.or(pruned);
+            if follows.is_some_and(|follows| follows != after) {
+                holes += 1;
+            }
+            if let Some(before) = before.filter(|before| *before != after) {
+                let (first, last) = (Offset(before.0 + 1), Offset(row.first.0 - 1));
+                Gap { first, last, reason: GapReason::Crash }.write(&salvage.new)?;
+            }
+            let after = before.unwrap_or(after);
+            first_after = before.map_or(Some(after), |_| first_after);
+            let body = salvage.packer.pack(&Label::Log { after }, &records).map_err(no_memory)?;
+            salvage.new.prepare_cached(sql)?.execute(params![row.first.0, row.last.0, body])?;
+            before = Some(row.last);
+            salvage.last = salvage.last.max(row.last);
+            Ok(Taken::Yes)
+        })?;
+        if let Some(table) = self.tables.last_mut() {
+            table.lost = table.lost.max(holes);
+        }
+        Ok(first_after.unwrap_or(self.last))
+    }
+
+    /// Takes the rows of a table that check and that `take` wants.
+    fn rows<T>(
+        &mut self,
+        table: &'static str,
+        read: impl Fn(&Row<'_>) -> rusqlite::Result<Result<T, Damage>>,
+        mut take: impl FnMut(&mut Self, T) -> rusqlite::Result<Taken>,
+    ) -> rusqlite::Result<()> {
+        let mut salvaged = Salvaged { table, ..Salvaged::default() };
+        let mut next = Some(i64::MIN);
+        while let Some(from) = next {
+            let found = scan::rows(&self.old, table, from, &read)?;
+            for row in found.rows {
+                match take(self, row)? {
+                    Taken::Yes => salvaged.kept += 1,
+                    Taken::No => salvaged.lost += 1,
+                }
+            }
+            salvaged.lost += found.lost;
+            next = found.next;
+        }
+        self.tables.push(salvaged);
+        Ok(())
+    }
+}
+
+/// The body of a block; what its row says beside it is not needed.
+struct BlockBody(Vec<u8>);
+
+impl BlockBody {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Result<Self, Damage>> {
+        Ok(Ok(Self(row.get("body")?)))
+    }
+
+    fn open(&self) -> Result<(ChannelId, TopicName, Records, Summary), Damage> {
+        let Body { label, summary, records } = unpack(&self.0)?;
+        match label {
+            Label::Block { channel, name } => Ok((channel, name, records, summary)),
+            Label::Log { .. } => Err(Damage::new("a body of the log")),
+        }
+    }
+}
+
+const LOG: &str = "log";
+const GAP: &str = "gap";
+const DEVICE: &str = "device";
+
+/// Whether a row was good enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Taken {
+    Yes,
+    No,
+}

@@ -1,0 +1,403 @@
+//! What the database holds, read and checked row by row at the start.
+//!
+//! Numbers that were given out and not stored are never given out again: a gap tells which offsets they
+//! were, and each channel's next number lies behind as many as it may have lost there.
+
+use super::{
+    live::{Channel, Live},
+    record::{ChannelId, Damage, Label, data_column, read_data, read_data_column, unpack},
+    schema::{self, Meta},
+    writer::{Log, LogRow},
+};
+use bridge::{
+    data::Data,
+    update::{ChannelKind, Stamp},
+};
+use protocol::{DeviceId, Offset, Seq, Timestamp, TopicName};
+use rusqlite::{Connection, Row, params};
+use std::collections::HashMap;
+
+/// What was kept.
+#[derive(Clone, Debug)]
+pub struct Restored {
+    /// What the numbers belong to.
+    pub epoch: String,
+    /// The next offset is the one after.
+    pub last_offset: Offset,
+    /// All channels that have updates.
+    pub channels: Vec<RestoredChannel>,
+    /// A channel that is not among them numbers its updates from behind this.
+    pub new_channels_after: Seq,
+    /// The devices and their types and tags in JSON.
+    pub devices: Vec<(DeviceId, String)>,
+    /// Offsets that were given out and not stored, in order.
+    pub gaps: Vec<Gap>,
+    /// Everything kept from here on is in the log.
+    pub log_first: Offset,
+}
+
+/// A channel as it was.
+#[derive(Clone, Debug)]
+pub struct RestoredChannel {
+    /// Its name.
+    pub name: TopicName,
+    /// Its kind.
+    pub kind: ChannelKind,
+    /// The next update has the number after.
+    pub seq: Seq,
+    /// The place of its newest stored update.
+    pub stamp: Stamp,
+    /// Its value then.
+    pub value: Data,
+    /// The newest that retention let go.
+    pub pruned_seq: Seq,
+}
+
+/// Offsets that were given out and not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Gap {
+    /// The first of them.
+    pub first: Offset,
+    /// The last of them.
+    pub last: Offset,
+    /// Why.
+    pub reason: GapReason,
+}
+
+/// Why offsets were not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum GapReason {
+    /// The gateway ended without a word: nobody knows how many were used.
+    Crash,
+    /// More waited than there was room for, as the disk was full, slow or broken.
+    Overflow,
+}
+
+impl GapReason {
+    const fn code(self) -> u64 {
+        match self {
+            Self::Crash => 0,
+            Self::Overflow => 1,
+        }
+    }
+
+    fn from_code(code: u64) -> Result<Self, Damage> {
+        match code {
+            0 => Ok(Self::Crash),
+            1 => Ok(Self::Overflow),
+            unknown => Err(Damage(format!("a gap for the unknown reason {unknown}"))),
+        }
+    }
+}
+
+impl Gap {
+    /// Writes it; in place of one with the same beginning.
+    ///
+    /// # Errors
+    /// SQLite's.
+    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let sql = "INSERT OR REPLACE INTO gap VALUES (?1, ?2, ?3, ?4)";
+        let (first, last, reason) = (self.first.0, self.last.0, self.reason.code());
+        connection.prepare_cached(sql)?.execute(params![first, last, reason, self.checksum()])?;
+        Ok(())
+    }
+
+    fn checksum(&self) -> u32 {
+        schema::checksum(&[self.first.0, self.last.0, self.reason.code()], &[])
+    }
+
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Self, Damage>> {
+        let (first, last) = (Offset(row.get(0)?), Offset(row.get(1)?));
+        let reason = match GapReason::from_code(row.get(2)?) {
+            Ok(reason) => reason,
+            Err(damage) => return Ok(Err(damage)),
+        };
+        let gap = Self { first, last, reason };
+        let whole = row.get::<_, u32>(3)? == gap.checksum();
+        Ok(if whole { Ok(gap) } else { Err(Damage(format!("the row of gap {first}"))) })
+    }
+
+    /// How many numbers a channel may have lost in it whose newest stored update has this offset.
+    fn lost_after(&self, stored: Offset) -> u64 {
+        let before = stored.0.max(self.first.0.saturating_sub(1));
+        self.last.0.saturating_sub(before)
+    }
+}
+
+/// The row of a channel.
+#[derive(Clone, Debug)]
+pub(super) struct ChannelRow {
+    pub(super) id: ChannelId,
+    pub(super) name: String,
+    pub(super) stamp: Stamp,
+    pub(super) value: String,
+    pub(super) folded: Seq,
+    pub(super) pruned: Seq,
+    pub(super) blocks: u64,
+}
+
+impl ChannelRow {
+    /// The row of a channel as it is in memory.
+    pub(super) fn of(id: ChannelId, channel: &Channel) -> Self {
+        let none = Stamp { seq: Seq(0), offset: Offset(0), timestamp: Timestamp(0) };
+        let value = channel.value.as_ref();
+        Self {
+            id,
+            name: channel.name.as_str().into(),
+            stamp: value.map_or(none, |(stamp, _)| *stamp),
+            value: value.map_or(String::new(), |(_, data)| data_column(data)),
+            folded: channel.folded,
+            pruned: channel.pruned,
+            blocks: channel.blocks,
+        }
+    }
+
+    pub(super) fn checksum(&self) -> u32 {
+        let Self { id, name, stamp, value, folded, pruned, blocks } = self;
+        let time = stamp.timestamp.0.cast_unsigned();
+        let numbers = [id.0, stamp.seq.0, stamp.offset.0, time, folded.0, pruned.0, *blocks];
+        schema::checksum(&numbers, &[name, value])
+    }
+
+    /// Reads `id, name, seq, offset, timestamp, value, folded_seq, pruned_seq, blocks, checksum`.
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Self, Damage>> {
+        let read = Self {
+            id: ChannelId(row.get(0)?),
+            name: row.get(1)?,
+            stamp: Stamp {
+                seq: Seq(row.get(2)?),
+                offset: Offset(row.get(3)?),
+                timestamp: Timestamp(row.get(4)?),
+            },
+            value: row.get(5)?,
+            folded: Seq(row.get(6)?),
+            pruned: Seq(row.get(7)?),
+            blocks: row.get(8)?,
+        };
+        let whole = row.get::<_, u32>(9)? == read.checksum();
+        let damage = || Damage(format!("the row of channel {}", read.id.0));
+        Ok(if whole { Ok(read) } else { Err(damage()) })
+    }
+
+    /// The channel in memory.
+    pub(super) fn channel(&self) -> Result<Channel, Damage> {
+        let name =
+            self.name.parse().map_err(|error| Damage(format!("a channel's name: {error}")))?;
+        let value = match self.stamp.seq {
+            Seq(0) => None,
+            Seq(_) => Some((self.stamp, read_data_column(&self.value)?)),
+        };
+        let Self { folded, pruned, blocks, .. } = *self;
+        let mut channel = Channel::new(name);
+        (channel.value, channel.folded) = (value, folded);
+        (channel.pruned, channel.blocks) = (pruned, blocks);
+        Ok(channel)
+    }
+}
+
+/// A row of the log as it is stored.
+#[derive(Clone, Debug)]
+pub(super) struct StoredLogRow {
+    pub(super) first: Offset,
+    pub(super) last: Offset,
+    pub(super) body: Vec<u8>,
+}
+
+impl StoredLogRow {
+    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self { first: Offset(row.get(0)?), last: Offset(row.get(1)?), body: row.get(2)? })
+    }
+
+    /// What is in it: the offset it follows, and its records.
+    ///
+    /// # Errors
+    /// [`Damage`] when it is not what this row was written with.
+    pub(super) fn open(&self) -> Result<(Offset, super::record::Records), Damage> {
+        let body = unpack(&self.body)?;
+        let same = body.summary.first.offset == self.first && body.summary.last.offset == self.last;
+        match body.label {
+            Label::Log { after } if same => Ok((after, body.records)),
+            Label::Log { .. } | Label::Block { .. } => Err(Damage::new("a body of another row")),
+        }
+    }
+
+    pub(super) fn row(&self) -> LogRow {
+        LogRow { first: self.first, last: self.last, bytes: self.body.len() as u64 }
+    }
+}
+
+/// Why what is there cannot be restored.
+#[derive(Debug)]
+pub(super) enum Trouble {
+    Damaged(Damage),
+    Sqlite(rusqlite::Error),
+}
+
+impl From<Damage> for Trouble {
+    fn from(damage: Damage) -> Self {
+        Self::Damaged(damage)
+    }
+}
+
+impl From<rusqlite::Error> for Trouble {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error)
+    }
+}
+
+/// What the database holds, in memory.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    pub(super) live: Live,
+    pub(super) log: Log,
+    pub(super) gaps: Vec<Gap>,
+    pub(super) devices: Vec<(DeviceId, String)>,
+}
+
+/// Reads and checks everything but the bodies of blocks.
+///
+/// # Errors
+/// The first row that does not check, or SQLite's.
+pub(super) fn read_all(connection: &Connection, meta: &Meta) -> Result<Contents, Trouble> {
+    let mut contents = Contents::default();
+    contents.log.last = meta.log_pruned;
+    each(connection, "SELECT * FROM channel", ChannelRow::read, |row| {
+        let row = row?;
+        contents.live.insert(row.id, row.channel()?);
+        Ok(())
+    })?;
+    check_blocks(connection, &contents.live)?;
+    each(
+        connection,
+        "SELECT first, last, body FROM log ORDER BY first",
+        StoredLogRow::read,
+        |row| take_log_row(&mut contents, &row),
+    )?;
+    each(connection, "SELECT * FROM gap ORDER BY first_offset", Gap::read, |gap| {
+        contents.gaps.push(gap?);
+        Ok(())
+    })?;
+    each(connection, "SELECT id, body, checksum FROM device", read_device, |device| {
+        contents.devices.push(device?);
+        Ok(())
+    })?;
+    Ok(contents)
+}
+
+fn each<T>(
+    connection: &Connection,
+    sql: &str,
+    read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
+    mut take: impl FnMut(T) -> Result<(), Damage>,
+) -> Result<(), Trouble> {
+    let mut statement = connection.prepare(sql)?;
+    let mut rows = statement.query([])?;
+    while let Some(row) = rows.next()? {
+        take(read(row)?)?;
+    }
+    Ok(())
+}
+
+pub(super) fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<(DeviceId, String), Damage>> {
+    let (id, body): (String, String) = (row.get(0)?, row.get(1)?);
+    let damage = || Damage(format!("the row of device '{id}'"));
+    if row.get::<_, u32>(2)? != schema::checksum(&[], &[&id, &body]) {
+        return Ok(Err(damage()));
+    }
+    Ok(match id.parse() {
+        Ok(id) => Ok((id, body)),
+        Err(_) => Err(damage()),
+    })
+}
+
+/// Every channel has the blocks that its row says: none is missing.
+fn check_blocks(connection: &Connection, live: &Live) -> Result<(), Trouble> {
+    let mut blocks: HashMap<u64, (u64, u64)> = HashMap::new();
+    let sql = "SELECT channel, count(*), max(last_seq) FROM block GROUP BY channel";
+    let read = |row: &Row<'_>| Ok((row.get(0)?, (row.get(1)?, row.get(2)?)));
+    each(connection, sql, read, |(channel, found)| {
+        blocks.insert(channel, found);
+        Ok(())
+    })?;
+    for (id, channel) in live.iter() {
+        let (count, last) = blocks.remove(&id.0).unwrap_or((0, channel.folded.0));
+        if count != channel.blocks || last > channel.folded.0 {
+            let what = format!("the blocks of channel '{}' are not those it had", channel.name);
+            return Err(Damage(what).into());
+        }
+    }
+    match blocks.keys().next() {
+        Some(id) => Err(Damage(format!("blocks of the unknown channel {id}")).into()),
+        None => Ok(()),
+    }
+}
+
+fn take_log_row(contents: &mut Contents, stored: &StoredLogRow) -> Result<(), Damage> {
+    let place = |damage: Damage| Damage(format!("the log at offset {}: {damage}", stored.first));
+    let (after, records) = stored.open().map_err(place)?;
+    if after != contents.log.last {
+        return Err(place(Damage(format!(
+            "what was kept behind {} is missing",
+            contents.log.last
+        ))));
+    }
+    for record in records.iter() {
+        let record = record.map_err(place)?;
+        let known = contents.live.get(record.channel).map(Channel::seq_and_folded);
+        let (seq, folded) =
+            known.ok_or_else(|| place(Damage(format!("unknown channel {}", record.channel.0))))?;
+        if record.stamp.seq > seq || record.stamp.seq > folded {
+            let data = read_data(record.form, record.json).map_err(place)?;
+            contents.live.add_data(record.channel, record.stamp, &data);
+        }
+    }
+    contents.live.note_committed(stored.last);
+    contents.log.push(stored.row());
+    Ok(())
+}
+
+/// Where the numbers go on.
+#[derive(Clone, Debug)]
+pub(super) struct Continued {
+    pub(super) last_offset: Offset,
+    /// The gap that an end without a word has left.
+    pub(super) gap: Option<Gap>,
+}
+
+/// Decides where the numbers go on after what `meta` says of the end.
+pub(super) fn go_on(meta: &Meta, log: &Log, gaps: &[Gap]) -> Continued {
+    if let Some(clean) = meta.clean {
+        return Continued { last_offset: clean, gap: None };
+    }
+    // Gaps that have nothing stored between them are one.
+    let first = gaps.last().filter(|gap| gap.last >= log.last && gap.reason == GapReason::Crash);
+    let first = first.map_or(Offset(log.last.0 + 1), |gap| gap.first);
+    let gap = Gap { first, last: meta.reserved, reason: GapReason::Crash };
+    Continued { last_offset: meta.reserved, gap: Some(gap) }
+}
+
+/// What the gateway is told.
+pub(super) fn restored(meta: &Meta, contents: &Contents, last_offset: Offset) -> Restored {
+    let Contents { live, gaps, devices, .. } = contents;
+    let lost = |stored| gaps.iter().map(|gap| gap.lost_after(stored)).sum::<u64>();
+    let channel = |(_, channel): (ChannelId, &Channel)| {
+        let (stamp, value) = channel.value.clone()?;
+        Some(RestoredChannel {
+            name: channel.name.clone(),
+            kind: channel.kind,
+            seq: Seq(stamp.seq.0 + lost(stamp.offset)),
+            stamp,
+            value,
+            pruned_seq: channel.pruned,
+        })
+    };
+    Restored {
+        epoch: meta.epoch.clone(),
+        last_offset,
+        channels: live.iter().filter_map(channel).collect(),
+        new_channels_after: Seq(lost(Offset(0))),
+        devices: devices.clone(),
+        gaps: gaps.clone(),
+        log_first: Offset(meta.log_pruned.0 + 1),
+    }
+}

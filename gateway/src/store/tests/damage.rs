@@ -1,0 +1,239 @@
+//! Damaged files: what is read is right or refused, and what can be salvaged is.
+
+use super::{
+    super::{EpochAfter, OpenError, Past, ReadError, open, recover},
+    support::{TestStore, name, settings},
+};
+use bridge::update::{Stamp, Update};
+use protocol::{Offset, Timestamp, TopicName};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use std::{collections::HashMap, fs, path::Path, sync::Arc};
+use tempfile::TempDir;
+
+const CHANNELS: [&str; 3] = ["telemetry/a", "telemetry/b", "state/a"];
+
+/// All that was kept, by channel.
+type Kept = HashMap<TopicName, HashMap<Stamp2, String>>;
+type Stamp2 = (u64, u64, i64);
+
+fn key(stamp: Stamp) -> Stamp2 {
+    (stamp.seq.0, stamp.offset.0, stamp.timestamp.0)
+}
+
+/// A database with blocks, a log and devices.
+async fn made() -> (TempDir, Kept) {
+    let mut store = TestStore::with(|settings| settings.recovery_bytes = 20_000);
+    let mut kept = Kept::new();
+    let mut note = |updates: Vec<Arc<Update>>| {
+        for update in updates {
+            let mut text = String::new();
+            update.data.write(&mut text);
+            let channel = kept.entry(update.channel.clone()).or_default();
+            channel.insert(key(update.stamp), text);
+        }
+    };
+    for round in 0..6 {
+        for channel in CHANNELS {
+            note(store.fill(channel, 400, round * 1_000_000).await);
+        }
+    }
+    let device = super::super::DeviceChange::Set("a".parse().unwrap(), r#"{"type":"pump"}"#.into());
+    store.keep_with(Vec::new(), vec![device]);
+    store.handle().settled().await.unwrap();
+    (store.close(), kept)
+}
+
+fn copy_of(dir: &TempDir) -> TempDir {
+    let copy = TempDir::new().unwrap();
+    let file = "sluice.db";
+    fs::copy(dir.path().join(file), copy.path().join(file)).unwrap();
+    copy
+}
+
+/// What is wrong with `past` as an answer for all of `channel`; `all`: it must have every update.
+fn check(past: &Past, kept: &HashMap<Stamp2, String>, all: bool) -> Result<(), String> {
+    for (stamp, json) in past.iter() {
+        if kept.get(&key(stamp)).map(String::as_str) != Some(json) {
+            return Err(format!("{stamp:?} {json} was never kept"));
+        }
+    }
+    if all && past.len() != kept.len() {
+        return Err(format!("{} of {} updates", past.len(), kept.len()));
+    }
+    Ok(())
+}
+
+/// Opens what is in `dir` and reads all of it. Each answer must be right or a named error.
+async fn read_all(dir: &Path, kept: &Kept) -> Result<Vec<&'static str>, String> {
+    let mut seen = Vec::new();
+    let (database, _) = match open(settings(dir)) {
+        Ok(opened) => opened,
+        Err(OpenError::Damaged { .. }) => return Ok(vec!["damaged"]),
+        Err(OpenError::Newer { .. } | OpenError::Sqlite { .. } | OpenError::Unusable { .. }) => {
+            return Ok(vec!["refused"]);
+        }
+        Err(OpenError::Locked(_)) => return Err("locked".into()),
+    };
+    let handle = database.handle();
+    let (from, to) = (Timestamp(i64::MIN), Timestamp(i64::MAX));
+    for channel in CHANNELS {
+        for read in [
+            handle.between(name(channel), from, to, None, 100_000).await,
+            handle.newest(name(channel), 100_000).await,
+        ] {
+            match read {
+                Ok(past) => {
+                    check(&past, &kept[&name(channel)], true)?;
+                    seen.push("right");
+                }
+                Err(ReadError::Damaged { .. }) => seen.push("block"),
+                Err(error) => return Err(error.to_string()),
+            }
+        }
+    }
+    drop(database);
+    Ok(seen)
+}
+
+#[tokio::test]
+async fn flipped_bits_anywhere_give_the_right_answer_or_a_named_error() {
+    let (dir, kept) = made().await;
+    let whole = fs::read(dir.path().join("sluice.db")).unwrap();
+    let mut outcomes: HashMap<&str, u32> = HashMap::new();
+    for seed in 0..ROUNDS {
+        let mut random = StdRng::seed_from_u64(seed);
+        let mut bytes = whole.clone();
+        for _ in 0..random.random_range(1..4) {
+            let at = random.random_range(0..bytes.len());
+            bytes[at] ^= 1 << random.random_range(0..8);
+        }
+        let damaged = TempDir::new().unwrap();
+        fs::write(damaged.path().join("sluice.db"), bytes).unwrap();
+        let seen = read_all(damaged.path(), &kept).await;
+        for outcome in seen.unwrap_or_else(|wrong| panic!("seed {seed}: {wrong}")) {
+            *outcomes.entry(outcome).or_default() += 1;
+        }
+    }
+    for outcome in ["right", "damaged", "block"] {
+        assert!(outcomes.contains_key(outcome), "{outcomes:?}");
+    }
+}
+
+/// How many damaged files a test tries.
+const ROUNDS: u64 = 150;
+
+#[tokio::test]
+async fn torn_pages_and_a_cut_file_give_the_right_answer_or_a_named_error() {
+    let (dir, kept) = made().await;
+    let whole = fs::read(dir.path().join("sluice.db")).unwrap();
+    for (round, page) in whole.chunks(4_096).enumerate() {
+        let mut torn = whole.clone();
+        let start = round * 4_096 + 2_048;
+        torn[start..start + page.len() - 2_048].fill(0);
+        let cut = whole[..round * 4_096].to_vec();
+        for bytes in [torn, cut] {
+            let damaged = TempDir::new().unwrap();
+            fs::write(damaged.path().join("sluice.db"), &bytes).unwrap();
+            if bytes.is_empty() {
+                continue;
+            }
+            let seen = read_all(damaged.path(), &kept).await;
+            seen.unwrap_or_else(|wrong| panic!("page {round}: {wrong}"));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_cut_write_ahead_log_loses_its_end_and_nothing_else() {
+    let mut store = TestStore::new();
+    let mut kept = Kept::new();
+    for update in store.fill("telemetry/a", 500, 0).await {
+        let mut text = String::new();
+        update.data.write(&mut text);
+        kept.entry(update.channel.clone()).or_default().insert(key(update.stamp), text);
+    }
+    let files = ["sluice.db", "sluice.db-wal"].map(|file| fs::read(store.dir.path().join(file)));
+    let [database, wal] = files.map(Result::unwrap);
+    assert!(wal.len() > 20_000);
+    let all = &kept[&name("telemetry/a")];
+    let mut found = Vec::new();
+    for cut in (0..wal.len()).step_by(2_999) {
+        let copy = TempDir::new().unwrap();
+        fs::write(copy.path().join("sluice.db"), &database).unwrap();
+        fs::write(copy.path().join("sluice.db-wal"), &wal[..cut]).unwrap();
+        let store = TestStore::open(copy, |_| {});
+        let past = store.handle().newest(name("telemetry/a"), 1_000).await.unwrap();
+        check(&past, all, false).unwrap();
+        let first: Vec<_> = past.iter().map(|(stamp, _)| stamp.seq.0).collect();
+        assert_eq!(first, (1..=past.len() as u64).collect::<Vec<_>>(), "a beginning, whole");
+        found.push(past.len());
+    }
+    assert!(found.is_sorted(), "{found:?}");
+    assert!(found.last().unwrap() > &0);
+}
+
+#[tokio::test]
+async fn a_damaged_block_is_named_when_it_is_read_and_the_rest_is_served() {
+    let (dir, _) = made().await;
+    let connection = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    let sql = "UPDATE block SET body = zeroblob(length(body)) WHERE id = 1";
+    assert_eq!(connection.execute(sql, []).unwrap(), 1);
+    drop(connection);
+    let store = TestStore::open(dir, |_| {});
+    let (from, to) = (Timestamp(0), Timestamp(i64::MAX));
+    let read = store.handle().between(name("telemetry/a"), from, to, None, 100_000).await;
+    let error = read.unwrap_err().to_string();
+    for part in ["sluice.db", "telemetry/a", "updates 1 to", "--recover"] {
+        assert!(error.contains(part), "{error}");
+    }
+    assert_eq!(store.handle().damaged_reads(), 1);
+    assert!(store.handle().newest(name("telemetry/a"), 600).await.is_ok());
+}
+
+#[tokio::test]
+async fn recovery_of_a_whole_file_loses_nothing_and_goes_on() {
+    let (dir, kept) = made().await;
+    let before = TestStore::open(dir, |_| {});
+    let epoch = before.restored.epoch.clone();
+    let dir = before.close();
+    let report = recover(dir.path(), Timestamp(77)).unwrap();
+    assert_eq!(report.epoch, EpochAfter::Kept);
+    assert!(report.tables.iter().all(|table| table.lost == 0), "{report}");
+    assert!(report.set_aside.to_string_lossy().contains("77"), "{report}");
+    let store = TestStore::open(dir, |_| {});
+    assert_eq!(store.restored.epoch, epoch);
+    assert_eq!(store.restored.last_offset, Offset(7_200));
+    assert_eq!(store.restored.devices.len(), 1);
+    for channel in CHANNELS {
+        let past = store.handle().newest(name(channel), 100_000).await.unwrap();
+        check(&past, &kept[&name(channel)], true).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn recovery_salvages_most_of_a_damaged_file_and_serves_nothing_wrong() {
+    let (dir, kept) = made().await;
+    let whole = fs::read(dir.path().join("sluice.db")).unwrap();
+    let mut worst = usize::MAX;
+    let pages = whole.len() / 4_096;
+    // The first page says where everything is.
+    for page in 1..pages {
+        let copy = copy_of(&dir);
+        let mut bytes = whole.clone();
+        bytes[page * 4_096..(page + 1) * 4_096].fill(0xa5);
+        fs::write(copy.path().join("sluice.db"), bytes).unwrap();
+        recover(copy.path(), Timestamp(1)).unwrap();
+        let store = TestStore::open(copy, |_| {});
+        let mut found = 0;
+        for channel in CHANNELS {
+            let past = store.handle().newest(name(channel), 100_000).await.unwrap();
+            check(&past, &kept[&name(channel)], false)
+                .unwrap_or_else(|wrong| panic!("page {page}: {wrong}"));
+            found += past.len();
+        }
+        worst = worst.min(found);
+        let mut store = store;
+        store.fill("telemetry/a", 3, 0).await;
+    }
+    assert!(worst < 7_200, "some page has updates");
+}

@@ -1,0 +1,155 @@
+//! A disk that is full, a process that is killed.
+
+use super::{
+    super::{Batch, Receipt, ReadError},
+    support::{TestStore, name},
+};
+use protocol::{Offset, StoreState};
+use std::{
+    io::{BufRead, BufReader},
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::atomic::Ordering,
+    time::{Duration, Instant},
+};
+use tempfile::TempDir;
+
+async fn settle_within(store: &TestStore, deadline: Duration) {
+    let deadline = Instant::now() + deadline;
+    while let Err(error) = store.handle().settled().await {
+        assert!(Instant::now() < deadline, "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_full_disk_is_told_and_when_there_is_room_again_nothing_is_missing() {
+    let mut store = TestStore::new();
+    store.fill("telemetry/a", 10, 0).await;
+    let handle = store.handle();
+    handle.0.pages_max.store(1, Ordering::Relaxed);
+    let text = format!(r#"{{"n":"{}"}}"#, "x".repeat(1_000));
+    let mut kept = 10;
+    let refused = loop {
+        let updates = (0..50).map(|_| store.numbers.update("state/a", 1, &text)).collect();
+        kept += 50;
+        store.keep(updates);
+        if let Err(refused) = handle.settled().await {
+            break refused;
+        }
+    };
+    assert!(refused.to_string().contains("full"), "{refused}");
+    let figures = handle.figures();
+    assert_eq!(figures.state, StoreState::Failing);
+    assert!(figures.error.unwrap().contains("full"));
+    assert!(figures.pending_updates >= 50);
+    handle.0.pages_max.store(0, Ordering::Relaxed);
+    settle_within(&store, Duration::from_secs(10)).await;
+    assert_eq!(handle.figures().state, StoreState::Ok);
+    assert_eq!((handle.figures().pending_updates, handle.figures().lost_updates), (0, 0));
+    let page = handle.log(Offset(0), vec!["#".parse().unwrap()], usize::MAX).await.unwrap();
+    assert_eq!(page.updates.len(), kept);
+}
+
+#[tokio::test]
+async fn what_there_is_no_room_for_is_counted_and_left_as_a_gap() {
+    let mut store = TestStore::with(|settings| settings.pending_bytes = 64 * 1024);
+    store.fill("telemetry/a", 10, 0).await;
+    let handle = store.handle();
+    handle.0.pages_max.store(1, Ordering::Relaxed);
+    let text = format!(r#"{{"n":"{:0>200}"}}"#, "");
+    while handle.figures().lost_updates == 0 {
+        let update = store.numbers.update("telemetry/a", 1, &text);
+        let refused: Receipt = Box::new(drop);
+        let through = Offset(store.numbers.offset);
+        let (updates, devices) = (vec![update], Vec::new());
+        handle.keep(Batch { updates, devices, receipts: vec![refused], through });
+    }
+    let lost = handle.figures().lost_updates;
+    handle.0.pages_max.store(0, Ordering::Relaxed);
+    settle_within(&store, Duration::from_secs(10)).await;
+    let resumed = handle.log(Offset(10), vec!["#".parse().unwrap()], 100).await;
+    assert_eq!(resumed.unwrap_err(), ReadError::Gone);
+    let through = store.numbers.offset;
+    let (first, last) = (protocol::Seq(1), protocol::Seq(through));
+    let whole = handle.range(name("telemetry/a"), first, last, usize::MAX).await;
+    assert_eq!(whole.unwrap_err(), ReadError::Gone);
+    let newest = handle.newest(name("telemetry/a"), 100_000).await.unwrap();
+    assert_eq!(newest.len() as u64, through - handle.figures().lost_updates);
+    assert!(handle.figures().lost_updates >= lost);
+    let store = store.reopen();
+    assert_eq!(store.restored.gaps.len(), 1, "{:?}", store.restored.gaps);
+    assert_eq!(store.restored.last_offset, Offset(through));
+}
+
+/// Tells the child below that it is the one to be killed, and where to write.
+const CHILD: &str = "SLUICE_TEST_STORE_DIR";
+
+/// Writes with receipts and prints each one's offset, until it is killed. Only runs as a child.
+#[tokio::test]
+#[ignore = "is the child process of another test"]
+async fn child_that_writes_until_it_is_killed() {
+    let Some(dir) = std::env::var_os(CHILD).map(PathBuf::from) else { return };
+    let (database, restored) = super::super::open(super::support::settings(&dir)).unwrap();
+    let mut numbers = super::support::Numbers::after(&restored);
+    let handle = database.handle();
+    println!("epoch {}", restored.epoch);
+    loop {
+        let updates = (0..7).map(|n| numbers.update(&format!("telemetry/{n}"), 1, r#"{"n":1}"#));
+        let updates = updates.collect();
+        let offset = numbers.offset;
+        let receipt: Receipt = Box::new(move |stored| {
+            stored.unwrap();
+            println!("stored {offset}");
+        });
+        let receipts = vec![receipt];
+        handle.keep(Batch { updates, devices: Vec::new(), receipts, through: Offset(offset) });
+        if offset % 5 == 0 {
+            handle.settled().await.unwrap();
+        }
+    }
+}
+
+/// Runs the child in `dir`, kills it after `count` receipts, and gives the last offset it was told of.
+fn killed(dir: &TempDir, count: usize) -> u64 {
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--ignored", "--nocapture", "child_that_writes_until_it_is_killed"])
+        .env(CHILD, dir.path())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let mut stored = output.lines().filter_map(|line| {
+        let line = line.unwrap();
+        line.split("stored ").nth(1).map(|offset| offset.trim().parse::<u64>().unwrap())
+    });
+    let last = stored.by_ref().take(count).last().expect("the child writes");
+    child.kill().unwrap();
+    let last = stored.last().unwrap_or(last);
+    child.wait().unwrap();
+    last
+}
+
+#[tokio::test]
+async fn a_killed_process_loses_nothing_that_was_receipted() {
+    let dir = TempDir::new().unwrap();
+    let mut dir = Some(dir);
+    let mut receipted = Vec::new();
+    for round in 0..20 {
+        let held = dir.take().unwrap();
+        receipted.push(killed(&held, 20 + round * 13));
+        let store = TestStore::open(held, |_| {});
+        for channel in &store.restored.channels {
+            let past = store.handle().newest(channel.name.clone(), 1_000_000).await.unwrap();
+            let offsets: std::collections::HashSet<_> =
+                past.iter().map(|(stamp, _)| stamp.offset.0).collect();
+            assert_eq!(offsets.len(), past.len(), "no offset twice");
+            let digit: u64 = channel.name.as_str().rsplit('/').next().unwrap().parse().unwrap();
+            for last in &receipted {
+                assert!(offsets.contains(&(last - 6 + digit)), "{last} of {digit}, {receipted:?}");
+            }
+        }
+        assert!(store.restored.last_offset.0 >= *receipted.last().unwrap());
+        dir = Some(store.crash());
+    }
+}

@@ -1,0 +1,8 @@
+//! The store on real files, each in a directory of its own.
+
+mod damage;
+mod failing;
+mod reading;
+mod restoring;
+mod retention;
+mod support;

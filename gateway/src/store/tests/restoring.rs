@@ -1,0 +1,151 @@
+//! What is there after an end in order, after a crash, and who gets in.
+
+use super::{
+    super::{Batch, DeviceChange, GapReason, OpenError, ReadError, open},
+    support::{TestStore, name, settings, texts},
+};
+use bridge::update::ChannelKind;
+use protocol::{Offset, Seq};
+
+#[tokio::test]
+async fn an_end_in_order_leaves_no_gap_and_goes_on_with_the_numbers() {
+    let mut store = TestStore::new();
+    let kept = store.fill("telemetry/a", 3, 1_000).await;
+    let epoch = store.restored.epoch.clone();
+    store.numbers.offset += 10;
+    let store = store.reopen();
+    let restored = &store.restored;
+    assert_eq!((&restored.epoch, restored.last_offset), (&epoch, Offset(13)));
+    assert!(restored.gaps.is_empty());
+    assert_eq!(restored.new_channels_after, Seq(0));
+    let [channel] = &restored.channels[..] else { panic!("{:?}", restored.channels) };
+    assert_eq!((channel.name.as_str(), channel.kind), ("telemetry/a", ChannelKind::Telemetry));
+    assert_eq!((channel.seq, channel.stamp), (Seq(3), kept[2].stamp));
+    let mut value = String::new();
+    channel.value.write(&mut value);
+    assert_eq!(value, r#"{"n":2}"#);
+}
+
+#[tokio::test]
+async fn values_are_merged_by_metric_also_across_a_restart() {
+    let mut store = TestStore::new();
+    let updates = [r#"{"a":1,"b":1}"#, r#"{"b":2}"#, r#"{"c":3}"#]
+        .map(|json| store.numbers.update("telemetry/a", 5, json));
+    store.keep(updates.to_vec());
+    let mut store = store.reopen();
+    let update = store.numbers.update("telemetry/a", 6, r#"{"a":9}"#);
+    store.keep(vec![update]);
+    let store = store.reopen();
+    let mut value = String::new();
+    store.restored.channels[0].value.write(&mut value);
+    assert_eq!(value, r#"{"a":9,"b":2,"c":3}"#);
+}
+
+#[tokio::test]
+async fn after_a_crash_no_number_is_used_again_and_the_gap_is_known() {
+    let mut store = TestStore::new();
+    store.fill("telemetry/a", 3, 1_000).await;
+    let store = TestStore::open(store.crash(), |_| {});
+    let reserved = 1 << 32;
+    let [gap] = store.restored.gaps[..] else { panic!("{:?}", store.restored.gaps) };
+    assert_eq!((gap.first, gap.last), (Offset(4), Offset(reserved)));
+    assert_eq!(gap.reason, GapReason::Crash);
+    assert_eq!(store.restored.last_offset, Offset(reserved));
+    assert_eq!(store.restored.channels[0].seq, Seq(3 + reserved - 3));
+    assert_eq!(store.restored.new_channels_after, Seq(reserved - 3));
+    let resumed = store.handle().log(Offset(3), vec!["#".parse().unwrap()], 1_000).await;
+    assert_eq!(resumed.unwrap_err(), ReadError::Gone);
+}
+
+#[tokio::test]
+async fn crashes_with_nothing_stored_between_them_are_one_gap() {
+    let mut store = TestStore::new();
+    store.fill("telemetry/a", 3, 1_000).await;
+    let mut dir = store.crash();
+    for _ in 0..3 {
+        dir = TestStore::open(dir, |_| {}).crash();
+    }
+    let store = TestStore::open(dir, |_| {});
+    assert_eq!(store.restored.gaps.len(), 1);
+    assert_eq!(store.restored.gaps[0].last, store.restored.last_offset);
+    let seq = store.restored.channels[0].seq;
+    let store = store.reopen();
+    assert_eq!(store.restored.channels[0].seq, seq, "an end in order raises nothing more");
+}
+
+#[tokio::test]
+async fn a_channel_that_was_silent_since_a_crash_keeps_its_raised_number() {
+    let mut store = TestStore::new();
+    store.fill("telemetry/a", 3, 1_000).await;
+    let mut store = TestStore::open(store.crash(), |_| {});
+    let raised = store.restored.channels[0].seq;
+    store.fill("telemetry/b", 2, 1_000).await;
+    let mut store = store.reopen();
+    let seq_of = |store: &TestStore, channel: &str| {
+        let channels = &store.restored.channels;
+        channels.iter().find(|known| known.name.as_str() == channel).unwrap().seq
+    };
+    assert_eq!(seq_of(&store, "telemetry/a"), raised);
+    let next = store.fill("telemetry/a", 1, 9).await;
+    assert_eq!(next[0].stamp.seq, Seq(raised.0 + 1));
+    let store = TestStore::open(store.crash(), |_| {});
+    assert!(seq_of(&store, "telemetry/a") > Seq(raised.0 + 1));
+}
+
+#[tokio::test]
+async fn devices_are_what_they_were_last() {
+    let store = TestStore::new();
+    let [a, b] = ["a", "b"].map(|id| id.parse::<protocol::DeviceId>().unwrap());
+    let set = |id: &protocol::DeviceId, body: &str| DeviceChange::Set(id.clone(), body.into());
+    store.keep_with(Vec::new(), vec![set(&a, "1"), set(&b, "1"), set(&a, "2")]);
+    store.keep_with(Vec::new(), vec![DeviceChange::Deleted(b)]);
+    assert_eq!(store.reopen().restored.devices, [(a, "2".into())]);
+}
+
+#[tokio::test]
+async fn a_second_gateway_is_refused_by_the_name_of_the_directory() {
+    let store = TestStore::new();
+    let refused = open(settings(store.dir.path())).unwrap_err();
+    assert!(matches!(refused, OpenError::Locked(_)));
+    assert!(refused.to_string().contains(&*store.dir.path().to_string_lossy()), "{refused}");
+}
+
+#[test]
+fn a_file_of_a_newer_gateway_is_refused_with_both_versions() {
+    let dir = TestStore::new().close();
+    let path = dir.path().join("sluice.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.pragma_update(None, "user_version", 7).unwrap();
+    drop(connection);
+    let refused = open(settings(dir.path())).unwrap_err().to_string();
+    for part in [&*path.to_string_lossy(), "version 7", "up to 1"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+}
+
+#[test]
+fn an_empty_file_is_brought_to_the_newest_version() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("sluice.db"), b"").unwrap();
+    let store = TestStore::open(dir, |_| {});
+    assert_eq!(store.restored.last_offset, Offset(0));
+    assert_eq!(store.await_number("PRAGMA user_version", |_| true), 1);
+}
+
+#[tokio::test]
+async fn receipts_are_given_after_the_commit_and_refused_once_it_is_closed() {
+    let mut store = TestStore::new();
+    let kept = store.fill("alerts/info/a", 1, 5).await;
+    let handle = store.handle();
+    let page = handle.log(Offset(0), vec!["#".parse().unwrap()], 1_000).await.unwrap();
+    assert_eq!(texts(&page.updates), texts(&kept));
+    let _dir = store.close();
+    assert!(handle.settled().await.is_err());
+    assert_eq!(handle.newest(name("alerts/info/a"), 1).await.unwrap_err(), ReadError::Closed);
+    handle.keep(Batch {
+        updates: Vec::new(),
+        devices: Vec::new(),
+        receipts: vec![Box::new(|outcome| assert!(outcome.is_err()))],
+        through: Offset(1),
+    });
+}

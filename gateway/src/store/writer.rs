@@ -1,0 +1,221 @@
+//! The writer thread: commits what waits, folds, lets go of what is old, and keeps trying when the disk
+//! fails.
+
+use super::{
+    NotStored, Settings, Shared,
+    live::Live,
+    pending::{Ending, Health, Rounds, Taken, Work, refuse},
+    record::Packer,
+    retention::Round,
+    schema::{self, Meta, Synchronous},
+};
+use protocol::{Offset, Timestamp};
+use rusqlite::Connection;
+use std::{
+    collections::VecDeque,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError, atomic::Ordering},
+    time::Instant,
+};
+
+/// The one who writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) connection: Connection,
+    pub(super) shared: Arc<Shared>,
+    pub(super) live: Arc<Mutex<Live>>,
+    pub(super) settings: Settings,
+    pub(super) path: PathBuf,
+    pub(super) packer: Packer,
+    pub(super) meta: Meta,
+    pub(super) log: Log,
+    /// The round of retention that is under way.
+    pub(super) round: Option<Round>,
+    /// When the last one began.
+    pub(super) round_began: Option<Timestamp>,
+}
+
+/// What the log has, so that it can be kept within its bound.
+#[derive(Debug, Default)]
+pub(super) struct Log {
+    rows: VecDeque<LogRow>,
+    bytes: u64,
+    /// The last offset in it, or that was in it.
+    pub(super) last: Offset,
+}
+
+/// A row of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct LogRow {
+    pub(super) first: Offset,
+    pub(super) last: Offset,
+    pub(super) bytes: u64,
+}
+
+impl Log {
+    /// Takes in a row behind all others.
+    pub(super) fn push(&mut self, row: LogRow) {
+        self.bytes += row.bytes;
+        self.last = row.last;
+        self.rows.push_back(row);
+    }
+
+    /// The oldest rows that must go for the log to have `bytes_max` bytes, at most `count`.
+    pub(super) fn excess(&self, bytes_max: u64, count: usize) -> Vec<LogRow> {
+        let mut excess = self.bytes.saturating_sub(bytes_max);
+        let too_old = |row: &&LogRow| {
+            let goes = excess > 0;
+            excess = excess.saturating_sub(row.bytes);
+            goes
+        };
+        self.rows.iter().take(count).take_while(too_old).copied().collect()
+    }
+
+    /// Lets go of everything up to `offset`.
+    pub(super) fn forget(&mut self, offset: Offset) {
+        while let Some(row) = self.rows.pop_front_if(|row| row.last <= offset) {
+            self.bytes -= row.bytes;
+        }
+    }
+}
+
+impl Writer {
+    /// Works until it shall end.
+    ///
+    /// # Errors
+    /// [`NotStored`] when the end is not recorded: the next start takes it for a crash.
+    pub(super) fn run(mut self) -> Result<(), NotStored> {
+        let mut rounds = Rounds { committed: None, health: Health::Well, ticked: Instant::now() };
+        loop {
+            match self.shared.inbox.next(&rounds) {
+                Work::Commit(taken) => {
+                    rounds.committed = Some(Instant::now());
+                    rounds.health = match self.commit(taken) {
+                        Ok(()) => Health::Well,
+                        Err(Refused { ending: Some(_), why }) => return Err(NotStored(why.into())),
+                        Err(Refused { ending: None, .. }) => Health::Failing,
+                    };
+                }
+                Work::Tick(through) => {
+                    rounds.ticked = Instant::now();
+                    self.tick(through);
+                }
+                Work::End(Ending::Clean(last)) => return self.finish(last),
+                Work::End(Ending::Abandoned) => return Ok(()),
+            }
+            if rounds.health == Health::Well {
+                self.look_after();
+            }
+        }
+    }
+
+    /// The channels in memory.
+    pub(super) fn live(&self) -> MutexGuard<'_, Live> {
+        // Nothing that holds it panics half way through a change.
+        self.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Commits what waits. What cannot be is put back, and everybody who waits for it told.
+    fn commit(&mut self, mut taken: Taken) -> Result<(), Refused> {
+        let receipts = std::mem::take(&mut taken.receipts);
+        match self.write(&taken) {
+            Ok(()) => {
+                self.note_well();
+                receipts.into_iter().for_each(|receipt| receipt(Ok(())));
+                self.reserve(taken.through);
+                Ok(())
+            }
+            Err(error) => {
+                let why = error.to_string();
+                self.note_failing(&why);
+                refuse(receipts, &why);
+                Err(Refused { ending: self.shared.inbox.put_back(taken), why })
+            }
+        }
+    }
+
+    /// Keeps the reserve of numbers well ahead of those that are given out.
+    fn reserve(&mut self, through: Offset) {
+        if through.0 + RESERVE / 2 < self.meta.reserved.0 {
+            return;
+        }
+        let meta = Meta { reserved: Offset(through.0 + RESERVE), ..self.meta.clone() };
+        let afterwards = self.synchronous();
+        match schema::synced(&mut self.connection, afterwards, |transaction| {
+            meta.write(transaction)
+        }) {
+            Ok(()) => self.meta = meta,
+            Err(error) => self.note_failing(&error.to_string()),
+        }
+    }
+
+    fn synchronous(&self) -> Synchronous {
+        self.settings.survives.into()
+    }
+
+    fn tick(&mut self, through: Offset) {
+        self.reserve(through);
+        let size = |end: &str| {
+            let mut path = self.path.clone().into_os_string();
+            path.push(end);
+            std::fs::metadata(path).map_or(0, |file| file.len())
+        };
+        self.shared.file_bytes.store(size("") + size("-wal"), Ordering::Relaxed);
+    }
+
+    /// The work that nobody waits for, a little at a time.
+    fn look_after(&mut self) {
+        let done = self.fold_and_shrink().and_then(|()| self.let_go());
+        if let Err(error) = done {
+            self.note_failing(&error.to_string());
+        }
+    }
+
+    fn note_failing(&self, why: &str) {
+        let mut failing = self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if failing.is_none() {
+            let path = self.path.display();
+            tracing::error!(%path, error = why, "the store fails: live data flows, nothing is kept");
+        }
+        *failing = Some(why.into());
+    }
+
+    fn note_well(&self) {
+        let mut failing = self.shared.failing.lock().unwrap_or_else(PoisonError::into_inner);
+        if failing.take().is_some() {
+            tracing::info!(path = %self.path.display(), "the store keeps again");
+        }
+    }
+
+    /// Records that the end was in order, and leaves one file behind.
+    fn finish(mut self, last: Offset) -> Result<(), NotStored> {
+        let last = last.max(self.live().committed());
+        let meta = Meta { clean: Some(last), ..self.meta.clone() };
+        let afterwards = self.synchronous();
+        schema::synced(&mut self.connection, afterwards, |transaction| meta.write(transaction))
+            .map_err(|error| NotStored(error.to_string().into()))?;
+        if let Err(error) =
+            self.connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+        {
+            tracing::warn!(%error, "the write-ahead log stays: the next start takes it up");
+        }
+        Ok(())
+    }
+}
+
+impl Drop for Writer {
+    fn drop(&mut self) {
+        // Also when it panics: nobody may wait for a commit that will not come.
+        self.shared.inbox.abandon();
+    }
+}
+
+/// How many offsets are reserved at once; renewed when half are used.
+pub(super) const RESERVE: u64 = 1 << 32;
+
+/// A commit failed.
+struct Refused {
+    /// The store was to end after it.
+    ending: Option<Ending>,
+    why: String,
+}
