@@ -11,6 +11,7 @@ use std::fmt;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RequestId {
     /// A number.
     Number(#[cfg_attr(feature = "typescript", ts(type = "number"))] serde_json::Number),
@@ -22,6 +23,7 @@ pub enum RequestId {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum ClientMessage {
     /// Signs in, or renews the token.
     Hello {
@@ -32,6 +34,7 @@ pub enum ClientMessage {
     /// Wants the updates of channels, all of them or none.
     Subscribe {
         /// Filters with MQTT's wildcards.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
         channels: Vec<TopicFilter>,
         /// How.
         #[serde(default)]
@@ -40,6 +43,7 @@ pub enum ClientMessage {
     /// Wants them no more.
     Unsubscribe {
         /// Filters as they were subscribed.
+        #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
         channels: Vec<TopicFilter>,
     },
     /// Wants the updates `from` to `to` of a channel again.
@@ -72,15 +76,18 @@ pub enum ClientMessage {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubscribeOptions {
     /// All updates or the newest values; `every` unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mode: Option<Mode>,
     /// At most this many updates a second for each channel; above 0, at most 1,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 1_000)))]
     pub throttle: Option<f64>,
-    /// Only these metrics; an update without any of them is not sent.
+    /// Only these metrics, 1 to 256; an update without any of them is not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 256)))]
     pub fields: Option<Vec<String>>,
     /// Whether the value of each channel comes first; true unless told or resumed with `since`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -97,6 +104,7 @@ pub struct SubscribeOptions {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Cursor {
     /// What the number belongs to.
     pub epoch: String,
@@ -108,6 +116,7 @@ pub struct Cursor {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Mode {
     /// Each update.
     #[default]

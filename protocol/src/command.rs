@@ -9,6 +9,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum CommandState {
     /// Waits for `not_before`.
     Scheduled,
@@ -106,6 +107,7 @@ impl fmt::Display for CommandState {
 /// A command as everybody sees it, in lists and on `commands/{device}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Command {
     /// Its id, given by the gateway.
     pub id: CommandId,
@@ -115,6 +117,7 @@ pub struct Command {
     pub name: String,
     /// The arguments, an object.
     #[cfg_attr(feature = "typescript", ts(type = "Record<string, unknown>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, Value>"))]
     pub params: Value,
     /// Where it is in its life.
     pub state: CommandState,
@@ -123,6 +126,7 @@ pub struct Command {
     /// Higher goes first; 0 unless told.
     pub priority: i32,
     /// The last progress the device reported, 0 to 100.
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100)))]
     pub progress: Option<f64>,
     /// What the device returned.
     #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
@@ -150,6 +154,7 @@ pub struct Command {
 /// A command with its story, as `GET /commands/{id}` gives it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandDetails {
     /// The command.
     #[serde(flatten)]
@@ -161,6 +166,7 @@ pub struct CommandDetails {
 /// One step in a command's life.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Transition {
     /// The state it came to; the same as before for a note.
     pub state: CommandState,
@@ -176,6 +182,11 @@ pub struct Transition {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(with = "String", extend("pattern" = "^(?:user:.*|device|timer|gateway)$"))
+)]
 pub enum Actor {
     /// A person or script, by name.
     User(String),
@@ -215,8 +226,10 @@ impl TryFrom<String> for Actor {
 /// What is asked for: the body of `POST /devices/{id}/commands`, and of a `command` message.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CommandRequest {
-    /// What to do, in the device's own words; not empty.
+    /// What to do, in the device's own words; 1-128 bytes.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     pub name: String,
     /// The arguments, an object; none means `{}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -255,6 +268,7 @@ pub struct CommandRequest {
 /// What would become of a command: the answer to `dry_run`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct DryRun {
     /// Whether it would be accepted.
     pub valid: bool,
@@ -271,12 +285,14 @@ pub struct DryRun {
 
 /// What a device receives on `devices/{device}/commands/{command}`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Delivery {
     /// The command's id; also the last level of the topic.
     pub id: CommandId,
     /// What to do.
     pub name: String,
     /// The arguments, an object.
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, Value>"))]
     pub params: Value,
     /// 1 for the first sending.
     pub attempt: u32,
@@ -290,6 +306,7 @@ pub struct Delivery {
 
 /// What a device answers on `devices/{device}/commands/{command}/ack`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Answer {
     /// How far it is.
     pub status: AnswerStatus,
@@ -298,6 +315,7 @@ pub struct Answer {
     pub attempt: Option<u32>,
     /// 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100)))]
     pub progress: Option<f64>,
     /// What it returns.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -310,6 +328,7 @@ pub struct Answer {
 /// How far a device says it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AnswerStatus {
     /// It has the command.
     Received,
@@ -333,6 +352,7 @@ pub enum AnswerStatus {
 /// Why a device failed or refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AnswerError {
     /// For programs.
     #[serde(default)]

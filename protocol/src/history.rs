@@ -9,10 +9,12 @@ use std::collections::BTreeMap;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(untagged, deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum HistoryRequest {
     /// The newest updates.
     Last {
         /// How many of each channel; 1 to 10,000.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
         last: u32,
     },
     /// From a time on.
@@ -20,6 +22,7 @@ pub enum HistoryRequest {
         /// The time.
         since: Timestamp,
         /// At most so many values of each metric, 1 to 10,000: downsampled if there are more.
+        #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
         points: u32,
     },
 }
@@ -43,6 +46,7 @@ impl HistoryRequest {
 /// What a channel's metrics were, in columns of equal length.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct History {
     /// The channel.
     pub channel: TopicName,
@@ -62,6 +66,7 @@ pub struct History {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum HistoryColumn {
     /// As it came.
     Values {

@@ -1,13 +1,14 @@
 //! Bodies of the HTTP API under `/api/v1`, and the data of `gateway/stats`.
 
 use crate::{DeviceId, Millis, Status, Timestamp};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A device as `GET /devices` gives it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Device {
     /// Its id.
     pub id: DeviceId,
@@ -24,14 +25,46 @@ pub struct Device {
     pub last_seen_at: Option<Timestamp>,
     /// The newest value of each metric.
     #[cfg_attr(feature = "typescript", ts(type = "Record<string, unknown>"))]
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, Value>"))]
     pub values: Value,
     /// Counts the changes of its type and tags.
     pub version: u64,
 }
 
+/// The body of `PUT /devices/{id}`: what it leaves out is removed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceDescription {
+    /// Its type.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// Its labels.
+    #[serde(default)]
+    pub tags: BTreeMap<String, String>,
+}
+
+/// The body of `PATCH /devices/{id}` (RFC 7396): `null` removes, what it leaves out stays.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DevicePatch {
+    /// Its new type; `Some(None)` where it is to have none.
+    #[serde(default, rename = "type", deserialize_with = "given")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub kind: Option<Option<String>>,
+    /// The labels that change.
+    #[serde(default)]
+    pub tags: BTreeMap<String, Option<String>>,
+}
+
+/// Tells a member that is `null` from one that is not there.
+fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
+    Option::deserialize(from).map(Some)
+}
+
 /// One page of a list.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "{T}Page"))]
 pub struct Page<T> {
     /// The rows.
     pub items: Vec<T>,
@@ -42,6 +75,7 @@ pub struct Page<T> {
 /// An error, as `application/problem+json` (RFC 9457).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// The status code again.
     pub status: u16,
@@ -56,6 +90,7 @@ pub struct Problem {
 /// The data of `gateway/stats`, once a second. Rates are of the last second.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GatewayStats {
     /// The gateway's version.
     pub version: String,
@@ -90,6 +125,7 @@ pub struct GatewayStats {
 /// How the store is.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct StoreFigures {
     /// Whether it keeps what it is given.
     pub state: StoreState,
@@ -107,6 +143,7 @@ pub struct StoreFigures {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum StoreState {
     /// It does.
     #[default]

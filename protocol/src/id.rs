@@ -30,10 +30,16 @@ impl fmt::Display for BadId {
 
 impl std::error::Error for BadId {}
 
-/// A device's id: 1-128 characters of `A-Z a-z 0-9 . _ : -`. Cheap to clone.
+/// A device's id: 1-128 characters of `A-Z a-z 0-9 . _ : -`.
+// Cheap to clone: the text is shared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("pattern" = "^[A-Za-z0-9._:-]{1,128}$", "examples" = ["pump-1"]))
+)]
 pub struct DeviceId(Arc<str>);
 
 impl DeviceId {
@@ -85,6 +91,15 @@ impl fmt::Display for DeviceId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend(
+        "format" = "uuid",
+        "pattern" = "^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$",
+        "examples" = ["0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c"]
+    ))
+)]
 pub struct CommandId(u128);
 
 impl CommandId {

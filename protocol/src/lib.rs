@@ -25,11 +25,19 @@ pub use command::{
 };
 pub use device::{Presence, PresenceReason, Status};
 pub use history::{History, HistoryColumn, HistoryRequest};
-pub use http::{Device, GatewayStats, Page, Problem, StoreFigures, StoreState};
+pub use http::{
+    Device, DeviceDescription, DevicePatch, GatewayStats, Page, Problem, StoreFigures, StoreState,
+};
 pub use id::{BadId, CommandId, DeviceId};
 pub use number::{Millis, Offset, Seq, Timestamp};
 pub use tell::{Advance, Limits, Reply, ResetReason, ServerMessage, Update};
 pub use topic::{BadTopic, TopicFilter, TopicName, levels};
+
+/// The HTTP API as an OpenAPI 3.1 document, in JSON.
+pub const OPENAPI: &str = include_str!("../api/openapi.json");
+
+/// The WebSocket and the MQTT topics as an AsyncAPI 3.0 document, in JSON.
+pub const ASYNCAPI: &str = include_str!("../api/asyncapi.json");
 
 /// The WebSocket subprotocol of `/ws`.
 pub const SUBPROTOCOL: &str = "sluice.v1";

@@ -4,11 +4,16 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 
 macro_rules! wire_number {
-    ($(#[$doc:meta])* $name:ident($inner:ty)) => {
+    ($(#[$doc:meta])* $name:ident($inner:ty) from $min:literal like $example:literal) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(transparent)]
         #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "number"))]
+        #[cfg_attr(
+            feature = "schema",
+            derive(schemars::JsonSchema),
+            schemars(extend("minimum" = $min, "examples" = [$example]))
+        )]
         pub struct $name(pub $inner);
 
         impl fmt::Display for $name {
@@ -21,19 +26,19 @@ macro_rules! wire_number {
 
 wire_number!(
     /// A point in time: milliseconds since the Unix epoch, UTC.
-    Timestamp(i64)
+    Timestamp(i64) from 0 like 1_767_225_600_000_i64
 );
 wire_number!(
     /// A duration in milliseconds.
-    Millis(u64)
+    Millis(u64) from 0 like 30_000
 );
 wire_number!(
     /// The number of an update within its channel: 1, 2, 3 … without a hole.
-    Seq(u64)
+    Seq(u64) from 1 like 1
 );
 wire_number!(
     /// The number of an update within the gateway: the order of all updates.
-    Offset(u64)
+    Offset(u64) from 0 like 41_807
 );
 
 impl Timestamp {

@@ -87,10 +87,20 @@ macro_rules! text_newtype {
     };
 }
 
-/// A topic name, or a channel: at least one character, no wildcard, no null. Cheap to clone.
+/// A topic name, or a channel: at least one character, no wildcard, no null.
+// Cheap to clone: the text is shared.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend(
+        "pattern" = r"^[^+#\u0000]+$",
+        "maxLength" = 65_535,
+        "examples" = ["telemetry/pump-1"]
+    ))
+)]
 pub struct TopicName(Arc<str>);
 
 text_newtype!(TopicName);
@@ -111,6 +121,16 @@ impl FromStr for TopicName {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(type = "string"))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend(
+        "pattern" = r"^(?:(?:\+|[^+#/\u0000]*)/)*(?:\+|#|[^+#/\u0000]*)$",
+        "minLength" = 1,
+        "maxLength" = 65_535,
+        "examples" = ["telemetry/+"]
+    ))
+)]
 pub struct TopicFilter(Arc<str>);
 
 text_newtype!(TopicFilter);

@@ -3,6 +3,7 @@
 
 mod api;
 mod assets;
+mod contracts;
 mod guard;
 mod health;
 mod live;
@@ -20,7 +21,7 @@ use axum::{
     extract::DefaultBodyLimit,
     http::{Method, StatusCode, Uri},
     middleware,
-    routing::get,
+    routing::{MethodRouter, get},
 };
 use guard::Guard;
 use problem::Refused;
@@ -52,6 +53,10 @@ impl Web {
         }
     }
 }
+
+/// A path and what serves it. Routes are made from lists of these, so that a test can hold the lists
+/// against `openapi.json`.
+type Route = (&'static str, MethodRouter<Arc<Web>>);
 
 /// What the HTTP side needs of the rest.
 #[derive(Clone, Debug)]
@@ -133,13 +138,21 @@ fn prepare(stream: &mut tokio::net::TcpStream) {
     let _gone_already = stream.set_nodelay(true);
 }
 
+/// What is served outside the API, besides the dashboard's files.
+fn routes() -> Vec<Route> {
+    vec![
+        ("/ws", get(live::upgrade)),
+        ("/healthz", get(health::healthz)),
+        ("/readyz", get(health::readyz)),
+        ("/metrics", get(health::metrics)),
+        ("/openapi.json", get(contracts::openapi)),
+        ("/asyncapi.json", get(contracts::asyncapi)),
+    ]
+}
+
 fn router(web: Arc<Web>) -> Router {
     let body_bytes = usize::try_from(web.limits.http_body_bytes).unwrap_or(usize::MAX);
-    Router::new()
-        .route("/ws", get(live::upgrade))
-        .route("/healthz", get(health::healthz))
-        .route("/readyz", get(health::readyz))
-        .route("/metrics", get(health::metrics))
+    with_routes(Router::new(), routes())
         .nest(api::PREFIX, api::router())
         .fallback(get(assets::serve))
         .method_not_allowed_fallback(wrong_method)
@@ -156,4 +169,27 @@ async fn wrong_method(method: Method, uri: Uri) -> Refused {
     let detail = format!("'{}' does not take {method}", uri.path());
     std::future::ready(Refused::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail))
         .await
+}
+
+fn with_routes(router: Router<Arc<Web>>, routes: Vec<Route>) -> Router<Arc<Web>> {
+    routes.into_iter().fold(router, |router, (path, serve)| router.route(path, serve))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::Value;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn openapi_json_has_every_path_that_is_served_and_no_other() {
+        let own = routes().into_iter().map(|(path, _)| path.to_owned());
+        let api = api::lists().into_iter().chain(api::routes());
+        let served: BTreeSet<_> =
+            own.chain(api.map(|(path, _)| format!("{}{path}", api::PREFIX))).collect();
+        let document: Value = serde_json::from_str(protocol::OPENAPI).unwrap();
+        let documented: BTreeSet<_> =
+            document["paths"].as_object().unwrap().keys().cloned().collect();
+        assert_eq!(served, documented, "protocol/tests/contracts/openapi writes it");
+    }
 }

@@ -3,6 +3,7 @@
 mod cli;
 mod clients;
 mod commands;
+mod contracts;
 mod golden;
 mod http;
 mod interop;

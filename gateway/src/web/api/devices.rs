@@ -17,8 +17,10 @@ use bridge::{
     bridge::Bridge,
     devices::{Record, Tags},
 };
-use protocol::{Device, DeviceId, Page, Status, Timestamp, TopicName};
-use serde::{Deserialize, Deserializer};
+use protocol::{
+    Device, DeviceDescription, DeviceId, DevicePatch, Page, Status, Timestamp, TopicName,
+};
+use serde::Deserialize;
 use serde_json::Value;
 use std::{cmp::Ordering, sync::Arc};
 
@@ -162,14 +164,6 @@ pub(super) async fn get(
     found.map(Json).ok_or_else(|| unknown(&id))
 }
 
-/// The body of `PUT`: what it leaves out is removed.
-#[derive(Debug, Deserialize)]
-pub(super) struct Description {
-    r#type: Option<String>,
-    #[serde(default)]
-    tags: Tags,
-}
-
 /// `PUT /devices/{id}`.
 pub(super) async fn put(
     State(web): State<Arc<Web>>,
@@ -177,22 +171,8 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Json<Device>, Refused> {
     let id: DeviceId = parse(&path?)?;
-    let Description { r#type, tags } = object(body)?;
-    change(&web, id, move |_| (r#type, tags)).await
-}
-
-/// The body of `PATCH` (RFC 7396): `null` removes, what it leaves out stays.
-#[derive(Debug, Deserialize)]
-pub(super) struct Patch {
-    #[serde(default, deserialize_with = "given")]
-    r#type: Option<Option<String>>,
-    #[serde(default)]
-    tags: std::collections::BTreeMap<String, Option<String>>,
-}
-
-/// Tells a member that is `null` from one that is not there.
-fn given<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Option<String>>, D::Error> {
-    Option::deserialize(from).map(Some)
+    let DeviceDescription { kind, tags } = object(body)?;
+    change(&web, id, move |_| (kind, tags)).await
 }
 
 /// `PATCH /devices/{id}`.
@@ -202,7 +182,7 @@ pub(super) async fn patch(
     body: Body,
 ) -> Result<Json<Device>, Refused> {
     let id: DeviceId = parse(&path?)?;
-    let patch: Patch = object(body)?;
+    let patch: DevicePatch = object(body)?;
     let asked = id.clone();
     if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
         return Err(unknown(&id));
@@ -214,7 +194,7 @@ pub(super) async fn patch(
                 None => tags.remove(&name),
             };
         }
-        (patch.r#type.unwrap_or(kind), tags)
+        (patch.kind.unwrap_or(kind), tags)
     })
     .await
 }

@@ -5,7 +5,7 @@ mod devices;
 
 pub(super) use commands::{cancel_command, create_command};
 
-use super::{Web, problem::Refused};
+use super::{Route, Web, problem::Refused, with_routes};
 use axum::{
     Json, Router,
     extract::{Request, rejection::JsonRejection},
@@ -18,20 +18,25 @@ use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
+/// What takes a query.
+pub(super) fn lists() -> Vec<Route> {
+    vec![("/devices", get(devices::list)), ("/commands", get(commands::list))]
+}
+
+/// What takes none.
+pub(super) fn routes() -> Vec<Route> {
+    let device = get(devices::get).put(devices::put).patch(devices::patch).delete(devices::delete);
+    vec![
+        ("/devices/{id}", device),
+        ("/devices/{id}/commands", post(commands::create)),
+        ("/commands/{id}", get(commands::get)),
+        ("/commands/{id}/cancel", post(commands::cancel)),
+    ]
+}
+
 pub(super) fn router() -> Router<Arc<Web>> {
-    let lists =
-        Router::new().route("/devices", get(devices::list)).route("/commands", get(commands::list));
-    Router::new()
-        .route(
-            "/devices/{id}",
-            get(devices::get).put(devices::put).patch(devices::patch).delete(devices::delete),
-        )
-        .route("/devices/{id}/commands", post(commands::create))
-        .route("/commands/{id}", get(commands::get))
-        .route("/commands/{id}/cancel", post(commands::cancel))
-        .route_layer(middleware::from_fn(no_query))
-        .merge(lists)
-        .fallback(unknown)
+    let router = with_routes(Router::new(), routes()).route_layer(middleware::from_fn(no_query));
+    with_routes(router, lists()).fallback(unknown)
 }
 
 async fn unknown(uri: Uri) -> Refused {

@@ -1,0 +1,57 @@
+//! Refusals: `application/problem+json` with a `code`, and what each code means.
+
+use serde_json::{Map, Value, json};
+
+/// What a code means. A code that is used and not here stops the test that writes the document.
+fn meaning(code: &str) -> &'static str {
+    match code {
+        "already_final" => "the command has ended",
+        "bad_host" => "`Host` is not a name of this gateway",
+        "bad_origin" => "a page of another site asks",
+        "bad_query" => "a query parameter is unknown or has a value it cannot have",
+        "bad_request" => "an id, a header or the body is not what it should be",
+        "bad_subprotocol" => "no subprotocol that is offered is spoken here",
+        "device_cannot_cancel" => "the device did not subscribe to its cancel topic",
+        "idempotency_key_reused" => "the key was used for another command",
+        "metrics" => "the figures could not be written",
+        "shutting_down" => "the gateway is shutting down",
+        "too_many_commands" => "the device has as many open commands as it may",
+        "too_many_connections" => "there are as many connections as there may be",
+        "too_many_devices" => "there are as many devices as there may be",
+        "unknown_command" => "there is no such command",
+        "unknown_device" => "there is no such device",
+        "websocket_only" => "the request is no WebSocket handshake",
+        other => panic!("what does the code '{other}' mean?"),
+    }
+}
+
+/// The answers of an operation: those that are given, its refusals, and those that every path has.
+pub(super) fn answers(given: Value, refusals: &[(u16, &[&str])]) -> Value {
+    let Value::Object(mut answers) = given else { panic!("answers stand by their status") };
+    let guard: (u16, &[&str]) = (403, &["bad_host", "bad_origin"]);
+    let mut refusals = [refusals, &[guard]].concat();
+    refusals.sort_unstable_by_key(|(status, _)| *status);
+    answers.extend(
+        refusals.iter().map(|(status, codes)| (status.to_string(), problem(*status, codes))),
+    );
+    Value::Object(answers)
+}
+
+/// The same for what asks the core, which may be shutting down.
+pub(super) fn core_answers(given: Value, refusals: &[(u16, &[&str])]) -> Value {
+    let stopping: (u16, &[&str]) = (503, &["shutting_down"]);
+    answers(given, &[refusals, &[stopping]].concat())
+}
+
+fn problem(status: u16, codes: &[&str]) -> Value {
+    let sentences: Vec<_> =
+        codes.iter().map(|code| format!("`{code}`: {}.", meaning(code))).collect();
+    let mut schema = Map::new();
+    schema.insert("allOf".into(), json!([crate::schemas::reference("Problem")]));
+    schema
+        .insert("properties".into(), json!({"status": {"const": status}, "code": {"enum": codes}}));
+    json!({
+        "description": sentences.join(" "),
+        "content": {"application/problem+json": {"schema": schema}},
+    })
+}

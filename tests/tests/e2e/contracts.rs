@@ -1,0 +1,74 @@
+//! The machine-readable contracts: valid by their public validators, and true of a running gateway.
+
+use reqwest::Method;
+use serde_json::{Value, json};
+use std::{ffi::OsString, path::PathBuf};
+use tests::{Ended, Program, TestGateway};
+use tokio::process::Command;
+
+/// Runs a script of this folder and gives the number that it prints.
+async fn run(program: OsString, script: &str, arguments: &[&str]) -> u64 {
+    let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let mut command = Command::new(&program);
+    command.current_dir(&folder).arg(folder.join(script)).args(arguments);
+    let Ended { code, stdout, stderr } = Program::of(command).run().await;
+    assert_eq!(code, Some(0), "{script}: {stderr}");
+    stdout.trim().parse().expect("the script prints a number")
+}
+
+/// A gateway that knows the device of the examples and an open command of it.
+async fn arrange() -> (TestGateway, String) {
+    let gateway = TestGateway::start().await;
+    let put = gateway.request(Method::PUT, "/api/v1/devices/pump-1").json(&json!({}));
+    assert!(put.send().await.expect("an answer").status().is_success());
+    let (_, command) =
+        gateway.post("/api/v1/devices/pump-1/commands", &json!({"name": "open"})).await;
+    let id = command["id"].as_str().expect("a text").to_owned();
+    (gateway, id)
+}
+
+#[tokio::test]
+async fn the_gateway_answers_as_its_openapi_json_says() {
+    let python = std::env::var_os("SLUICE_PYTHON");
+    let python = python.expect("SLUICE_PYTHON is a Python with packages: tests/run makes one");
+    let (gateway, command) = arrange().await;
+    let answers = run(python, "python/openapi.py", &[&gateway.url(), &command]).await;
+    assert!(answers > 100, "{answers}");
+}
+
+#[tokio::test]
+async fn golden_messages_are_as_asyncapi_json_says() {
+    let packages = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("js/node_modules/@asyncapi");
+    assert!(packages.is_dir(), "{} is missing: npm ci in tests/js", packages.display());
+    let gateway = TestGateway::start().await;
+    let arguments = [&gateway.url(), "tests/e2e/snapshots"];
+    let golden = run("node".into(), "js/asyncapi.mjs", &arguments).await;
+    assert!(golden > 25, "{golden}");
+}
+
+#[tokio::test]
+async fn every_example_of_what_a_client_sends_is_understood() {
+    let (gateway, command) = arrange().await;
+    let mut live = gateway.live().await;
+    let (_, document) = gateway.get("/asyncapi.json").await;
+    let asked = document["operations"]["ask"]["messages"].as_array().expect("a list");
+    assert!(asked.len() >= 7);
+    for message in asked {
+        let reference = message["$ref"].as_str().expect("a reference");
+        let name = reference.rsplit('/').next().expect("a name");
+        let examples = document["components"]["messages"][name]["examples"].as_array();
+        for example in examples.expect("a list") {
+            let mut request = example["payload"].clone();
+            if name == "cancel" {
+                request["command"] = command.as_str().into();
+            }
+            let reply = live.reply(request.clone()).await;
+            assert!(is_understood(&reply), "{request}: {reply}");
+        }
+    }
+}
+
+/// Done, or refused for what the gateway has and not for how it was asked.
+fn is_understood(reply: &Value) -> bool {
+    reply["type"] != "error" || reply["code"] == "bad_range"
+}
