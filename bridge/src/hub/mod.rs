@@ -245,15 +245,33 @@ impl<S: Sink> Hub<S> {
         std::mem::take(&mut self.to_keep)
     }
 
-    /// The updates of matching channels after `offset`, in order; none where memory does not reach back
-    /// that far.
+    /// The updates of some channels after `offset`, in order; none where memory does not reach back that
+    /// far.
     pub fn newer(
         &self,
-        filter: &TopicFilter,
+        channels: &[TopicName],
         offset: Offset,
     ) -> Option<impl Iterator<Item = &Arc<Update>>> {
         let newer = self.ring.after(offset)?;
-        Some(newer.filter(move |update| filter.matches(update.channel.as_str())))
+        Some(newer.filter(move |update| channels.contains(&update.channel)))
+    }
+
+    /// The channels with telemetry that `filters` match and the subscriber may see, `most` of them at
+    /// most.
+    #[must_use]
+    pub fn telemetry(
+        &self,
+        id: SubscriberId,
+        filters: &[TopicFilter],
+        most: usize,
+    ) -> Vec<TopicName> {
+        let Some(subscriber) = self.subscribers.get(&id) else { return Vec::new() };
+        let wanted = self.channels.iter().filter(|(name, channel)| {
+            channel.kind == ChannelKind::Telemetry
+                && filters.iter().any(|filter| filter.matches(name.as_str()))
+                && subscriber.rights.may_see(name)
+        });
+        wanted.map(|(name, _)| name.clone()).take(most).collect()
     }
 
     /// The value of a channel.

@@ -6,6 +6,7 @@ mod assets;
 mod contracts;
 mod guard;
 mod health;
+mod history;
 mod live;
 mod problem;
 
