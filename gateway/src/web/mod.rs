@@ -9,6 +9,7 @@ mod health;
 mod history;
 mod live;
 mod problem;
+mod sse;
 
 use crate::{
     config::Config,
@@ -143,6 +144,7 @@ fn prepare(stream: &mut tokio::net::TcpStream) {
 fn routes() -> Vec<Route> {
     vec![
         ("/ws", get(live::upgrade)),
+        ("/sse", get(sse::listen)),
         ("/healthz", get(health::healthz)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(health::metrics)),

@@ -31,14 +31,14 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Past this many bytes a frame is cut, so that one frame never holds the line for long.
-pub(super) const FRAME_BYTES: usize = 64 * 1024;
+pub(in crate::web) const FRAME_BYTES: usize = 64 * 1024;
 
 /// How long a closing connection waits for the client's close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// Why a connection ends.
 #[derive(Debug)]
-pub(super) enum End {
+pub(in crate::web) enum End {
     /// The client closed it, or it broke.
     Gone,
     /// The gateway closes it.

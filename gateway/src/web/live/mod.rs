@@ -15,6 +15,8 @@ use axum::{
 };
 use bridge::{hub::SubscriberId, outbox::Encoding};
 use connection::Connection;
+pub(super) use connection::FRAME_BYTES;
+pub(super) use past::Past;
 use protocol::{SUBPROTOCOL, SUBPROTOCOL_COLUMNS};
 use std::{
     net::SocketAddr,

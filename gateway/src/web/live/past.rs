@@ -16,11 +16,11 @@ use std::{fmt, pin::Pin, sync::Arc};
 const ROOM_BYTES: usize = FRAME_BYTES;
 
 /// How a piece ended: whether there is more.
-pub(super) type Piece = Result<Next, Unanswered>;
+pub(in crate::web) type Piece = Result<Next, Unanswered>;
 
 /// What a connection knows of the past that it waits for.
 #[derive(Default)]
-pub(super) struct Past {
+pub(in crate::web) struct Past {
     state: State,
     /// Something was asked for since the piece under way was begun.
     more: bool,
@@ -45,7 +45,7 @@ impl fmt::Debug for Past {
 
 impl Past {
     /// Something of the past is about to be asked for.
-    pub(super) fn expect(&mut self) {
+    pub(in crate::web) fn expect(&mut self) {
         self.more = true;
         if let State::Live = self.state {
             self.state = State::Waiting;
@@ -53,7 +53,7 @@ impl Past {
     }
 
     /// Begins the next piece, if one is waited for and there is room.
-    pub(super) fn go_on(&mut self, web: &Arc<Web>, id: SubscriberId, outlet: &Outlet) {
+    pub(in crate::web) fn go_on(&mut self, web: &Arc<Web>, id: SubscriberId, outlet: &Outlet) {
         if let State::Waiting = self.state
             && outlet.lock().bytes() < ROOM_BYTES
         {
@@ -66,7 +66,7 @@ impl Past {
     ///
     /// # Cancel safety
     /// Safe: the piece goes on with the next call.
-    pub(super) async fn piece(&mut self) -> Piece {
+    pub(in crate::web) async fn piece(&mut self) -> Piece {
         match &mut self.state {
             State::Working(piece) => piece.await,
             State::Live | State::Waiting => std::future::pending().await,
@@ -74,7 +74,7 @@ impl Past {
     }
 
     /// Takes note of how a piece ended.
-    pub(super) fn take(&mut self, piece: Piece) -> Result<(), End> {
+    pub(in crate::web) fn take(&mut self, piece: Piece) -> Result<(), End> {
         let next = piece.map_err(|_stopped| End::Close(CloseCode::ShuttingDown))?;
         let done = next == Next::Live && !self.more;
         self.state = if done { State::Live } else { State::Waiting };

@@ -1,0 +1,217 @@
+//! `GET /sse?channels=a,b`: the one-way way to listen (HTML Standard, server-sent events), for clients without
+//! WebSocket. Each event's data is what a frame would be; its id is a cursor to resume from.
+
+use super::{Web, live, problem::Refused};
+use crate::core::Outlet;
+use axum::{
+    extract::{Query, State, rejection::QueryRejection},
+    http::HeaderMap,
+    response::{
+        Sse,
+        sse::{Event, KeepAlive},
+    },
+};
+use bridge::{
+    hub::{Rights, SubscriberId},
+    outbox::{Encoding, Frame},
+};
+use futures_util::Stream;
+use live::{Counted, FRAME_BYTES, Past};
+use protocol::{Cursor, Offset, Reply, ServerMessage, SubscribeOptions, TopicFilter};
+use serde::Deserialize;
+use std::{convert::Infallible, pin::Pin, sync::Arc, task, time::Duration};
+use tokio::{
+    sync::mpsc,
+    time::{self, Instant},
+};
+use tracing::Instrument as _;
+
+/// How often a comment says that the line is alive: as often as a WebSocket is pinged.
+const COMMENT_EVERY: Duration = Duration::from_secs(25);
+
+/// How often it is looked whether the reader is too slow.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// When a client comes back that lost its line: full jitter over as long as a WebSocket client waits first.
+const RETRY_MS: std::ops::Range<u64> = 500..5_000;
+
+/// What may be asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    channels: String,
+}
+
+/// `GET /sse`.
+pub(super) async fn listen(
+    State(web): State<Arc<Web>>,
+    query: Result<Query<Wanted>, QueryRejection>,
+    headers: HeaderMap,
+) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+    let Query(wanted) = query?;
+    let filters = filters(&wanted.channels)?;
+    if filters.len() > web.limits.websocket_subscriptions as usize {
+        let detail = format!("{} channels are too many", filters.len());
+        return Err(Refused::bad_query(detail));
+    }
+    let since = headers.get("last-event-id").map(|id| cursor(id.as_bytes())).transpose()?;
+    let counted = Counted::new(&web)?;
+    let options = SubscribeOptions { since, ..SubscribeOptions::default() };
+    let (sender, events) = mpsc::channel(1);
+    let sockets = web.sockets.clone();
+    let id = live::next_subscriber();
+    let speak = async move {
+        let _counted = counted;
+        Listener::new(web, id, sender).run(filters, options).await;
+    };
+    sockets.spawn(speak.instrument(tracing::info_span!("sse", id = id.0)));
+    let keep_alive = KeepAlive::new().interval(COMMENT_EVERY);
+    Ok(Sse::new(Events(events)).keep_alive(keep_alive))
+}
+
+fn filters(channels: &str) -> Result<Vec<TopicFilter>, Refused> {
+    let parse = |text: &str| {
+        text.parse()
+            .map_err(|error| Refused::bad_query(format!("channel filter '{text}': {error}")))
+    };
+    channels.split(',').map(parse).collect()
+}
+
+/// `{epoch}:{offset}`, as an event's id was.
+fn cursor(id: &[u8]) -> Result<Cursor, Refused> {
+    let text = std::str::from_utf8(id).ok();
+    let cursor = text.and_then(|text| text.split_once(':')).and_then(|(epoch, offset)| {
+        Some(Cursor { epoch: epoch.into(), offset: Offset(offset.parse().ok()?) })
+    });
+    let bad = || {
+        let id = String::from_utf8_lossy(id);
+        Refused::bad_request(format!(
+            "Last-Event-ID '{id}' is not EPOCH:OFFSET, as an id was given"
+        ))
+    };
+    cursor.ok_or_else(bad)
+}
+
+/// What the response body reads.
+struct Events(mpsc::Receiver<Event>);
+
+impl Stream for Events {
+    type Item = Result<Event, Infallible>;
+
+    fn poll_next(
+        mut self: Pin<&mut Self>,
+        context: &mut task::Context<'_>,
+    ) -> task::Poll<Option<Self::Item>> {
+        self.0.poll_recv(context).map(|event| event.map(Ok))
+    }
+}
+
+/// One listening client.
+struct Listener {
+    web: Arc<Web>,
+    id: SubscriberId,
+    outlet: Outlet,
+    past: Past,
+    events: mpsc::Sender<Event>,
+    /// What was asked for of the past has been sent: ids can be resumed from.
+    live: bool,
+    offset: Offset,
+}
+
+impl Listener {
+    fn new(web: Arc<Web>, id: SubscriberId, events: mpsc::Sender<Event>) -> Self {
+        let outlet = Outlet::new(Arc::clone(&web.epoch), Encoding::Json);
+        let (past, offset) = (Past::default(), Offset(0));
+        Self { web, id, outlet, past, events, live: false, offset }
+    }
+
+    async fn run(mut self, filters: Vec<TopicFilter>, options: SubscribeOptions) {
+        let (id, outlet) = (self.id, self.outlet.clone());
+        self.past.expect();
+        let joined = self.web.core.ask(move |bridge, _| {
+            bridge.hub.join(id, outlet, Rights::Everything);
+            bridge.hub.subscribe(id, None, filters, &options, |_, _| {});
+        });
+        if joined.await.is_err() {
+            return;
+        }
+        let retry = Duration::from_millis(rand::random_range(RETRY_MS));
+        if self.events.send(Event::default().retry(retry)).await.is_ok() {
+            self.serve().await;
+        }
+        // A core that has ended needs no farewell.
+        let _core_ended = self.web.core.ask(move |bridge, _| bridge.hub.leave(id)).await;
+    }
+
+    /// Sends frames until the client goes, is too slow, or the gateway stops.
+    async fn serve(&mut self) {
+        let mut look = time::interval(LOOK_EVERY);
+        let mut next_frame_at = Instant::now();
+        let events = self.events.clone();
+        loop {
+            self.past.go_on(&self.web, self.id, &self.outlet);
+            tokio::select! {
+                () = self.web.stopping.cancelled() => return,
+                () = events.closed() => return,
+                piece = self.past.piece() => if self.past.take(piece).is_err() { return },
+                _ = look.tick() => if self.is_too_slow() { return },
+                room = room_for_frame(&self.outlet, next_frame_at, &events) => {
+                    let Some(room) = room else { return };
+                    next_frame_at = Instant::now() + self.web.flush_every;
+                    if let Some(event) = self.next_event() {
+                        room.send(event);
+                    }
+                }
+            }
+        }
+    }
+
+    fn is_too_slow(&self) -> bool {
+        let too_slow = self.outlet.is_too_slow();
+        if too_slow {
+            self.web.stats.web.closed_too_slow.increment();
+        }
+        too_slow
+    }
+
+    fn next_event(&mut self) -> Option<Event> {
+        let Some(Frame::Text(text)) = self.outlet.take(FRAME_BYTES) else { return None };
+        let counters = &self.web.stats.web;
+        counters.frames_out.increment();
+        counters.bytes_out.add(text.len() as u64);
+        counters.updates_out.add(self.outlet.lock().take_counts().delivered);
+        self.note_offset(&text);
+        let event = Event::default();
+        let event =
+            if self.live { event.id(format!("{}:{}", self.web.epoch, self.offset)) } else { event };
+        Some(event.data(text))
+    }
+
+    /// Reads the frame as the client does: it resumes from the greatest offset, once it was live.
+    fn note_offset(&mut self, text: &str) {
+        let messages: Vec<ServerMessage> =
+            serde_json::from_str(text).expect("frames are arrays of messages");
+        for message in messages {
+            let offset = match message {
+                ServerMessage::Update(update) => update.offset,
+                ServerMessage::Reply(Reply::Live { offset, .. }) => {
+                    self.live = true;
+                    offset
+                }
+                ServerMessage::Reply(_) => continue,
+            };
+            self.offset = self.offset.max(offset);
+        }
+    }
+}
+
+/// Waits until there is something to send, its time has come, and the client has taken what was before.
+async fn room_for_frame<'a>(
+    outlet: &Outlet,
+    earliest: Instant,
+    events: &'a mpsc::Sender<Event>,
+) -> Option<mpsc::Permit<'a, Event>> {
+    time::sleep_until(earliest).await;
+    outlet.ready().await;
+    events.reserve().await.ok()
+}
