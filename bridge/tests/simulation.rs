@@ -16,8 +16,8 @@ use bridge::{
     update::{Stamp, Update},
 };
 use protocol::{
-    Cursor, Offset, Reply, ResetReason, ServerMessage, SubscribeOptions, Timestamp, TopicFilter,
-    TopicName,
+    Cursor, Offset, Reply, ResetReason, Seq, ServerMessage, SubscribeOptions, Timestamp,
+    TopicFilter, TopicName,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Map, Value, json};
@@ -154,6 +154,8 @@ struct World {
     clients: Vec<Client>,
     next_id: u64,
     published: u64,
+    /// Offsets lost in crashes.
+    skipped: u64,
 }
 
 enum Ending {
@@ -167,11 +169,13 @@ impl World {
         let ring_bytes = [2_000, 20_000, 1_000_000][rng.random_range(0..3)];
         let limits = HubLimits { channels: 100, subscriptions: 10, ring_bytes };
         let (channels, gaps) = (Vec::new(), Vec::new());
-        let beginning = Beginning { epoch: "one".into(), offset: Offset(0), channels, gaps };
+        let (offset, new_channels_after) = (Offset(0), Seq(0));
+        let epoch = "one".into();
+        let beginning = Beginning { epoch, offset, channels, gaps, new_channels_after };
         let clients = (0..rng.random_range(1..5)).map(|_| Client::new(&mut rng)).collect();
         let (clock, store) = (Clock::default(), Store::default());
         let hub = Hub::new(beginning, limits);
-        Self { rng, clock, hub, limits, store, clients, next_id: 0, published: 0 }
+        Self { rng, clock, hub, limits, store, clients, next_id: 0, published: 0, skipped: 0 }
     }
 
     fn run(mut self) {
@@ -258,7 +262,10 @@ impl World {
         let channels = self.store.values.iter().map(restored).collect();
         let (epoch, offset) = ("one".into(), self.store.through);
         let gaps = self.store.gaps.clone();
-        self.hub = Hub::new(Beginning { epoch, offset, channels, gaps }, self.limits);
+        self.skipped += skipped;
+        let new_channels_after = Seq(self.skipped);
+        let past = Beginning { epoch, offset, channels, gaps, new_channels_after };
+        self.hub = Hub::new(past, self.limits);
     }
 
     fn connect(&mut self, client: usize) {

@@ -2,23 +2,24 @@
 
 use crate::{
     clock,
-    config::Config,
-    core::{Actor, Core},
+    config::{Ack, Config},
+    core::{Acknowledge, Actor, Core},
     demo, edge,
     exchange::{self, Exchange},
     rhythm::Rhythm,
     stats::Stats,
-    store::{MemoryStore, StoreError},
+    store::{self, OpenError},
     web,
 };
 use anyhow::Context as _;
 use bridge::{
     bridge::{Bridge, Past, Settings},
     command::book::CommandLimits,
-    hub::{Beginning, HubLimits},
+    hub::{Beginning, Gap, HubLimits, Restored},
     route::RouteTable,
+    update::Stamp,
 };
-use protocol::Millis;
+use protocol::{DeviceId, Millis, ResetReason};
 use serde::{Deserialize, Serialize};
 use std::{
     io,
@@ -52,6 +53,20 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// A row of the database holds something else than it should.
+    #[error(
+        "the database in '{}' has a device '{device}' that cannot be read: start once with --recover",
+        .path.display()
+    )]
+    Device {
+        /// The data directory.
+        path: PathBuf,
+        /// The device.
+        device: DeviceId,
+    },
 }
 
 fn reason(error: &io::Error, key: &str) -> String {
@@ -77,7 +92,7 @@ pub struct Endpoints {
 pub struct App {
     config: Config,
     core: Core,
-    actor: Actor<MemoryStore>,
+    actor: Actor,
     inputs: tokio::sync::mpsc::Receiver<crate::core::Input>,
     edge: edge::Edge,
     web: web::Listener,
@@ -112,7 +127,9 @@ impl App {
         rhythm: Arc<Rhythm>,
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
-        let epoch: Arc<str> = uuid::Uuid::now_v7().simple().to_string().into();
+        let (database, restored) = store::open(config.store_settings())?;
+        let past = past(restored, &config.data_dir.0)?;
+        let epoch: Arc<str> = past.hub.epoch.as_str().into();
         let (core, inputs) = Core::channel();
         let exchange_stop = CancellationToken::new();
         let settings = exchange::Settings {
@@ -128,19 +145,22 @@ impl App {
         let web = web.map_err(listen_error("http.listen", config.http.listen))?;
         let endpoints = Endpoints { mqtt, http: web.address() };
         let stats = Arc::new(Stats::new(edge.counters()));
-        let past = Past {
-            hub: Beginning {
-                epoch: epoch.as_ref().into(),
-                offset: protocol::Offset(0),
-                channels: Vec::new(),
-                gaps: Vec::new(),
-            },
-            devices: Vec::new(),
-        };
         let bridge = Bridge::new(clock::now(), settings_of(&config, &endpoints), past);
-        let actor =
-            Actor::new(&core, bridge, MemoryStore, exchange.clone(), Arc::clone(&stats), rhythm);
-        let surroundings = web::Surroundings { core: core.clone(), stats, exchange, epoch };
+        let store = database.handle();
+        let acknowledge = match config.ingest.ack {
+            Ack::Accepted => Acknowledge::Accepted,
+            Ack::Stored | Ack::Synced => Acknowledge::Stored,
+        };
+        let actor = Actor::new(
+            &core,
+            bridge,
+            database,
+            acknowledge,
+            exchange.clone(),
+            Arc::clone(&stats),
+            rhythm,
+        );
+        let surroundings = web::Surroundings { core: core.clone(), store, stats, exchange, epoch };
         let exchange = ExchangeTask { run: Box::pin(run), stop: exchange_stop };
         Ok(Self {
             config,
@@ -200,7 +220,7 @@ impl App {
         }
         drop(core);
         let running = actor.run(inputs);
-        parts.spawn(async { running.await.map_err(|error: StoreError| error.into()) });
+        parts.spawn(async { running.await.context("the store could not be closed in order") });
         let edge_stop = stop.clone();
         parts.spawn(async move {
             edge.run(edge_stop).await;
@@ -287,6 +307,38 @@ fn write_endpoints(path: &Path, endpoints: &Endpoints) -> anyhow::Result<()> {
 
 fn listen_error(key: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::Listen { key, address, source }
+}
+
+/// What the store kept, as the bridge takes it.
+fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
+    let store::Restored { epoch, last_offset, channels, gaps, new_channels_after, devices, .. } =
+        restored;
+    let channels = channels.into_iter().map(|channel| {
+        let store::RestoredChannel { name, seq, stamp, value, .. } = channel;
+        Restored { channel: name, stamp: Stamp { seq, ..stamp }, value: Some(value) }
+    });
+    let gaps = gaps.into_iter().map(|gap| Gap {
+        first: gap.first,
+        last: gap.last,
+        reason: match gap.reason {
+            store::GapReason::Crash => ResetReason::Crash,
+            store::GapReason::Overflow => ResetReason::Expired,
+        },
+    });
+    let device = |(device, body): (DeviceId, String)| match serde_json::from_str(&body) {
+        Ok(kept) => Ok((device, kept)),
+        Err(_) => Err(StartError::Device { path: dir.into(), device }),
+    };
+    Ok(Past {
+        hub: Beginning {
+            epoch,
+            offset: last_offset,
+            channels: channels.collect(),
+            gaps: gaps.collect(),
+            new_channels_after,
+        },
+        devices: devices.into_iter().map(device).collect::<Result<_, _>>()?,
+    })
 }
 
 fn settings_of(config: &Config, endpoints: &Endpoints) -> Settings {

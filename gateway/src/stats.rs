@@ -89,7 +89,12 @@ impl Stats {
     }
 
     /// Looks at everything; the core calls it every second.
-    pub(crate) fn every_second(&self, bridge: &Bridge<Outlet>, now: Timestamp) -> GatewayStats {
+    pub(crate) fn every_second(
+        &self,
+        bridge: &Bridge<Outlet>,
+        store: StoreFigures,
+        now: Timestamp,
+    ) -> GatewayStats {
         let before = self.latest();
         let (messages_in, deliveries) = (self.edge.publishes_in(), self.web.updates_out.get());
         let rate = |count: u64, before_count: u64| rate(count - before_count, now.since(before.at));
@@ -107,7 +112,7 @@ impl Stats {
             lagging_connections: self.web.lagging_now.get(),
             commands_open: bridge.commands().open_count() as u64,
             memory_bytes: memory_bytes().unwrap_or(0),
-            store: StoreFigures::default(),
+            store,
         };
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Latest {
             figures: figures.clone(),

@@ -66,6 +66,9 @@ pub struct Beginning {
     pub channels: Vec<Restored>,
     /// Offsets whose updates are not kept.
     pub gaps: Vec<Gap>,
+    /// Kept channels that are not among these number their updates from behind this one: some may have
+    /// been lost, with their numbers.
+    pub new_channels_after: Seq,
 }
 
 /// A channel as it was kept.
@@ -126,6 +129,8 @@ pub struct Hub<S> {
     /// The newest offset of the earlier life. Where channels are not kept, their numbers begin above it:
     /// so none is given twice.
     began: Offset,
+    /// Where the numbers of kept channels begin that were not restored.
+    new_channels_after: Seq,
     /// Updates that are to be kept, since they were last taken.
     to_keep: Vec<Arc<Update>>,
 }
@@ -159,7 +164,7 @@ impl<S: Sink> Hub<S> {
     /// A hub whose numbers go on from `beginning`.
     #[must_use]
     pub fn new(beginning: Beginning, limits: HubLimits) -> Self {
-        let Beginning { epoch, offset, channels, gaps } = beginning;
+        let Beginning { epoch, offset, channels, gaps, new_channels_after } = beginning;
         let restored = channels.into_iter().map(|Restored { channel, stamp, value }| {
             let kind = ChannelKind::of(channel.as_str());
             let value = value.map(|data| (stamp, data));
@@ -176,6 +181,7 @@ impl<S: Sink> Hub<S> {
             ring: Ring::new(offset, limits.ring_bytes),
             gaps,
             began: offset,
+            new_channels_after,
             to_keep: Vec::new(),
         }
     }
@@ -239,15 +245,33 @@ impl<S: Sink> Hub<S> {
         std::mem::take(&mut self.to_keep)
     }
 
-    /// The updates of matching channels after `offset`, in order; none where memory does not reach back
-    /// that far.
+    /// The updates of some channels after `offset`, in order; none where memory does not reach back that
+    /// far.
     pub fn newer(
         &self,
-        filter: &TopicFilter,
+        channels: &[TopicName],
         offset: Offset,
     ) -> Option<impl Iterator<Item = &Arc<Update>>> {
         let newer = self.ring.after(offset)?;
-        Some(newer.filter(move |update| filter.matches(update.channel.as_str())))
+        Some(newer.filter(move |update| channels.contains(&update.channel)))
+    }
+
+    /// The channels with telemetry that `filters` match and the subscriber may see, `most` of them at
+    /// most.
+    #[must_use]
+    pub fn telemetry(
+        &self,
+        id: SubscriberId,
+        filters: &[TopicFilter],
+        most: usize,
+    ) -> Vec<TopicName> {
+        let Some(subscriber) = self.subscribers.get(&id) else { return Vec::new() };
+        let wanted = self.channels.iter().filter(|(name, channel)| {
+            channel.kind == ChannelKind::Telemetry
+                && filters.iter().any(|filter| filter.matches(name.as_str()))
+                && subscriber.rights.may_see(name)
+        });
+        wanted.map(|(name, _)| name.clone()).take(most).collect()
     }
 
     /// The value of a channel.
@@ -394,7 +418,7 @@ impl<S: Sink> Hub<S> {
             Some(Target { subscriber: *id, sink: subscriber.sink.clone(), wish })
         };
         let targets = self.subscribers.iter().filter_map(target).collect();
-        let seq = if kind.is_kept() { Seq(0) } else { Seq(self.began.0) };
+        let seq = if kind.is_kept() { self.new_channels_after } else { Seq(self.began.0) };
         let channel = Channel { kind, seq, newest: Offset(0), value: None, targets };
         self.channels.insert(name.clone(), channel);
         Ok(())

@@ -123,7 +123,8 @@ impl Bench {
 
 fn beginning(offset: u64) -> Beginning {
     let (channels, gaps) = (Vec::new(), Vec::new());
-    Beginning { epoch: "epoch".into(), offset: Offset(offset), channels, gaps }
+    let (epoch, offset, new_channels_after) = ("epoch".into(), Offset(offset), Seq(0));
+    Beginning { epoch, offset, channels, gaps, new_channels_after }
 }
 
 fn parsed(filters: &[&str]) -> Vec<TopicFilter> {

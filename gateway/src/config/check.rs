@@ -1,7 +1,8 @@
 //! What a value must be beyond its type, and the relations between values.
 
-use super::Config;
+use super::{Config, Retention};
 use bridge::route::{self, RouteTable};
+use protocol::TopicFilter;
 use std::{fmt, net::SocketAddr};
 
 /// A value that cannot be: the key, the value and the way out.
@@ -46,6 +47,7 @@ impl Config {
             mistakes.push(unusable("log.level", why));
         }
         mistakes.extend(self.routes().err().unwrap_or_default());
+        mistakes.extend(self.retention.iter().enumerate().filter_map(bad_retention));
         mistakes
     }
 
@@ -102,6 +104,8 @@ impl Config {
             ("limits.websocket_connections", limits.websocket_connections.into(), 1, many),
             ("limits.websocket_messages_per_s", limits.websocket_messages_per_s.into(), 1, many),
             ("limits.websocket_subscriptions", limits.websocket_subscriptions.into(), 1, many),
+            ("limits.ring_bytes", limits.ring_bytes.into(), 64 * 1024, many),
+            ("store.recovery_bytes", self.store.recovery_bytes, 64 * 1024, u64::MAX),
             ("limits.http_body_bytes", limits.http_body_bytes.into(), 1_024, 64 * 1024 * 1024),
             ("limits.devices", limits.devices.into(), 1, many),
             ("limits.channels", limits.channels.into(), 1, many),
@@ -122,6 +126,22 @@ fn loopback_only(key: &str, address: SocketAddr) -> Option<Unusable> {
          use 127.0.0.1 or [::1]"
     );
     (!address.ip().is_loopback()).then(|| unusable(key, why))
+}
+
+/// The most hours that a rule may say: a thousand years.
+const HOURS_MAX: u64 = 1_000 * 366 * 24;
+
+fn bad_retention((index, rule): (usize, &Retention)) -> Option<Unusable> {
+    let key = |name: &str| format!("retention[{index}].{name}");
+    if let Err(error) = rule.channels.parse::<TopicFilter>() {
+        return Some(unusable(&key("channels"), error.to_string()));
+    }
+    match rule.hours {
+        Some(hours @ (0 | HOURS_MAX..)) => {
+            Some(unusable(&key("hours"), format!("{hours} is not in 1-{HOURS_MAX}")))
+        }
+        Some(_) | None => None,
+    }
 }
 
 fn bad_origin(text: &str) -> Option<Unusable> {

@@ -9,9 +9,10 @@ mod load;
 pub use check::Unusable;
 pub use load::{Mistakes, Sources, load};
 
+use crate::store;
 use bridge::route::Codec;
 use serde::{Deserialize, Serialize};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -27,6 +28,13 @@ pub struct Config {
     pub log: Log,
     /// Bounds on what peers may do.
     pub limits: Limits,
+    /// When what devices publish is acknowledged.
+    pub ingest: Ingest,
+    /// What is kept on disk.
+    pub store: Store,
+    /// How long the updates of channels are kept: the first whose channels match; what none matches is kept
+    /// for good.
+    pub retention: Vec<Retention>,
     /// Devices without a connection of their own.
     pub presence: Presence,
     /// How the gateway ends.
@@ -192,6 +200,79 @@ impl Default for Limits {
             channels: 500_000,
             commands_per_device: 100,
             commands_kept: 2_000,
+        }
+    }
+}
+
+/// When what devices publish is acknowledged.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ingest {
+    /// What a QoS 1 or 2 publish must survive once it is acknowledged.
+    pub ack: Ack,
+}
+
+/// What a QoS 1 or 2 publish must survive once it is acknowledged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ack {
+    /// Nothing: it is in memory.
+    Accepted,
+    /// The end of the process, however it comes: it is committed.
+    #[default]
+    Stored,
+    /// A power cut too: it is on the disk.
+    Synced,
+}
+
+/// What is kept on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Store {
+    /// Bytes of the newest updates of all channels, packed: how far back a subscriber can resume.
+    pub recovery_bytes: u64,
+}
+
+impl Default for Store {
+    fn default() -> Self {
+        Self { recovery_bytes: 64 * 1024 * 1024 }
+    }
+}
+
+/// How long the updates of some channels are kept.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// A filter with MQTT's wildcards.
+    pub channels: String,
+    /// Older updates may go; in hours.
+    #[serde(default)]
+    pub hours: Option<u64>,
+    /// All these channels together keep so many bytes; the oldest go first.
+    #[serde(default)]
+    pub bytes: Option<u64>,
+}
+
+impl Config {
+    /// The store's settings.
+    ///
+    /// # Panics
+    /// Where [`Self::mistakes`] has something to say of `retention`.
+    #[must_use]
+    pub fn store_settings(&self) -> store::Settings {
+        let rule = |retention: &Retention| store::Rule {
+            channels: retention.channels.parse().expect("checked with the other settings"),
+            age: retention.hours.map(|hours| Duration::from_secs(hours * 3_600)),
+            bytes: retention.bytes,
+        };
+        store::Settings {
+            survives: match self.ingest.ack {
+                Ack::Accepted | Ack::Stored => store::Survives::KilledProcess,
+                Ack::Synced => store::Survives::PowerCut,
+            },
+            retention: self.retention.iter().map(rule).collect(),
+            recovery_bytes: self.store.recovery_bytes,
+            ..store::Settings::new(self.data_dir.0.clone())
         }
     }
 }

@@ -1,5 +1,5 @@
-//! The task behind [`Core`](super::Core): takes inputs in order, lets the bridge decide, stores what
-//! changed, and only then tells, sends and answers.
+//! The task behind [`Core`](super::Core): takes inputs in order, lets the bridge decide, tells subscribers at
+//! once, gives the store what is to be kept, and answers who waits for that when it is.
 
 use super::{CarriedCommand, DeviceMessage, Downlink, Input, Outlet};
 use crate::{
@@ -7,15 +7,16 @@ use crate::{
     exchange::{Exchange, Message, Properties},
     rhythm::{self, Rhythm},
     stats::Stats,
-    store::{Change, Store, StoreError},
+    store::{Batch, Database, DeviceChange, NotStored, Receipt, StoreHandle},
 };
 use bridge::{
     bridge::Bridge,
     command::book::Effect,
+    devices::Change,
     event::{ConnectionId, EdgeEvent},
 };
 use protocol::{
-    Command, CommandDetails, CommandId, Delivery, DeviceId, Timestamp, TopicName, topics,
+    Command, CommandDetails, CommandId, Delivery, DeviceId, Offset, Timestamp, TopicName, topics,
 };
 use std::{
     collections::HashMap,
@@ -33,9 +34,13 @@ const INPUTS_AT_ONCE: usize = 512;
 
 /// The bridge with its surroundings.
 #[derive(Debug)]
-pub struct Actor<S> {
+pub struct Actor {
     bridge: Bridge<Outlet>,
-    store: S,
+    database: Database,
+    store: StoreHandle,
+    acknowledge: Acknowledge,
+    /// The newest offset that the store was told of.
+    kept_through: Offset,
     exchange: Exchange,
     stats: Arc<Stats>,
     rhythm: Arc<Rhythm>,
@@ -44,23 +49,32 @@ pub struct Actor<S> {
     waiting: HashMap<CommandId, Vec<oneshot::Sender<Command>>>,
 }
 
-/// Something to do once the effects of an input are stored and done.
-type Afterwards = Box<dyn FnOnce() + Send>;
+/// Who waits for the end of a round.
+enum Waiting {
+    /// A publisher, for its messages.
+    Publisher(Receipt),
+    /// Somebody who asked, for what the question changed.
+    Asker(Receipt),
+}
 
-impl<S: Store> Actor<S> {
+impl Actor {
     /// The actor for `core`'s queue.
     #[must_use]
     pub fn new(
         core: &super::Core,
         bridge: Bridge<Outlet>,
-        store: S,
+        database: Database,
+        acknowledge: Acknowledge,
         exchange: Exchange,
         stats: Arc<Stats>,
         rhythm: Arc<Rhythm>,
     ) -> Self {
         Self {
+            kept_through: bridge.hub.offset(),
             bridge,
-            store,
+            store: database.handle(),
+            database,
+            acknowledge,
             exchange,
             stats,
             rhythm,
@@ -70,11 +84,11 @@ impl<S: Store> Actor<S> {
         }
     }
 
-    /// Runs until every handle is gone.
+    /// Runs until every handle is gone; then closes the database.
     ///
     /// # Errors
-    /// [`StoreError`] when the store fails.
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), StoreError> {
+    /// [`NotStored`] when the database cannot be closed in order.
+    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), NotStored> {
         let mut batch = Vec::with_capacity(INPUTS_AT_ONCE);
         let mut second = time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -90,30 +104,62 @@ impl<S: Store> Actor<S> {
                     .reset(Instant::now() + deadline.map_or(Duration::ZERO, clock::until));
             }
             tokio::select! {
-                taken = inputs.recv_many(&mut batch, INPUTS_AT_ONCE) => if taken == 0 { return Ok(()) },
+                taken = inputs.recv_many(&mut batch, INPUTS_AT_ONCE) => if taken == 0 { return self.close().await },
                 () = &mut timer, if timer_for.is_some() => timer_for = None,
                 _ = second.tick() => self.every_second(),
             }
             batch.iter().filter_map(Input::sender).for_each(|sender| listener.heard(sender));
             listener.decide(std::time::Instant::now(), &self.rhythm);
             let now = clock::now();
-            let afterwards: Vec<_> =
+            let waiting: Vec<_> =
                 batch.drain(..).filter_map(|input| self.handle(now, input)).collect();
             self.bridge.tick(now);
-            self.settle(now).await?;
+            self.settle(now);
             self.topics_wanted.store(self.bridge.hub.topics_wanted(), Ordering::Relaxed);
-            afterwards.into_iter().for_each(|done| done());
+            self.keep(waiting);
         }
     }
 
-    fn handle(&mut self, now: Timestamp, input: Input) -> Option<Afterwards> {
+    async fn close(self) -> Result<(), NotStored> {
+        let Self { database, bridge, .. } = self;
+        let last = bridge.hub.offset();
+        let closed = tokio::task::spawn_blocking(move || database.close(last)).await;
+        closed.unwrap_or_else(|_| Err(NotStored("closing the database panicked".into())))
+    }
+
+    /// Gives the store what this round changed; who waits is answered when it is stored, or at once where
+    /// there is nothing to wait for.
+    fn keep(&mut self, waiting: Vec<Waiting>) {
+        let updates = self.bridge.hub.take_to_keep();
+        let changes = self.bridge.take_device_changes();
+        let through = self.bridge.hub.offset();
+        let mut receipts = Vec::new();
+        for waiting in waiting {
+            match waiting {
+                Waiting::Publisher(receipt) if self.acknowledge == Acknowledge::Stored => {
+                    receipts.push(receipt);
+                }
+                Waiting::Asker(receipt) if !changes.is_empty() => receipts.push(receipt),
+                Waiting::Publisher(receipt) | Waiting::Asker(receipt) => receipt(Ok(())),
+            }
+        }
+        if through > self.kept_through || !changes.is_empty() || !receipts.is_empty() {
+            self.kept_through = through;
+            let devices = changes.into_iter().map(device_change).collect();
+            self.store.keep(Batch { updates, devices, receipts, through });
+        }
+    }
+
+    fn handle(&mut self, now: Timestamp, input: Input) -> Option<Waiting> {
         match input {
             Input::Ingest { inbound, receipt, .. } => {
                 self.bridge.ingest(now, inbound);
                 let receipt = receipt?;
-                Some(Box::new(move || {
-                    let _connection_may_be_gone = receipt.send(());
-                }))
+                Some(Waiting::Publisher(Box::new(move |stored| {
+                    if stored.is_ok() {
+                        let _connection_may_be_gone = receipt.send(());
+                    }
+                })))
             }
             Input::Raw { topic, data } => {
                 self.bridge.raw(now, &topic, data);
@@ -124,7 +170,7 @@ impl<S: Store> Actor<S> {
                 self.bridge.edge(now, event);
                 None
             }
-            Input::Ask(question) => Some(question(&mut self.bridge, now)),
+            Input::Ask(question) => Some(Waiting::Asker(question(&mut self.bridge, now))),
             Input::AwaitEnd { command, reply } => {
                 self.await_end(command, reply);
                 None
@@ -173,22 +219,13 @@ impl<S: Store> Actor<S> {
             !callers.is_empty()
         });
         self.bridge.look_for_silent(now);
-        let figures = self.stats.every_second(&self.bridge, now);
+        let figures = self.stats.every_second(&self.bridge, self.store.figures(), now);
         self.bridge.tell_stats(now, &figures);
     }
 
-    /// Stores what changed; then tells and sends it.
-    async fn settle(&mut self, now: Timestamp) -> Result<(), StoreError> {
-        let effects = self.bridge.take_effects();
-        if effects.is_empty() {
-            return Ok(());
-        }
-        let changes = effects.iter().filter_map(|effect| match effect {
-            Effect::Changed(details) => Some(Change::Command(details.clone())),
-            Effect::Send { .. } | Effect::AskCancel { .. } => None,
-        });
-        self.store.commit(changes.collect()).await?;
-        for effect in effects {
+    /// Tells and sends what became of commands.
+    fn settle(&mut self, now: Timestamp) {
+        for effect in self.bridge.take_effects() {
             match effect {
                 Effect::Changed(details) => self.tell(now, &details),
                 Effect::Send { connection, device, delivery } => {
@@ -199,7 +236,6 @@ impl<S: Store> Actor<S> {
                 }
             }
         }
-        Ok(())
     }
 
     fn tell(&mut self, now: Timestamp, details: &CommandDetails) {
@@ -223,6 +259,25 @@ impl<S: Store> Actor<S> {
             // sent again on the next one.
             let _full_or_gone = mailbox.try_send(Downlink::Publish(Arc::new(message)));
         }
+    }
+}
+
+/// When a QoS 1 or 2 publish is acknowledged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Acknowledge {
+    /// Once the core has it.
+    Accepted,
+    /// Once the store has it, in the sense that the store was opened with.
+    Stored,
+}
+
+fn device_change(change: Change) -> DeviceChange {
+    match change {
+        Change::Set(device, kept) => {
+            let body = serde_json::to_string(&kept).expect("text keys only");
+            DeviceChange::Set(device, body)
+        }
+        Change::Deleted(device) => DeviceChange::Deleted(device),
     }
 }
 

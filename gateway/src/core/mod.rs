@@ -6,9 +6,10 @@
 mod actor;
 mod outlet;
 
-pub use actor::Actor;
+pub use actor::{Acknowledge, Actor};
 pub use outlet::Outlet;
 
+use crate::store::{NotStored, Receipt};
 use bridge::{
     bridge::Bridge,
     event::{ConnectionId, EdgeEvent},
@@ -35,9 +36,9 @@ pub const QUEUE_INPUTS_MAX: usize = 1_024;
 /// How many messages may wait for one connection's task. When it is full the command stays queued.
 pub const MAILBOX_MESSAGES_MAX: usize = 64;
 
-/// A question to the bridge; gives what is to be done with the answer once its effects are stored.
-pub type Question =
-    Box<dyn FnOnce(&mut Bridge<Outlet>, Timestamp) -> Box<dyn FnOnce() + Send> + Send>;
+/// A question to the bridge; gives what is to be done with the answer once what it changed is stored, or
+/// could not be.
+pub type Question = Box<dyn FnOnce(&mut Bridge<Outlet>, Timestamp) -> Receipt + Send>;
 
 /// What comes to the core.
 pub enum Input {
@@ -179,23 +180,23 @@ impl Core {
     /// Asks the bridge, or has it change something. The answer comes when what changed is stored.
     ///
     /// # Errors
-    /// [`Stopped`] when the core has ended.
+    /// [`Unanswered`]: the core has ended, or what changed could not be stored.
     ///
     /// # Cancel safety
     /// Cancelled while it waits for room, nothing was asked; later, the answer is lost.
     pub async fn ask<R: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
-    ) -> Result<R, Stopped> {
+    ) -> Result<R, Unanswered> {
         let (reply, answer) = oneshot::channel();
         let question: Question = Box::new(move |bridge, now| {
             let result = question(bridge, now);
-            Box::new(move || {
-                let _caller_may_be_gone = reply.send(result);
+            Box::new(move |stored| {
+                let _caller_may_be_gone = reply.send(stored.map(|()| result));
             })
         });
         self.send(Input::Ask(question)).await?;
-        answer.await.map_err(|_| Stopped)
+        Ok(answer.await.map_err(|_| Stopped)??)
     }
 
     /// Waits for the end of a command; none where there is no such command.
@@ -222,3 +223,14 @@ impl Core {
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the gateway is shutting down")]
 pub struct Stopped;
+
+/// Why there is no answer.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Unanswered {
+    /// The core has ended.
+    #[error(transparent)]
+    Stopped(#[from] Stopped),
+    /// What the question changed is not stored.
+    #[error(transparent)]
+    NotStored(#[from] NotStored),
+}

@@ -39,6 +39,7 @@ impl Writer {
             name_channels(&live, &taken.updates)
         };
         let rows = self.prepare(&ids, &taken.updates)?;
+        let before = self.log.last;
         schema::immediately(&mut self.connection, |connection| {
             if let Some(Lost { first, last }) = taken.lost {
                 Gap { first, last, reason: GapReason::Overflow }.write(connection)?;
@@ -46,6 +47,8 @@ impl Writer {
             for (name, id) in &new {
                 write_channel(connection, *id, &Channel::new(name.clone()))?;
             }
+            // A commit that failed may have come through all the same: what it left is written anew.
+            connection.prepare_cached("DELETE FROM log WHERE first > ?1")?.execute([before.0])?;
             rows.iter().try_for_each(|row| write_row(connection, row))?;
             taken
                 .devices

@@ -15,7 +15,6 @@
 mod commit;
 mod error;
 mod fold;
-mod legacy;
 mod live;
 mod open;
 mod pending;
@@ -33,7 +32,6 @@ mod tests;
 mod writer;
 
 pub use error::{NotStored, OpenError, Place, ReadError};
-pub use legacy::{Change, MemoryStore, Store, StoreError};
 pub use open::{Database, open};
 pub use reader::{LogPage, Past, RangePage};
 

@@ -148,8 +148,7 @@ impl Salvage {
         self.blocks()?;
         let pruned = meta.as_ref().map(|meta| meta.log_pruned);
         let log_pruned = self.log(pruned)?;
-        let logs_whole =
-            self.tables.iter().all(|table| table.table != LOG || table.lost == 0);
+        let logs_whole = self.tables.iter().all(|table| table.table != LOG || table.lost == 0);
         self.rows(GAP, Gap::read, |salvage, gap| {
             salvage.last = salvage.last.max(gap.last);
             gap.write(&salvage.new).map(|()| Taken::Yes)
@@ -237,30 +236,37 @@ impl Salvage {
         let mut first_after = pruned;
         let mut holes = 0;
         let sql = "INSERT INTO log VALUES (?1, ?2, ?3)";
-        self.rows(LOG, |row| Ok(Ok(StoredLogRow::read(row)?)), |salvage, row| {
-            let Ok((after, records)) = row.open() else { return Ok(Taken::No) };
-            let known = |record: &Result<super::record::Record<'_>, Damage>| {
-                record.as_ref().is_ok_and(|record| salvage.channels.contains_key(&record.channel))
-            };
-            if !records.iter().all(|record| known(&record)) {
-                return Ok(Taken::No);
-            }
-            let follows = before.or(pruned);
-            if follows.is_some_and(|follows| follows != after) {
-                holes += 1;
-            }
-            if let Some(before) = before.filter(|before| *before != after) {
-                let (first, last) = (Offset(before.0 + 1), Offset(row.first.0 - 1));
-                Gap { first, last, reason: GapReason::Crash }.write(&salvage.new)?;
-            }
-            let after = before.unwrap_or(after);
-            first_after = before.map_or(Some(after), |_| first_after);
-            let body = salvage.packer.pack(&Label::Log { after }, &records).map_err(no_memory)?;
-            salvage.new.prepare_cached(sql)?.execute(params![row.first.0, row.last.0, body])?;
-            before = Some(row.last);
-            salvage.last = salvage.last.max(row.last);
-            Ok(Taken::Yes)
-        })?;
+        self.rows(
+            LOG,
+            |row| Ok(Ok(StoredLogRow::read(row)?)),
+            |salvage, row| {
+                let Ok((after, records)) = row.open() else { return Ok(Taken::No) };
+                let known = |record: &Result<super::record::Record<'_>, Damage>| {
+                    record
+                        .as_ref()
+                        .is_ok_and(|record| salvage.channels.contains_key(&record.channel))
+                };
+                if !records.iter().all(|record| known(&record)) {
+                    return Ok(Taken::No);
+                }
+                let follows = before.or(pruned);
+                if follows.is_some_and(|follows| follows != after) {
+                    holes += 1;
+                }
+                if let Some(before) = before.filter(|before| *before != after) {
+                    let (first, last) = (Offset(before.0 + 1), Offset(row.first.0 - 1));
+                    Gap { first, last, reason: GapReason::Crash }.write(&salvage.new)?;
+                }
+                let after = before.unwrap_or(after);
+                first_after = before.map_or(Some(after), |_| first_after);
+                let body =
+                    salvage.packer.pack(&Label::Log { after }, &records).map_err(no_memory)?;
+                salvage.new.prepare_cached(sql)?.execute(params![row.first.0, row.last.0, body])?;
+                before = Some(row.last);
+                salvage.last = salvage.last.max(row.last);
+                Ok(Taken::Yes)
+            },
+        )?;
         if let Some(table) = self.tables.last_mut() {
             table.lost = table.lost.max(holes);
         }
@@ -275,7 +281,7 @@ impl Salvage {
         mut take: impl FnMut(&mut Self, T) -> rusqlite::Result<Taken>,
     ) -> rusqlite::Result<()> {
         let mut salvaged = Salvaged { table, ..Salvaged::default() };
-        let mut next = Some(i64::MIN);
+        let mut next = Some(0);
         while let Some(from) = next {
             let found = scan::rows(&self.old, table, from, &read)?;
             for row in found.rows {

@@ -26,7 +26,7 @@ impl<T> Found<T> {
     }
 }
 
-/// Reads rows of `table` numbered `from` and up.
+/// Reads rows of `table` numbered `from` and up, from 0 on.
 ///
 /// # Errors
 /// SQLite's, where the file is not to blame.
@@ -65,6 +65,10 @@ fn run<T>(
     let mut count = 0;
     while let Some(row) = rows.next()? {
         let row_number: i64 = row.get(number)?;
+        if found.next.is_some_and(|next| row_number < next) {
+            // A damaged page leads back: go on behind it.
+            return Err(rusqlite::Error::InvalidQuery);
+        }
         found.take(read(row));
         found.next = row_number.checked_add(1);
         count += 1;
@@ -108,7 +112,7 @@ fn next_row(connection: &Connection, table: &str, from: i64) -> rusqlite::Result
         match probe(connection, table, at)? {
             Probe::Row(number) => break (at, number),
             Probe::Nothing => return Ok(None),
-            Probe::Hidden if at == i64::MAX => return Ok(None),
+            Probe::Hidden if step == i64::MAX => return Ok(None),
             Probe::Hidden => hidden = at,
         }
         step = step.saturating_mul(2);
@@ -137,7 +141,8 @@ fn probe(connection: &Connection, table: &str, from: i64) -> rusqlite::Result<Pr
         .prepare_cached(&sql)
         .and_then(|mut statement| statement.query_row([from], |row| row.get(0)).optional());
     match found {
-        Ok(Some(number)) => Ok(Probe::Row(number)),
+        Ok(Some(number)) if number >= from => Ok(Probe::Row(number)),
+        Ok(Some(_)) => Ok(Probe::Hidden),
         Ok(None) => Ok(Probe::Nothing),
         Err(error) if is_damage(&error) => Ok(Probe::Hidden),
         Err(error) => Err(error),

@@ -165,9 +165,9 @@ impl Writer {
 
     /// The work that nobody waits for, a little at a time.
     fn look_after(&mut self) {
-        let done = self.fold_and_shrink().and_then(|()| self.let_go());
-        if let Err(error) = done {
-            self.note_failing(&error.to_string());
+        match self.fold_and_shrink().and_then(|()| self.let_go()) {
+            Ok(()) => self.note_well(),
+            Err(error) => self.note_failing(&error.to_string()),
         }
     }
 

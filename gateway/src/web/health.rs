@@ -14,12 +14,13 @@ pub(super) async fn healthz() -> &'static str {
     std::future::ready("ok\n").await
 }
 
-/// The gateway takes work: it is not shutting down, and the core answers.
+/// The gateway takes work: it is not shutting down, the core answers, the store keeps what it is given.
 pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Result<&'static str, Refused> {
     if web.stopping.is_cancelled() {
         return Err(crate::core::Stopped.into());
     }
     web.core.ask(|_, _| ()).await?;
+    web.check_store()?;
     Ok("ready\n")
 }
 

@@ -6,10 +6,17 @@ mod assets;
 mod contracts;
 mod guard;
 mod health;
+mod history;
 mod live;
 mod problem;
 
-use crate::{config::Config, core::Core, exchange::Exchange, stats::Stats};
+use crate::{
+    config::Config,
+    core::Core,
+    exchange::Exchange,
+    stats::Stats,
+    store::{NotStored, StoreHandle},
+};
 use axum::{
     Router,
     extract::DefaultBodyLimit,
@@ -27,6 +34,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Debug)]
 pub struct Web {
     core: Core,
+    store: StoreHandle,
     stats: Arc<Stats>,
     exchange: Exchange,
     guard: Guard,
@@ -35,6 +43,16 @@ pub struct Web {
     epoch: Arc<str>,
     stopping: CancellationToken,
     sockets: TaskTracker,
+}
+
+impl Web {
+    /// Refuses what needs the store while that fails.
+    fn check_store(&self) -> Result<(), Refused> {
+        match self.store.figures().error {
+            None => Ok(()),
+            Some(error) => Err(NotStored(error.into()).into()),
+        }
+    }
 }
 
 /// A path and what serves it. Routes are made from lists of these, so that a test can hold the lists
@@ -46,6 +64,8 @@ type Route = (&'static str, MethodRouter<Arc<Web>>);
 pub struct Surroundings {
     /// The core.
     pub core: Core,
+    /// The store, to read the past.
+    pub store: StoreHandle,
     /// The figures.
     pub stats: Arc<Stats>,
     /// The exchange, for its figures.
@@ -89,9 +109,10 @@ impl Listener {
         surroundings: Surroundings,
         stopping: CancellationToken,
     ) -> io::Result<()> {
-        let Surroundings { core, stats, exchange, epoch } = surroundings;
+        let Surroundings { core, store, stats, exchange, epoch } = surroundings;
         let web = Arc::new(Web {
             core,
+            store,
             stats,
             exchange,
             guard: Guard::new(&config.http, self.address),

@@ -1,6 +1,9 @@
 //! Errors of the HTTP API: `application/problem+json` (RFC 9457) with a `code`.
 
-use crate::core::Stopped;
+use crate::{
+    core::{Stopped, Unanswered},
+    store::{NotStored, ReadError},
+};
 use axum::{
     Json,
     extract::rejection::{JsonRejection, PathRejection, QueryRejection},
@@ -57,6 +60,34 @@ impl IntoResponse for Refused {
 impl From<Stopped> for Refused {
     fn from(stopped: Stopped) -> Self {
         Self::new(StatusCode::SERVICE_UNAVAILABLE, "shutting_down", stopped.to_string())
+    }
+}
+
+impl From<NotStored> for Refused {
+    fn from(error: NotStored) -> Self {
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, "store_unavailable", error.to_string())
+    }
+}
+
+impl From<Unanswered> for Refused {
+    fn from(error: Unanswered) -> Self {
+        match error {
+            Unanswered::Stopped(stopped) => stopped.into(),
+            Unanswered::NotStored(not_stored) => not_stored.into(),
+        }
+    }
+}
+
+impl From<ReadError> for Refused {
+    fn from(error: ReadError) -> Self {
+        let code = match error {
+            ReadError::Gone => return Self::new(StatusCode::GONE, "gone", error.to_string()),
+            ReadError::Damaged { .. } => "store_damaged",
+            ReadError::Busy => "store_busy",
+            ReadError::Closed => "shutting_down",
+            ReadError::Failed(_) => "store_unavailable",
+        };
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, code, error.to_string())
     }
 }
 

@@ -147,17 +147,19 @@ async fn torn_pages_and_a_cut_file_give_the_right_answer_or_a_named_error() {
 async fn a_cut_write_ahead_log_loses_its_end_and_nothing_else() {
     let mut store = TestStore::new();
     let mut kept = Kept::new();
-    for update in store.fill("telemetry/a", 500, 0).await {
-        let mut text = String::new();
-        update.data.write(&mut text);
-        kept.entry(update.channel.clone()).or_default().insert(key(update.stamp), text);
+    for round in 0..20 {
+        for update in store.fill("telemetry/a", 25, round * 25_000).await {
+            let mut text = String::new();
+            update.data.write(&mut text);
+            kept.entry(update.channel.clone()).or_default().insert(key(update.stamp), text);
+        }
     }
     let files = ["sluice.db", "sluice.db-wal"].map(|file| fs::read(store.dir.path().join(file)));
     let [database, wal] = files.map(Result::unwrap);
     assert!(wal.len() > 20_000);
     let all = &kept[&name("telemetry/a")];
     let mut found = Vec::new();
-    for cut in (0..wal.len()).step_by(2_999) {
+    for cut in (0..wal.len()).step_by(3_999) {
         let copy = TempDir::new().unwrap();
         fs::write(copy.path().join("sluice.db"), &database).unwrap();
         fs::write(copy.path().join("sluice.db-wal"), &wal[..cut]).unwrap();
@@ -169,7 +171,7 @@ async fn a_cut_write_ahead_log_loses_its_end_and_nothing_else() {
         found.push(past.len());
     }
     assert!(found.is_sorted(), "{found:?}");
-    assert!(found.last().unwrap() > &0);
+    assert!(found.last().unwrap() > &400, "{found:?}");
 }
 
 #[tokio::test]
@@ -217,7 +219,7 @@ async fn recovery_salvages_most_of_a_damaged_file_and_serves_nothing_wrong() {
     let mut worst = usize::MAX;
     let pages = whole.len() / 4_096;
     // The first page says where everything is.
-    for page in 1..pages {
+    for page in (1..pages).step_by(3) {
         let copy = copy_of(&dir);
         let mut bytes = whole.clone();
         bytes[page * 4_096..(page + 1) * 4_096].fill(0xa5);
@@ -235,5 +237,5 @@ async fn recovery_salvages_most_of_a_damaged_file_and_serves_nothing_wrong() {
         let mut store = store;
         store.fill("telemetry/a", 3, 0).await;
     }
-    assert!(worst < 7_200, "some page has updates");
+    assert!((4_000..7_200).contains(&worst), "{worst} of 7200 updates behind the worst page");
 }

@@ -1,7 +1,7 @@
 //! A disk that is full, a process that is killed.
 
 use super::{
-    super::{Batch, Receipt, ReadError},
+    super::{Batch, ReadError, Receipt},
     support::{TestStore, name},
 };
 use protocol::{Offset, StoreState};
@@ -103,7 +103,7 @@ async fn child_that_writes_until_it_is_killed() {
         });
         let receipts = vec![receipt];
         handle.keep(Batch { updates, devices: Vec::new(), receipts, through: Offset(offset) });
-        if offset % 5 == 0 {
+        if offset.is_multiple_of(5) {
             handle.settled().await.unwrap();
         }
     }

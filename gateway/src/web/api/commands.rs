@@ -36,6 +36,7 @@ pub(in crate::web) async fn create_command(
     if request.dry_run == Some(true) {
         return Err(Refused::bad_request("dry_run is for POST only"));
     }
+    web.check_store()?;
     let id = CommandId::from_u128(uuid::Uuid::now_v7().as_u128());
     let create = web.core.ask(move |bridge, now| {
         let caller = Caller { user: LOCAL_USER, key: key.as_deref() };
@@ -46,6 +47,7 @@ pub(in crate::web) async fn create_command(
 
 /// Cancels a command; the WebSocket's way too.
 pub(in crate::web) async fn cancel_command(web: &Web, id: CommandId) -> Result<Command, Refused> {
+    web.check_store()?;
     Ok(web.core.ask(move |bridge, now| bridge.cancel(now, id, LOCAL_USER)).await??)
 }
 

@@ -227,6 +227,6 @@ async fn change(
     Ok(Json(changed?))
 }
 
-fn unknown(id: &DeviceId) -> Refused {
+pub(super) fn unknown(id: &DeviceId) -> Refused {
     Refused::not_found("unknown_device", format!("there is no device '{id}'"))
 }

@@ -2,6 +2,7 @@
 
 mod commands;
 mod devices;
+mod telemetry;
 
 pub(super) use commands::{cancel_command, create_command};
 
@@ -20,7 +21,11 @@ use std::sync::Arc;
 
 /// What takes a query.
 pub(super) fn lists() -> Vec<Route> {
-    vec![("/devices", get(devices::list)), ("/commands", get(commands::list))]
+    vec![
+        ("/devices", get(devices::list)),
+        ("/devices/{id}/telemetry", get(telemetry::get)),
+        ("/commands", get(commands::list)),
+    ]
 }
 
 /// What takes none.

@@ -1,13 +1,20 @@
 //! What a client asks, and what it is answered.
 
 use super::{
-    super::{api, problem::Refused},
+    super::{api, history, problem::Refused},
     connection::{Connection, End},
 };
-use crate::{clock, core::Stopped};
-use protocol::{
-    ClientMessage, CloseCode, Command, Reply, RequestId, SubscribeOptions, TopicFilter,
+use crate::{
+    clock,
+    core::{Outlet, Unanswered},
 };
+use axum::http::StatusCode;
+use bridge::{bridge::Bridge, data::Fields, hub::Sink as _};
+use protocol::{
+    ClientMessage, CloseCode, Command, History, HistoryRequest, Offset, Reply, RequestId,
+    SubscribeOptions, TopicFilter,
+};
+use std::sync::Arc;
 
 impl Connection {
     /// Answers one message.
@@ -62,16 +69,70 @@ impl Connection {
     }
 }
 
+/// The most channels whose history one subscription may ask for.
+const HISTORY_CHANNELS_MAX: usize = 1_000;
+
+/// The most points of all of them.
+const HISTORY_POINTS_MAX: usize = 200_000;
+
 async fn subscribe(
     connection: &mut Connection,
     mark: Option<RequestId>,
     channels: Vec<TopicFilter>,
     options: SubscribeOptions,
-) -> Result<(), Stopped> {
+) -> Result<(), Unanswered> {
+    let (past, through) = match histories(connection, &channels, &options).await {
+        Ok(found) => found,
+        Err(Refused { code, detail, .. }) => {
+            connection.refuse(mark, code, detail);
+            return Ok(());
+        }
+    };
     let id = connection.id;
-    connection
-        .web
-        .core
-        .ask(move |bridge, _| bridge.hub.subscribe(id, mark, channels, &options, |_, _| {}))
-        .await
+    let subscribe = move |bridge: &mut Bridge<Outlet>, _| {
+        bridge.hub.subscribe(id, mark, channels, &options, |hub, sink| {
+            let names: Vec<_> = past.iter().map(|history| history.channel.clone()).collect();
+            for history in past {
+                sink.reply(&Reply::History(history));
+            }
+            // What came since the store was read.
+            if let Some(newer) = hub.newer(&names, through) {
+                newer.for_each(|update| sink.replay(update));
+            }
+        });
+    };
+    connection.web.core.ask(subscribe).await
+}
+
+/// The histories that a subscription asks for, and the offset that they go up to.
+async fn histories(
+    connection: &mut Connection,
+    channels: &[TopicFilter],
+    options: &SubscribeOptions,
+) -> Result<(Vec<History>, Offset), Refused> {
+    let Some(request) = options.history else { return Ok((Vec::new(), Offset(0))) };
+    let (web, id) = (Arc::clone(&connection.web), connection.id);
+    let filters = channels.to_vec();
+    let most = HISTORY_CHANNELS_MAX + 1;
+    let names = web.core.ask(move |bridge, _| bridge.hub.telemetry(id, &filters, most)).await?;
+    let (HistoryRequest::Last { last: points } | HistoryRequest::Since { points, .. }) = request;
+    if names.len() >= most || names.len() * points as usize > HISTORY_POINTS_MAX {
+        let detail = format!(
+            "the history of {} channels with {points} points each is too much: at most \
+             {HISTORY_CHANNELS_MAX} channels and {HISTORY_POINTS_MAX} points in all",
+            names.len()
+        );
+        return Err(Refused::new(StatusCode::BAD_REQUEST, "too_much_history", detail));
+    }
+    let fields = options.fields.as_ref();
+    let fields = fields.map(|names| Fields::new(names.iter().map(String::as_str)));
+    // What was published before is to be found, though it may still wait to be stored.
+    let _failing_is_told_elsewhere = web.store.settled().await;
+    let (mut found, mut through) = (Vec::new(), Offset(u64::MAX));
+    for name in names {
+        let (history, up_to) = history::wanted(&web, name, request, fields.as_ref()).await?;
+        through = through.min(up_to);
+        found.push(history);
+    }
+    Ok((found, through))
 }

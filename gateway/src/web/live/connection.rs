@@ -6,7 +6,7 @@ use super::{
     super::Web,
     past::{Past, Piece},
 };
-use crate::core::Outlet;
+use crate::core::{Outlet, Unanswered};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bridge::{
     hub::{Rights, SubscriberId},
@@ -121,7 +121,7 @@ impl Connection {
     }
 
     /// Joins the hub; `welcome` is the first message.
-    async fn greet(&mut self) -> Result<(), crate::core::Stopped> {
+    async fn greet(&mut self) -> Result<(), Unanswered> {
         let limits = &self.web.limits;
         let limits = Limits {
             message_bytes: limits.websocket_message_bytes,

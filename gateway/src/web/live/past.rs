@@ -4,16 +4,19 @@ use super::{
     super::Web,
     connection::{End, FRAME_BYTES},
 };
-use crate::core::{Outlet, Stopped};
-use bridge::hub::{Next, SubscriberId};
-use protocol::CloseCode;
+use crate::{
+    core::{Outlet, Unanswered},
+    store::{LogPage, ReadError, StoreHandle},
+};
+use bridge::hub::{Found, Next, SubscriberId};
+use protocol::{CloseCode, Offset, TopicFilter};
 use std::{fmt, pin::Pin, sync::Arc};
 
 /// While less than this waits to be written, the next piece of the past is fetched.
 const ROOM_BYTES: usize = FRAME_BYTES;
 
 /// How a piece ended: whether there is more.
-pub(super) type Piece = Result<Next, Stopped>;
+pub(super) type Piece = Result<Next, Unanswered>;
 
 /// What a connection knows of the past that it waits for.
 #[derive(Default)]
@@ -72,7 +75,7 @@ impl Past {
 
     /// Takes note of how a piece ended.
     pub(super) fn take(&mut self, piece: Piece) -> Result<(), End> {
-        let next = piece.map_err(|Stopped| End::Close(CloseCode::ShuttingDown))?;
+        let next = piece.map_err(|_stopped| End::Close(CloseCode::ShuttingDown))?;
         let done = next == Next::Live && !self.more;
         self.state = if done { State::Live } else { State::Waiting };
         Ok(())
@@ -82,10 +85,34 @@ impl Past {
 /// Sends one piece, fetching from the store what memory no longer has.
 async fn fetch(web: Arc<Web>, id: SubscriberId) -> Piece {
     let next = web.core.ask(move |bridge, _| bridge.hub.catch_up(id)).await?;
-    let found = match &next {
+    let found = match next {
         Next::Live | Next::Step => return Ok(next),
-        Next::Log { .. } | Next::Range { .. } => bridge::hub::Found::Gone,
+        Next::Log { after, filters } => log(&web.store, after, filters).await,
+        Next::Range { channel, from, to } => {
+            let page = web.store.range(channel, from, to, FRAME_BYTES).await;
+            page.map_or_else(gone, |page| Found::Range(page.updates))
+        }
     };
     web.core.ask(move |bridge, _| bridge.hub.found(id, found)).await?;
     Ok(Next::Step)
+}
+
+async fn log(store: &StoreHandle, after: Offset, filters: Vec<TopicFilter>) -> Found {
+    match store.log(after, filters, FRAME_BYTES).await {
+        // A store that is behind memory, because it fails, has nothing to go on with.
+        Ok(page) if page.through <= after => Found::Gone,
+        Ok(LogPage { updates, through, .. }) => Found::Log { updates, through },
+        Err(error) => gone(error),
+    }
+}
+
+/// What cannot be read is as good as gone: the reader is told, and gets the values.
+fn gone(error: ReadError) -> Found {
+    match error {
+        ReadError::Gone => {}
+        ReadError::Damaged { .. } | ReadError::Busy | ReadError::Closed | ReadError::Failed(_) => {
+            tracing::warn!(%error, "the past cannot be read");
+        }
+    }
+    Found::Gone
 }

@@ -1,0 +1,203 @@
+//! A device's telemetry of the past: `GET /devices/{id}/telemetry`.
+
+use super::parse;
+use crate::{
+    clock,
+    web::{
+        Web,
+        history::{self, Place},
+        problem::Refused,
+    },
+};
+use axum::{
+    Json,
+    extract::{
+        Path, Query, State,
+        rejection::{PathRejection, QueryRejection},
+    },
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use bridge::{data::Fields, history::Span};
+use protocol::{DeviceId, History, HistoryColumn, HistoryRequest, Seq, Timestamp, TopicName};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// The rows of a page, and the most.
+const PAGE_ROWS_MAX: usize = 10_000;
+
+/// What may be asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Wanted {
+    from: Option<i64>,
+    to: Option<i64>,
+    points: Option<u32>,
+    fields: Option<String>,
+    #[serde(default)]
+    format: Format,
+    limit: Option<usize>,
+    cursor: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Format {
+    #[default]
+    Json,
+    Csv,
+}
+
+/// A page of history.
+#[derive(Debug, Serialize)]
+struct Page {
+    #[serde(flatten)]
+    history: History,
+    next: Option<String>,
+}
+
+/// `GET /devices/{id}/telemetry`.
+pub(super) async fn get(
+    State(web): State<Arc<Web>>,
+    path: Result<Path<String>, PathRejection>,
+    query: Result<Query<Wanted>, QueryRejection>,
+) -> Result<Response, Refused> {
+    let Path(path) = path?;
+    let id: DeviceId = parse(&path)?;
+    let Query(wanted) = query?;
+    let asked = id.clone();
+    if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
+        return Err(super::devices::unknown(&id));
+    }
+    let page = page(&web, &id, &wanted).await?;
+    match wanted.format {
+        Format::Json => Ok(Json(page).into_response()),
+        Format::Csv => csv(&id, &wanted, &page),
+    }
+}
+
+async fn page(web: &Web, id: &DeviceId, wanted: &Wanted) -> Result<Page, Refused> {
+    let channel: TopicName = parse(&format!("telemetry/{id}"))?;
+    let span = wanted.span()?;
+    let fields = wanted.fields.as_ref().map(|names| Fields::new(names.split(',')));
+    // What was published before this request is to be found, though it may still wait to be stored.
+    let _failing_is_seen_below = web.store.settled().await;
+    if let Some(points) = wanted.points()? {
+        let rows = history::everything(web, &channel, span).await?;
+        let history = history::condensed(channel, span, points, &rows.rows, fields.as_ref());
+        return Ok(Page { history, next: None });
+    }
+    let limit = match wanted.limit.unwrap_or(PAGE_ROWS_MAX) {
+        limit @ 1..=PAGE_ROWS_MAX => limit,
+        limit => {
+            return Err(Refused::bad_query(format!("limit {limit} is not in 1-{PAGE_ROWS_MAX}")));
+        }
+    };
+    let rows = history::page(web, &channel, span, wanted.place()?, limit).await?;
+    let next = rows.last.filter(|_| !rows.at_end).map(|(time, seq)| format!("{time}~{seq}"));
+    let history = bridge::history::raw(channel, span, &rows.rows, fields.as_ref());
+    Ok(Page { history, next })
+}
+
+impl Wanted {
+    fn span(&self) -> Result<Span, Refused> {
+        let from = Timestamp(self.from.unwrap_or(0));
+        let to = Timestamp(self.to.unwrap_or_else(|| clock::now().0 + 1));
+        if from < to {
+            return Ok(Span { from, to });
+        }
+        Err(Refused::bad_query(format!("from {from} is not before to {to}")))
+    }
+
+    fn points(&self) -> Result<Option<u32>, Refused> {
+        match self.points {
+            None => Ok(None),
+            Some(points @ 1..=HistoryRequest::POINTS_MAX) => Ok(Some(points)),
+            Some(points) => Err(Refused::bad_query(format!(
+                "points {points} is not in 1-{}",
+                HistoryRequest::POINTS_MAX
+            ))),
+        }
+    }
+
+    fn place(&self) -> Result<Option<Place>, Refused> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let place = cursor
+            .split_once('~')
+            .and_then(|(time, seq)| Some((Timestamp(time.parse().ok()?), Seq(seq.parse().ok()?))));
+        let bad = || Refused::bad_query(format!("cursor '{cursor}' is not one that was given"));
+        place.map(Some).ok_or_else(bad)
+    }
+
+    /// The query of the next page.
+    fn next(&self, span: Span, cursor: &str) -> String {
+        let (from, to) = (span.from, span.to);
+        let mut query = format!("from={from}&to={to}&format=csv&cursor={cursor}");
+        if let Some(limit) = self.limit {
+            query.push_str(&format!("&limit={limit}"));
+        }
+        if let Some(fields) = &self.fields {
+            query.push_str("&fields=");
+            query.extend(form_urlencoded::byte_serialize(fields.as_bytes()));
+        }
+        query
+    }
+}
+
+/// `timestamp`, then a column a metric; for buckets three.
+fn csv(id: &DeviceId, wanted: &Wanted, page: &Page) -> Result<Response, Refused> {
+    let text = table(&page.history).map_err(|error| {
+        Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "csv", error.to_string())
+    })?;
+    let mut response = ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response();
+    if let Some(cursor) = &page.next {
+        let span = Span { from: page.history.from, to: page.history.to };
+        let query = wanted.next(span, cursor);
+        let link = format!("<{}/devices/{id}/telemetry?{query}>; rel=\"next\"", super::PREFIX);
+        if let Ok(link) = HeaderValue::from_str(&link) {
+            response.headers_mut().insert(header::LINK, link);
+        }
+    }
+    Ok(response)
+}
+
+fn table(history: &History) -> Result<Vec<u8>, csv::Error> {
+    let mut names = vec!["timestamp".to_owned()];
+    let mut columns: Vec<Vec<String>> = Vec::new();
+    for (name, column) in &history.metrics {
+        match column {
+            HistoryColumn::Values { values } => {
+                names.push(name.clone());
+                columns.push(values.iter().map(cell).collect());
+            }
+            HistoryColumn::Buckets { min, max, last } => {
+                names.extend(["min", "max", "last"].map(|part| format!("{name}.{part}")));
+                columns.extend([min, max].map(|side| side.iter().map(number).collect()));
+                columns.push(last.iter().map(cell).collect());
+            }
+        }
+    }
+    let mut writer = csv::Writer::from_writer(Vec::new());
+    writer.write_record(&names)?;
+    for (row, timestamp) in history.timestamps.iter().enumerate() {
+        writer.write_field(timestamp.to_string())?;
+        for column in &columns {
+            writer.write_field(column.get(row).map_or("", String::as_str))?;
+        }
+        writer.write_record(None::<&[u8]>)?;
+    }
+    writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    }
+}
+
+fn number(number: &Option<f64>) -> String {
+    number.map(|number| number.to_string()).unwrap_or_default()
+}
