@@ -60,7 +60,7 @@ to: Seq, } | { "type": "command",
  */
 device: DeviceId, 
 /**
- * What to do, in the device's own words; not empty.
+ * What to do, in the device's own words; 1-128 bytes.
  */
 name: string, 
 /**
@@ -121,7 +121,7 @@ mode?: Mode,
  */
 throttle?: number, 
 /**
- * Only these metrics; an update without any of them is not sent.
+ * Only these metrics, 1 to 256; an update without any of them is not sent.
  */
 fields?: Array<string>, 
 /**
@@ -554,7 +554,7 @@ verified: boolean | null, };
  */
 export type CommandRequest = { 
 /**
- * What to do, in the device's own words; not empty.
+ * What to do, in the device's own words; 1-128 bytes.
  */
 name: string, 
 /**

@@ -1,6 +1,7 @@
 //! Refusals: `application/problem+json` with a `code`, and what each code means.
 
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// What a code means. A code that is used and not here stops the test that writes the document.
 fn meaning(code: &str) -> &'static str {
@@ -28,12 +29,12 @@ fn meaning(code: &str) -> &'static str {
 /// The answers of an operation: those that are given, its refusals, and those that every path has.
 pub(super) fn answers(given: Value, refusals: &[(u16, &[&str])]) -> Value {
     let Value::Object(mut answers) = given else { panic!("answers stand by their status") };
-    let guard: (u16, &[&str]) = (403, &["bad_host", "bad_origin"]);
-    let mut refusals = [refusals, &[guard]].concat();
-    refusals.sort_unstable_by_key(|(status, _)| *status);
-    answers.extend(
-        refusals.iter().map(|(status, codes)| (status.to_string(), problem(*status, codes))),
-    );
+    let mut by_status = BTreeMap::from([(403, vec!["bad_host", "bad_origin"])]);
+    for (status, codes) in refusals {
+        by_status.entry(*status).or_default().extend_from_slice(codes);
+    }
+    let refused = |(status, codes): (&u16, &Vec<_>)| (status.to_string(), problem(*status, codes));
+    answers.extend(by_status.iter().map(refused));
     Value::Object(answers)
 }
 
