@@ -99,7 +99,7 @@ pub struct App {
     surroundings: web::Surroundings,
     exchange: ExchangeTask,
     endpoints: Endpoints,
-    with_demo: bool,
+    start: Start,
 }
 
 /// The exchange's future, and what ends it: last, when nobody publishes any more.
@@ -115,7 +115,7 @@ impl std::fmt::Debug for ExchangeTask {
 }
 
 impl App {
-    /// Takes the ports and prepares everything. `with_demo` adds a simulated fleet; `rhythm` is that of
+    /// Takes the ports and prepares everything. `rhythm` is that of
     /// the runtime's workers.
     ///
     /// # Errors
@@ -123,11 +123,11 @@ impl App {
     pub async fn bind(
         config: Config,
         routes: RouteTable,
-        with_demo: bool,
+        start: Start,
         rhythm: Arc<Rhythm>,
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
-        let (database, restored) = store::open(config.store_settings())?;
+        let (database, restored) = open_store(&config, start)?;
         let past = past(restored, &config.data_dir.0)?;
         let epoch: Arc<str> = past.hub.epoch.as_str().into();
         let (core, inputs) = Core::channel();
@@ -172,7 +172,7 @@ impl App {
             surroundings,
             exchange,
             endpoints,
-            with_demo,
+            start,
         })
     }
 
@@ -214,7 +214,7 @@ impl App {
         let Self {
             config, core, actor, inputs, edge, web, surroundings, exchange, endpoints, ..
         } = self;
-        if self.with_demo {
+        if self.start.demo {
             let demo = demo::run(core.clone(), endpoints.mqtt, stop.clone());
             parts.spawn(demo.instrument(tracing::info_span!("demo")));
         }
@@ -307,6 +307,30 @@ fn write_endpoints(path: &Path, endpoints: &Endpoints) -> anyhow::Result<()> {
 
 fn listen_error(key: &'static str, address: SocketAddr) -> impl Fn(io::Error) -> StartError {
     move |source| StartError::Listen { key, address, source }
+}
+
+/// How the gateway is to start.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start {
+    /// With a simulated fleet.
+    pub demo: bool,
+    /// Where the database is damaged, with what can be salvaged of it.
+    pub recover: bool,
+}
+
+fn open_store(
+    config: &Config,
+    start: Start,
+) -> Result<(store::Database, store::Restored), OpenError> {
+    match store::open(config.store_settings()) {
+        Err(OpenError::Damaged { what, .. }) if start.recover => {
+            tracing::warn!(what, "the database is damaged: salvaging what can be read");
+            let report = store::recover(&config.data_dir.0, clock::now())?;
+            tracing::warn!(%report, "the database was salvaged");
+            store::open(config.store_settings())
+        }
+        opened => opened,
+    }
 }
 
 /// What the store kept, as the bridge takes it.

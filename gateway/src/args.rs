@@ -17,6 +17,9 @@ pub struct Args {
     /// Add a small simulated fleet
     #[arg(long)]
     pub demo: bool,
+    /// Where the database is damaged, set it aside and go on with what can be salvaged
+    #[arg(long)]
+    pub recover: bool,
     /// Only check the settings, then exit
     #[arg(long)]
     pub check_config: bool,

@@ -3,7 +3,7 @@
 //! Exit codes: 0 fine, 64 usage or configuration, 1 runtime.
 
 use clap::Parser as _;
-use gateway::{args::Args, process};
+use gateway::{app::Start, args::Args, process};
 use std::{
     io::{self, Write as _},
     process::ExitCode,
@@ -33,7 +33,8 @@ fn main() -> ExitCode {
     if args.check_config {
         return report(writeln!(io::stdout(), "the configuration is fine").map_err(Into::into), 0);
     }
-    report(process::run(config, args.demo), 0)
+    let start = Start { demo: args.demo, recover: args.recover };
+    report(process::run(config, start), 0)
 }
 
 fn report(outcome: anyhow::Result<()>, code: u8) -> ExitCode {

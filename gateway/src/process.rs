@@ -12,10 +12,10 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// When it cannot start, or a part of it fails.
-pub fn run(config: Config, with_demo: bool) -> anyhow::Result<()> {
+pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
     logging::start(&config.log)?;
     let rhythm = Arc::new(Rhythm::default());
-    runtime(Arc::clone(&rhythm))?.block_on(serve(config, with_demo, rhythm))
+    runtime(Arc::clone(&rhythm))?.block_on(serve(config, start, rhythm))
 }
 
 /// As many workers as there are processors but one, which is left to the router's thread and the
@@ -30,9 +30,9 @@ fn runtime(rhythm: Arc<Rhythm>) -> std::io::Result<Runtime> {
         .build()
 }
 
-async fn serve(config: Config, with_demo: bool, rhythm: Arc<Rhythm>) -> anyhow::Result<()> {
+async fn serve(config: Config, start: app::Start, rhythm: Arc<Rhythm>) -> anyhow::Result<()> {
     let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("{mistakes:?}"))?;
-    let app = app::App::bind(config, routes, with_demo, rhythm).await?;
+    let app = app::App::bind(config, routes, start, rhythm).await?;
     let app::Endpoints { mqtt, http } = app.endpoints();
     tracing::info!(%mqtt, dashboard = %format_args!("http://{http}"), "listening");
     let stop = CancellationToken::new();

@@ -79,12 +79,15 @@ pub(super) async fn get(
 
 async fn page(web: &Web, id: &DeviceId, wanted: &Wanted) -> Result<Page, Refused> {
     let channel: TopicName = parse(&format!("telemetry/{id}"))?;
-    let span = wanted.span()?;
+    let mut span = wanted.span()?;
     let fields = wanted.fields.as_ref().map(|names| Fields::new(names.split(',')));
     // What was published before this request is to be found, though it may still wait to be stored.
     let _failing_is_seen_below = web.store.settled().await;
     if let Some(points) = wanted.points()? {
         let rows = history::everything(web, &channel, span).await?;
+        if let (None, Some(first)) = (wanted.from, rows.rows.first()) {
+            span.from = first.timestamp;
+        }
         let history = history::condensed(channel, span, points, &rows.rows, fields.as_ref());
         return Ok(Page { history, next: None });
     }
