@@ -76,8 +76,10 @@ async fn a_reader_that_never_reads_again_is_closed_and_the_others_go_on() {
     while gateway.metric("sluice_websocket_closed_too_slow_total").await == 0 {
         sent += 1;
         assert!(sent < 2_000, "the slow reader was never closed");
-        peer.publish("blob", &payload, 1).await;
+        // One channel that overflows is reset to its newest message; many of them are too much.
+        peer.publish(&format!("blob/{}", sent % 40), &payload, 1).await;
     }
+    assert!(gateway.metric("sluice_websocket_overflow_resets_total").await > 0);
     let mut quick = gateway.live().await;
     quick.subscribe(&["topics/#"]).await;
     peer.publish("blob", b"1", 1).await;
