@@ -10,6 +10,7 @@ pub(super) fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
     for (path, operation) in [
         ("/ws", websocket()),
+        ("/sse", events()),
         ("/healthz", healthz()),
         ("/readyz", readyz()),
         ("/metrics", metrics()),
@@ -40,6 +41,40 @@ fn websocket() -> Value {
                 (426, &["websocket_only"]),
                 (503, &["too_many_connections"]),
             ],
+        ),
+    })
+}
+
+fn events() -> Value {
+    let mut channels = super::query(
+        "channels",
+        "Filters with MQTT's wildcards, with commas between them.",
+        json!({"type": "string", "minLength": 1}),
+        json!("telemetry/+,presence/#"),
+    );
+    channels["required"] = true.into();
+    let frame = json!({
+        "description": "The `data` of each event: what a text frame of the WebSocket would be. Its `id` is \
+            `{epoch}:{offset}`.",
+        "type": "array",
+        "items": crate::schemas::reference("ServerMessage"),
+    });
+    json!({
+        "operationId": "openEvents",
+        "tags": ["gateway"],
+        "summary": "Channels one way, as server-sent events.",
+        "parameters": [channels, super::header(
+            "Last-Event-ID",
+            "The last event that was seen: everything after it comes first. A browser sends it by itself.",
+            json!({"type": "string", "pattern": "^.+:[0-9]+$"}),
+            "6f1c:41807",
+        )],
+        "responses": core_answers(
+            json!({"200": {
+                "description": "Events, until the client goes.",
+                "content": {"text/event-stream": {"schema": frame}},
+            }}),
+            &[(400, &["bad_query", "bad_request"]), (503, &["too_many_connections"])],
         ),
     })
 }

@@ -4,6 +4,7 @@
 mod commands;
 mod devices;
 mod gateway;
+mod history;
 mod problem;
 
 use crate::schemas::{collect, reference, split};
@@ -17,7 +18,7 @@ use serde_json::{Map, Value, json};
 /// The whole document.
 pub(crate) fn document() -> Value {
     let mut paths = Map::new();
-    for group in [devices::paths(), commands::paths(), gateway::paths()] {
+    for group in [devices::paths(), history::paths(), commands::paths(), gateway::paths()] {
         paths.extend(group);
     }
     json!({

@@ -12,13 +12,19 @@ fn meaning(code: &str) -> &'static str {
         "bad_query" => "a query parameter is unknown or has a value it cannot have",
         "bad_request" => "an id, a header or the body is not what it should be",
         "bad_subprotocol" => "no subprotocol that is offered is spoken here",
+        "csv" => "the page could not be written",
         "device_cannot_cancel" => "the device did not subscribe to its cancel topic",
+        "gone" => "what was asked for is no longer kept",
         "idempotency_key_reused" => "the key was used for another command",
         "metrics" => "the figures could not be written",
         "shutting_down" => "the gateway is shutting down",
+        "store_busy" => "the store has more to read than it can now",
+        "store_damaged" => "the database is damaged there",
+        "store_unavailable" => "the disk is full or fails, and nothing is kept",
         "too_many_commands" => "the device has as many open commands as it may",
         "too_many_connections" => "there are as many connections as there may be",
         "too_many_devices" => "there are as many devices as there may be",
+        "too_much_history" => "there are too many values to condense: ask for less time",
         "unknown_command" => "there is no such command",
         "unknown_device" => "there is no such device",
         "websocket_only" => "the request is no WebSocket handshake",
@@ -38,9 +44,9 @@ pub(super) fn answers(given: Value, refusals: &[(u16, &[&str])]) -> Value {
     Value::Object(answers)
 }
 
-/// The same for what asks the core, which may be shutting down.
+/// The same for what asks the core, which may be shutting down or unable to store what it did.
 pub(super) fn core_answers(given: Value, refusals: &[(u16, &[&str])]) -> Value {
-    let stopping: (u16, &[&str]) = (503, &["shutting_down"]);
+    let stopping: (u16, &[&str]) = (503, &["shutting_down", "store_unavailable"]);
     answers(given, &[refusals, &[stopping]].concat())
 }
 
