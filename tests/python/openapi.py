@@ -84,7 +84,7 @@ def requests(operation, path):
         if "example" not in parameter:
             continue
         value = str(parameter["example"])
-        if parameter["in"] == "query":
+        if parameter["in"] == "query" and not parameter.get("required"):
             yield f"{path}{'&' if '?' in path else '?'}{parameter['name']}={quote(value)}", {}
         elif parameter["in"] == "header":
             yield path, {parameter["name"]: value}
