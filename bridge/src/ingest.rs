@@ -1,10 +1,11 @@
 //! What a device's payload says: from bytes to updates, before anything is numbered or stored.
 
 use crate::{
+    alerts,
     data::{self, Data, Metrics},
     route::{Destination, Payload},
 };
-use protocol::{Answer, CommandId, DeviceId, Timestamp, TopicName};
+use protocol::{Answer, CommandId, DeviceEvent, DeviceId, Timestamp, TopicName};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use std::sync::Arc;
@@ -30,6 +31,13 @@ pub enum Inbound {
         /// An object.
         reported: Arc<RawValue>,
     },
+    /// A device raises an alert or clears one.
+    Event {
+        /// The device.
+        device: DeviceId,
+        /// What it says.
+        event: DeviceEvent,
+    },
     /// A device's answer to a command.
     Answer {
         /// The device.
@@ -47,7 +55,9 @@ impl Inbound {
     pub fn device(&self) -> Option<&DeviceId> {
         match self {
             Self::Update { device, .. } => device.as_ref(),
-            Self::State { device, .. } | Self::Answer { device, .. } => Some(device),
+            Self::State { device, .. }
+            | Self::Event { device, .. }
+            | Self::Answer { device, .. } => Some(device),
         }
     }
 }
@@ -107,11 +117,40 @@ pub fn decode(destination: &Destination, payload: &[u8]) -> Result<Vec<Inbound>,
             }
             Ok(vec![Inbound::State { device: device.clone(), reported: reported.into() }])
         }
+        Destination::Event { device } => {
+            let event = event(payload)?;
+            Ok(vec![Inbound::Event { device: device.clone(), event }])
+        }
         Destination::Answer { device, command } => {
             let answer = answer(payload)?;
             Ok(vec![Inbound::Answer { device: device.clone(), command: *command, answer }])
         }
     }
+}
+
+/// The longest payload of an event, in bytes.
+const EVENT_BYTES_MAX: usize = 16 * 1024;
+
+/// The longest message of an event, in bytes.
+const MESSAGE_BYTES_MAX: usize = 1_024;
+
+fn event(payload: &[u8]) -> Result<DeviceEvent, Undecodable> {
+    if payload.len() > EVENT_BYTES_MAX {
+        let bytes = payload.len();
+        return Err(Undecodable(format!("{bytes} bytes are more than the {EVENT_BYTES_MAX} of an event")));
+    }
+    if !payload.trim_ascii_start().starts_with(b"{") {
+        return Err(Undecodable("the event is not an object".into()));
+    }
+    let event: DeviceEvent = serde_json::from_slice(payload)?;
+    if !alerts::is_code(&event.code) {
+        return Err(Undecodable(alerts::BadRule::Code(event.code).to_string()));
+    }
+    if event.message.len() > MESSAGE_BYTES_MAX {
+        let why = format!("the message is longer than {MESSAGE_BYTES_MAX} bytes");
+        return Err(Undecodable(why));
+    }
+    Ok(event)
 }
 
 /// An object; serde would take an array for one.
@@ -242,7 +281,9 @@ mod tests {
                 data.write(&mut text);
                 (timestamp.map(|time| time.0), text)
             }
-            other @ (Inbound::State { .. } | Inbound::Answer { .. }) => panic!("{other:?}"),
+            other @ (Inbound::State { .. } | Inbound::Event { .. } | Inbound::Answer { .. }) => {
+                panic!("{other:?}")
+            }
         };
         Ok(inbound.into_iter().map(pair).collect())
     }
@@ -303,6 +344,28 @@ mod tests {
             r#"{"status":"progress","progress":101}"#,
             r#"{"status":"progress","progress":-1}"#,
             r#"{"status":"gone"}"#,
+            "",
+        ] {
+            assert!(!decoded(bad), "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_an_object_with_a_severity_and_a_code() {
+        let destination = Destination::Event { device: "d1".parse().unwrap() };
+        let decoded = |payload: &str| decode(&destination, payload.as_bytes()).is_ok();
+        assert!(decoded(r#" {"severity":"info","code":"door","more":1}"#));
+        assert!(decoded(r#"{"severity":"critical","code":"dry","message":"","data":{"l":0}}"#));
+        let long = "x".repeat(1_025);
+        for bad in [
+            r#"["info","door","",null,false]"#,
+            r#"{"severity":"fatal","code":"door"}"#,
+            r#"{"severity":"info","code":""}"#,
+            r#"{"severity":"info","code":"a\nb"}"#,
+            r#"{"severity":"info"}"#,
+            r#"{"severity":"info","code":"door","data":7}"#,
+            &format!(r#"{{"severity":"info","code":"door","message":"{long}"}}"#),
+            &format!(r#"{{"severity":"info","code":"door","data":{{"a":"{}"}}}}"#, "x".repeat(16_384)),
             "",
         ] {
             assert!(!decoded(bad), "{bad}");

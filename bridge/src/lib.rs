@@ -3,6 +3,8 @@
 //! No tokio, socket, clock or randomness: time and ids are parameters. `gateway` feeds what happened
 //! and does what is decided; the tests run a day of fleet in a second.
 
+pub mod alerts;
+pub mod audit;
 pub mod bridge;
 mod columns;
 pub mod command;
@@ -14,4 +16,5 @@ pub mod hub;
 pub mod ingest;
 pub mod outbox;
 pub mod route;
+pub mod shadow;
 pub mod update;

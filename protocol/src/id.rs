@@ -110,29 +110,11 @@ impl CommandId {
     }
 }
 
-/// Where the text form of a UUID has its hyphens (RFC 9562, section 4).
-const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-
 impl FromStr for CommandId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
-        let bad = || BadId::Command(text.into());
-        if text.len() != 36 {
-            return Err(bad());
-        }
-        let mut bits = 0_u128;
-        for (at, character) in text.char_indices() {
-            if HYPHENS.contains(&at) {
-                if character != '-' {
-                    return Err(bad());
-                }
-                continue;
-            }
-            let digit = character.to_digit(16).ok_or_else(bad)?;
-            bits = bits << 4 | u128::from(digit);
-        }
-        Ok(Self(bits))
+        parse_uuid(text).map(Self).ok_or_else(|| BadId::Command(text.into()))
     }
 }
 
@@ -152,17 +134,43 @@ impl From<CommandId> for String {
 
 impl fmt::Display for CommandId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let group = |shift: u32, digits: u32| self.0 >> shift & ((1 << (digits * 4)) - 1);
-        write!(
-            f,
-            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-            group(96, 8),
-            group(80, 4),
-            group(64, 4),
-            group(48, 4),
-            group(0, 12)
-        )
+        write_uuid(self.0, f)
     }
+}
+
+/// Where the text form of a UUID has its hyphens (RFC 9562, section 4).
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+
+/// The bits of a UUID in text; none where it is not one.
+pub(crate) fn parse_uuid(text: &str) -> Option<u128> {
+    if text.len() != 36 {
+        return None;
+    }
+    let mut bits = 0_u128;
+    for (at, character) in text.char_indices() {
+        if HYPHENS.contains(&at) {
+            if character != '-' {
+                return None;
+            }
+            continue;
+        }
+        bits = bits << 4 | u128::from(character.to_digit(16)?);
+    }
+    Some(bits)
+}
+
+/// Writes a UUID as text.
+pub(crate) fn write_uuid(bits: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let group = |shift: u32, digits: u32| bits >> shift & ((1 << (digits * 4)) - 1);
+    write!(
+        f,
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        group(96, 8),
+        group(80, 4),
+        group(64, 4),
+        group(48, 4),
+        group(0, 12)
+    )
 }
 
 #[cfg(test)]

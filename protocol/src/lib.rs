@@ -5,7 +5,9 @@
 //! `device-sim`, `cli` and the tests speak through these types; the dashboard's TypeScript is generated
 //! from them. `docs/protocol.md` is the contract in words.
 
+mod alert;
 mod ask;
+mod audit;
 mod close;
 mod command;
 mod device;
@@ -13,11 +15,14 @@ mod history;
 mod http;
 mod id;
 mod number;
+mod shadow;
 mod tell;
 mod topic;
 pub mod topics;
 
+pub use alert::{Alert, AlertFigures, AlertId, AlertState, BadAlertId, DeviceEvent, Severity};
 pub use ask::{ClientMessage, Cursor, DecodeError, Mode, Refusal, RequestId, SubscribeOptions};
+pub use audit::{AuditEntry, AuditParty};
 pub use close::{CloseCode, Retry};
 pub use command::{
     Actor, Answer, AnswerError, AnswerStatus, Command, CommandDetails, CommandRequest,
@@ -30,6 +35,7 @@ pub use http::{
 };
 pub use id::{BadId, CommandId, DeviceId};
 pub use number::{Millis, Offset, Seq, Timestamp};
+pub use shadow::{Desired, DeviceState};
 pub use tell::{Advance, Limits, Reply, ResetReason, ServerMessage, Update};
 pub use topic::{BadTopic, TopicFilter, TopicName, levels};
 

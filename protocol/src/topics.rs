@@ -25,3 +25,21 @@ pub fn answer(device: &DeviceId, command: CommandId) -> String {
 pub fn cancel(device: &DeviceId, command: CommandId) -> String {
     format!("devices/{device}/commands/{command}/cancel")
 }
+
+/// `devices/{device}/events`: alerts, up.
+#[must_use]
+pub fn events(device: &DeviceId) -> String {
+    format!("devices/{device}/events")
+}
+
+/// `devices/{device}/state`: the reported state, up.
+#[must_use]
+pub fn state(device: &DeviceId) -> String {
+    format!("devices/{device}/state")
+}
+
+/// `devices/{device}/desired`: what it is wanted to be, down.
+#[must_use]
+pub fn desired(device: &DeviceId) -> String {
+    format!("devices/{device}/desired")
+}

@@ -194,7 +194,8 @@ impl Metrics {
         self.value(self.members.get(place).expect("the caller has counted them"))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// The value of a metric as JSON, by its name as a JSON text without the quotes.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
@@ -265,7 +266,7 @@ pub(crate) fn push_json_text(text: &mut String, content: &str) {
 }
 
 /// `content` as a JSON text without its quotes.
-fn bare_json_text(content: &str) -> String {
+pub(crate) fn bare_json_text(content: &str) -> String {
     let mut text = String::new();
     push_json_text(&mut text, content);
     let bare = text.strip_prefix('"').and_then(|text| text.strip_suffix('"'));

@@ -1,0 +1,66 @@
+//! Which steps of a command are new: each is recorded once.
+
+use super::{Audit, Deed, Party};
+use protocol::{Actor, CommandDetails, CommandId, Timestamp, Transition};
+use serde_json::json;
+use std::collections::HashMap;
+
+/// Above this many, those of commands that nobody knows any more are forgotten.
+const SEEN_MIN: usize = 1_024;
+
+/// How many steps of each command were seen.
+#[derive(Debug, Default)]
+pub struct Steps {
+    seen: HashMap<CommandId, usize>,
+    /// When this many are reached, it is time to look which are still known.
+    sweep_at: usize,
+}
+
+impl Steps {
+    /// The steps of a command that were not seen before. Of one that was not seen at all, and has a past,
+    /// the last one.
+    pub fn unseen<'a>(&mut self, details: &'a CommandDetails) -> &'a [Transition] {
+        let transitions = details.transitions.as_slice();
+        let before = self.seen.insert(details.command.id, transitions.len());
+        let before = before.unwrap_or(transitions.len().saturating_sub(1));
+        transitions.get(before..).unwrap_or_default()
+    }
+
+    /// Takes the steps of a command that an earlier life told of as seen.
+    pub fn restore(&mut self, details: &CommandDetails) {
+        self.seen.insert(details.command.id, details.transitions.len());
+    }
+
+    /// Forgets commands that are not `known`, when there are many.
+    pub fn sweep(&mut self, known: impl Fn(CommandId) -> bool) {
+        if self.seen.len() > self.sweep_at.max(SEEN_MIN) {
+            self.seen.retain(|id, _| known(*id));
+            self.sweep_at = self.seen.len() * 2;
+        }
+    }
+}
+
+impl Audit {
+    /// Records a step of a command. What a user asked for is recorded where it was asked, with the
+    /// address; but the commands of a batch were asked for as one.
+    pub fn step(&mut self, now: Timestamp, details: &CommandDetails, step: &Transition) {
+        let command = &details.command;
+        let by = match &step.by {
+            Actor::User(_) if command.batch.is_none() => return,
+            Actor::User(name) => Party::User { name, address: None },
+            Actor::Device => Party::Device,
+            Actor::Timer => Party::Timer,
+            Actor::Gateway => Party::Gateway,
+        };
+        let mut about = json!({"command": command.id, "name": command.name, "attempt": command.attempt});
+        if let Some(reason) = &step.reason {
+            about["reason"] = reason.as_str().into();
+        }
+        if let Some(batch) = &command.batch {
+            about["batch"] = batch.as_str().into();
+        }
+        let action = format!("command.{}", step.state);
+        let device = Some(&command.device);
+        self.record(now, Deed { by, action: &action, device, details: about });
+    }
+}
