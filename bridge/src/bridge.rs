@@ -4,19 +4,25 @@
 //! [`Bridge::take_effects`] says changed, and only then tells and sends it ([`Bridge::announce`]).
 //! [`Bridge::tick`] wants to be called at [`Bridge::next_deadline`] and every second.
 
+mod watching;
+
+pub use watching::Watched;
+
 use crate::{
+    alerts::{AlertLimits, AlertSettings, Alerts, Change as AlertChange},
+    audit::{Audit, Steps},
     command::book::{Caller, CancelError, CommandLimits, Commands, CreateError, Effect},
     data::{Data, Metrics},
     devices::{self, Devices, Kept, Tags, TooManyDevices},
     event::EdgeEvent,
     hub::{Beginning, Hub, HubLimits, Restored, Sink, TooManyChannels},
     ingest::Inbound,
+    shadow::Shadows,
 };
 use protocol::{
-    Command, CommandDetails, CommandId, CommandRequest, DeviceId, DryRun, GatewayStats, Millis,
-    Presence, PresenceReason, Timestamp, TopicName,
+    Alert, Command, CommandDetails, CommandId, CommandRequest, Desired, DeviceId, DryRun,
+    GatewayStats, Millis, Presence, PresenceReason, Timestamp, TopicName,
 };
-use serde_json::value::RawValue;
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -35,6 +41,12 @@ pub struct Settings {
     pub hub: HubLimits,
     /// Bounds of the commands.
     pub commands: CommandLimits,
+    /// Bounds of the alerts.
+    pub alert_limits: AlertLimits,
+    /// What raises alerts.
+    pub alerts: AlertSettings,
+    /// The longest desired state, in bytes.
+    pub desired_bytes_max: usize,
 }
 
 /// What was kept of an earlier life.
@@ -44,6 +56,12 @@ pub struct Past {
     pub hub: Beginning,
     /// Devices.
     pub devices: Vec<(DeviceId, Kept)>,
+    /// Alerts.
+    pub alerts: Vec<Alert>,
+    /// What is desired of devices.
+    pub desired: Vec<(DeviceId, Desired)>,
+    /// The audit log.
+    pub audit: Audit,
 }
 
 /// How often the bridge had to refuse what a peer sent.
@@ -55,6 +73,8 @@ pub struct Refused {
     pub devices: u64,
     /// Answers to commands that the device does not have.
     pub answers: u64,
+    /// Alerts beyond the limits.
+    pub alerts: u64,
 }
 
 /// Hub, devices and commands.
@@ -64,6 +84,13 @@ pub struct Bridge<S> {
     pub hub: Hub<S>,
     devices: Devices,
     commands: Commands,
+    shadows: Shadows,
+    alerts: Alerts,
+    /// Those that were told and are to be kept.
+    alert_changes: Vec<AlertChange>,
+    audit: Audit,
+    /// Which steps of commands the audit log has.
+    steps: Steps,
     refused: Refused,
 }
 
@@ -84,7 +111,7 @@ impl<S: Sink> Bridge<S> {
     /// A bridge that goes on from `past`. Devices that were online then are `connection_lost` now.
     #[must_use]
     pub fn new(now: Timestamp, settings: Settings, mut past: Past) -> Self {
-        let Settings { node, silent_after, devices_max, hub, commands } = settings;
+        let Settings { node, silent_after, devices_max, hub, commands, .. } = settings;
         let known: HashSet<_> = past.devices.iter().map(|(device, _)| device.as_str()).collect();
         // Values of a device that was deleted stay deleted.
         for restored in &mut past.hub.channels {
@@ -98,8 +125,15 @@ impl<S: Sink> Bridge<S> {
             hub: Hub::new(past.hub, hub),
             devices,
             commands: Commands::new(commands),
+            shadows: Shadows::new(settings.desired_bytes_max),
+            alerts: Alerts::new(settings.alert_limits, settings.alerts),
+            alert_changes: Vec::new(),
+            audit: past.audit,
+            steps: Steps::default(),
             refused: Refused::default(),
         };
+        bridge.alerts.restore(past.alerts);
+        bridge.watch_on(now, past.desired);
         for (device, presence) in lost {
             bridge.tell_presence(now, &device, &presence);
         }
@@ -120,10 +154,16 @@ impl<S: Sink> Bridge<S> {
                 continue;
             }
             match message {
-                Inbound::Update { channel, timestamp, data, .. } => {
+                Inbound::Update { channel, device, timestamp, data } => {
+                    let watched = device.filter(|_| self.alerts.watches_metrics());
+                    let watched = watched.map(|device| (device, data.clone()));
                     self.publish(now, &channel, timestamp, data);
+                    if let Some((device, data)) = watched {
+                        self.measure(now, &device, &data);
+                    }
                 }
-                Inbound::State { device, reported } => self.reported(now, &device, &reported),
+                Inbound::State { device, reported } => self.reported(now, &device, reported),
+                Inbound::Event { device, event } => self.event(now, &device, event),
                 Inbound::Answer { device, command, answer } => {
                     let known = self.commands.answer(now, &device, command, &answer);
                     self.refused.answers += u64::from(!known);
@@ -174,11 +214,12 @@ impl<S: Sink> Bridge<S> {
         self.commands.tick(now);
     }
 
-    /// Looks for devices that fell silent; call it about every second.
+    /// Looks for devices that fell silent, and for what lasted too long; call it about every second.
     pub fn look_for_silent(&mut self, now: Timestamp) {
         for (device, presence) in self.devices.silent(now) {
             self.tell_presence(now, &device, &presence);
         }
+        self.look_for_alerts(now);
     }
 
     /// When [`Self::tick`] has something to do.
@@ -196,6 +237,7 @@ impl<S: Sink> Bridge<S> {
     pub fn announce(&mut self, now: Timestamp, details: &CommandDetails) {
         let channel = channel("commands", &details.command.device);
         self.publish(now, &channel, Some(now), Data::of(&details.command));
+        self.watch_command(now, details);
     }
 
     /// Tells the gateway's own figures.
@@ -272,7 +314,9 @@ impl<S: Sink> Bridge<S> {
         kind: Option<String>,
         tags: Tags,
     ) -> Result<(), TooManyDevices> {
-        self.devices.put(now, device, kind, tags)
+        self.devices.put(now, device, kind, tags)?;
+        self.watch_kind(now, device);
+        Ok(())
     }
 
     /// Forgets a device and its values; false where it is not known. Who watches is told first that
@@ -284,13 +328,14 @@ impl<S: Sink> Bridge<S> {
         for first in ["telemetry", "presence", "state", "commands"] {
             self.hub.forget(&channel(first, device));
         }
+        self.watching_ends(now, device);
         self.devices.delete(device).is_some()
     }
 
     /// How often something was refused.
     #[must_use]
     pub fn refused(&self) -> Refused {
-        self.refused
+        Refused { alerts: self.alerts.refused(), ..self.refused }
     }
 
     fn check_known(&self, device: &DeviceId) -> Result<(), CommandError> {
@@ -312,17 +357,9 @@ impl<S: Sink> Bridge<S> {
         true
     }
 
-    fn reported(&mut self, now: Timestamp, device: &DeviceId, reported: &RawValue) {
-        let text = format!(
-            r#"{{"reported":{},"desired":{{}},"version":0,"in_sync":true}}"#,
-            reported.get()
-        );
-        let data = RawValue::from_string(text).expect("composed of valid JSON");
-        self.publish(now, &channel("state", device), None, Data::Json(data.into()));
-    }
-
     fn tell_presence(&mut self, now: Timestamp, device: &DeviceId, presence: &Presence) {
         self.publish(now, &channel("presence", device), Some(now), Data::of(presence));
+        self.watch_presence(now, device, presence);
     }
 
     fn publish(
@@ -342,6 +379,7 @@ impl<S: Sink> Bridge<S> {
 fn device_of(channel: &TopicName) -> Option<&str> {
     match channel.as_str().split_once('/') {
         Some(("telemetry" | "presence" | "state" | "commands", device)) => Some(device),
+        Some(("alerts", rest)) => rest.split_once('/').map(|(_, device)| device),
         Some(_) | None => None,
     }
 }

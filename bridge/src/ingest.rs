@@ -137,7 +137,9 @@ const MESSAGE_BYTES_MAX: usize = 1_024;
 fn event(payload: &[u8]) -> Result<DeviceEvent, Undecodable> {
     if payload.len() > EVENT_BYTES_MAX {
         let bytes = payload.len();
-        return Err(Undecodable(format!("{bytes} bytes are more than the {EVENT_BYTES_MAX} of an event")));
+        return Err(Undecodable(format!(
+            "{bytes} bytes are more than the {EVENT_BYTES_MAX} of an event"
+        )));
     }
     if !payload.trim_ascii_start().starts_with(b"{") {
         return Err(Undecodable("the event is not an object".into()));
@@ -365,7 +367,10 @@ mod tests {
             r#"{"severity":"info"}"#,
             r#"{"severity":"info","code":"door","data":7}"#,
             &format!(r#"{{"severity":"info","code":"door","message":"{long}"}}"#),
-            &format!(r#"{{"severity":"info","code":"door","data":{{"a":"{}"}}}}"#, "x".repeat(16_384)),
+            &format!(
+                r#"{{"severity":"info","code":"door","data":{{"a":"{}"}}}}"#,
+                "x".repeat(16_384)
+            ),
             "",
         ] {
             assert!(!decoded(bad), "{bad}");

@@ -5,10 +5,7 @@
 
 use protocol::{Desired, DeviceId, DeviceState};
 use serde_json::{Map, Number, Value, value::RawValue};
-use std::{
-    collections::HashMap,
-    sync::{Arc, LazyLock},
-};
+use std::{collections::HashMap, sync::Arc};
 
 /// What is desired of a device changed; none: nothing is any longer.
 #[derive(Clone, Debug)]
@@ -34,7 +31,9 @@ pub enum Expected {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum DesireError {
     /// The caller must say which version it replaces.
-    #[error("device '{device}' has a desired state already: send If-Match with its ETag, \"{version}\"")]
+    #[error(
+        "device '{device}' has a desired state already: send If-Match with its ETag, \"{version}\""
+    )]
     Required {
         /// The device.
         device: DeviceId,
@@ -65,38 +64,12 @@ pub enum DesireError {
 #[derive(Debug)]
 pub struct Shadows {
     desired_bytes_max: usize,
-    known: HashMap<DeviceId, Shadow>,
+    known: HashMap<DeviceId, DeviceState>,
     changes: Vec<Change>,
 }
 
-#[derive(Clone, Debug)]
-struct Shadow {
-    reported: Arc<RawValue>,
-    desired: Arc<RawValue>,
-    version: u64,
-    in_sync: bool,
-}
-
-/// `{}`.
-static EMPTY: LazyLock<Arc<RawValue>> =
-    LazyLock::new(|| RawValue::from_string("{}".into()).expect("an object").into());
-
-impl Default for Shadow {
-    fn default() -> Self {
-        let empty = || Arc::clone(&EMPTY);
-        Self { reported: empty(), desired: empty(), version: 0, in_sync: true }
-    }
-}
-
-impl Shadow {
-    fn compare(&mut self) {
-        self.in_sync = self.version == 0 || agrees(&self.desired, &self.reported);
-    }
-
-    fn state(&self) -> DeviceState {
-        let Self { reported, desired, version, in_sync } = self.clone();
-        DeviceState { reported, desired, version, in_sync }
-    }
+fn compare(state: &mut DeviceState) {
+    state.in_sync = state.version == 0 || agrees(&state.desired, &state.reported);
 }
 
 impl Shadows {
@@ -110,23 +83,27 @@ impl Shadows {
     pub fn restore_desired(&mut self, device: DeviceId, desired: Desired) {
         let shadow = self.known.entry(device).or_default();
         (shadow.version, shadow.desired) = (desired.version, desired.desired);
-        shadow.compare();
+        compare(shadow);
     }
 
     /// Takes back the state as it was told last; gives the state to tell where that was not the newest.
     pub fn restore_told(&mut self, device: &DeviceId, told: &DeviceState) -> Option<DeviceState> {
+        let nothing = told.version == 0 && told.reported.get() == "{}";
+        if nothing && !self.known.contains_key(device) {
+            return None;
+        }
         let shadow = self.known.entry(device.clone()).or_default();
         shadow.reported = Arc::clone(&told.reported);
-        shadow.compare();
+        compare(shadow);
         let same = told.version == shadow.version && told.in_sync == shadow.in_sync;
-        (!same).then(|| shadow.state())
+        (!same).then(|| shadow.clone())
     }
 
     /// The devices of which something is desired, and what.
     pub fn all_desired(&self) -> impl Iterator<Item = (&DeviceId, Desired)> {
         let wanted = self.known.iter().filter(|(_, shadow)| shadow.version > 0);
         wanted.map(|(device, shadow)| {
-            let Shadow { version, desired, .. } = shadow.clone();
+            let DeviceState { version, desired, .. } = shadow.clone();
             (device, Desired { version, desired })
         })
     }
@@ -135,8 +112,8 @@ impl Shadows {
     pub fn reported(&mut self, device: &DeviceId, reported: Arc<RawValue>) -> DeviceState {
         let shadow = self.known.entry(device.clone()).or_default();
         shadow.reported = reported;
-        shadow.compare();
-        shadow.state()
+        compare(shadow);
+        shadow.clone()
     }
 
     /// Something is desired of a device; gives the state to tell.
@@ -171,7 +148,7 @@ impl Shadows {
         let shadow = self.known.entry(device.clone()).or_default();
         shadow.desired = Arc::clone(&desired);
         shadow.version += 1;
-        shadow.compare();
+        compare(shadow);
         let desired = Some(Desired { version: shadow.version, desired });
         self.changes.push(Change { device: device.clone(), desired });
         Ok(self.get(device))
@@ -180,7 +157,7 @@ impl Shadows {
     /// The state of a device.
     #[must_use]
     pub fn get(&self, device: &DeviceId) -> DeviceState {
-        self.known.get(device).cloned().unwrap_or_default().state()
+        self.known.get(device).cloned().unwrap_or_default()
     }
 
     /// A device was deleted.
@@ -244,10 +221,7 @@ mod tests {
     }
 
     fn object(value: Value) -> Map<String, Value> {
-        match value {
-            Value::Object(members) => members,
-            other => panic!("{other} is no object"),
-        }
+        serde_json::from_value(value).unwrap()
     }
 
     fn raw(value: &Value) -> Arc<RawValue> {
@@ -304,7 +278,8 @@ mod tests {
 
     #[test]
     fn what_is_too_long_is_refused_with_the_limit() {
-        let refused = Shadows::new(5).desire(&device(), object(json!({"a": 1})), &Expected::Nothing);
+        let refused =
+            Shadows::new(5).desire(&device(), object(json!({"a": 1})), &Expected::Nothing);
         assert_eq!(refused.unwrap_err(), DesireError::TooLong { bytes: 7, max: 5 });
     }
 

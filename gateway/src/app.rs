@@ -3,16 +3,19 @@
 use crate::{
     clock,
     config::{Ack, Config},
-    core::{Acknowledge, Actor, Core},
+    core::{Acknowledge, Actor, Core, Keeping, Watchers, watched},
     demo, edge,
     exchange::{self, Exchange},
     rhythm::Rhythm,
     stats::Stats,
     store::{self, OpenError},
     web,
+    webhook::{Posting, Webhook},
 };
 use anyhow::Context as _;
 use bridge::{
+    alerts::AlertLimits,
+    audit::{Deed, Party},
     bridge::{Bridge, Past, Settings},
     command::book::CommandLimits,
     hub::{Beginning, Gap, HubLimits, Restored},
@@ -58,6 +61,19 @@ pub enum StartError {
     Store(#[from] OpenError),
     /// A row of the database holds something else than it should.
     #[error(
+        "the database in '{}' has a {what} '{key}' that cannot be read: start once with --recover",
+        .path.display()
+    )]
+    Row {
+        /// The data directory.
+        path: PathBuf,
+        /// What the row should be.
+        what: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// The row of a device holds something else than it should.
+    #[error(
         "the database in '{}' has a device '{device}' that cannot be read: start once with --recover",
         .path.display()
     )]
@@ -98,6 +114,7 @@ pub struct App {
     web: web::Listener,
     surroundings: web::Surroundings,
     exchange: ExchangeTask,
+    posting: Option<Posting>,
     endpoints: Endpoints,
     start: Start,
 }
@@ -128,7 +145,7 @@ impl App {
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let (database, restored) = open_store(&config, start)?;
-        let past = past(restored, &config.data_dir.0)?;
+        let past = past(restored, &config)?;
         let epoch: Arc<str> = past.hub.epoch.as_str().into();
         let (core, inputs) = Core::channel();
         let exchange_stop = CancellationToken::new();
@@ -151,16 +168,18 @@ impl App {
             Ack::Accepted => Acknowledge::Accepted,
             Ack::Stored | Ack::Synced => Acknowledge::Stored,
         };
+        let (webhook, posting) = Webhook::new(&config.webhook).unzip();
+        let watchers = Watchers::new(edge.desired_publisher(), webhook.clone());
         let actor = Actor::new(
             &core,
             bridge,
-            database,
-            acknowledge,
+            Keeping { database, acknowledge, watchers },
             exchange.clone(),
             Arc::clone(&stats),
             rhythm,
         );
-        let surroundings = web::Surroundings { core: core.clone(), store, stats, exchange, epoch };
+        let surroundings =
+            web::Surroundings { core: core.clone(), store, stats, exchange, epoch, webhook };
         let exchange = ExchangeTask { run: Box::pin(run), stop: exchange_stop };
         Ok(Self {
             config,
@@ -171,6 +190,7 @@ impl App {
             web,
             surroundings,
             exchange,
+            posting,
             endpoints,
             start,
         })
@@ -212,8 +232,25 @@ impl App {
     fn start(self, stop: &CancellationToken) -> (JoinSet<anyhow::Result<()>>, CancellationToken) {
         let mut parts = JoinSet::new();
         let Self {
-            config, core, actor, inputs, edge, web, surroundings, exchange, endpoints, ..
+            config,
+            core,
+            actor,
+            inputs,
+            edge,
+            web,
+            surroundings,
+            exchange,
+            posting,
+            endpoints,
+            ..
         } = self;
+        if let Some(posting) = posting {
+            let stop = stop.clone();
+            parts.spawn(async move {
+                posting.run(stop).await;
+                Ok(())
+            });
+        }
         if self.start.demo {
             let demo = demo::run(core.clone(), endpoints.mqtt, stop.clone());
             parts.spawn(demo.instrument(tracing::info_span!("demo")));
@@ -334,7 +371,8 @@ fn open_store(
 }
 
 /// What the store kept, as the bridge takes it.
-fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
+fn past(restored: store::Restored, config: &Config) -> Result<Past, StartError> {
+    let dir = &config.data_dir.0;
     let store::Restored {
         epoch, last_offset, channels, gaps, new_channels_after, mut rows, ..
     } = restored;
@@ -356,7 +394,14 @@ fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
         let kept = serde_json::from_slice(&body).map_err(|_| unreadable())?;
         Ok::<_, StartError>((id, kept))
     };
+    let watched = watched::restore(&mut rows, config.limits.audit_entries);
+    let watched::Restored { alerts, desired, mut audit } = watched
+        .map_err(|row| StartError::Row { path: dir.into(), what: row.what, key: row.key })?;
+    audit.record(clock::now(), started());
     Ok(Past {
+        alerts,
+        desired,
+        audit,
         hub: Beginning {
             epoch,
             offset: last_offset,
@@ -370,6 +415,12 @@ fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
             .map(device)
             .collect::<Result<_, _>>()?,
     })
+}
+
+/// The audit log's entry for this start.
+fn started() -> Deed<'static> {
+    let details = serde_json::json!({"version": env!("CARGO_PKG_VERSION")});
+    Deed { by: Party::Gateway, action: "gateway.started", device: None, details }
 }
 
 fn settings_of(config: &Config, endpoints: &Endpoints) -> Settings {
@@ -387,5 +438,12 @@ fn settings_of(config: &Config, endpoints: &Endpoints) -> Settings {
             open_per_device: limits.commands_per_device as usize,
             ended_kept: limits.commands_kept as usize,
         },
+        alert_limits: AlertLimits {
+            open: limits.alerts_open as usize,
+            open_per_device: limits.alerts_per_device as usize,
+            cleared_kept: limits.alerts_kept as usize,
+        },
+        alerts: config.alert_rules().unwrap_or_default(),
+        desired_bytes_max: limits.desired_bytes as usize,
     }
 }

@@ -20,3 +20,4 @@ pub mod rhythm;
 pub mod stats;
 pub mod store;
 pub mod web;
+pub mod webhook;

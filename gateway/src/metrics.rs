@@ -3,6 +3,7 @@
 use crate::{
     exchange::{self, Exchange},
     stats::{Latest, Stats},
+    webhook::{self, Webhook},
 };
 use prometheus_client::{
     collector::Collector,
@@ -19,10 +20,15 @@ pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0
 ///
 /// # Errors
 /// Never in practice: writing to a `String` does not fail.
-pub(crate) fn encode(stats: &Arc<Stats>, exchange: &Exchange) -> Result<String, fmt::Error> {
+pub(crate) fn encode(
+    stats: &Arc<Stats>,
+    exchange: &Exchange,
+    webhook: Option<&Webhook>,
+) -> Result<String, fmt::Error> {
     let mut registry = Registry::with_prefix("sluice");
     let exchange = Arc::clone(exchange.counters());
-    registry.register_collector(Box::new(Snapshot { stats: Arc::clone(stats), exchange }));
+    let webhook = webhook.map(|webhook| Arc::clone(webhook.counters())).unwrap_or_default();
+    registry.register_collector(Box::new(Snapshot { stats: Arc::clone(stats), exchange, webhook }));
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
     Ok(text)
@@ -32,6 +38,7 @@ pub(crate) fn encode(stats: &Arc<Stats>, exchange: &Exchange) -> Result<String, 
 struct Snapshot {
     stats: Arc<Stats>,
     exchange: Arc<exchange::Counters>,
+    webhook: Arc<webhook::Counters>,
 }
 
 impl Collector for Snapshot {
@@ -40,6 +47,7 @@ impl Collector for Snapshot {
             ("mqtt", self.stats.edge.each().collect::<Vec<_>>()),
             ("websocket", self.stats.web.each().collect()),
             ("exchange", self.exchange.each().collect()),
+            ("webhook", self.webhook.each().collect()),
         ];
         for (group, counts) in groups {
             for (name, help, value) in counts {
@@ -51,12 +59,27 @@ impl Collector for Snapshot {
 }
 
 fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fmt::Error> {
-    let Latest { figures, refused, updates, .. } = latest;
+    let Latest { figures, refused, updates, audit_entries, .. } = latest;
     for (name, help, value) in [
         ("updates", "Updates of all channels", *updates),
         ("devices_online_now", "Devices that are online", figures.devices_online),
         ("devices_known_now", "Devices that are known", figures.devices_known),
         ("commands_open_now", "Commands that have not ended", figures.commands_open),
+        ("alerts_active_now", "Alerts that nobody acknowledged", figures.alerts.active),
+        (
+            "alerts_acknowledged_now",
+            "Alerts acknowledged and not cleared",
+            figures.alerts.acknowledged,
+        ),
+        ("alerts_info_now", "Alerts not cleared that are info", figures.alerts.info),
+        ("alerts_warning_now", "Alerts not cleared that are warnings", figures.alerts.warning),
+        ("alerts_critical_now", "Alerts not cleared that are critical", figures.alerts.critical),
+        ("audit_entries_now", "Entries of the audit log that are kept", *audit_entries),
+        (
+            "refused_alerts",
+            "Alerts beyond limits.alerts_open or limits.alerts_per_device",
+            refused.alerts,
+        ),
         ("resident_memory_bytes_now", "Resident memory in bytes", figures.memory_bytes),
         ("refused_channels", "Updates of channels beyond limits.channels", refused.channels),
         ("refused_devices", "Messages of devices beyond limits.devices", refused.devices),

@@ -69,6 +69,8 @@ pub struct Latest {
     pub refused: Refused,
     /// The newest offset: updates of all channels.
     pub updates: u64,
+    /// How many entries of the audit log are kept.
+    pub audit_entries: u64,
     messages_in: u64,
     deliveries: u64,
     at: Timestamp,
@@ -111,6 +113,7 @@ impl Stats {
             dropped_updates: self.web.updates_dropped.get(),
             lagging_connections: self.web.lagging_now.get(),
             commands_open: bridge.commands().open_count() as u64,
+            alerts: bridge.alerts().figures(),
             memory_bytes: memory_bytes().unwrap_or(0),
             store,
         };
@@ -118,6 +121,7 @@ impl Stats {
             figures: figures.clone(),
             refused: bridge.refused(),
             updates: bridge.hub.offset().0,
+            audit_entries: bridge.audit_count(),
             messages_in,
             deliveries,
             at: now,

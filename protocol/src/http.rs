@@ -1,6 +1,6 @@
 //! Bodies of the HTTP API under `/api/v1`, and the data of `gateway/stats`.
 
-use crate::{DeviceId, Millis, Status, Timestamp};
+use crate::{AlertFigures, DeviceId, Millis, Status, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -116,6 +116,8 @@ pub struct GatewayStats {
     pub lagging_connections: u64,
     /// Commands that have not ended.
     pub commands_open: u64,
+    /// Alerts that are not cleared.
+    pub alerts: AlertFigures,
     /// Resident memory of the process in bytes; 0 where the system does not tell.
     pub memory_bytes: u64,
     /// How the store is.

@@ -24,6 +24,14 @@ pub struct DeviceState {
     pub in_sync: bool,
 }
 
+impl Default for DeviceState {
+    /// Nothing was reported, and nothing is desired.
+    fn default() -> Self {
+        let empty: Arc<RawValue> = RawValue::from_string("{}".into()).expect("an object").into();
+        Self { reported: Arc::clone(&empty), desired: empty, version: 0, in_sync: true }
+    }
+}
+
 /// What a device receives on `devices/{device}/desired`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -3,9 +3,10 @@
 #![cfg(feature = "typescript")]
 
 use protocol::{
-    AnswerError, ClientMessage, CloseCode, Command, CommandDetails, CommandRequest, CommandState,
-    Cursor, Device, DryRun, GatewayStats, History, HistoryColumn, HistoryRequest, Limits, Mode,
-    Page, Presence, PresenceReason, Problem, Reply, RequestId, ResetReason, ServerMessage, Status,
+    Alert, AlertFigures, AlertState, AnswerError, AuditEntry, AuditParty, ClientMessage, CloseCode,
+    Command, CommandDetails, CommandRequest, CommandState, Cursor, Device, DeviceState, DryRun,
+    GatewayStats, History, HistoryColumn, HistoryRequest, Limits, Mode, Page, Presence,
+    PresenceReason, Problem, Reply, RequestId, ResetReason, ServerMessage, Severity, Status,
     StoreFigures, StoreState, SubscribeOptions, Transition, Update,
 };
 use std::{fmt::Write as _, path::Path};
@@ -20,7 +21,7 @@ macro_rules! declarations {
 fn generated() -> String {
     let config = Config::default().with_large_int("number");
     let mut text = String::from("// Generated from the crate `protocol`; do not edit.\n");
-    let aliases = ["DeviceId", "CommandId", "TopicName", "TopicFilter", "Actor"];
+    let aliases = ["DeviceId", "CommandId", "AlertId", "TopicName", "TopicFilter", "Actor"];
     let numbers = ["Timestamp", "Millis", "Seq", "Offset"];
     for (names, kind) in [(&aliases[..], "string"), (&numbers[..], "number")] {
         for name in names {
@@ -53,9 +54,16 @@ fn generated() -> String {
         Status,
         PresenceReason,
         Device,
+        DeviceState,
+        Alert,
+        AlertState,
+        Severity,
+        AuditEntry,
+        AuditParty,
         Page<Device>,
         Problem,
         GatewayStats,
+        AlertFigures,
         StoreFigures,
         StoreState,
     ) {

@@ -158,6 +158,12 @@ impl Alerts {
         }
     }
 
+    /// Whether some rule is about metrics.
+    #[must_use]
+    pub fn watches_metrics(&self) -> bool {
+        self.watch.has_thresholds()
+    }
+
     /// A device of type `kind` said new values.
     pub fn telemetry(
         &mut self,
@@ -166,10 +172,8 @@ impl Alerts {
         kind: Option<&str>,
         metrics: &Metrics,
     ) {
-        if self.watch.has_thresholds() {
-            let verdicts = self.watch.telemetry(now, device, kind, metrics);
-            self.follow(now, verdicts);
-        }
+        let verdicts = self.watch.telemetry(now, device, kind, metrics);
+        self.follow(now, verdicts);
     }
 
     /// A device of type `kind` is online or offline since `since`; call it when one of these changes.
@@ -265,12 +269,7 @@ impl Alerts {
     ///
     /// # Errors
     /// [`AlertError`].
-    pub fn clear(
-        &mut self,
-        now: Timestamp,
-        id: AlertId,
-        user: &str,
-    ) -> Result<Alert, AlertError> {
+    pub fn clear(&mut self, now: Timestamp, id: AlertId, user: &str) -> Result<Alert, AlertError> {
         let alert = self.entries.get(&id).ok_or(AlertError::Unknown(id))?;
         if alert.state == AlertState::Cleared {
             return Err(AlertError::AlreadyCleared(id));

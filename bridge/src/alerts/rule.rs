@@ -72,7 +72,7 @@ pub enum BadRule {
 }
 
 /// The longest code, in bytes.
-pub const CODE_BYTES_MAX: usize = 128;
+pub(super) const CODE_BYTES_MAX: usize = 128;
 
 impl Rule {
     /// Checks the values against each other.

@@ -75,9 +75,8 @@ impl Watch {
             Some((*index, value))
         };
         let seen: Vec<_> = self.thresholds.iter().filter_map(seen).collect();
-        let verdicts = seen.into_iter().filter_map(|(index, value)| {
-            self.value(now, device, index, value)
-        });
+        let verdicts =
+            seen.into_iter().filter_map(|(index, value)| self.value(now, device, index, value));
         verdicts.collect()
     }
 

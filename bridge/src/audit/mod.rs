@@ -8,7 +8,7 @@
 
 mod steps;
 
-pub use steps::Steps;
+pub use steps::{Step, Steps};
 
 use protocol::{AuditEntry, AuditParty, DeviceId, Timestamp};
 use serde::Serialize;
@@ -76,7 +76,7 @@ const DETAILS_BYTES_MAX: usize = 8 * 1024;
 const CHUNK_ENTRIES: u64 = 128;
 
 /// The log.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Audit {
     entries_max: u64,
     /// The number of the last entry.
@@ -247,9 +247,11 @@ pub fn hash(bytes: &[u8]) -> String {
 /// The details as they are written: an object of a bounded length.
 fn bounded(details: Value) -> Box<RawValue> {
     let details = match details {
-        Value::Object(_) => details,
+        object @ Value::Object(_) => object,
         Value::Null => json!({}),
-        other => json!({ "value": other }),
+        value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
+            json!({ "value": value })
+        }
     };
     let text = details.to_string();
     let text = if text.len() > DETAILS_BYTES_MAX {

@@ -8,6 +8,15 @@ use std::collections::HashMap;
 /// Above this many, those of commands that nobody knows any more are forgotten.
 const SEEN_MIN: usize = 1_024;
 
+/// What a step is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The command came to another state.
+    Change,
+    /// It stayed in its state; something is noted.
+    Note,
+}
+
 /// How many steps of each command were seen.
 #[derive(Debug, Default)]
 pub struct Steps {
@@ -17,13 +26,20 @@ pub struct Steps {
 }
 
 impl Steps {
-    /// The steps of a command that were not seen before. Of one that was not seen at all, and has a past,
-    /// the last one.
-    pub fn unseen<'a>(&mut self, details: &'a CommandDetails) -> &'a [Transition] {
+    /// The steps of a command that were not seen before, each with what it is. Of one that was not seen at
+    /// all, and has a past, the last one.
+    pub fn unseen<'a>(
+        &mut self,
+        details: &'a CommandDetails,
+    ) -> impl Iterator<Item = (Step, &'a Transition)> + use<'a> {
         let transitions = details.transitions.as_slice();
         let before = self.seen.insert(details.command.id, transitions.len());
         let before = before.unwrap_or(transitions.len().saturating_sub(1));
-        transitions.get(before..).unwrap_or_default()
+        let previous = |at: usize| at.checked_sub(1).and_then(|at| transitions.get(at));
+        transitions.iter().enumerate().skip(before).map(move |(at, step)| {
+            let same = previous(at).is_some_and(|previous| previous.state == step.state);
+            (if same { Step::Note } else { Step::Change }, step)
+        })
     }
 
     /// Takes the steps of a command that an earlier life told of as seen.
@@ -52,7 +68,8 @@ impl Audit {
             Actor::Timer => Party::Timer,
             Actor::Gateway => Party::Gateway,
         };
-        let mut about = json!({"command": command.id, "name": command.name, "attempt": command.attempt});
+        let mut about =
+            json!({"command": command.id, "name": command.name, "attempt": command.attempt});
         if let Some(reason) = &step.reason {
             about["reason"] = reason.as_str().into();
         }

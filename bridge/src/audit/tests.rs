@@ -53,7 +53,10 @@ fn entries_are_chained_from_nothing_on() {
     assert_eq!(verify(&lines), Ok(2));
     let first: AuditEntry = from_str(lines[0]).unwrap();
     assert_eq!((first.previous.as_str(), first.number), (AuditEntry::NO_HASH, 1));
-    assert_eq!((first.user.as_deref(), first.address.as_deref()), (Some("ann"), Some("127.0.0.1:5")));
+    assert_eq!(
+        (first.user.as_deref(), first.address.as_deref()),
+        (Some("ann"), Some("127.0.0.1:5"))
+    );
     assert_eq!(audit.head().0, 2);
 }
 

@@ -4,6 +4,8 @@ export type DeviceId = string;
 
 export type CommandId = string;
 
+export type AlertId = string;
+
 export type TopicName = string;
 
 export type TopicFilter = string;
@@ -739,6 +741,146 @@ values: Record<string, unknown>,
 version: number, };
 
 /**
+ * What is desired of a device beside what it reports: the data of `state/{device}`, and the answer of
+ * `GET|PUT /devices/{id}/desired`.
+ */
+export type DeviceState = { 
+/**
+ * What the device says it is, an object; empty until it said something.
+ */
+reported: Record<string, unknown>, 
+/**
+ * What it is wanted to be, an object; empty until somebody wanted something.
+ */
+desired: Record<string, unknown>, 
+/**
+ * Counts the changes of `desired`; 0: there was none.
+ */
+version: number, 
+/**
+ * Each member of `desired` is equal in `reported`.
+ */
+in_sync: boolean, };
+
+/**
+ * An alert, in lists and on `alerts/{severity}/{device}`. There is one of a device, severity and code
+ * that is not cleared.
+ */
+export type Alert = { 
+/**
+ * Its id, given by the gateway.
+ */
+id: AlertId, 
+/**
+ * The device it is about.
+ */
+device: DeviceId, 
+/**
+ * How bad it is.
+ */
+severity: Severity, 
+/**
+ * What it is, for programs.
+ */
+code: string, 
+/**
+ * What it is, for people; of the newest time it was raised.
+ */
+message: string, 
+/**
+ * More about it, an object; of the newest time it was raised.
+ */
+data: Record<string, unknown>, 
+/**
+ * Whether it still matters.
+ */
+state: AlertState, 
+/**
+ * How often it was raised.
+ */
+count: number, 
+/**
+ * When it was first raised.
+ */
+raised_at: Timestamp, 
+/**
+ * When somebody said that they know.
+ */
+acknowledged_at: Timestamp | null, 
+/**
+ * Who.
+ */
+acknowledged_by: string | null, 
+/**
+ * When its cause was gone.
+ */
+cleared_at: Timestamp | null, 
+/**
+ * Who cleared it: `user:NAME`, `device`, `timer` or `gateway`.
+ */
+cleared_by: Actor | null, };
+
+/**
+ * Whether an alert still matters.
+ */
+export type AlertState = "active" | "acknowledged" | "cleared";
+
+/**
+ * How bad it is.
+ */
+export type Severity = "info" | "warning" | "critical";
+
+/**
+ * One entry of the audit log.
+ */
+export type AuditEntry = { 
+/**
+ * Its number: 1, 2, 3 … without a hole; the oldest are let go.
+ */
+number: number, 
+/**
+ * When.
+ */
+at: Timestamp, 
+/**
+ * What kind of party did it.
+ */
+by: AuditParty, 
+/**
+ * The user's name; null where it was no user.
+ */
+user: string | null, 
+/**
+ * The network address it was asked from; null where it was not asked over the network.
+ */
+address: string | null, 
+/**
+ * What was done, such as `command.created`.
+ */
+action: string, 
+/**
+ * The device it was done to; null where it was none.
+ */
+device: DeviceId | null, 
+/**
+ * More about it, an object; what is in it depends on the action.
+ */
+details: Record<string, unknown>, 
+/**
+ * The hash of the entry before; 64 zeros before the first.
+ */
+previous: string, 
+/**
+ * The hash of this entry.
+ */
+hash: string, };
+
+/**
+ * What kind of party did something.
+ */
+export type AuditParty = "user" | "device" | "timer" | "gateway";
+
+/**
  * One page of a list.
  */
 export type Page<T> = { 
@@ -825,6 +967,10 @@ lagging_connections: number,
  */
 commands_open: number, 
 /**
+ * Alerts that are not cleared.
+ */
+alerts: AlertFigures, 
+/**
  * Resident memory of the process in bytes; 0 where the system does not tell.
  */
 memory_bytes: number, 
@@ -832,6 +978,31 @@ memory_bytes: number,
  * How the store is.
  */
 store: StoreFigures, };
+
+/**
+ * How many alerts are not cleared; part of `gateway/stats`.
+ */
+export type AlertFigures = { 
+/**
+ * Alerts that nobody acknowledged yet.
+ */
+active: number, 
+/**
+ * Alerts that somebody knows of.
+ */
+acknowledged: number, 
+/**
+ * Of both, those that are info.
+ */
+info: number, 
+/**
+ * Of both, those that are warnings.
+ */
+warning: number, 
+/**
+ * Of both, those that are critical.
+ */
+critical: number, };
 
 /**
  * How the store is.

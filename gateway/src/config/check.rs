@@ -48,6 +48,8 @@ impl Config {
         }
         mistakes.extend(self.routes().err().unwrap_or_default());
         mistakes.extend(self.retention.iter().enumerate().filter_map(bad_retention));
+        mistakes.extend(self.alert_rules().err().unwrap_or_default());
+        mistakes.extend(self.webhook.mistake());
         mistakes
     }
 
@@ -111,6 +113,14 @@ impl Config {
             ("limits.channels", limits.channels.into(), 1, many),
             ("limits.commands_per_device", limits.commands_per_device.into(), 1, many),
             ("limits.commands_kept", limits.commands_kept.into(), 1, many),
+            ("limits.alerts_open", limits.alerts_open.into(), 1, many),
+            ("limits.alerts_per_device", limits.alerts_per_device.into(), 1, many),
+            ("limits.alerts_kept", limits.alerts_kept.into(), 0, many),
+            ("limits.desired_bytes", limits.desired_bytes.into(), 2, 64 * 1024 * 1024),
+            ("limits.audit_entries", limits.audit_entries.into(), 1_000, many),
+            ("webhook.timeout_ms", self.webhook.timeout_ms, 100, day_ms),
+            ("webhook.attempts", self.webhook.attempts.into(), 1, 100),
+            ("webhook.queue", self.webhook.queue.into(), 1, 1_000_000),
         ]
     }
 }

@@ -3,9 +3,11 @@
 //! [`Config`] is what the rest of the gateway sees; [`load`] reads it and reports all mistakes at once;
 //! `check` knows what a value must be beyond its type. `config/sluice.toml` explains every key.
 
+mod alerts;
 mod check;
 mod load;
 
+pub use alerts::{AlertRule, Alerting, CommandAlerts, Secret, Webhook};
 pub use check::Unusable;
 pub use load::{Mistakes, Sources, load};
 
@@ -41,6 +43,12 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Topics that feed channels, before the built-in ones.
     pub routes: Vec<Route>,
+    /// What raises alerts by itself.
+    pub alerting: Alerting,
+    /// Rules that raise alerts.
+    pub alerts: Vec<AlertRule>,
+    /// Who is told of alerts.
+    pub webhook: Webhook,
 }
 
 /// Where the gateway keeps its files.
@@ -174,6 +182,16 @@ pub struct Limits {
     pub commands_per_device: u32,
     /// Ended commands that are kept, the newest.
     pub commands_kept: u32,
+    /// Alerts in all that are not cleared.
+    pub alerts_open: u32,
+    /// Of these, those of one device.
+    pub alerts_per_device: u32,
+    /// Cleared alerts that are kept, the newest.
+    pub alerts_kept: u32,
+    /// The longest desired state of a device, in bytes.
+    pub desired_bytes: u32,
+    /// Entries of the audit log that are kept, the newest.
+    pub audit_entries: u32,
 }
 
 impl Default for Limits {
@@ -200,6 +218,11 @@ impl Default for Limits {
             channels: 500_000,
             commands_per_device: 100,
             commands_kept: 2_000,
+            alerts_open: 10_000,
+            alerts_per_device: 100,
+            alerts_kept: 10_000,
+            desired_bytes: 64 * 1024,
+            audit_entries: 100_000,
         }
     }
 }

@@ -1,7 +1,7 @@
 //! The task behind [`Core`](super::Core): takes inputs in order, lets the bridge decide, tells subscribers at
 //! once, gives the store what is to be kept, and answers who waits for that when it is.
 
-use super::{CarriedCommand, DeviceMessage, Downlink, Input, Outlet};
+use super::{CarriedCommand, DeviceMessage, Downlink, Input, Outlet, Watchers};
 use crate::{
     clock,
     exchange::{Exchange, Message, Properties},
@@ -42,6 +42,7 @@ pub struct Actor {
     /// The newest offset that the store was told of.
     kept_through: Offset,
     exchange: Exchange,
+    watchers: Watchers,
     stats: Arc<Stats>,
     rhythm: Arc<Rhythm>,
     topics_wanted: Arc<std::sync::atomic::AtomicBool>,
@@ -63,12 +64,13 @@ impl Actor {
     pub fn new(
         core: &super::Core,
         bridge: Bridge<Outlet>,
-        database: Database,
-        acknowledge: Acknowledge,
+        keeping: Keeping,
         exchange: Exchange,
         stats: Arc<Stats>,
         rhythm: Arc<Rhythm>,
     ) -> Self {
+        let Keeping { database, acknowledge, watchers } = keeping;
+        watchers.begin(&bridge);
         Self {
             kept_through: bridge.hub.offset(),
             bridge,
@@ -76,6 +78,7 @@ impl Actor {
             database,
             acknowledge,
             exchange,
+            watchers,
             stats,
             rhythm,
             topics_wanted: Arc::clone(&core.topics_wanted),
@@ -131,21 +134,20 @@ impl Actor {
     /// there is nothing to wait for.
     fn keep(&mut self, waiting: Vec<Waiting>) {
         let updates = self.bridge.hub.take_to_keep();
-        let changes = self.bridge.take_device_changes();
+        let (mut rows, mut receipts) = self.watchers.follow(&self.bridge.take_watched());
+        rows.extend(self.bridge.take_device_changes().into_iter().map(device_row));
         let through = self.bridge.hub.offset();
-        let mut receipts = Vec::new();
         for waiting in waiting {
             match waiting {
                 Waiting::Publisher(receipt) if self.acknowledge == Acknowledge::Stored => {
                     receipts.push(receipt);
                 }
-                Waiting::Asker(receipt) if !changes.is_empty() => receipts.push(receipt),
+                Waiting::Asker(receipt) if !rows.is_empty() => receipts.push(receipt),
                 Waiting::Publisher(receipt) | Waiting::Asker(receipt) => receipt(Ok(())),
             }
         }
-        if through > self.kept_through || !changes.is_empty() || !receipts.is_empty() {
+        if through > self.kept_through || !rows.is_empty() || !receipts.is_empty() {
             self.kept_through = through;
-            let rows = changes.into_iter().map(device_row).collect();
             self.store.keep(Batch { updates, rows, receipts, through });
         }
     }
@@ -219,6 +221,7 @@ impl Actor {
             !callers.is_empty()
         });
         self.bridge.look_for_silent(now);
+        self.watchers.every_second(&self.bridge, &self.store);
         let figures = self.stats.every_second(&self.bridge, self.store.figures(), now);
         self.bridge.tell_stats(now, &figures);
     }
@@ -260,6 +263,17 @@ impl Actor {
             let _full_or_gone = mailbox.try_send(Downlink::Publish(Arc::new(message)));
         }
     }
+}
+
+/// Where what changes is kept, and who is told once it is.
+#[derive(Debug)]
+pub struct Keeping {
+    /// The store.
+    pub database: Database,
+    /// When publishers are told.
+    pub acknowledge: Acknowledge,
+    /// Who else is told.
+    pub watchers: Watchers,
 }
 
 /// When a QoS 1 or 2 publish is acknowledged.

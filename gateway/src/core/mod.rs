@@ -5,9 +5,11 @@
 
 mod actor;
 mod outlet;
+pub(crate) mod watched;
 
-pub use actor::{Acknowledge, Actor};
+pub use actor::{Acknowledge, Actor, Keeping};
 pub use outlet::Outlet;
+pub use watched::Watchers;
 
 use crate::store::{NotStored, Receipt};
 use bridge::{

@@ -67,6 +67,8 @@ counters! {
         dropped_qos0,
         /// QoS 1 and 2 messages dropped because the client's queue was full.
         dropped_qos12,
+        /// Desired states that are sent again because the device's queue was full.
+        desired_retries,
         /// Messages dropped because their expiry passed while they waited.
         dropped_expired,
         /// Messages dropped because they are larger than the client takes.

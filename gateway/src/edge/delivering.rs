@@ -37,7 +37,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    fn deliver(
+    pub(super) fn deliver(
         &mut self,
         message: Arc<Message>,
         source: Source,

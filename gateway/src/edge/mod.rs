@@ -9,6 +9,7 @@ mod batch;
 mod connection;
 mod counters;
 mod delivering;
+mod desired;
 mod ending;
 mod handshake;
 mod identity;
@@ -30,6 +31,7 @@ mod tests;
 mod wire;
 
 pub use counters::Counters;
+pub use desired::DesiredPublisher;
 
 use crate::{config::Config, core::Core, exchange::Exchange};
 use bridge::route::RouteTable;
@@ -93,6 +95,12 @@ impl Edge {
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
         self.shared.counters.clone()
+    }
+
+    /// The way to tell devices what is desired of them.
+    #[must_use]
+    pub fn desired_publisher(&self) -> DesiredPublisher {
+        DesiredPublisher(Arc::downgrade(&self.shared))
     }
 
     /// Serves until `stop`; then no one new is accepted, clients are told, and it returns when all

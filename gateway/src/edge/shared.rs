@@ -1,6 +1,6 @@
 //! What all connections have in common.
 
-use super::{counters::Counters, registry::Registry, retained::Retained};
+use super::{counters::Counters, desired::DesiredStates, registry::Registry, retained::Retained};
 use crate::{
     config::{Config, Limits, Mqtt},
     core::Core,
@@ -28,6 +28,7 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) registry: Registry,
     pub(super) retained: Retained,
+    pub(super) desired: DesiredStates,
     pub(super) complaints: Complaints,
     pub(super) connections: AtomicU64,
     /// Room for sessions of clients that are away.
@@ -45,6 +46,7 @@ impl Shared {
             counters: Arc::default(),
             registry: Registry::default(),
             retained: Retained::new(limits.retained_messages, limits.retained_bytes),
+            desired: DesiredStates::default(),
             complaints: Complaints::default(),
             connections: AtomicU64::new(1),
             sessions: Arc::new(Semaphore::new(limits.mqtt_sessions as usize)),

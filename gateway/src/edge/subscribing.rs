@@ -175,6 +175,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             self.attach_by_filter(filter);
         }
         self.tell_receives_by(filters.iter().map(TopicFilter::as_str));
+        self.resend_desired();
     }
 
     fn attach_by_filter(&mut self, filter: &TopicFilter) {
@@ -190,7 +191,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let Subscription { filter, qos, identifier, .. } = &granted.subscription;
         let identifiers: Vec<u32> = identifier.iter().copied().collect();
-        for message in self.shared.retained.matching(filter) {
+        let retained = self.shared.retained.matching(filter);
+        for message in self.shared.desired.and_others(filter, retained) {
             let grant = Grant { qos: *qos, retain: true, identifiers: identifiers.clone() };
             let entry = Entry::new(Arc::clone(&message), grant);
             let queued = self.session.outbox.push_retained(entry);

@@ -10,15 +10,25 @@ use std::collections::HashMap;
 pub enum Table {
     /// A device's type and tags; the key is its id.
     Device,
+    /// An alert; the key is its id.
+    Alert,
+    /// What is desired of a device; the key is its id.
+    Desired,
+    /// Entries of the audit log that came together; the key is the number of the first, with zeros before
+    /// it.
+    Audit,
 }
 
 impl Table {
-    const ALL: [Self; 1] = [Self::Device];
+    const ALL: [Self; 4] = [Self::Device, Self::Alert, Self::Desired, Self::Audit];
 
     /// Its name in the database.
     const fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Alert => "alert",
+            Self::Desired => "desired",
+            Self::Audit => "audit",
         }
     }
 

@@ -26,7 +26,7 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Result<&'static str, 
 
 /// Everything that is counted, as Prometheus reads it (OpenMetrics 1.0 text).
 pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
-    std::future::ready(match metrics::encode(&web.stats, &web.exchange) {
+    std::future::ready(match metrics::encode(&web.stats, &web.exchange, web.webhook.as_ref()) {
         Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
         Err(error) => Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", error.to_string())
             .into_response(),

@@ -10,6 +10,7 @@ mod history;
 mod live;
 mod problem;
 mod sse;
+mod who;
 
 use crate::{
     config::Config,
@@ -17,6 +18,7 @@ use crate::{
     exchange::Exchange,
     stats::Stats,
     store::{NotStored, StoreHandle},
+    webhook::Webhook,
 };
 use axum::{
     Router,
@@ -38,6 +40,7 @@ pub struct Web {
     store: StoreHandle,
     stats: Arc<Stats>,
     exchange: Exchange,
+    webhook: Option<Webhook>,
     guard: Guard,
     limits: crate::config::Limits,
     flush_every: Duration,
@@ -73,6 +76,8 @@ pub struct Surroundings {
     pub exchange: Exchange,
     /// What the numbers of updates belong to.
     pub epoch: Arc<str>,
+    /// The webhook, for its figures.
+    pub webhook: Option<Webhook>,
 }
 
 /// The bound listener, not yet serving.
@@ -110,12 +115,13 @@ impl Listener {
         surroundings: Surroundings,
         stopping: CancellationToken,
     ) -> io::Result<()> {
-        let Surroundings { core, store, stats, exchange, epoch } = surroundings;
+        let Surroundings { core, store, stats, exchange, epoch, webhook } = surroundings;
         let web = Arc::new(Web {
             core,
             store,
             stats,
             exchange,
+            webhook,
             guard: Guard::new(&config.http, self.address),
             limits: config.limits.clone(),
             flush_every: Duration::from_millis(config.http.flush_ms),

@@ -11,9 +11,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bridge::{
+    alerts::AlertError,
     bridge::CommandError,
     command::book::{CancelError, CreateError},
     devices::TooManyDevices,
+    shadow::DesireError,
 };
 
 /// A refusal: status, code for programs, detail for people.
@@ -119,6 +121,32 @@ impl From<CancelError> for Refused {
                 Self::new(StatusCode::CONFLICT, "device_cannot_cancel", detail)
             }
         }
+    }
+}
+
+impl From<AlertError> for Refused {
+    fn from(error: AlertError) -> Self {
+        let detail = error.to_string();
+        match error {
+            AlertError::Unknown(_) => Self::not_found("unknown_alert", detail),
+            AlertError::AlreadyCleared(_) => {
+                Self::new(StatusCode::CONFLICT, "already_cleared", detail)
+            }
+        }
+    }
+}
+
+impl From<DesireError> for Refused {
+    fn from(error: DesireError) -> Self {
+        let detail = error.to_string();
+        let (status, code) = match error {
+            DesireError::Required { .. } => {
+                (StatusCode::PRECONDITION_REQUIRED, "precondition_required")
+            }
+            DesireError::Changed { .. } => (StatusCode::PRECONDITION_FAILED, "precondition_failed"),
+            DesireError::TooLong { .. } => (StatusCode::PAYLOAD_TOO_LARGE, "desired_too_large"),
+        };
+        Self::new(status, code, detail)
     }
 }
 

@@ -13,6 +13,7 @@ fn texts(inbound: Vec<Inbound>) -> Vec<String> {
             text
         }
         Inbound::State { device, reported } => format!("state {device} {reported}"),
+        Inbound::Event { device, event } => format!("{device} raises {}", event.code),
         Inbound::Answer { device, command, answer } => {
             format!("{device} {command} {:?}", answer.status)
         }

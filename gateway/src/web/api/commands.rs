@@ -1,7 +1,7 @@
 //! Commands over HTTP.
 
 use super::{Body, object, page_rows, parse};
-use crate::web::{Web, problem::Refused};
+use crate::web::{Web, problem::Refused, who::Who};
 use axum::{
     Json,
     extract::{
@@ -11,14 +11,15 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use bridge::command::book::Caller;
+use bridge::{
+    bridge::CommandError,
+    command::book::{Caller, CancelError},
+};
 use protocol::{Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, Page};
 use serde::Deserialize;
+use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
-
-/// Who commands where nobody needs to sign in.
-const LOCAL_USER: &str = "local";
 
 /// The longest `Prefer: wait`.
 const WAIT_S_MAX: u64 = 600;
@@ -29,6 +30,7 @@ const KEY_BYTES_MAX: usize = 255;
 /// Creates a command; the WebSocket's way too.
 pub(in crate::web) async fn create_command(
     web: &Web,
+    who: Who,
     device: DeviceId,
     request: CommandRequest,
     key: Option<String>,
@@ -39,21 +41,39 @@ pub(in crate::web) async fn create_command(
     web.check_store()?;
     let id = CommandId::from_u128(uuid::Uuid::now_v7().as_u128());
     let create = web.core.ask(move |bridge, now| {
-        let caller = Caller { user: LOCAL_USER, key: key.as_deref() };
-        bridge.command(now, id, &device, request, caller)
+        let caller = Caller { user: &who.user, key: key.as_deref() };
+        let details = json!({"command": id, "request": request});
+        let command = bridge.command(now, id, &device, request, caller)?;
+        // The same key gives the command that was made before.
+        if command.id == id {
+            bridge.record(now, who.deed("command.created", Some(&device), details));
+        }
+        Ok::<_, CommandError>(command)
     });
     Ok(create.await??)
 }
 
 /// Cancels a command; the WebSocket's way too.
-pub(in crate::web) async fn cancel_command(web: &Web, id: CommandId) -> Result<Command, Refused> {
+pub(in crate::web) async fn cancel_command(
+    web: &Web,
+    who: Who,
+    id: CommandId,
+) -> Result<Command, Refused> {
     web.check_store()?;
-    Ok(web.core.ask(move |bridge, now| bridge.cancel(now, id, LOCAL_USER)).await??)
+    let cancel = web.core.ask(move |bridge, now| {
+        let command = bridge.cancel(now, id, &who.user)?;
+        let action = format!("command.{}", command.state);
+        let details = json!({"command": id, "name": command.name});
+        bridge.record(now, who.deed(&action, Some(&command.device), details));
+        Ok::<_, CancelError>(command)
+    });
+    Ok(cancel.await??)
 }
 
 /// `POST /devices/{id}/commands`.
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
@@ -65,7 +85,7 @@ pub(super) async fn create(
         let dry = web.core.ask(move |bridge, now| bridge.dry_run(now, &device, &request));
         return Ok(Json(dry.await??).into_response());
     }
-    let command = create_command(&web, device, request, key).await?;
+    let command = create_command(&web, who, device, request, key).await?;
     let Some(wait) = wait else {
         return Ok((StatusCode::ACCEPTED, Json(command)).into_response());
     };
@@ -159,9 +179,10 @@ pub(super) async fn get(
 /// `POST /commands/{id}/cancel`.
 pub(super) async fn cancel(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Command>, Refused> {
-    Ok(Json(cancel_command(&web, parse(&path?)?).await?))
+    Ok(Json(cancel_command(&web, who, parse(&path?)?).await?))
 }
 
 async fn find(web: &Web, id: CommandId) -> Result<CommandDetails, Refused> {

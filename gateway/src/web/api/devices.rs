@@ -3,7 +3,7 @@
 use super::{Body, object, page_rows, parse};
 use crate::{
     core::{Input, Outlet},
-    web::{Web, problem::Refused},
+    web::{Web, problem::Refused, who::Who},
 };
 use axum::{
     Json,
@@ -21,7 +21,7 @@ use protocol::{
     Device, DeviceDescription, DeviceId, DevicePatch, Page, Status, Timestamp, TopicName,
 };
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::{cmp::Ordering, sync::Arc};
 
 /// What `GET /devices` may ask for.
@@ -167,17 +167,19 @@ pub(super) async fn get(
 /// `PUT /devices/{id}`.
 pub(super) async fn put(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Device>, Refused> {
     let id: DeviceId = parse(&path?)?;
     let DeviceDescription { kind, tags } = object(body)?;
-    change(&web, id, move |_| (kind, tags)).await
+    change(&web, who, id, move |_| (kind, tags)).await
 }
 
 /// `PATCH /devices/{id}`.
 pub(super) async fn patch(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
     body: Body,
 ) -> Result<Json<Device>, Refused> {
@@ -187,7 +189,7 @@ pub(super) async fn patch(
     if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
         return Err(unknown(&id));
     }
-    change(&web, id, move |(kind, mut tags)| {
+    change(&web, who, id, move |(kind, mut tags)| {
         for (name, value) in patch.tags {
             match value {
                 Some(value) => tags.insert(name, value),
@@ -202,17 +204,26 @@ pub(super) async fn patch(
 /// `DELETE /devices/{id}`: forgets it and closes its connection.
 pub(super) async fn delete(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Refused> {
     let id: DeviceId = parse(&path?)?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
-    let known = web.core.ask(move |bridge, now| bridge.delete_device(now, &asked)).await?;
+    let delete = web.core.ask(move |bridge, now| {
+        let known = bridge.delete_device(now, &asked);
+        if known {
+            bridge.record(now, who.deed("device.deleted", Some(&asked), json!({})));
+        }
+        known
+    });
+    let known = delete.await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&id)) }
 }
 
 async fn change(
     web: &Web,
+    who: Who,
     id: DeviceId,
     new: impl FnOnce((Option<String>, Tags)) -> (Option<String>, Tags) + Send + 'static,
 ) -> Result<Json<Device>, Refused> {
@@ -220,7 +231,9 @@ async fn change(
         let old = bridge.devices().get(&id);
         let old = old.map(|record| (record.kind.clone(), record.tags.clone()));
         let (kind, tags) = new(old.unwrap_or_default());
+        let details = json!({"type": kind, "tags": tags});
         bridge.put_device(now, &id, kind, tags)?;
+        bridge.record(now, who.deed("device.changed", Some(&id), details));
         Ok(device(bridge, &id).expect("written above"))
     };
     let changed: Result<Device, bridge::devices::TooManyDevices> = web.core.ask(change).await?;

@@ -1,6 +1,9 @@
-//! `/api/v1`: devices and commands.
+//! `/api/v1`: devices, commands, alerts, the audit log.
 
+mod alerts;
+mod audit;
 mod commands;
+mod desired;
 mod devices;
 mod telemetry;
 
@@ -25,6 +28,8 @@ pub(super) fn lists() -> Vec<Route> {
         ("/devices", get(devices::list)),
         ("/devices/{id}/telemetry", get(telemetry::get)),
         ("/commands", get(commands::list)),
+        ("/alerts", get(alerts::list)),
+        ("/audit", get(audit::list)),
     ]
 }
 
@@ -34,8 +39,11 @@ pub(super) fn routes() -> Vec<Route> {
     vec![
         ("/devices/{id}", device),
         ("/devices/{id}/commands", post(commands::create)),
+        ("/devices/{id}/desired", get(desired::get).put(desired::put)),
         ("/commands/{id}", get(commands::get)),
         ("/commands/{id}/cancel", post(commands::cancel)),
+        ("/alerts/{id}/ack", post(alerts::acknowledge)),
+        ("/alerts/{id}/clear", post(alerts::clear)),
     ]
 }
 

@@ -46,12 +46,13 @@ impl Connection {
                 core.ask(move |bridge, _| bridge.hub.replay(id, mark, channel, (from, to))).await
             }
             ClientMessage::Command { device, request } => {
-                let created = api::create_command(&self.web, device, request, None).await;
+                let created =
+                    api::create_command(&self.web, self.who.clone(), device, request, None).await;
                 self.tell_command(mark, created);
                 Ok(())
             }
             ClientMessage::Cancel { command } => {
-                let cancelled = api::cancel_command(&self.web, command).await;
+                let cancelled = api::cancel_command(&self.web, self.who.clone(), command).await;
                 self.tell_command(mark, cancelled);
                 Ok(())
             }

@@ -3,7 +3,7 @@
 //! close codes.
 
 use super::{
-    super::Web,
+    super::{Web, who::Who},
     past::{Past, Piece},
 };
 use crate::core::{Outlet, Unanswered};
@@ -61,6 +61,7 @@ enum Event {
 pub(super) struct Connection {
     pub(super) web: Arc<Web>,
     pub(super) id: SubscriberId,
+    pub(super) who: Who,
     pub(super) outlet: Outlet,
     pub(super) past: Past,
     reader: SplitStream<WebSocket>,
@@ -81,6 +82,7 @@ impl Connection {
     pub(super) fn new(
         web: Arc<Web>,
         id: SubscriberId,
+        who: Who,
         encoding: Encoding,
         socket: WebSocket,
     ) -> Self {
@@ -91,6 +93,7 @@ impl Connection {
         Self {
             web,
             id,
+            who,
             outlet,
             past: Past::default(),
             reader,

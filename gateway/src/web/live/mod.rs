@@ -4,7 +4,7 @@ mod answer;
 mod connection;
 mod past;
 
-use super::{Web, problem::Refused};
+use super::{Web, problem::Refused, who::Who};
 use axum::{
     extract::{
         ConnectInfo, State,
@@ -70,7 +70,7 @@ fn accept(
         .on_upgrade(move |socket| {
             let run = async move {
                 let _counted = counted;
-                Connection::new(web, id, encoding, socket).run().await;
+                Connection::new(web, id, Who::local(peer), encoding, socket).run().await;
             };
             tracker.track_future(run).instrument(span)
         }))

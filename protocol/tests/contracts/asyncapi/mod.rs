@@ -8,7 +8,8 @@ mod websocket;
 
 use crate::schemas::{collect, message_name, reference, split};
 use protocol::{
-    Answer, ClientMessage, Command, Delivery, GatewayStats, Presence, RequestId, ServerMessage,
+    Alert, Answer, ClientMessage, Command, Delivery, Desired, DeviceEvent, DeviceState,
+    GatewayStats, Presence, RequestId, ServerMessage,
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -65,11 +66,15 @@ fn schemas() -> (Map<String, Value>, Vec<String>) {
             written.subschema_for::<Presence>();
             written.subschema_for::<GatewayStats>();
             written.subschema_for::<Delivery>();
+            written.subschema_for::<Desired>();
+            written.subschema_for::<DeviceState>();
+            written.subschema_for::<Alert>();
         },
         |read| {
             read.subschema_for::<ClientMessage>();
             read.subschema_for::<RequestId>();
             read.subschema_for::<Answer>();
+            read.subschema_for::<DeviceEvent>();
         },
     );
     split(&mut schemas, "Reply");

@@ -1,7 +1,7 @@
 //! The MQTT topics of devices (docs/protocol.md, section 1).
 
 use crate::schemas::reference;
-use protocol::{Answer, CommandId, Delivery, DeviceId, topics};
+use protocol::{Answer, CommandId, Delivery, Desired, DeviceEvent, DeviceId, topics};
 use serde_json::{Map, Value, json};
 
 /// A topic of devices.
@@ -17,7 +17,7 @@ struct Topic {
     binding: Value,
 }
 
-fn all() -> [Topic; 6] {
+fn all() -> [Topic; 8] {
     [
         Topic {
             name: "telemetry",
@@ -43,12 +43,30 @@ fn all() -> [Topic; 6] {
         },
         Topic {
             name: "state",
-            address: "devices/{device}/state".into(),
+            address: address(|device, _| topics::state(device)),
             action: "receive",
             summary: "The reported state.",
             payload: json!({"type": "object", "additionalProperties": true}),
             examples: vec![json!({"valve": "open"})],
             binding: json!({"retain": true}),
+        },
+        Topic {
+            name: "event",
+            address: address(|device, _| topics::events(device)),
+            action: "receive",
+            summary: "Something is wrong, or no longer: raises, counts up or clears an alert.",
+            payload: reference("DeviceEvent"),
+            examples: events(),
+            binding: json!({}),
+        },
+        Topic {
+            name: "desired",
+            address: address(|device, _| topics::desired(device)),
+            action: "send",
+            summary: "What the device is wanted to be.",
+            payload: reference("Desired"),
+            examples: vec![desired()],
+            binding: json!({"qos": 1, "retain": true}),
         },
         Topic {
             name: "delivery",
@@ -115,6 +133,25 @@ fn answers() -> Vec<Value> {
         assert!(read.is_ok(), "{read:?}");
     }
     examples
+}
+
+fn events() -> Vec<Value> {
+    let examples = vec![
+        json!({"severity": "critical", "code": "dry", "message": "no water", "data": {"flow": 0}}),
+        json!({"severity": "critical", "code": "dry", "clear": true}),
+    ];
+    for example in &examples {
+        let read: Result<DeviceEvent, _> = serde_json::from_value(example.clone());
+        assert!(read.is_ok(), "{read:?}");
+    }
+    examples
+}
+
+fn desired() -> Value {
+    let example = json!({"version": 3, "desired": {"valve": 40}});
+    let read: Result<Desired, _> = serde_json::from_str(&example.to_string());
+    assert!(read.is_ok(), "{read:?}");
+    example
 }
 
 /// Adds the payloads that are no types of the protocol: the gateway reads metrics without making values

@@ -4,10 +4,11 @@ use crate::schemas::reference;
 use serde_json::{Map, Value, json};
 
 /// Each kind of channel: how its name begins, and the schema of its data.
-const DATA: [(&str, &str); 6] = [
+const DATA: [(&str, &str); 7] = [
     ("^telemetry/", "TelemetryData"),
     ("^presence/", "Presence"),
-    ("^state/", "StateData"),
+    ("^state/", "DeviceState"),
+    ("^alerts/", "Alert"),
     ("^commands/", "Command"),
     ("^topics/", "TopicData"),
     ("^gateway/stats$", "GatewayStats"),
@@ -16,7 +17,6 @@ const DATA: [(&str, &str); 6] = [
 /// Adds the schemas of the data, and makes that of an update say which one it bears.
 pub(super) fn describe(schemas: &mut Map<String, Value>) {
     schemas.insert("TelemetryData".into(), telemetry());
-    schemas.insert("StateData".into(), state());
     schemas.insert("TopicData".into(), topic());
     let by_channel = DATA.map(|(pattern, schema)| {
         json!({
@@ -32,23 +32,6 @@ fn telemetry() -> Value {
         "description": "Metrics by name; a value is any JSON.",
         "type": "object",
         "additionalProperties": true,
-    })
-}
-
-fn state() -> Value {
-    json!({
-        "description": "What a device reports of its state, and what is desired of it.",
-        "type": "object",
-        "properties": {
-            "reported": {"type": "object", "additionalProperties": true},
-            "desired": {"type": "object", "additionalProperties": true},
-            "version": {"type": "integer", "minimum": 0, "description": "Counts the changes of `desired`."},
-            "in_sync": {
-                "type": "boolean",
-                "description": "Each member of `desired` is equal in `reported`.",
-            },
-        },
-        "required": ["reported", "desired", "version", "in_sync"],
     })
 }
 

@@ -1,6 +1,7 @@
 //! `openapi.json`: the HTTP API. Bodies are the protocol's types; paths, parameters and refusals are
 //! written here, and the end-to-end tests hold them against a running gateway.
 
+mod alerts;
 mod commands;
 mod devices;
 mod gateway;
@@ -9,8 +10,8 @@ mod problem;
 
 use crate::schemas::{collect, reference, split};
 use protocol::{
-    Command, CommandDetails, CommandRequest, Device, DeviceDescription, DevicePatch, DryRun, Page,
-    Problem, ServerMessage,
+    Alert, AuditEntry, Command, CommandDetails, CommandRequest, Device, DeviceDescription,
+    DevicePatch, DeviceState, DryRun, Page, Problem, ServerMessage,
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -18,7 +19,9 @@ use serde_json::{Map, Value, json};
 /// The whole document.
 pub(crate) fn document() -> Value {
     let mut paths = Map::new();
-    for group in [devices::paths(), history::paths(), commands::paths(), gateway::paths()] {
+    for group in
+        [devices::paths(), history::paths(), commands::paths(), alerts::paths(), gateway::paths()]
+    {
         paths.extend(group);
     }
     json!({
@@ -37,6 +40,8 @@ pub(crate) fn document() -> Value {
         "tags": [
             {"name": "devices", "description": "What is known of devices, and what they said."},
             {"name": "commands", "description": "What devices were asked to do."},
+            {"name": "alerts", "description": "What is wrong."},
+            {"name": "audit", "description": "Who did what."},
             {"name": "gateway", "description": "The gateway itself, and its live channels."},
         ],
         "paths": paths,
@@ -52,6 +57,9 @@ fn schemas() -> Map<String, Value> {
             written.subschema_for::<Page<Command>>();
             written.subschema_for::<CommandDetails>();
             written.subschema_for::<DryRun>();
+            written.subschema_for::<DeviceState>();
+            written.subschema_for::<Page<Alert>>();
+            written.subschema_for::<Page<AuditEntry>>();
             written.subschema_for::<Problem>();
             written.subschema_for::<ServerMessage>();
         },

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 /// What a code means. A code that is used and not here stops the test that writes the document.
 fn meaning(code: &str) -> &'static str {
     match code {
+        "already_cleared" => "the alert is cleared",
         "already_final" => "the command has ended",
         "bad_host" => "`Host` is not a name of this gateway",
         "bad_origin" => "a page of another site asks",
@@ -13,10 +14,13 @@ fn meaning(code: &str) -> &'static str {
         "bad_request" => "an id, a header or the body is not what it should be",
         "bad_subprotocol" => "no subprotocol that is offered is spoken here",
         "csv" => "the page could not be written",
+        "desired_too_large" => "the desired state is longer than it may be",
         "device_cannot_cancel" => "the device did not subscribe to its cancel topic",
         "gone" => "what was asked for is no longer kept",
         "idempotency_key_reused" => "the key was used for another command",
         "metrics" => "the figures could not be written",
+        "precondition_failed" => "somebody else changed it: `If-Match` names another version",
+        "precondition_required" => "there is a version already: `If-Match` must name it",
         "shutting_down" => "the gateway is shutting down",
         "store_busy" => "the store has more to read than it can now",
         "store_damaged" => "the database is damaged there",
@@ -25,6 +29,7 @@ fn meaning(code: &str) -> &'static str {
         "too_many_connections" => "there are as many connections as there may be",
         "too_many_devices" => "there are as many devices as there may be",
         "too_much_history" => "there are too many values to condense: ask for less time",
+        "unknown_alert" => "there is no such alert",
         "unknown_command" => "there is no such command",
         "unknown_device" => "there is no such device",
         "websocket_only" => "the request is no WebSocket handshake",

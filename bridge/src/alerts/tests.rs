@@ -1,0 +1,412 @@
+use super::*;
+use proptest::prelude::*;
+use protocol::{AnswerError, Millis};
+use std::collections::BTreeSet;
+
+const LIMITS: AlertLimits = AlertLimits { open: 6, open_per_device: 4, cleared_kept: 3 };
+
+fn at(second: i64) -> Timestamp {
+    Timestamp(second * 1_000)
+}
+
+fn device(id: &str) -> DeviceId {
+    id.parse().unwrap()
+}
+
+fn alerts(rules: Vec<Rule>) -> Alerts {
+    Alerts::new(LIMITS, AlertSettings { rules, commands: Some(Severity::Warning) })
+}
+
+fn event(code: &str) -> DeviceEvent {
+    let (severity, code, message) = (Severity::Warning, code.into(), "it is so".into());
+    DeviceEvent { severity, code, message, data: None, clear: false }
+}
+
+fn over(code: &str) -> DeviceEvent {
+    DeviceEvent { clear: true, ..event(code) }
+}
+
+fn hot() -> Rule {
+    let condition = Condition::Threshold {
+        metric: "temperature".into(),
+        side: Side::Above,
+        limit: 30.0,
+        clear: 28.0,
+        lasting: Millis(10_000),
+    };
+    Rule {
+        severity: Severity::Critical,
+        code: "hot".into(),
+        message: None,
+        kind: Some("thermostat".into()),
+        condition,
+    }
+}
+
+fn away(kind: &str, seconds: u64) -> Rule {
+    let condition = Condition::Offline { longer_than: Millis(seconds * 1_000) };
+    let (severity, code) = (Severity::Warning, "offline".into());
+    Rule { severity, code, message: None, kind: Some(kind.into()), condition }
+}
+
+/// What happened since the last call, as `occasion code`.
+fn happened(alerts: &mut Alerts) -> Vec<String> {
+    let text = |change: Change| format!("{:?} {}", change.occasion, change.alert.code);
+    alerts.take_changes().into_iter().map(text).collect()
+}
+
+fn says(alerts: &mut Alerts, second: i64, value: &str) -> Vec<String> {
+    let metrics = Metrics::parse(&format!(r#"{{"temperature":{value}}}"#)).unwrap();
+    alerts.telemetry(at(second), &device("t1"), Some("thermostat"), &metrics);
+    happened(alerts)
+}
+
+fn ticks(alerts: &mut Alerts, second: i64) -> Vec<String> {
+    alerts.tick(at(second));
+    happened(alerts)
+}
+
+#[test]
+fn an_event_is_raised_counted_acknowledged_and_cleared() {
+    let mut alerts = alerts(vec![]);
+    let pump = device("p1");
+    alerts.event(at(1), &pump, event("dry"));
+    let id = alerts.list(None).next().unwrap().id;
+    alerts.event(at(2), &pump, event("dry"));
+    alerts.acknowledge(at(3), id, "ann").unwrap();
+    alerts.acknowledge(at(4), id, "bob").unwrap();
+    alerts.event(at(5), &pump, event("dry"));
+    alerts.event(at(6), &pump, over("dry"));
+    alerts.event(at(7), &pump, over("dry"));
+    let expected = ["Raised dry", "Counted dry", "Acknowledged dry", "Counted dry", "Cleared dry"];
+    assert_eq!(happened(&mut alerts), expected);
+    let alert = alerts.get(id).unwrap();
+    assert_eq!((alert.state, alert.count, alert.raised_at), (AlertState::Cleared, 3, at(1)));
+    assert_eq!(alert.acknowledged_by.as_deref(), Some("ann"));
+    assert_eq!((alert.acknowledged_at, alert.cleared_at), (Some(at(3)), Some(at(6))));
+    assert_eq!(alert.cleared_by, Some(Actor::Device));
+    alerts.event(at(8), &pump, event("dry"));
+    assert_eq!(alerts.list(None).count(), 2, "what comes after a clear is another alert");
+}
+
+#[test]
+fn what_differs_in_device_severity_or_code_is_another_alert() {
+    let mut alerts = alerts(vec![]);
+    alerts.event(at(1), &device("p1"), event("dry"));
+    alerts.event(at(1), &device("p2"), event("dry"));
+    alerts.event(at(1), &device("p1"), event("hot"));
+    let critical = DeviceEvent { severity: Severity::Critical, ..event("dry") };
+    alerts.event(at(1), &device("p1"), critical.clone());
+    assert_eq!(alerts.figures().active, 4);
+    alerts.event(at(2), &device("p1"), DeviceEvent { clear: true, ..critical });
+    let figures = alerts.figures();
+    assert_eq!((figures.active, figures.warning, figures.critical), (3, 3, 0));
+}
+
+#[test]
+fn a_cleared_alert_can_be_neither_acknowledged_nor_cleared() {
+    let mut alerts = alerts(vec![]);
+    alerts.event(at(1), &device("p1"), event("dry"));
+    let id = alerts.list(None).next().unwrap().id;
+    let cleared = alerts.clear(at(2), id, "ann").unwrap();
+    assert_eq!(cleared.cleared_by, Some(Actor::User("ann".into())));
+    assert_eq!(alerts.acknowledge(at(3), id, "ann"), Err(AlertError::AlreadyCleared(id)));
+    assert_eq!(alerts.clear(at(3), id, "ann"), Err(AlertError::AlreadyCleared(id)));
+    let other = AlertId::new(at(9), 9);
+    assert_eq!(alerts.acknowledge(at(3), other, "ann"), Err(AlertError::Unknown(other)));
+}
+
+#[test]
+fn alerts_are_bounded_and_what_is_refused_is_counted() {
+    let mut alerts = alerts(vec![]);
+    for code in ["a", "b", "c", "d", "e"] {
+        alerts.event(at(1), &device("p1"), event(code));
+    }
+    assert_eq!((alerts.figures().active, alerts.refused()), (4, 1));
+    for code in ["a", "b", "c"] {
+        alerts.event(at(1), &device("p2"), event(code));
+    }
+    assert_eq!((alerts.figures().active, alerts.refused()), (6, 2));
+    for code in ["a", "b", "c", "d"] {
+        alerts.event(at(2), &device("p1"), over(code));
+    }
+    assert_eq!(alerts.list(None).count(), 2 + LIMITS.cleared_kept);
+    assert_eq!(alerts.take_forgotten().len(), 1);
+}
+
+#[test]
+fn a_threshold_must_last_and_has_hysteresis() {
+    let mut alerts = alerts(vec![hot()]);
+    assert!(says(&mut alerts, 0, "31").is_empty());
+    assert!(says(&mut alerts, 5, "30").is_empty(), "a break begins anew");
+    assert!(says(&mut alerts, 6, "30.5").is_empty());
+    assert!(ticks(&mut alerts, 15).is_empty());
+    assert_eq!(ticks(&mut alerts, 16), ["Raised hot"], "though nothing more was heard");
+    let alert = alerts.list(None).next().unwrap().clone();
+    assert_eq!(alert.message, "temperature is 30.5, above 30");
+    assert_eq!(alert.data["since"], 6_000);
+    assert!(says(&mut alerts, 17, "29").is_empty(), "not back at 28 yet");
+    assert!(says(&mut alerts, 18, "35").is_empty(), "raised once");
+    assert_eq!(says(&mut alerts, 19, "28"), ["Cleared hot"]);
+    assert!(ticks(&mut alerts, 99).is_empty());
+}
+
+#[test]
+fn a_value_may_raise_by_itself_when_it_has_lasted() {
+    let mut alerts = alerts(vec![hot()]);
+    assert!(says(&mut alerts, 0, "31").is_empty());
+    assert_eq!(says(&mut alerts, 10, "32"), ["Raised hot"]);
+    assert!(ticks(&mut alerts, 10).is_empty());
+}
+
+#[test]
+fn texts_and_other_types_are_not_measured() {
+    let mut alerts = alerts(vec![hot()]);
+    for value in [r#""31""#, "true", "null", "{}"] {
+        says(&mut alerts, 0, value);
+    }
+    let metrics = Metrics::parse(r#"{"temperature":99}"#).unwrap();
+    alerts.telemetry(at(0), &device("p1"), Some("pump"), &metrics);
+    alerts.telemetry(at(0), &device("p2"), None, &metrics);
+    assert!(ticks(&mut alerts, 99).is_empty());
+}
+
+#[test]
+fn a_device_may_be_away_for_as_long_as_its_type_allows() {
+    let mut alerts = alerts(vec![away("pump", 60), away("tracker", 600)]);
+    let presence = |alerts: &mut Alerts, id: &str, kind: &str, status, second| {
+        alerts.presence(at(second), &device(id), Some(kind), status, at(second));
+    };
+    for (id, kind) in [("p1", "pump"), ("p2", "pump"), ("t1", "tracker"), ("x", "lamp")] {
+        presence(&mut alerts, id, kind, Status::Offline, 0);
+    }
+    presence(&mut alerts, "p2", "pump", Status::Online, 30);
+    assert!(ticks(&mut alerts, 59).is_empty());
+    assert_eq!(ticks(&mut alerts, 60), ["Raised offline"]);
+    assert_eq!(alerts.list(None).next().unwrap().message, "offline for longer than 60 s");
+    assert_eq!(ticks(&mut alerts, 600), ["Raised offline"]);
+    presence(&mut alerts, "p1", "pump", Status::Online, 700);
+    assert_eq!(happened(&mut alerts), ["Cleared offline"]);
+    presence(&mut alerts, "p1", "pump", Status::Offline, 800);
+    assert_eq!(ticks(&mut alerts, 860), ["Raised offline"]);
+}
+
+#[test]
+fn another_type_means_other_rules() {
+    let mut alerts = alerts(vec![away("pump", 60), away("tracker", 600)]);
+    alerts.presence(at(0), &device("d"), Some("pump"), Status::Offline, at(0));
+    assert_eq!(ticks(&mut alerts, 60), ["Raised offline"]);
+    alerts.kind_changed(at(61), &device("d"), Some("tracker"));
+    assert_eq!(happened(&mut alerts), ["Cleared offline"]);
+    assert!(ticks(&mut alerts, 599).is_empty());
+    assert_eq!(ticks(&mut alerts, 600), ["Raised offline"]);
+}
+
+fn command(state: CommandState) -> Command {
+    Command {
+        id: protocol::CommandId::from_u128(7),
+        device: device("p1"),
+        name: "fill".into(),
+        params: json!({}),
+        state,
+        attempt: 1,
+        priority: 0,
+        progress: None,
+        result: None,
+        error: None,
+        late: false,
+        created_at: at(0),
+        created_by: None,
+        not_before: None,
+        deliver_by: at(60),
+        finish_by: None,
+        batch: None,
+        verified: None,
+    }
+}
+
+#[test]
+fn commands_that_fail_or_time_out_raise_and_one_that_succeeds_clears() {
+    let mut alerts = alerts(vec![]);
+    let error = AnswerError { code: "dry".into(), message: "no water".into() };
+    let failed = Command { error: Some(error), ..command(CommandState::Failed) };
+    alerts.command(at(1), &failed);
+    assert_eq!(alerts.list(None).next().unwrap().message, "command fill failed: no water");
+    alerts.command(at(2), &command(CommandState::Failed));
+    alerts.command(at(3), &command(CommandState::TimedOut));
+    for state in [CommandState::Rejected, CommandState::Expired, CommandState::Cancelled] {
+        alerts.command(at(4), &command(state));
+    }
+    alerts.command(at(5), &Command { name: "drain".into(), ..command(CommandState::Succeeded) });
+    assert_eq!(alerts.figures().active, 2, "another command says nothing of this one");
+    alerts.command(at(6), &command(CommandState::Succeeded));
+    let all = [
+        "Raised command_failed:fill",
+        "Counted command_failed:fill",
+        "Raised command_timed_out:fill",
+        "Cleared command_failed:fill",
+        "Cleared command_timed_out:fill",
+    ];
+    assert_eq!(happened(&mut alerts), all);
+}
+
+#[test]
+fn a_late_answer_clears_what_timed_out() {
+    let mut alerts = alerts(vec![]);
+    alerts.command(at(1), &command(CommandState::TimedOut));
+    alerts.command(at(2), &Command { late: true, ..command(CommandState::Failed) });
+    let all = [
+        "Raised command_timed_out:fill",
+        "Cleared command_timed_out:fill",
+        "Raised command_failed:fill",
+    ];
+    assert_eq!(happened(&mut alerts), all);
+}
+
+#[test]
+fn what_is_restored_goes_on() {
+    let mut before = alerts(vec![hot()]);
+    says(&mut before, 0, "40");
+    ticks(&mut before, 10);
+    before.event(at(11), &device("t1"), event("door"));
+    before.event(at(12), &device("t1"), over("door"));
+    let kept: Vec<_> = before.list(None).cloned().collect();
+    let mut after = alerts(vec![hot()]);
+    after.restore(kept.clone());
+    assert_eq!(after.list(None).cloned().collect::<Vec<_>>(), kept);
+    assert_eq!(after.figures(), before.figures());
+    assert!(says(&mut after, 20, "41").is_empty(), "it is raised already");
+    assert_eq!(says(&mut after, 21, "20"), ["Cleared hot"]);
+}
+
+#[test]
+fn nothing_is_wrong_with_a_device_that_is_gone() {
+    let mut alerts = alerts(vec![hot(), away("thermostat", 60)]);
+    alerts.event(at(0), &device("t1"), event("door"));
+    says(&mut alerts, 0, "40");
+    alerts.presence(at(0), &device("t1"), Some("thermostat"), Status::Offline, at(0));
+    alerts.device_gone(at(1), &device("t1"));
+    assert_eq!(happened(&mut alerts), ["Cleared door"]);
+    assert!(ticks(&mut alerts, 999).is_empty());
+}
+
+#[test]
+fn rules_that_cannot_be_say_why() {
+    let with = |change: &dyn Fn(&mut Rule)| {
+        let mut rule = hot();
+        change(&mut rule);
+        rule.check().unwrap_err().to_string()
+    };
+    let threshold = |limit, clear| Condition::Threshold {
+        metric: "m".into(),
+        side: Side::Below,
+        limit,
+        clear,
+        lasting: Millis(0),
+    };
+    assert!(with(&|rule| rule.code.clear()).starts_with("code ''"));
+    assert!(with(&|rule| rule.condition = threshold(1.0, 0.5)).contains("wrong side"));
+    assert!(with(&|rule| rule.condition = threshold(f64::NAN, 0.5)).contains("finite"));
+    assert_eq!(hot().check(), Ok(()));
+    assert!(hot().collides(&Rule { kind: None, ..hot() }));
+    assert!(!hot().collides(&Rule { kind: Some("pump".into()), ..hot() }));
+}
+
+#[derive(Clone, Debug)]
+enum Move {
+    Raise(u8, u8),
+    Clear(u8, u8),
+    Acknowledge(usize),
+    ClearById(usize),
+    Gone(u8),
+}
+
+fn any_move() -> impl Strategy<Value = Move> {
+    prop_oneof![
+        (0_u8..3, 0_u8..6).prop_map(|(device, code)| Move::Raise(device, code)),
+        (0_u8..3, 0_u8..6).prop_map(|(device, code)| Move::Clear(device, code)),
+        (0_usize..8).prop_map(Move::Acknowledge),
+        (0_usize..8).prop_map(Move::ClearById),
+        (0_u8..3).prop_map(Move::Gone),
+    ]
+}
+
+proptest! {
+    /// Whatever is done: one open alert of each device and code, bounds hold, the changes tell all there
+    /// is, and a restored book is the same.
+    #[test]
+    fn the_book_keeps_its_promises(moves in prop::collection::vec(any_move(), 1..80)) {
+        let mut book = alerts(vec![]);
+        let mut told: BTreeMap<AlertId, Alert> = BTreeMap::new();
+        let name = |number: u8| device(&format!("d{number}"));
+        for (second, step) in moves.into_iter().enumerate() {
+            let now = at(i64::try_from(second).unwrap());
+            let nth = |book: &Alerts, at: usize| book.list(None).nth(at).map(|alert| alert.id);
+            match step {
+                Move::Raise(d, code) => book.event(now, &name(d), event(&code.to_string())),
+                Move::Clear(d, code) => book.event(now, &name(d), over(&code.to_string())),
+                Move::Acknowledge(at) => {
+                    if let Some(id) = nth(&book, at) {
+                        let _already_cleared = book.acknowledge(now, id, "ann");
+                    }
+                }
+                Move::ClearById(at) => {
+                    if let Some(id) = nth(&book, at) {
+                        let _already_cleared = book.clear(now, id, "ann");
+                    }
+                }
+                Move::Gone(d) => book.device_gone(now, &name(d)),
+            }
+            for Change { occasion, alert } in book.take_changes() {
+                let before = told.insert(alert.id, alert.clone());
+                prop_assert_eq!(before.is_none(), occasion == Occasion::Raised);
+                prop_assert!(before.is_none_or(|it| it.state != AlertState::Cleared), "final");
+            }
+            for id in book.take_forgotten() {
+                prop_assert!(told.remove(&id).is_some());
+            }
+            let open: Vec<_> = book.list(None).filter(|it| it.state != AlertState::Cleared).collect();
+            let keys: BTreeSet<_> =
+                open.iter().map(|it| (it.device.clone(), it.severity, it.code.clone())).collect();
+            prop_assert_eq!(keys.len(), open.len());
+            prop_assert!(open.len() <= LIMITS.open);
+            prop_assert!(book.list(None).count() <= LIMITS.open + LIMITS.cleared_kept);
+        }
+        let all: Vec<_> = book.list(None).cloned().collect();
+        prop_assert_eq!(told.into_values().rev().collect::<Vec<_>>(), all.clone());
+        let mut again = alerts(vec![]);
+        again.restore(all.clone());
+        prop_assert_eq!(again.list(None).cloned().collect::<Vec<_>>(), all);
+        prop_assert_eq!(again.figures(), book.figures());
+    }
+
+    /// A threshold agrees with a plain reading of its words.
+    #[test]
+    fn thresholds_agree_with_the_naive_reference(
+        values in prop::collection::vec((0_i64..8, 25_i32..35), 1..60),
+    ) {
+        let mut book = alerts(vec![hot()]);
+        let (mut now, mut since, mut raised) = (0, None, false);
+        for (pause, value) in values {
+            for second in now + 1..=now + pause {
+                ticks(&mut book, second);
+                raised |= since.is_some_and(|since| second - since >= 10);
+            }
+            now += pause;
+            says(&mut book, now, &value.to_string());
+            if raised {
+                raised = value > 28;
+                since = None;
+            } else if value > 30 {
+                let since = *since.get_or_insert(now);
+                raised = now - since >= 10;
+            } else {
+                since = None;
+            }
+            if raised {
+                since = None;
+            }
+            prop_assert_eq!(book.figures().critical == 1, raised, "at {}", now);
+        }
+    }
+}

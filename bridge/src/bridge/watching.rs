@@ -1,0 +1,226 @@
+//! What the bridge watches over: alerts, what is desired of devices, and the audit log.
+
+use super::{Bridge, channel};
+use crate::{
+    alerts::{self, AlertError, Alerts, Occasion},
+    audit::{self, Deed, Step},
+    data::Data,
+    hub::Sink,
+    shadow::{self, DesireError, Expected},
+};
+use protocol::{
+    Alert, AlertId, CommandDetails, Desired, DeviceEvent, DeviceId, DeviceState, Presence,
+    Severity, Timestamp, TopicName,
+};
+use serde_json::{Map, Value, value::RawValue};
+use std::sync::Arc;
+
+/// What is to be kept of it since the last call.
+#[derive(Debug, Default)]
+pub struct Watched {
+    /// Alerts that changed, in order.
+    pub alerts: Vec<alerts::Change>,
+    /// Alerts that are no longer kept.
+    pub forgotten: Vec<AlertId>,
+    /// What is desired of devices.
+    pub desired: Vec<shadow::Change>,
+    /// Entries of the audit log.
+    pub audit: Vec<audit::Change>,
+}
+
+impl<S: Sink> Bridge<S> {
+    /// Writes something into the audit log.
+    pub fn record(&mut self, now: Timestamp, deed: Deed<'_>) {
+        self.audit.record(now, deed);
+    }
+
+    /// The alerts, to look at.
+    #[must_use]
+    pub fn alerts(&self) -> &Alerts {
+        &self.alerts
+    }
+
+    /// How many entries of the audit log are kept.
+    #[must_use]
+    pub fn audit_count(&self) -> u64 {
+        self.audit.count()
+    }
+
+    /// Somebody knows of an alert.
+    ///
+    /// # Errors
+    /// [`AlertError`].
+    pub fn acknowledge_alert(
+        &mut self,
+        now: Timestamp,
+        id: AlertId,
+        user: &str,
+    ) -> Result<Alert, AlertError> {
+        let alert = self.alerts.acknowledge(now, id, user);
+        self.tell_alerts(now);
+        alert
+    }
+
+    /// Somebody says that the cause of an alert is gone.
+    ///
+    /// # Errors
+    /// [`AlertError`].
+    pub fn clear_alert(
+        &mut self,
+        now: Timestamp,
+        id: AlertId,
+        user: &str,
+    ) -> Result<Alert, AlertError> {
+        let alert = self.alerts.clear(now, id, user);
+        self.tell_alerts(now);
+        alert
+    }
+
+    /// Something is desired of a device that is known.
+    ///
+    /// # Errors
+    /// [`DesireError`].
+    pub fn desire(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceId,
+        desired: Map<String, Value>,
+        expected: &Expected,
+    ) -> Result<DeviceState, DesireError> {
+        let state = self.shadows.desire(device, desired, expected)?;
+        self.tell_state(now, device, &state);
+        Ok(state)
+    }
+
+    /// What a device reports and what is desired of it.
+    #[must_use]
+    pub fn device_state(&self, device: &DeviceId) -> DeviceState {
+        self.shadows.get(device)
+    }
+
+    /// The devices of which something is desired, and what.
+    pub fn all_desired(&self) -> impl Iterator<Item = (&DeviceId, Desired)> {
+        self.shadows.all_desired()
+    }
+
+    /// What is to be kept since the last call.
+    pub fn take_watched(&mut self) -> Watched {
+        Watched {
+            alerts: std::mem::take(&mut self.alert_changes),
+            forgotten: self.alerts.take_forgotten(),
+            desired: self.shadows.take_changes(),
+            audit: self.audit.take_changes(),
+        }
+    }
+
+    /// Lets time pass for alerts; about every second.
+    pub(super) fn look_for_alerts(&mut self, now: Timestamp) {
+        self.alerts.tick(now);
+        self.tell_alerts(now);
+        let commands = &self.commands;
+        self.steps.sweep(|id| commands.get(id).is_some());
+    }
+
+    pub(super) fn event(&mut self, now: Timestamp, device: &DeviceId, event: DeviceEvent) {
+        self.alerts.event(now, device, event);
+        self.tell_alerts(now);
+    }
+
+    /// Holds new values of a device against the rules.
+    pub(super) fn measure(&mut self, now: Timestamp, device: &DeviceId, data: &Data) {
+        let Data::Metrics(metrics) = data else { return };
+        let kind = self.devices.get(device).and_then(|record| record.kind.as_deref());
+        self.alerts.telemetry(now, device, kind, metrics);
+        self.tell_alerts(now);
+    }
+
+    pub(super) fn reported(&mut self, now: Timestamp, device: &DeviceId, reported: Arc<RawValue>) {
+        let state = self.shadows.reported(device, reported);
+        self.tell_state(now, device, &state);
+    }
+
+    pub(super) fn watch_presence(&mut self, now: Timestamp, device: &DeviceId, told: &Presence) {
+        let kind = self.devices.get(device).and_then(|record| record.kind.as_deref());
+        self.alerts.presence(now, device, kind, told.status, told.since);
+        self.tell_alerts(now);
+    }
+
+    /// A device's type was set, and the device may be new.
+    pub(super) fn watch_kind(&mut self, now: Timestamp, device: &DeviceId) {
+        let Some(record) = self.devices.get(device) else { return };
+        let kind = record.kind.as_deref();
+        self.alerts.kind_changed(now, device, kind);
+        self.alerts.presence(now, device, kind, record.status(), record.since());
+        self.tell_alerts(now);
+    }
+
+    /// Records what is new with a command, and raises or clears alerts about it.
+    pub(super) fn watch_command(&mut self, now: Timestamp, details: &CommandDetails) {
+        let mut changed = false;
+        for (kind, step) in self.steps.unseen(details) {
+            self.audit.step(now, details, step);
+            changed |= kind == Step::Change;
+        }
+        if changed {
+            self.alerts.command(now, &details.command);
+            self.tell_alerts(now);
+        }
+    }
+
+    pub(super) fn watching_ends(&mut self, now: Timestamp, device: &DeviceId) {
+        self.alerts.device_gone(now, device);
+        self.tell_alerts(now);
+        self.shadows.forget(device);
+        for severity in Severity::ALL {
+            self.hub.forget(&alert_channel(severity, device));
+        }
+    }
+
+    /// Goes on with what was kept: what was desired but not told is told, and who is away is waited for.
+    pub(super) fn watch_on(&mut self, now: Timestamp, desired: Vec<(DeviceId, Desired)>) {
+        for (device, desired) in desired {
+            if self.devices.get(&device).is_some() {
+                self.shadows.restore_desired(device, desired);
+            }
+        }
+        let devices: Vec<_> = self.devices.iter().map(|(device, _)| device.clone()).collect();
+        for device in devices {
+            let told = self.hub.value(&channel("state", &device)).and_then(read_state);
+            let told = told.unwrap_or_default();
+            if let Some(state) = self.shadows.restore_told(&device, &told) {
+                self.tell_state(now, &device, &state);
+            }
+            self.watch_kind(now, &device);
+        }
+    }
+
+    fn tell_state(&mut self, now: Timestamp, device: &DeviceId, state: &DeviceState) {
+        self.publish(now, &channel("state", device), None, Data::of(state));
+    }
+
+    fn tell_alerts(&mut self, now: Timestamp) {
+        for change in self.alerts.take_changes() {
+            let Alert { severity, device, .. } = &change.alert;
+            let name = alert_channel(*severity, device);
+            self.publish(now, &name, Some(now), Data::of(&change.alert));
+            // Who counts up fast is written down and told elsewhere as often as it is asked for.
+            match (self.alert_changes.last_mut(), change.occasion) {
+                (Some(last), Occasion::Counted) if last.alert.id == change.alert.id => {
+                    last.alert = change.alert;
+                }
+                _ => self.alert_changes.push(change),
+            }
+        }
+    }
+}
+
+fn alert_channel(severity: Severity, device: &DeviceId) -> TopicName {
+    format!("alerts/{severity}/{device}").parse().expect("ids make valid channels")
+}
+
+fn read_state(data: &Data) -> Option<DeviceState> {
+    match data {
+        Data::Json(json) => serde_json::from_str(json.get()).ok(),
+        Data::Metrics(_) => None,
+    }
+}

@@ -1,0 +1,187 @@
+//! What is desired of devices: the retained messages on `devices/{device}/desired`, and the way to the
+//! devices that listen now.
+//!
+//! These messages are the gateway's own: they do not count against the bounds on retained messages, for
+//! there is one a device at most, and a device that subscribes gets the gateway's, whatever others
+//! published there. A device whose connection has no room for the newest is sent it again.
+
+use super::{shared::Shared, subscriptions::Source};
+use crate::exchange::{Message, Properties};
+use protocol::{Desired, DeviceId, TopicFilter, TopicName, topics};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+};
+
+/// The messages that are retained, and who is still to be sent them.
+#[derive(Debug, Default)]
+pub(super) struct DesiredStates(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    by_topic: BTreeMap<TopicName, Arc<Message>>,
+    /// Devices that listen and had no room.
+    unsent: BTreeSet<DeviceId>,
+}
+
+impl DesiredStates {
+    /// The one on this topic.
+    pub(super) fn on(&self, topic: &str) -> Option<Arc<Message>> {
+        let topic: TopicName = topic.parse().ok()?;
+        self.lock().by_topic.get(&topic).map(Arc::clone)
+    }
+
+    /// Those that `filter` matches, and of `others` those on other topics.
+    pub(super) fn and_others(
+        &self,
+        filter: &TopicFilter,
+        mut others: Vec<Arc<Message>>,
+    ) -> Vec<Arc<Message>> {
+        let kept = self.lock();
+        others.retain(|other| !kept.by_topic.contains_key(&other.topic));
+        // A filter without wildcards names one topic.
+        match filter.as_str().parse::<TopicName>() {
+            Ok(topic) => others.extend(kept.by_topic.get(&topic).map(Arc::clone)),
+            Err(_) => {
+                let matching =
+                    kept.by_topic.iter().filter(|(topic, _)| filter.matches(topic.as_str()));
+                others.extend(matching.map(|(_, message)| Arc::clone(message)));
+            }
+        }
+        others
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells devices what is desired of them. Cheap to clone; nothing of it waits. It does not keep the edge
+/// alive: once that has ended, nobody is told.
+#[derive(Clone, Debug)]
+pub struct DesiredPublisher(pub(super) Weak<Shared>);
+
+impl DesiredPublisher {
+    /// Retains what is desired of a device, for when it comes.
+    pub fn retain(&self, device: &DeviceId, desired: &Desired) {
+        if let Some(shared) = self.0.upgrade() {
+            retain(&shared, Arc::new(message(device, desired)));
+        }
+    }
+
+    /// Retains what is desired of a device now, and sends it; none: there is nothing any more.
+    pub fn publish(&self, device: &DeviceId, desired: Option<&Desired>) {
+        let Some(shared) = self.0.upgrade() else { return };
+        let Some(desired) = desired else {
+            let mut kept = shared.desired.lock();
+            kept.by_topic.remove(&topic(device));
+            kept.unsent.remove(device);
+            return;
+        };
+        let message = message(device, desired);
+        if shared.exchange.has_links() {
+            shared.exchange.offer(message.clone());
+        }
+        let message = Arc::new(message);
+        retain(&shared, Arc::clone(&message));
+        send(&shared, device, message);
+    }
+
+    /// Sends again what there was no room for; call it about every second.
+    pub fn retry(&self) {
+        let Some(shared) = self.0.upgrade() else { return };
+        let unsent = std::mem::take(&mut shared.desired.lock().unsent);
+        for device in unsent {
+            if let Some(message) = shared.desired.on(&topics::desired(&device)) {
+                send(&shared, &device, message);
+            }
+        }
+    }
+}
+
+fn retain(shared: &Shared, message: Arc<Message>) {
+    shared.desired.lock().by_topic.insert(message.topic.clone(), message);
+}
+
+/// To the device's own connection, where it listens; others get it by the exchange.
+fn send(shared: &Shared, device: &DeviceId, message: Arc<Message>) {
+    let Some(down) = shared.registry.down(device.as_str()) else { return };
+    if down.try_send(message).is_err() {
+        shared.counters.desired_retries.increment();
+        shared.desired.lock().unsent.insert(device.clone());
+    }
+}
+
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite> super::connection::Connection<S> {
+    /// A device that finds its session again gets the newest of what is desired, for what was sent before
+    /// may not have come through.
+    pub(super) fn resend_desired(&mut self) {
+        let Some(device) = &self.client.device else { return };
+        if let Some(message) = self.shared.desired.on(&topics::desired(device)) {
+            self.deliver(message, Source::Own, None);
+        }
+    }
+}
+
+fn topic(device: &DeviceId) -> TopicName {
+    topics::desired(device).parse().expect("ids make valid topics")
+}
+
+fn message(device: &DeviceId, desired: &Desired) -> Message {
+    let payload = serde_json::to_vec(desired).expect("a number and an object");
+    Message {
+        topic: topic(device),
+        payload: payload.into(),
+        qos: 1,
+        retain: true,
+        publisher: None,
+        served: None,
+        properties: Properties {
+            content_type: Some("application/json".into()),
+            ..Properties::default()
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(devices: &[&str]) -> DesiredStates {
+        let states = DesiredStates::default();
+        for device in devices {
+            let empty = serde_json::value::RawValue::from_string("{}".into()).unwrap();
+            let desired = Desired { version: 1, desired: empty.into() };
+            let message = Arc::new(message(&device.parse().unwrap(), &desired));
+            states.lock().by_topic.insert(message.topic.clone(), message);
+        }
+        states
+    }
+
+    fn found(states: &DesiredStates, filter: &str, others: Vec<Arc<Message>>) -> Vec<String> {
+        let found = states.and_others(&filter.parse().unwrap(), others);
+        found.iter().map(|message| message.topic.to_string()).collect()
+    }
+
+    #[test]
+    fn a_filter_finds_what_is_desired_beside_what_others_retained() {
+        let states = kept(&["d1", "d2"]);
+        let other = |topic: &str| {
+            let plain = message(
+                &"d1".parse().unwrap(),
+                &Desired {
+                    version: 9,
+                    desired: serde_json::value::RawValue::from_string("{}".into()).unwrap().into(),
+                },
+            );
+            Arc::new(Message { topic: topic.parse().unwrap(), ..plain })
+        };
+        assert_eq!(found(&states, "devices/d1/desired", vec![]), ["devices/d1/desired"]);
+        assert_eq!(found(&states, "devices/d3/desired", vec![]), Vec::<String>::new());
+        let both = ["devices/d1/desired", "devices/d2/desired"];
+        assert_eq!(found(&states, "devices/+/desired", vec![]), both);
+        let by_hand = vec![other("devices/d1/desired"), other("devices/d1/state")];
+        let all = ["devices/d1/state", "devices/d1/desired"];
+        assert_eq!(found(&states, "devices/d1/#", by_hand), all);
+    }
+}

@@ -1,0 +1,235 @@
+//! The webhook: posts alerts to a URL when they are raised, acknowledged or cleared.
+//!
+//! Posts go one after the other, in order, each signed ([`sign`]); one that fails is tried again after a
+//! back-off with jitter and given up after `webhook.attempts`. What waits is in memory: bounded, counted,
+//! and gone with the process.
+
+mod sign;
+
+use crate::{clock, config, count::counters};
+use bridge::alerts::{Change, Occasion};
+use bytes::Bytes;
+use protocol::{Alert, Severity, Timestamp};
+use serde::Serialize;
+use sign::Key;
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Notify, time};
+use tokio_util::sync::CancellationToken;
+
+counters! {
+    /// What the webhook counts.
+    Counters {
+        /// Posts that were taken.
+        posted,
+        /// Attempts that failed: no answer in time, or none of 2xx.
+        attempts_failed,
+        /// Posts given up after webhook.attempts.
+        given_up,
+        /// Posts given up because more waited than webhook.queue.
+        dropped,
+        /// Posts that wait or are being tried.
+        queued_now,
+    }
+}
+
+/// The longest wait after the first attempt; it doubles with each one.
+const WAIT_FIRST: Duration = Duration::from_secs(1);
+
+/// No wait is longer.
+const WAIT_MAX: Duration = Duration::from_secs(300);
+
+/// The body of a post.
+#[derive(Serialize)]
+struct Body<'a> {
+    r#type: &'static str,
+    timestamp: Timestamp,
+    data: &'a Alert,
+}
+
+/// What is to be posted.
+#[derive(Clone, Debug)]
+struct Post {
+    id: String,
+    body: Bytes,
+}
+
+/// The handle: takes what happened, never waits. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Webhook(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    severity: Severity,
+    queue_max: usize,
+    queue: Mutex<VecDeque<Post>>,
+    wake: Notify,
+    counters: Arc<Counters>,
+}
+
+/// The task that posts.
+#[derive(Debug)]
+pub struct Posting {
+    shared: Arc<Shared>,
+    client: reqwest::Client,
+    url: String,
+    key: Key,
+    attempts: u32,
+}
+
+impl Webhook {
+    /// The webhook of these settings with the task that posts; none where they name no URL.
+    ///
+    /// # Panics
+    /// Never: the settings were checked, and the client needs nothing of the system.
+    #[must_use]
+    pub fn new(settings: &config::Webhook) -> Option<(Self, Posting)> {
+        if settings.url.is_empty() {
+            return None;
+        }
+        // Fails where another part has chosen one already, which is as good.
+        let _chosen_already = rustls::crypto::ring::default_provider().install_default();
+        let client = reqwest::Client::builder()
+            .timeout(Duration::from_millis(settings.timeout_ms))
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .expect("a client of fixed settings");
+        let shared = Arc::new(Shared {
+            severity: settings.severity,
+            queue_max: settings.queue as usize,
+            queue: Mutex::default(),
+            wake: Notify::new(),
+            counters: Arc::default(),
+        });
+        let posting = Posting {
+            shared: Arc::clone(&shared),
+            client,
+            url: settings.url.clone(),
+            key: Key::of(&settings.secret.0),
+            attempts: settings.attempts,
+        };
+        Some((Self(shared), posting))
+    }
+
+    /// Takes a change of an alert. That it was raised once more is not posted.
+    pub fn tell(&self, change: &Change) {
+        let r#type = match change.occasion {
+            Occasion::Raised => "alert.raised",
+            Occasion::Acknowledged => "alert.acknowledged",
+            Occasion::Cleared => "alert.cleared",
+            Occasion::Counted => return,
+        };
+        if change.alert.severity < self.0.severity {
+            return;
+        }
+        let body = Body { r#type, timestamp: clock::now(), data: &change.alert };
+        let body = serde_json::to_vec(&body).expect("an alert has text keys only");
+        self.0.put(Post { id: uuid::Uuid::now_v7().to_string(), body: body.into() });
+    }
+
+    /// What it counts.
+    #[must_use]
+    pub fn counters(&self) -> &Arc<Counters> {
+        &self.0.counters
+    }
+}
+
+impl Shared {
+    fn put(&self, post: Post) {
+        let mut queue = self.queue();
+        if queue.len() >= self.queue_max {
+            queue.pop_front();
+            self.counters.dropped.increment();
+            self.counters.queued_now.decrement();
+        }
+        queue.push_back(post);
+        self.counters.queued_now.increment();
+        self.wake.notify_one();
+    }
+
+    async fn next(&self) -> Post {
+        loop {
+            let post = self.queue().pop_front();
+            match post {
+                Some(post) => return post,
+                None => self.wake.notified().await,
+            }
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Post>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Posting {
+    /// Posts until `stop` fires.
+    pub async fn run(self, stop: CancellationToken) {
+        let served = stop.run_until_cancelled(self.serve()).await;
+        let left = self.shared.counters.queued_now.get();
+        if served.is_none() && left > 0 {
+            tracing::warn!(left, "the gateway stops: posts to the webhook are given up");
+        }
+    }
+
+    async fn serve(&self) {
+        loop {
+            let post = self.shared.next().await;
+            self.deliver(&post).await;
+            self.shared.counters.queued_now.decrement();
+        }
+    }
+
+    async fn deliver(&self, post: &Post) {
+        let counters = &self.shared.counters;
+        for attempt in 1..=self.attempts {
+            match self.attempt(post).await {
+                Ok(()) => return counters.posted.increment(),
+                Err(error) => {
+                    counters.attempts_failed.increment();
+                    tracing::debug!(
+                        url = self.url,
+                        attempt,
+                        error,
+                        "the webhook did not take a post"
+                    );
+                }
+            }
+            if attempt < self.attempts {
+                time::sleep(wait(attempt, rand::random())).await;
+            }
+        }
+        counters.given_up.increment();
+        tracing::warn!(url = self.url, post = post.id, "a post to the webhook is given up");
+    }
+
+    async fn attempt(&self, post: &Post) -> Result<(), String> {
+        let timestamp_s = clock::now().0 / 1_000;
+        let signature = self.key.signature(&post.id, timestamp_s, &post.body);
+        let request = self
+            .client
+            .post(&self.url)
+            .header("content-type", "application/json")
+            .header("webhook-id", &post.id)
+            .header("webhook-timestamp", timestamp_s.to_string())
+            .header("webhook-signature", signature)
+            .body(post.body.clone());
+        match request.send().await {
+            Ok(response) if response.status().is_success() => Ok(()),
+            Ok(response) => Err(format!("it answered {}", response.status())),
+            Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+        }
+    }
+}
+
+/// How long to wait after an attempt; `random` is in `0.0..1.0`.
+fn wait(attempt: u32, random: f64) -> Duration {
+    let longest = WAIT_FIRST.saturating_mul(2_u32.saturating_pow(attempt - 1)).min(WAIT_MAX);
+    longest.mul_f64(0.5 + random / 2.0)
+}
+
+#[cfg(test)]
+mod tests;
