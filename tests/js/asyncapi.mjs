@@ -38,6 +38,10 @@ for (const file of await readdir(snapshots)) {
   else if (name === "command_with_its_story") http("CommandDetails", name, golden);
   else if (name.startsWith("problem_")) http("Problem", name, golden);
   else if (name === "delivery") socket("Delivery", name, golden);
+  else if (name === "desired_delivery") socket("Desired", name, golden);
+  else if (name === "desired_answer") http("DeviceState", name, golden);
+  else if (name === "alert_answer") http("Alert", name, golden);
+  else if (name === "audit_entry") http("AuditEntry", name, golden);
   else if (name === "stats") sameNames(asyncapi.components.schemas.GatewayStats, golden);
   else for (const message of [golden].flat()) look(name, message);
 }

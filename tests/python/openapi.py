@@ -1,9 +1,9 @@
-"""Holds a running gateway against its own /openapi.json: openapi.py URL COMMAND
+"""Holds a running gateway against its own /openapi.json: openapi.py URL COMMAND ALERT
 
 The document is a valid one (openapi-spec-validator); every path takes just the methods it says; every
 operation with every parameter answers with a status, a media type and a body that the document has, and so
 do the refusals that a request can provoke. The device pump-1 must be there, and COMMAND be an open command of
-it. Prints how many answers were looked at; exits with 1 at the first that differs.
+it, ALERT an alert that is not cleared. Prints how many answers were looked at; exits with 1 at the first that differs.
 """
 
 import http.client
@@ -126,7 +126,8 @@ def refuse(gateway, method, operation, path, template):
         expect(400, path, kind, "{")
         expect(415, path, {}, "{}")
         expect(413, path, kind, json.dumps({"name": "x" * 300_000}))
-    unknown = {"DeviceId": "nobody", "CommandId": "0190d9c2-7c3a-7b6e-8f00-000000000000"}
+    uuid = "0190d9c2-7c3a-7b6e-8f00-000000000000"
+    unknown = {"DeviceId": "nobody", "CommandId": uuid, "AlertId": uuid}
     if "{id}" in template and method != "put":
         schema = gateway.document["paths"][template]["parameters"][0]["schema"]["$ref"]
         target = template.replace("{id}", unknown[schema.rsplit("/", 1)[1]])
@@ -140,13 +141,13 @@ def check_refusal(gateway, operation, method, status, *request):
     assert was == status, f"{method} {request[0]}: {was}, and not {status}: {problem}"
 
 
-def main(url, command):
+def main(url, command, alert):
     gateway = Gateway(url)
     validate(gateway.document)
     last = []
     for template, item in gateway.document["paths"].items():
-        of_command = template.startswith("/api/v1/commands/")
-        path = template.replace("{id}", command if of_command else "pump-1")
+        ids = {"commands": command, "alerts": alert}
+        path = template.replace("{id}", ids.get(template.split("/")[-3 if "{id}/" in template else -2], "pump-1"))
         status, _, _, headers = gateway.ask("PROPFIND", path)
         taken = {method.strip().lower() for method in headers.get("allow", "").split(",")} - {"head"}
         documented = {method for method in METHODS if method in item}

@@ -3,7 +3,7 @@
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::{ffi::OsString, path::PathBuf};
-use tests::{Ended, Program, TestGateway};
+use tests::{Connect, Ended, Peer, Program, TestGateway, Version};
 use tokio::process::Command;
 
 /// Runs a script of this folder and gives the number that it prints.
@@ -27,12 +27,21 @@ async fn arrange() -> (TestGateway, String) {
     (gateway, id)
 }
 
+/// An alert of the device of the examples.
+async fn alert(gateway: &TestGateway) -> String {
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "hub")).await;
+    peer.publish("devices/pump-1/events", br#"{"severity":"info","code":"door"}"#, 1).await;
+    let (_, page) = gateway.get("/api/v1/alerts").await;
+    page["items"][0]["id"].as_str().expect("a text").to_owned()
+}
+
 #[tokio::test]
 async fn the_gateway_answers_as_its_openapi_json_says() {
     let python = std::env::var_os("SLUICE_PYTHON");
     let python = python.expect("SLUICE_PYTHON is a Python with packages: tests/run makes one");
     let (gateway, command) = arrange().await;
-    let answers = run(python, "python/openapi.py", &[&gateway.url(), &command]).await;
+    let alert = alert(&gateway).await;
+    let answers = run(python, "python/openapi.py", &[&gateway.url(), &command, &alert]).await;
     assert!(answers > 100, "{answers}");
 }
 

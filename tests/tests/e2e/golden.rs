@@ -6,8 +6,10 @@ use serde_json::{Map, Value, json};
 use tests::{Connect, Live, Peer, TestGateway, Version};
 
 /// Members whose values differ from run to run.
-const UNSTABLE: [&str; 15] = [
+const UNSTABLE: [&str; 18] = [
+    "acknowledged_at",
     "address",
+    "cleared_at",
     "created_at",
     "deliver_by",
     "epoch",
@@ -16,6 +18,7 @@ const UNSTABLE: [&str; 15] = [
     "memory_bytes",
     "node",
     "offset",
+    "raised_at",
     "server_time",
     "session",
     "since",
@@ -167,6 +170,51 @@ async fn what_a_device_receives_reads_so() {
         order[key] = format!("[{key}]").into();
     }
     golden!("delivery", order);
+}
+
+#[tokio::test]
+async fn alerts_read_so() {
+    let (gateway, mut live, mut peer) = arrange().await;
+    live.subscribe(&["alerts/#"]).await;
+    let event = json!({
+        "severity": "critical", "code": "dry", "message": "no water", "data": {"flow": 0.5},
+    });
+    peer.publish("devices/d1/events", event.to_string().as_bytes(), 1).await;
+    let raised = live.update("alerts/critical/d1").await;
+    golden!("alert_raised", raised.clone());
+    let id = raised["data"]["id"].as_str().expect("a text");
+    let (_, acknowledged) = gateway.post(&format!("/api/v1/alerts/{id}/ack"), &json!({})).await;
+    golden!("alert_answer", acknowledged);
+    golden!("alert_acknowledged", live.update("alerts/critical/d1").await);
+    let over = json!({"severity": "critical", "code": "dry", "clear": true});
+    peer.publish("devices/d1/events", over.to_string().as_bytes(), 1).await;
+    golden!("alert_cleared", live.update("alerts/critical/d1").await);
+    let (_, refused) = gateway.post(&format!("/api/v1/alerts/{id}/ack"), &json!({})).await;
+    golden!("problem_already_cleared", refused);
+    let (_, page) = gateway.get("/api/v1/audit?action=alert.acknowledged").await;
+    let mut entry = page["items"][0].clone();
+    for hash in ["hash", "previous"] {
+        entry[hash] = "0".repeat(64).into();
+    }
+    golden!("audit_entry", entry);
+}
+
+#[tokio::test]
+async fn desired_states_read_so() {
+    let (gateway, mut live, mut peer) = arrange().await;
+    peer.publish("devices/d1/state", br#"{"valve":20}"#, 1).await;
+    live.subscribe(&["state/d1"]).await;
+    let path = "/api/v1/devices/d1/desired";
+    let put = gateway.request(Method::PUT, path).json(&json!({"valve": 40})).send().await;
+    let answer: Value = put.expect("an answer").json().await.expect("JSON");
+    golden!("desired_answer", answer);
+    golden!("state_desired", live.update("state/d1").await);
+    peer.subscribe("devices/d1/desired", 1).await;
+    let delivered = peer.message().await.payload;
+    golden!("desired_delivery", serde_json::from_slice(&delivered).expect("JSON"));
+    let again = gateway.request(Method::PUT, path).json(&json!({"valve": 50})).send().await;
+    let problem: Value = again.expect("an answer").json().await.expect("JSON");
+    golden!("problem_precondition_required", problem);
 }
 
 #[tokio::test]

@@ -1,9 +1,12 @@
 //! The real gateway, from outside: every test starts its own.
 
+mod alerts;
+mod audit;
 mod cli;
 mod clients;
 mod commands;
 mod contracts;
+mod desired;
 mod golden;
 mod history;
 mod http;
