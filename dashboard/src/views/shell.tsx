@@ -1,5 +1,5 @@
 // What stands around every page.
-import { createEffect, createSignal, For, Match, onCleanup, Show, Suspense, Switch } from "solid-js";
+import { createEffect, createSignal, For, Match, Show, Suspense, Switch } from "solid-js";
 import { ConnectionBanner, ConnectionIndicator, StoreBanner, WorkerBanner } from "../parts/connection";
 import { followKeys } from "../parts/keys";
 import { lazyView } from "../parts/lazy";
@@ -58,11 +58,7 @@ export function Shell() {
   });
   createEffect(() => {
     // Fetched while there is a gateway to fetch it from: a page may be opened when there is none.
-    if (!app.isLive()) return;
-    const timer = setTimeout(() => {
-      for (const view of later) void view.preload();
-    }, 300);
-    onCleanup(() => clearTimeout(timer));
+    if (app.isLive()) for (const view of later) void view.preload();
   });
   followKeys({ openPalette: () => setPalette(true), go: (page) => app.place.go(pageHref(page)) });
   return (
