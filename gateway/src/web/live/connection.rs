@@ -36,6 +36,9 @@ pub(in crate::web) const FRAME_BYTES: usize = 64 * 1024;
 /// How long a closing connection waits for the client's close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
+/// The same for a reader that is too slow: what is in the socket goes out first.
+const CLOSE_SLOW_WITHIN: Duration = Duration::from_secs(30);
+
 /// Why a connection ends.
 #[derive(Debug)]
 pub(in crate::web) enum End {
@@ -109,10 +112,10 @@ impl Connection {
         if self.greet().await.is_ok() {
             let end = self.serve().await;
             tracing::debug!(?end, "ended");
-            self.close(end).await;
             let id = self.id;
-            // A core that has ended needs no farewell.
+            // Nothing more is put in while it closes. A core that has ended needs no farewell.
             let _core_ended = self.web.core.ask(move |bridge, _| bridge.hub.leave(id)).await;
+            self.close(end).await;
         }
         self.note_counts();
         if self.lagging {
@@ -329,7 +332,17 @@ impl Connection {
                 while let Some(Ok(_)) = self.reader.next().await {}
             }
         };
-        let _whether_or_not = time::timeout(CLOSE_WITHIN, farewell).await;
+        let patience = async {
+            if code == CloseCode::TooSlow {
+                let stopping = self.web.stopping.cancelled();
+                let _no_haste = time::timeout(CLOSE_SLOW_WITHIN, stopping).await;
+            }
+            time::sleep(CLOSE_WITHIN).await;
+        };
+        tokio::select! {
+            () = farewell => {}
+            () = patience => {}
+        }
     }
 }
 
