@@ -7,9 +7,17 @@
 mod sign;
 
 use crate::{clock, config, count::counters};
+use axum::http::Request;
 use bridge::alerts::{Change, Occasion};
 use bytes::Bytes;
+use http_body_util::Full;
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::{
+    client::legacy::{Client, connect::HttpConnector},
+    rt::TokioExecutor,
+};
 use protocol::{Alert, Severity, Timestamp};
+use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use sign::Key;
 use std::{
@@ -74,8 +82,9 @@ struct Shared {
 #[derive(Debug)]
 pub struct Posting {
     shared: Arc<Shared>,
-    client: reqwest::Client,
+    client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: String,
+    timeout: Duration,
     key: Key,
     attempts: u32,
 }
@@ -90,13 +99,7 @@ impl Webhook {
         if settings.url.is_empty() {
             return None;
         }
-        // Fails where another part has chosen one already, which is as good.
-        let _chosen_already = rustls::crypto::ring::default_provider().install_default();
-        let client = reqwest::Client::builder()
-            .timeout(Duration::from_millis(settings.timeout_ms))
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .expect("a client of fixed settings");
+        let client = Client::builder(TokioExecutor::new()).build(connector());
         let shared = Arc::new(Shared {
             severity: settings.severity,
             queue_max: settings.queue as usize,
@@ -108,6 +111,7 @@ impl Webhook {
             shared: Arc::clone(&shared),
             client,
             url: settings.url.clone(),
+            timeout: Duration::from_millis(settings.timeout_ms),
             key: Key::of(&settings.secret.0),
             attempts: settings.attempts,
         };
@@ -209,20 +213,34 @@ impl Posting {
     async fn attempt(&self, post: &Post) -> Result<(), String> {
         let timestamp_s = clock::now().0 / 1_000;
         let signature = self.key.signature(&post.id, timestamp_s, &post.body);
-        let request = self
-            .client
-            .post(&self.url)
+        let request = Request::post(&self.url)
             .header("content-type", "application/json")
             .header("webhook-id", &post.id)
             .header("webhook-timestamp", timestamp_s.to_string())
             .header("webhook-signature", signature)
-            .body(post.body.clone());
-        match request.send().await {
-            Ok(response) if response.status().is_success() => Ok(()),
-            Ok(response) => Err(format!("it answered {}", response.status())),
-            Err(error) => Err(format!("{:#}", anyhow::Error::from(error))),
+            .body(Full::new(post.body.clone()))
+            .map_err(|error| error.to_string())?;
+        match time::timeout(self.timeout, self.client.request(request)).await {
+            Ok(Ok(response)) if response.status().is_success() => Ok(()),
+            Ok(Ok(response)) => Err(format!("it answered {}", response.status())),
+            Ok(Err(error)) => Err(format!("{:#}", anyhow::Error::from(error))),
+            Err(_elapsed) => Err("it did not answer in time".into()),
         }
     }
+}
+
+/// Plain or with TLS, which trusts whom the system trusts; where that cannot be read, nobody.
+fn connector() -> HttpsConnector<HttpConnector> {
+    let mut roots = RootCertStore::empty();
+    let read = rustls_native_certs::load_native_certs();
+    let (_trusted, _unusable) = roots.add_parsable_certificates(read.certs);
+    let provider = rustls::crypto::ring::default_provider();
+    let tls = ClientConfig::builder_with_provider(provider.into())
+        .with_safe_default_protocol_versions()
+        .expect("the provider has the versions of TLS that are safe")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build()
 }
 
 /// How long to wait after an attempt; `random` is in `0.0..1.0`.
