@@ -65,7 +65,7 @@ pub enum StartError {
         /// The data directory.
         path: PathBuf,
         /// The device.
-        device: DeviceId,
+        device: String,
     },
 }
 
@@ -335,8 +335,9 @@ fn open_store(
 
 /// What the store kept, as the bridge takes it.
 fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
-    let store::Restored { epoch, last_offset, channels, gaps, new_channels_after, devices, .. } =
-        restored;
+    let store::Restored {
+        epoch, last_offset, channels, gaps, new_channels_after, mut rows, ..
+    } = restored;
     let channels = channels.into_iter().map(|channel| {
         let store::RestoredChannel { name, seq, stamp, value, .. } = channel;
         Restored { channel: name, stamp: Stamp { seq, ..stamp }, value: Some(value) }
@@ -349,9 +350,11 @@ fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
             store::GapReason::Overflow => ResetReason::Expired,
         },
     });
-    let device = |(device, body): (DeviceId, String)| match serde_json::from_str(&body) {
-        Ok(kept) => Ok((device, kept)),
-        Err(_) => Err(StartError::Device { path: dir.into(), device }),
+    let device = |(device, body): store::KeyAndBody| {
+        let unreadable = || StartError::Device { path: dir.into(), device: device.clone() };
+        let id: DeviceId = device.parse().map_err(|_| unreadable())?;
+        let kept = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        Ok::<_, StartError>((id, kept))
     };
     Ok(Past {
         hub: Beginning {
@@ -361,7 +364,11 @@ fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
             gaps: gaps.collect(),
             new_channels_after,
         },
-        devices: devices.into_iter().map(device).collect::<Result<_, _>>()?,
+        devices: rows
+            .take(store::Table::Device)
+            .into_iter()
+            .map(device)
+            .collect::<Result<_, _>>()?,
     })
 }
 

@@ -33,6 +33,12 @@ impl Live {
         Self::over(stream.expect("the gateway accepts"), address).await
     }
 
+    /// Connects and takes the welcome, where the gateway is there and does so.
+    pub async fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = soon("a connection", TcpStream::connect(address)).await.ok()?;
+        Self::try_over(stream, address).await
+    }
+
     /// Connects with as small a receive buffer as the system allows.
     pub async fn connect_narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
@@ -42,16 +48,20 @@ impl Live {
     }
 
     async fn over(stream: TcpStream, address: SocketAddr) -> Self {
+        Self::try_over(stream, address).await.expect("the gateway accepts and welcomes")
+    }
+
+    async fn try_over(stream: TcpStream, address: SocketAddr) -> Option<Self> {
         let mut request = format!("ws://{address}/ws").into_client_request().expect("a URL");
         let protocol = HeaderValue::from_static("sluice.v1");
         request.headers_mut().insert("sec-websocket-protocol", protocol);
         let shaken = soon("a handshake", client_async(request, stream)).await;
-        let (socket, response) = shaken.expect("the gateway accepts");
+        let (socket, response) = shaken.ok()?;
         assert_eq!(response.headers()["sec-websocket-protocol"], "sluice.v1");
         let mut live = Self { socket, inbox: VecDeque::new(), welcome: Value::Null, last_id: 0 };
-        live.welcome = live.next().await;
+        live.welcome = soon("a welcome", live.next_or_close()).await.ok()?;
         assert_eq!(live.welcome["type"], "welcome");
-        live
+        Some(live)
     }
 
     /// Sends one text frame as it is.
@@ -71,11 +81,18 @@ impl Live {
     }
 
     /// Sends a request under a number of its own, and gives that number.
-    pub async fn ask(&mut self, mut request: Value) -> u64 {
+    pub async fn ask(&mut self, request: Value) -> u64 {
+        let number = self.try_ask(request).await;
+        number.expect("it is open")
+    }
+
+    /// The same, where the connection may have ended: none then.
+    pub async fn try_ask(&mut self, mut request: Value) -> Option<u64> {
         self.last_id += 1;
         request["id"] = self.last_id.into();
-        self.send_text(request.to_string()).await;
-        self.last_id
+        let frame = Message::Text(request.to_string().into());
+        soon("the frame to leave", self.socket.send(frame)).await.ok()?;
+        Some(self.last_id)
     }
 
     /// The next message, whatever it is.
@@ -101,7 +118,14 @@ impl Live {
         soon("a close", closed).await
     }
 
-    async fn next_or_close(&mut self) -> Result<Value, u16> {
+    /// The next message, or the code with which the connection ended: 1006 where it broke.
+    ///
+    /// # Errors
+    /// That code.
+    ///
+    /// # Cancel safety
+    /// A message is either returned or still to come.
+    pub async fn next_or_close(&mut self) -> Result<Value, u16> {
         loop {
             if let Some(message) = self.inbox.pop_front() {
                 return Ok(message);

@@ -7,7 +7,7 @@ use crate::{
     exchange::{Exchange, Message, Properties},
     rhythm::{self, Rhythm},
     stats::Stats,
-    store::{Batch, Database, DeviceChange, NotStored, Receipt, StoreHandle},
+    store::{Batch, Database, NotStored, Receipt, Row, StoreHandle, Table},
 };
 use bridge::{
     bridge::Bridge,
@@ -145,8 +145,8 @@ impl Actor {
         }
         if through > self.kept_through || !changes.is_empty() || !receipts.is_empty() {
             self.kept_through = through;
-            let devices = changes.into_iter().map(device_change).collect();
-            self.store.keep(Batch { updates, devices, receipts, through });
+            let rows = changes.into_iter().map(device_row).collect();
+            self.store.keep(Batch { updates, rows, receipts, through });
         }
     }
 
@@ -271,13 +271,13 @@ pub enum Acknowledge {
     Stored,
 }
 
-fn device_change(change: Change) -> DeviceChange {
+fn device_row(change: Change) -> Row {
     match change {
         Change::Set(device, kept) => {
             let body = serde_json::to_string(&kept).expect("text keys only");
-            DeviceChange::Set(device, body)
+            Row::set(Table::Device, device.as_str(), body)
         }
-        Change::Deleted(device) => DeviceChange::Deleted(device),
+        Change::Deleted(device) => Row::gone(Table::Device, device.as_str()),
     }
 }
 

@@ -1,8 +1,8 @@
 //! What waits for the writer: bounded in bytes, and taken by it in pieces that make one commit each.
 
-use super::{Batch, DeviceChange, NotStored, Receipt};
+use super::{Batch, NotStored, Receipt, Row, Table};
 use bridge::update::Update;
-use protocol::{DeviceId, Offset};
+use protocol::Offset;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -37,8 +37,8 @@ pub(super) struct Inbox {
 pub(super) struct Taken {
     /// Updates in order.
     pub(super) updates: Vec<Arc<Update>>,
-    /// The newest change of each device; none: deleted.
-    pub(super) devices: HashMap<DeviceId, Option<String>>,
+    /// The newest row of each key; none: gone.
+    pub(super) rows: HashMap<(Table, String), Option<Vec<u8>>>,
     /// What was given up before.
     pub(super) lost: Option<Lost>,
     /// Everybody who waits for the commit.
@@ -103,7 +103,7 @@ struct Pending {
     chunks: VecDeque<Chunk>,
     bytes: usize,
     updates: u64,
-    devices: HashMap<DeviceId, Option<String>>,
+    rows: HashMap<(Table, String), Option<Vec<u8>>>,
     lost: Option<Lost>,
     lost_updates: u64,
     through: Offset,
@@ -232,20 +232,16 @@ pub(super) fn refuse(receipts: Vec<Receipt>, why: &str) {
 
 impl Pending {
     fn put(&mut self, batch: Batch, now: Instant) {
-        let Batch { updates, devices, receipts, through } = batch;
-        if !devices.is_empty() || !receipts.is_empty() {
+        let Batch { updates, rows, receipts, through } = batch;
+        if !rows.is_empty() || !receipts.is_empty() {
             self.urgent.get_or_insert(now);
         }
         if !updates.is_empty() || self.urgent.is_some() {
             self.since.get_or_insert(now);
         }
         self.through = self.through.max(through);
-        for change in devices {
-            let (id, body) = match change {
-                DeviceChange::Set(id, body) => (id, Some(body)),
-                DeviceChange::Deleted(id) => (id, None),
-            };
-            self.devices.insert(id, body);
+        for Row { table, key, body } in rows {
+            self.rows.insert((table, key), body);
         }
         if !updates.is_empty() || !receipts.is_empty() {
             let bytes = updates.iter().map(|update| footprint(update)).sum();
@@ -280,7 +276,7 @@ impl Pending {
 
     fn take(&mut self) -> Taken {
         let mut taken = Taken {
-            devices: std::mem::take(&mut self.devices),
+            rows: std::mem::take(&mut self.rows),
             lost: self.lost.take(),
             through: self.through,
             ..Taken::default()
@@ -302,8 +298,8 @@ impl Pending {
     }
 
     fn put_back(&mut self, taken: Taken) {
-        for (id, body) in taken.devices {
-            self.devices.entry(id).or_insert(body);
+        for (key, body) in taken.rows {
+            self.rows.entry(key).or_insert(body);
         }
         if let Some(lost) = taken.lost {
             self.lost = Some(Lost::joined(self.lost, lost));
