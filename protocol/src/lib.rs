@@ -32,7 +32,8 @@ pub use device_type::{CommandType, DeviceType};
 pub use expect::{Expect, Operator};
 pub use history::{History, HistoryColumn, HistoryRequest};
 pub use http::{
-    Device, DeviceDescription, DevicePatch, GatewayStats, Page, Problem, StoreFigures, StoreState,
+    CommandFigures, Device, DeviceDescription, DevicePatch, GatewayStats, Page, Problem,
+    StoreFigures, StoreState,
 };
 pub use id::{BadId, CommandId, DeviceId};
 pub use number::{Millis, Offset, Seq, Timestamp};

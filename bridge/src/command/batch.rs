@@ -104,7 +104,8 @@ impl Course {
 
     /// Whether every row has ended.
     pub(super) fn has_ended(&self) -> bool {
-        let open = |(state, count): (&CommandState, &usize)| if state.is_final() { 0 } else { *count };
+        let open =
+            |(state, count): (&CommandState, &usize)| if state.is_final() { 0 } else { *count };
         self.status.counts.iter().map(open).sum::<usize>() == 0
     }
 
@@ -158,7 +159,10 @@ fn millis(at: Timestamp) -> f64 {
     at.0 as f64
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "milliseconds of the present are far below 2^52")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "milliseconds of the present are far below 2^52"
+)]
 fn at(ms: f64) -> Timestamp {
     Timestamp(ms.ceil() as i64)
 }

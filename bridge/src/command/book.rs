@@ -13,6 +13,7 @@ mod happen;
 mod keeping;
 mod steps;
 
+pub use expecting::Said;
 pub use keeping::{Kept, Row, RowKind, Unreadable};
 
 use super::{
@@ -110,10 +111,10 @@ pub enum BatchError {
 /// What is to be done, in order, once what changed is stored.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Effect {
-    /// Tell this new command on `commands/{device}`.
-    Created(Box<CommandDetails>),
-    /// Tell this command on `commands/{device}`.
-    Changed(Box<CommandDetails>),
+    /// Tell this new command on `commands/{device}`, as of this time.
+    Created(Timestamp, Box<CommandDetails>),
+    /// Tell this command on `commands/{device}`, as of this time.
+    Changed(Timestamp, Box<CommandDetails>),
     /// Tell this batch on `batches/{batch}`; its first time where it was just created.
     BatchChanged(Box<Batch>),
     /// Write it to its receiver.

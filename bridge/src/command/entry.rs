@@ -255,15 +255,13 @@ impl Entry {
 }
 
 fn too_large(what: &str, bytes: usize, bytes_max: usize) -> String {
-    format!("the {what} was left out: {bytes} bytes are more than limits.command_result_bytes, {bytes_max}")
+    format!(
+        "the {what} was left out: {bytes} bytes are more than limits.command_result_bytes, {bytes_max}"
+    )
 }
 
 /// When a command expires unsent: its time to live counts from when it may first be sent.
-pub(super) fn deliver_by(
-    now: Timestamp,
-    not_before: Option<Timestamp>,
-    ttl: Millis,
-) -> Timestamp {
+pub(super) fn deliver_by(now: Timestamp, not_before: Option<Timestamp>, ttl: Millis) -> Timestamp {
     not_before.map_or(now, |at| at.max(now)).plus(ttl)
 }
 

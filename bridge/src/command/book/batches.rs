@@ -124,7 +124,8 @@ impl Commands {
 
     /// A row's turn has come.
     fn begin_row(&mut self, now: Timestamp, batch: &str, id: CommandId) {
-        let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.state().is_final()) else {
+        let Some(entry) = self.entries.get_mut(&id).filter(|entry| !entry.state().is_final())
+        else {
             if let Some(course) = self.batches.get_mut(batch) {
                 course.not_begun();
             }
@@ -248,7 +249,11 @@ impl Commands {
             Some(AbortAfter::Failures(_) | AbortAfter::Percent(_)) | None => {}
         }
         let open = self.open_batches();
-        if open >= self.limits.batches_open { Err(CreateError::TooManyBatches(open)) } else { Ok(()) }
+        if open >= self.limits.batches_open {
+            Err(CreateError::TooManyBatches(open))
+        } else {
+            Ok(())
+        }
     }
 
     /// Takes a batch out of the book, and its row out of the store. Its commands stay.

@@ -87,7 +87,7 @@ impl Commands {
     pub(super) fn insert(&mut self, id: CommandId, entry: Entry) {
         self.totals.created += 1;
         self.dirty.insert(id);
-        self.effects.push(Effect::Created(Box::new(entry.details.clone())));
+        self.effects.push(Effect::Created(entry.changed_at, Box::new(entry.details.clone())));
         self.entries.insert(id, entry);
     }
 

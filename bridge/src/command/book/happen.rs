@@ -9,9 +9,7 @@ use crate::{
     },
     event::ConnectionId,
 };
-use protocol::{
-    Actor, Answer, AnswerError, Command, CommandId, CommandState, DeviceId, Timestamp,
-};
+use protocol::{Actor, Answer, AnswerError, Command, CommandId, CommandState, DeviceId, Timestamp};
 
 impl Commands {
     /// Cancels a command, or asks its device to.

@@ -6,7 +6,7 @@ use super::{
     Commands, Effect, Sending, Target,
 };
 use crate::command::entry::Release;
-use protocol::{CommandDetails, CommandId, CommandState, DeviceId, Timestamp};
+use protocol::{Command, CommandId, CommandState, DeviceId, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What kind of row it is.
@@ -95,16 +95,16 @@ impl Commands {
 
     /// Tells what was stored and not told before the restart. `told` gives when a device's commands were
     /// told of last and what was said, of those that ever were.
-    pub fn tell_untold(&mut self, told: &HashMap<DeviceId, (Timestamp, CommandDetails)>) {
+    pub fn tell_untold(&mut self, told: &HashMap<DeviceId, (Timestamp, Command)>) {
         let untold = |entry: &&Entry| {
             let last = told.get(entry.device());
-            last.is_none_or(|(at, last)| {
-                entry.changed_at >= *at && last.command != entry.details.command
-            })
+            last.is_none_or(|(at, last)| entry.changed_at >= *at && *last != entry.details.command)
         };
         let mut entries: Vec<_> = self.entries.values().filter(untold).collect();
         entries.sort_by_key(|entry| entry.changed_at);
-        let again = entries.into_iter().map(|it| Effect::Changed(Box::new(it.details.clone())));
+        let again = entries
+            .into_iter()
+            .map(|it| Effect::Changed(it.changed_at, Box::new(it.details.clone())));
         let again: Vec<_> = again.collect();
         // What the restart itself changed comes behind.
         self.effects.splice(0..0, again);
@@ -118,7 +118,7 @@ impl Commands {
         let (mut gone, mut unsent) = (HashSet::new(), HashSet::new());
         for effect in &effects {
             match effect {
-                Effect::Created(details) => {
+                Effect::Created(_, details) => {
                     gone.insert(details.command.id);
                     self.undo(now, details.command.id);
                 }
@@ -127,15 +127,15 @@ impl Commands {
                         unsent.insert(delivery.id);
                     }
                 }
-                Effect::Changed(_)
+                Effect::Changed(..)
                 | Effect::BatchChanged(_)
                 | Effect::AskCancel { .. }
                 | Effect::Forget(_) => {}
             }
         }
         let stays = |effect: &Effect| match effect {
-            Effect::Created(_) | Effect::Send { .. } => false,
-            Effect::Changed(details) => {
+            Effect::Created(..) | Effect::Send { .. } => false,
+            Effect::Changed(_, details) => {
                 let id = details.command.id;
                 !gone.contains(&id) && !unsent.contains(&id)
             }
@@ -146,7 +146,7 @@ impl Commands {
         let mut left: Vec<_> = effects.into_iter().filter(stays).collect();
         for id in unsent {
             if let Some(entry) = self.entries.get(&id) {
-                left.push(Effect::Changed(Box::new(entry.details.clone())));
+                left.push(Effect::Changed(entry.changed_at, Box::new(entry.details.clone())));
             }
         }
         left

@@ -112,7 +112,7 @@ impl Commands {
         let entry = self.entries.get_mut(&id).expect("callers name a command they looked up");
         entry.changed_at = now;
         self.dirty.insert(id);
-        self.effects.push(Effect::Changed(Box::new(entry.details.clone())));
+        self.effects.push(Effect::Changed(entry.changed_at, Box::new(entry.details.clone())));
     }
 
     pub(super) fn set_deadline(&mut self, id: CommandId) {
