@@ -156,6 +156,17 @@ impl TestGateway {
         self.child.id()
     }
 
+    /// Its resident memory in bytes (proc(5), statm).
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.pid())).expect("it runs");
+        let pages = statm.split(' ').nth(1).expect("the second is the resident set");
+        pages.parse::<u64>().expect("a number") * 4_096
+    }
+
     /// The URL that the command line takes.
     #[must_use]
     pub fn url(&self) -> String {
@@ -200,6 +211,14 @@ impl TestGateway {
     /// When there is no answer, or it is no JSON.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         json(self.request(Method::GET, path)).await
+    }
+
+    /// What a path answers to GET, as it is.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get_text(&self, path: &str) -> (StatusCode, String) {
+        text(self.request(Method::GET, path)).await
     }
 
     /// What a path answers to POST.
@@ -320,10 +339,14 @@ fn signal(pid: u32, name: &str) {
     assert!(sent.expect("kill runs").success(), "process {pid} cannot be signalled");
 }
 
-async fn json(request: RequestBuilder) -> (StatusCode, Value) {
+async fn text(request: RequestBuilder) -> (StatusCode, String) {
     let response: Response = crate::soon("an answer", request.send()).await.expect("an answer");
     let status = response.status();
-    let text = crate::soon("a body", response.text()).await.expect("a body");
+    (status, crate::soon("a body", response.text()).await.expect("a body"))
+}
+
+async fn json(request: RequestBuilder) -> (StatusCode, Value) {
+    let (status, text) = text(request).await;
     let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {status} {text}"));
     (status, body)
 }
