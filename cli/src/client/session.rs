@@ -1,4 +1,4 @@
-//! One WebSocket connection to `/ws`, from the handshake to its end. [`crate::link`] makes new ones.
+//! One WebSocket connection to `/ws`, from the handshake to its end. [`super::Link`] makes new ones.
 
 use crate::{
     gateway::{ANSWER_MAX, GatewayUrl, Refused, Unreachable, root_cause},
@@ -39,6 +39,15 @@ pub(crate) enum Broken {
 }
 
 impl Broken {
+    /// When a gateway that shuts down asks its clients to come back, each at a time of its own.
+    pub(super) fn advice(&self) -> Option<Duration> {
+        let Self::Closed { code, reason } = self else { return None };
+        let (_, wait) = reason.split_once("come back after ")?;
+        let wait: u64 = wait.strip_suffix(" ms")?.parse().ok()?;
+        let is_advice = *code == CloseCode::ShuttingDown.code() && wait <= ADVICE_MS_MAX;
+        is_advice.then_some(Duration::from_millis(wait))
+    }
+
     /// Whether to come back.
     pub(crate) fn retry(&self) -> Retry {
         match self {
@@ -99,15 +108,15 @@ impl Session {
         Ok(())
     }
 
-    /// Asks for something; the answer comes by [`Session::next`].
-    pub(crate) async fn ask(&mut self, message: &ClientMessage) -> Result<(), Broken> {
+    /// Asks for something, and gives the mark of the answer, which comes by [`Session::next`].
+    pub(crate) async fn ask(&mut self, message: &ClientMessage) -> Result<RequestId, Broken> {
         self.requests += 1;
         let id = RequestId::Number(self.requests.into());
-        let text = serde_json::to_string(&Request { id, message })
+        let text = serde_json::to_string(&Request { id: id.clone(), message })
             .map_err(|error| Broken::Strange(error.to_string()))?;
         let sending = self.socket.send(Message::text(text));
         match timeout(ANSWER_MAX, sending).await {
-            Ok(sent) => sent.map_err(lost),
+            Ok(sent) => sent.map(|()| id).map_err(lost),
             Err(_) => Err(Broken::Lost("the gateway takes nothing in".into())),
         }
     }
@@ -138,6 +147,9 @@ impl Session {
         let _said = timeout(Duration::from_secs(1), self.socket.close(None)).await;
     }
 }
+
+/// No advice to come back is taken that is longer than any back-off.
+const ADVICE_MS_MAX: u64 = 20_000;
 
 #[derive(Serialize)]
 struct Request<'a> {
@@ -239,6 +251,22 @@ mod tests {
     #[test]
     fn a_frame_that_is_no_array_is_not_taken() {
         assert!(matches!(decode("{}"), Err(Broken::Strange(_))));
+    }
+
+    #[test]
+    fn only_a_gateway_that_shuts_down_says_when_to_come_back() {
+        let advice = |code: u16, reason: &str| {
+            Broken::Closed { code, reason: reason.into() }.advice().map(|wait| wait.as_millis())
+        };
+        assert_eq!(advice(4100, "shutting down; come back after 700 ms"), Some(700));
+        for (code, reason) in [
+            (4108, "too slow; come back after 700 ms"),
+            (4100, "shutting down; come back after 20001 ms"),
+            (4100, "shutting down; come back after -1 ms"),
+            (4100, "shutting down"),
+        ] {
+            assert_eq!(advice(code, reason), None, "{code} {reason}");
+        }
     }
 
     #[test]
