@@ -135,6 +135,7 @@ export function Shell() {
               <GatewayPage />
             </Match>
             <Match when={route().kind === "unknown"}>
+              <h1 class="sr-only">No such page</h1>
               <p class="empty" data-testid="unknown-page">
                 There is no such page. <a href={pageHref("fleet")}>Go to the fleet</a>
               </p>
