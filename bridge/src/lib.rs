@@ -17,4 +17,5 @@ pub mod ingest;
 pub mod outbox;
 pub mod route;
 pub mod shadow;
+pub mod types;
 pub mod update;

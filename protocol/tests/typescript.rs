@@ -3,11 +3,12 @@
 #![cfg(feature = "typescript")]
 
 use protocol::{
-    Alert, AlertFigures, AlertState, AnswerError, AuditEntry, AuditParty, ClientMessage, CloseCode,
-    Command, CommandDetails, CommandRequest, CommandState, Cursor, Device, DeviceState, DryRun,
-    GatewayStats, History, HistoryColumn, HistoryRequest, Limits, Mode, Page, Presence,
-    PresenceReason, Problem, Reply, RequestId, ResetReason, ServerMessage, Severity, Status,
-    StoreFigures, StoreState, SubscribeOptions, Transition, Update,
+    AbortAfter, Alert, AlertFigures, AlertState, AnswerError, AuditEntry, AuditParty, Batch,
+    BatchRequest, BatchState, ClientMessage, CloseCode, Command, CommandDetails, CommandFigures,
+    CommandRequest, CommandState, CommandType, Cursor, Device, DeviceState, DeviceType, DryRun,
+    Expect, GatewayStats, History, HistoryColumn, HistoryRequest, Limits, Mode, Operator, Page,
+    Presence, PresenceReason, Problem, Reply, RequestId, ResetReason, ServerMessage, Severity,
+    Status, StoreFigures, StoreState, SubscribeOptions, Transition, Update,
 };
 use std::{fmt::Write as _, path::Path};
 use ts_rs::{Config, TS};
@@ -47,9 +48,17 @@ fn generated() -> String {
         CommandDetails,
         CommandRequest,
         CommandState,
+        Expect,
+        Operator,
         DryRun,
         Transition,
         AnswerError,
+        Batch,
+        BatchRequest,
+        BatchState,
+        AbortAfter,
+        DeviceType,
+        CommandType,
         Presence,
         Status,
         PresenceReason,
@@ -64,6 +73,7 @@ fn generated() -> String {
         Problem,
         GatewayStats,
         AlertFigures,
+        CommandFigures,
         StoreFigures,
         StoreState,
     ) {

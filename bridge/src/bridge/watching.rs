@@ -4,6 +4,7 @@ use super::{Bridge, channel};
 use crate::{
     alerts::{self, AlertError, Alerts, Occasion},
     audit::{self, Deed, Step},
+    command::book::Effect,
     data::Data,
     hub::Sink,
     shadow::{self, DesireError, Expected},
@@ -154,11 +155,21 @@ impl<S: Sink> Bridge<S> {
         self.tell_alerts(now);
     }
 
-    /// Records what is new with a command, and raises or clears alerts about it.
-    pub(super) fn watch_command(&mut self, now: Timestamp, details: &CommandDetails) {
+    /// Records what is new with commands, and raises or clears alerts about them: when it is decided, so that
+    /// it is kept together with the commands.
+    pub(super) fn watch_commands(&mut self, effects: &[Effect]) {
+        for effect in effects {
+            if let Effect::Created(_, details) | Effect::Changed(_, details) = effect {
+                self.watch_command(details);
+            }
+        }
+    }
+
+    fn watch_command(&mut self, details: &CommandDetails) {
+        let Some(now) = details.transitions.last().map(|step| step.at) else { return };
         let mut changed = false;
         for (kind, step) in self.steps.unseen(details) {
-            self.audit.step(now, details, step);
+            self.audit.step(step.at, details, step);
             changed |= kind == Step::Change;
         }
         if changed {

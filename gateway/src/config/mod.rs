@@ -6,13 +6,14 @@
 mod alerts;
 mod check;
 mod load;
+mod types;
 
 pub use alerts::{AlertRule, Alerting, CommandAlerts, Secret, Webhook};
 pub use check::Unusable;
 pub use load::{Mistakes, Sources, load};
 
 use crate::store;
-use bridge::route::Codec;
+use bridge::{route::Codec, types::DeviceTypes};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -49,6 +50,8 @@ pub struct Config {
     pub alerts: Vec<AlertRule>,
     /// Who is told of alerts.
     pub webhook: Webhook,
+    /// Types of devices.
+    pub types: Types,
 }
 
 /// Where the gateway keeps its files.
@@ -192,6 +195,16 @@ pub struct Limits {
     pub desired_bytes: u32,
     /// Entries of the audit log that are kept, the newest.
     pub audit_entries: u32,
+    /// Parameters of a command as JSON, in bytes.
+    pub command_params_bytes: u32,
+    /// Result or error of a command as JSON, in bytes; a larger one is left out.
+    pub command_result_bytes: u32,
+    /// Devices of one batch.
+    pub batch_devices: u32,
+    /// Batches that have not ended.
+    pub batches_open: u32,
+    /// Ended batches that are kept, the newest.
+    pub batches_kept: u32,
 }
 
 impl Default for Limits {
@@ -217,14 +230,27 @@ impl Default for Limits {
             devices: 100_000,
             channels: 500_000,
             commands_per_device: 100,
-            commands_kept: 2_000,
             alerts_open: 10_000,
             alerts_per_device: 100,
             alerts_kept: 10_000,
             desired_bytes: 64 * 1024,
             audit_entries: 100_000,
+            commands_kept: 20_000,
+            command_params_bytes: 64 * 1024,
+            command_result_bytes: 64 * 1024,
+            batch_devices: 10_000,
+            batches_open: 100,
+            batches_kept: 1_000,
         }
     }
+}
+
+/// Types of devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Types {
+    /// A directory with a JSON file for each type; none: no type is described.
+    pub dir: Option<PathBuf>,
 }
 
 /// When what devices publish is acknowledged.
@@ -276,7 +302,24 @@ pub struct Retention {
     pub bytes: Option<u64>,
 }
 
+/// The types of the devices that `--demo` simulates.
+///
+/// # Panics
+/// Never: they are part of the program, and a test reads them.
+pub(crate) fn demo_types() -> DeviceTypes {
+    let known = types::DEMO.map(|text| types::parse(text).expect("the demo's types are valid"));
+    DeviceTypes::new(known)
+}
+
 impl Config {
+    /// The types of devices that are described, compiled.
+    ///
+    /// # Errors
+    /// What is wrong with each file of `types.dir`.
+    pub fn device_types(&self) -> Result<DeviceTypes, Vec<String>> {
+        self.types.dir.as_deref().map_or_else(|| Ok(DeviceTypes::default()), types::read_dir)
+    }
+
     /// The store's settings.
     ///
     /// # Panics

@@ -17,10 +17,15 @@ pub enum Table {
     /// Entries of the audit log that came together; the key is the number of the first, with zeros before
     /// it.
     Audit,
+    /// A command with its story; the key is its id.
+    Command,
+    /// A batch of commands; the key is its id.
+    Batch,
 }
 
 impl Table {
-    const ALL: [Self; 4] = [Self::Device, Self::Alert, Self::Desired, Self::Audit];
+    const ALL: [Self; 6] =
+        [Self::Device, Self::Alert, Self::Desired, Self::Audit, Self::Command, Self::Batch];
 
     /// Its name in the database.
     const fn name(self) -> &'static str {
@@ -29,6 +34,8 @@ impl Table {
             Self::Alert => "alert",
             Self::Desired => "desired",
             Self::Audit => "audit",
+            Self::Command => "command",
+            Self::Batch => "batch",
         }
     }
 

@@ -13,7 +13,7 @@ use axum::{
 use bridge::{
     alerts::AlertError,
     bridge::CommandError,
-    command::book::{CancelError, CreateError},
+    command::book::{BatchError, CancelError, CreateError},
     devices::TooManyDevices,
     shadow::DesireError,
 };
@@ -99,6 +99,12 @@ impl From<CommandError> for Refused {
         match error {
             CommandError::UnknownDevice(_) => Self::not_found("unknown_device", detail),
             CommandError::Refused(CreateError::Invalid(_)) => Self::bad_request(detail),
+            CommandError::Refused(CreateError::BadParams(_)) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad_params", detail)
+            }
+            CommandError::Refused(CreateError::TooManyBatches(_)) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_batches", detail)
+            }
             CommandError::Refused(CreateError::TooMany { .. }) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_commands", detail)
             }
@@ -131,6 +137,18 @@ impl From<AlertError> for Refused {
             AlertError::Unknown(_) => Self::not_found("unknown_alert", detail),
             AlertError::AlreadyCleared(_) => {
                 Self::new(StatusCode::CONFLICT, "already_cleared", detail)
+            }
+        }
+    }
+}
+
+impl From<BatchError> for Refused {
+    fn from(error: BatchError) -> Self {
+        let detail = error.to_string();
+        match error {
+            BatchError::Unknown(_) => Self::not_found("unknown_batch", detail),
+            BatchError::AlreadyFinal(..) => {
+                Self::new(StatusCode::CONFLICT, "already_final", detail)
             }
         }
     }

@@ -91,10 +91,7 @@ impl Wanted {
     fn takes(&self, id: &DeviceId, record: &Record) -> bool {
         let text = self.q.as_ref().is_none_or(|q| id.as_str().contains(q.as_str()));
         let kind = self.r#type.as_ref().is_none_or(|kind| record.kind.as_ref() == Some(kind));
-        let tag = self.tag.as_ref().is_none_or(|tag| match tag.split_once(':') {
-            Some((name, value)) => record.tags.get(name).is_some_and(|known| known == value),
-            None => record.tags.contains_key(tag),
-        });
+        let tag = self.tag.as_ref().is_none_or(|tag| record.has_tag(tag));
         text && kind && tag && self.status.is_none_or(|status| status == record.status())
     }
 }
@@ -211,7 +208,7 @@ pub(super) async fn delete(
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
     let delete = web.core.ask(move |bridge, now| {
-        let known = bridge.delete_device(now, &asked);
+        let known = bridge.delete_device(now, &asked, &who.user);
         if known {
             bridge.record(now, who.deed("device.deleted", Some(&asked), json!({})));
         }

@@ -2,10 +2,12 @@
 
 mod alerts;
 mod audit;
+mod batches;
 mod commands;
 mod desired;
 mod devices;
 mod telemetry;
+mod types;
 
 pub(super) use commands::{cancel_command, create_command};
 
@@ -44,6 +46,12 @@ pub(super) fn routes() -> Vec<Route> {
         ("/commands/{id}/cancel", post(commands::cancel)),
         ("/alerts/{id}/ack", post(alerts::acknowledge)),
         ("/alerts/{id}/clear", post(alerts::clear)),
+        ("/command-batches", post(batches::create)),
+        ("/command-batches/{id}", get(batches::get)),
+        ("/command-batches/{id}/pause", post(batches::pause)),
+        ("/command-batches/{id}/resume", post(batches::resume)),
+        ("/command-batches/{id}/cancel", post(batches::cancel)),
+        ("/device-types", get(types::list)),
     ]
 }
 

@@ -8,7 +8,7 @@ mod websocket;
 
 use crate::schemas::{collect, message_name, reference, split};
 use protocol::{
-    Alert, Answer, ClientMessage, Command, Delivery, Desired, DeviceEvent, DeviceState,
+    Alert, Answer, Batch, ClientMessage, Command, Delivery, Desired, DeviceEvent, DeviceState,
     GatewayStats, Presence, RequestId, ServerMessage,
 };
 use schemars::generate::SchemaSettings;
@@ -63,6 +63,7 @@ fn schemas() -> (Map<String, Value>, Vec<String>) {
         |written| {
             written.subschema_for::<ServerMessage>();
             written.subschema_for::<Command>();
+            written.subschema_for::<Batch>();
             written.subschema_for::<Presence>();
             written.subschema_for::<GatewayStats>();
             written.subschema_for::<Delivery>();

@@ -4,12 +4,13 @@ use crate::schemas::reference;
 use serde_json::{Map, Value, json};
 
 /// Each kind of channel: how its name begins, and the schema of its data.
-const DATA: [(&str, &str); 7] = [
+const DATA: [(&str, &str); 8] = [
     ("^telemetry/", "TelemetryData"),
     ("^presence/", "Presence"),
     ("^state/", "DeviceState"),
     ("^alerts/", "Alert"),
     ("^commands/", "Command"),
+    ("^batches/", "Batch"),
     ("^topics/", "TopicData"),
     ("^gateway/stats$", "GatewayStats"),
 ];

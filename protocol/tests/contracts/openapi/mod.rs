@@ -2,6 +2,7 @@
 //! written here, and the end-to-end tests hold them against a running gateway.
 
 mod alerts;
+mod batches;
 mod commands;
 mod devices;
 mod gateway;
@@ -10,8 +11,8 @@ mod problem;
 
 use crate::schemas::{collect, reference, split};
 use protocol::{
-    Alert, AuditEntry, Command, CommandDetails, CommandRequest, Device, DeviceDescription,
-    DevicePatch, DeviceState, DryRun, Page, Problem, ServerMessage,
+    Alert, AuditEntry, Batch, BatchRequest, Command, CommandDetails, CommandRequest, Device,
+    DeviceDescription, DevicePatch, DeviceState, DeviceType, DryRun, Page, Problem, ServerMessage,
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -19,9 +20,14 @@ use serde_json::{Map, Value, json};
 /// The whole document.
 pub(crate) fn document() -> Value {
     let mut paths = Map::new();
-    for group in
-        [devices::paths(), history::paths(), commands::paths(), alerts::paths(), gateway::paths()]
-    {
+    for group in [
+        devices::paths(),
+        history::paths(),
+        commands::paths(),
+        batches::paths(),
+        alerts::paths(),
+        gateway::paths(),
+    ] {
         paths.extend(group);
     }
     json!({
@@ -60,6 +66,8 @@ fn schemas() -> Map<String, Value> {
             written.subschema_for::<DeviceState>();
             written.subschema_for::<Page<Alert>>();
             written.subschema_for::<Page<AuditEntry>>();
+            written.subschema_for::<Batch>();
+            written.subschema_for::<Page<DeviceType>>();
             written.subschema_for::<Problem>();
             written.subschema_for::<ServerMessage>();
         },
@@ -67,6 +75,7 @@ fn schemas() -> Map<String, Value> {
             read.subschema_for::<DeviceDescription>();
             read.subschema_for::<DevicePatch>();
             read.subschema_for::<CommandRequest>();
+            read.subschema_for::<BatchRequest>();
         },
     );
     split(&mut schemas, "Reply");
