@@ -10,15 +10,21 @@ use std::collections::HashMap;
 pub enum Table {
     /// A device's type and tags; the key is its id.
     Device,
+    /// A retained message; the key is its topic.
+    Retained,
+    /// A session of an MQTT client, its messages and their states; the key is or begins with the client id.
+    Session,
 }
 
 impl Table {
-    const ALL: [Self; 1] = [Self::Device];
+    const ALL: [Self; 3] = [Self::Device, Self::Retained, Self::Session];
 
     /// Its name in the database.
     const fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Retained => "retained",
+            Self::Session => "session",
         }
     }
 
