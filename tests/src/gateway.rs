@@ -202,6 +202,14 @@ impl TestGateway {
         json(self.request(Method::GET, path)).await
     }
 
+    /// What a path answers to GET, as it is.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get_text(&self, path: &str) -> (StatusCode, String) {
+        text(self.request(Method::GET, path)).await
+    }
+
     /// What a path answers to POST.
     ///
     /// # Panics
@@ -320,10 +328,14 @@ fn signal(pid: u32, name: &str) {
     assert!(sent.expect("kill runs").success(), "process {pid} cannot be signalled");
 }
 
-async fn json(request: RequestBuilder) -> (StatusCode, Value) {
+async fn text(request: RequestBuilder) -> (StatusCode, String) {
     let response: Response = crate::soon("an answer", request.send()).await.expect("an answer");
     let status = response.status();
-    let text = crate::soon("a body", response.text()).await.expect("a body");
+    (status, crate::soon("a body", response.text()).await.expect("a body"))
+}
+
+async fn json(request: RequestBuilder) -> (StatusCode, Value) {
+    let (status, text) = text(request).await;
     let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {status} {text}"));
     (status, body)
 }

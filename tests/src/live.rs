@@ -1,6 +1,6 @@
 //! A WebSocket client of `/ws`, as docs/protocol.md, section 3, describes it.
 
-use crate::soon;
+use crate::{columns::Dictionary, soon};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::{collections::VecDeque, net::SocketAddr};
@@ -14,6 +14,8 @@ use tokio_tungstenite::{
 #[derive(Debug)]
 pub struct Live {
     socket: WebSocketStream<TcpStream>,
+    /// Where it speaks columns: what it was told of them.
+    columns: Option<Dictionary>,
     inbox: VecDeque<Value>,
     /// The first message.
     pub welcome: Value,
@@ -36,7 +38,18 @@ impl Live {
     /// Connects and takes the welcome, where the gateway is there and does so.
     pub async fn try_connect(address: SocketAddr) -> Option<Self> {
         let stream = soon("a connection", TcpStream::connect(address)).await.ok()?;
-        Self::try_over(stream, address).await
+        Self::try_over(stream, address, "sluice.v1").await
+    }
+
+    /// Connects with the subprotocol `sluice.v1.columns`; what comes as columns reads as text would.
+    ///
+    /// # Panics
+    /// When the gateway does not accept it.
+    pub async fn connect_columns(address: SocketAddr) -> Self {
+        let stream = soon("a connection", TcpStream::connect(address)).await;
+        let stream = stream.expect("the gateway accepts");
+        let live = Self::try_over(stream, address, "sluice.v1.columns").await;
+        Self { columns: Some(Dictionary::default()), ..live.expect("the gateway accepts") }
     }
 
     /// Connects with as small a receive buffer as the system allows.
@@ -48,17 +61,24 @@ impl Live {
     }
 
     async fn over(stream: TcpStream, address: SocketAddr) -> Self {
-        Self::try_over(stream, address).await.expect("the gateway accepts and welcomes")
+        Self::try_over(stream, address, "sluice.v1")
+            .await
+            .expect("the gateway accepts and welcomes")
     }
 
-    async fn try_over(stream: TcpStream, address: SocketAddr) -> Option<Self> {
+    async fn try_over(
+        stream: TcpStream,
+        address: SocketAddr,
+        protocol: &'static str,
+    ) -> Option<Self> {
         let mut request = format!("ws://{address}/ws").into_client_request().expect("a URL");
-        let protocol = HeaderValue::from_static("sluice.v1");
-        request.headers_mut().insert("sec-websocket-protocol", protocol);
+        let offer = HeaderValue::from_static(protocol);
+        request.headers_mut().insert("sec-websocket-protocol", offer);
         let shaken = soon("a handshake", client_async(request, stream)).await;
         let (socket, response) = shaken.ok()?;
-        assert_eq!(response.headers()["sec-websocket-protocol"], "sluice.v1");
-        let mut live = Self { socket, inbox: VecDeque::new(), welcome: Value::Null, last_id: 0 };
+        assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
+        let (columns, inbox) = (None, VecDeque::new());
+        let mut live = Self { socket, columns, inbox, welcome: Value::Null, last_id: 0 };
         live.welcome = soon("a welcome", live.next_or_close()).await.ok()?;
         assert_eq!(live.welcome["type"], "welcome");
         Some(live)
@@ -149,9 +169,12 @@ impl Live {
                 Err(frame.map_or(BROKEN, |frame| u16::from(frame.code)))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-            Some(Ok(frame @ (Message::Binary(_) | Message::Frame(_)))) => {
-                panic!("the gateway sent {frame:?}")
+            Some(Ok(Message::Binary(frame))) => {
+                let columns = self.columns.as_mut().expect("columns were asked for");
+                self.inbox.extend(columns.read(&frame));
+                Ok(())
             }
+            Some(Ok(frame @ Message::Frame(_))) => panic!("the gateway sent {frame:?}"),
             Some(Err(Error::ConnectionClosed | Error::Io(_) | Error::Protocol(_))) | None => {
                 Err(BROKEN)
             }

@@ -91,6 +91,11 @@ impl Peer {
         }
     }
 
+    /// What has come and was not looked at yet.
+    pub fn waiting(&mut self) -> Vec<Packet> {
+        self.inbox.drain(..).collect()
+    }
+
     /// Waits until the gateway closes, whatever it says before.
     pub async fn closed(mut self) {
         let closed = async { while self.read().await.is_some() {} };

@@ -59,6 +59,7 @@ impl Writer {
             live.insert(id, Channel::new(name));
         }
         taken.updates.iter().for_each(|update| live.add(update));
+        live.note_committed(taken.settled);
         rows.iter().for_each(|prepared| self.log.push(prepared.row));
         Ok(())
     }

@@ -45,6 +45,8 @@ pub(super) struct Taken {
     pub(super) receipts: Vec<Receipt>,
     /// The newest offset that was given out.
     pub(super) through: Offset,
+    /// Once this is committed, everything up to this offset that will ever be stored is.
+    pub(super) settled: Offset,
 }
 
 impl std::fmt::Debug for Taken {
@@ -65,8 +67,13 @@ pub(super) struct Lost {
 pub(super) enum Work {
     /// Commit this.
     Commit(Taken),
-    /// Look round; the newest offset that was given out.
-    Tick(Offset),
+    /// Look round.
+    Tick {
+        /// The newest offset that was given out.
+        through: Offset,
+        /// Everything up to this one that will ever be stored is.
+        settled: Offset,
+    },
     /// End: nothing waits any more.
     End(Ending),
 }
@@ -192,7 +199,8 @@ impl Inbox {
             }
             let tick = rounds.ticked + TICK;
             if tick <= now {
-                return Work::Tick(pending.through);
+                let settled = pending.settled();
+                return Work::Tick { through: pending.through, settled };
             }
             let until = due.map_or(tick, |due| due.min(tick));
             let waited = self.changed.wait_timeout(pending, until - now);
@@ -294,7 +302,14 @@ impl Pending {
         if self.chunks.is_empty() {
             (self.since, self.urgent) = (None, None);
         }
+        taken.settled = self.settled();
         taken
+    }
+
+    /// Where nothing waits any more: the newest offset that was given out, though its update is not kept.
+    fn settled(&self) -> Offset {
+        let waits = !self.chunks.is_empty() || self.lost.is_some();
+        if waits { Offset(0) } else { self.through }
     }
 
     fn put_back(&mut self, taken: Taken) {
