@@ -10,8 +10,8 @@ use super::{
 };
 use crate::{
     clock::now,
-    core::Input,
     config::Ack,
+    core::Input,
     exchange::{Arrival, Message, Properties},
     store::{Gathering, Row},
 };
@@ -191,7 +191,11 @@ impl Batch {
     }
 
     /// The steps to hand it on, and what fires when a part of it is stored, as far as somebody waits.
-    pub(super) fn into_steps(mut self, connection: ConnectionId, wait: Wait) -> (Vec<Step>, Receipts) {
+    pub(super) fn into_steps(
+        mut self,
+        connection: ConnectionId,
+        wait: Wait,
+    ) -> (Vec<Step>, Receipts) {
         let mut receipts = Receipts::default();
         if let (Some(gathering), Wait::For(Ack::Stored | Ack::Synced)) = (&self.gathering, wait) {
             let (sender, receiver) = oneshot::channel();

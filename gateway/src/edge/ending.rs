@@ -206,10 +206,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     fn note_parked(&mut self) {
         let (now, lasts_s) = (clock::now(), self.client.session_expiry);
         let in_seconds = |seconds: u32| now.plus(Millis(u64::from(seconds) * 1_000));
-        let will = self.client.will.clone().map(|will| KeptWill {
-            due: Some(in_seconds(will.delay.min(lasts_s))),
-            will,
-        });
+        let will = self
+            .client
+            .will
+            .clone()
+            .map(|will| KeptWill { due: Some(in_seconds(will.delay.min(lasts_s))), will });
         self.session.note_head(lasts_s, Some(in_seconds(lasts_s)), will);
     }
 

@@ -61,11 +61,10 @@ impl Flapping {
             clients.retain(|_, visits| !visits.is_over(now));
         }
         let fresh = Visits { since: now, count: 0, banned_until: None };
-        let visits = match clients.get_mut(client_id) {
-            Some(visits) => visits,
-            None if clients.len() >= CLIENTS_MAX => return Ok(()),
-            None => clients.entry(client_id.into()).or_insert(fresh),
-        };
+        if clients.len() >= CLIENTS_MAX && !clients.contains_key(client_id) {
+            return Ok(());
+        }
+        let visits = clients.entry(client_id.into()).or_insert(fresh);
         if visits.is_over(now) {
             *visits = fresh;
         }
@@ -90,7 +89,10 @@ mod tests {
         let mqtt = Mqtt { flapping_connects: 2, flapping_ban_s: 100, ..Mqtt::default() };
         let (flapping, start) = (Flapping::new(&mqtt), Instant::now());
         let comes = |seconds| flapping.comes("a", start + Duration::from_secs(seconds));
-        assert_eq!([comes(0), comes(1), comes(2), comes(101)], [Ok(()), Ok(()), Err(Banned), Err(Banned)]);
+        assert_eq!(
+            [comes(0), comes(1), comes(2), comes(101)],
+            [Ok(()), Ok(()), Err(Banned), Err(Banned)]
+        );
         assert_eq!(flapping.comes("b", start), Ok(()));
         assert_eq!([comes(102), comes(150), comes(162)], [Ok(()), Ok(()), Ok(())]);
     }

@@ -16,8 +16,8 @@ use crate::count::Counter;
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::{
     packet::{
-        AssignedClientIdentifier, MaximumPacketSize, Property, ReceiveMaximum,
-        ServerKeepAlive, SessionExpiryInterval, TopicAliasMaximum,
+        AssignedClientIdentifier, MaximumPacketSize, Property, ReceiveMaximum, ServerKeepAlive,
+        SessionExpiryInterval, TopicAliasMaximum,
     },
     result_code::MqttError,
 };
@@ -253,8 +253,7 @@ async fn open<S: AsyncRead + AsyncWrite>(
         attached: false,
         session_expiry,
         packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
-        silence_max: (keep_alive > 0)
-            .then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
+        silence_max: (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
         will: connect.will,
     };
     let was_attached = inherited.attached;

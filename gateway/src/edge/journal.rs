@@ -161,8 +161,7 @@ impl Journal {
     ) {
         self.rows.push(Row::gone(Table::Session, &*self.client_id));
         let parts = numbers.map(Part::Message).chain(incoming.map(Part::Incoming));
-        let gone: Vec<Row> =
-            parts.map(|part| Row::gone(Table::Session, self.key(part))).collect();
+        let gone: Vec<Row> = parts.map(|part| Row::gone(Table::Session, self.key(part))).collect();
         self.rows.extend(gone);
         self.then.clear();
         self.flush();

@@ -539,15 +539,15 @@ mod tests {
     fn what_is_restored_goes_on_where_it_stood() {
         let mut outbox = outbox(3);
         outbox.restore_released(Number(4));
-        for (number, payload) in [(5, "sent"), (7, "waiting")] {
+        for (number, payload) in [(5, "sent"), (7, "later")] {
             outbox.restore(Number(number), entry(2, payload), Number(6));
         }
-        outbox.push(entry(1, "new")).unwrap();
+        outbox.push(entry(1, "x")).unwrap();
         outbox.resume(9);
         assert_eq!(next(&mut outbox), Some(("PUBREL".into(), Some(4), true)));
         assert_eq!(next(&mut outbox), Some(("sent".into(), Some(5), true)));
-        assert_eq!(next(&mut outbox), Some(("waiting".into(), Some(7), false)));
-        assert_eq!(next(&mut outbox), Some(("new".into(), Some(8), false)));
+        assert_eq!(next(&mut outbox), Some(("later".into(), Some(7), false)));
+        assert_eq!(next(&mut outbox), Some(("x".into(), Some(8), false)));
     }
 
     #[test]

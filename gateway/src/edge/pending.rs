@@ -68,7 +68,10 @@ mod tests {
     use super::*;
 
     fn pending(id: u16, receipt: Option<oneshot::Receiver<()>>) -> Pending {
-        Pending { receipts: [receipt, None], acks: vec![PendingAck { flow: Flow::Ack, id, reason: Reason::Success }] }
+        Pending {
+            receipts: [receipt, None],
+            acks: vec![PendingAck { flow: Flow::Ack, id, reason: Reason::Success }],
+        }
     }
 
     #[tokio::test]

@@ -16,11 +16,7 @@ use crate::{
 };
 use futures_util::{StreamExt as _, stream};
 use protocol::{Millis, Offset, Timestamp};
-use std::{
-    collections::BTreeMap,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
@@ -62,8 +58,11 @@ pub(super) async fn restore(
 
 type Parts = Vec<(Part, Vec<u8>)>;
 
+/// The row of a session with all that belongs to it.
+type Whole = (Arc<str>, Head, Parts);
+
 /// The sessions, and the keys of what belongs to none.
-fn sort(rows: Vec<KeyAndBody>) -> (Vec<(Arc<str>, Head, Parts)>, Vec<String>) {
+fn sort(rows: Vec<KeyAndBody>) -> (Vec<Whole>, Vec<String>) {
     let mut clients: BTreeMap<Arc<str>, Found> = BTreeMap::new();
     let mut garbage = Vec::new();
     for (key, body) in rows {
@@ -144,8 +143,7 @@ fn session(shared: &Shared, client_id: &Arc<str>, head: &Head, parts: Parts) -> 
         session.subscriptions.insert(subscription.clone());
     }
     // Of a client that was connected, nobody knows what it was sent.
-    let sent_through =
-        Number(if head.ends_at.is_some() { head.sent_through } else { u64::MAX });
+    let sent_through = Number(if head.ends_at.is_some() { head.sent_through } else { u64::MAX });
     for (part, body) in parts {
         match part {
             Part::Incoming(id) => drop(session.incoming.insert(id, Incoming::Recorded)),

@@ -116,7 +116,9 @@ impl Retained {
             (None, None) => Bound::Unbounded,
         };
         let mut page = Page::default();
-        for (looked_at, (topic, message)) in kept.by_topic.range((from, Bound::Unbounded)).enumerate() {
+        for (looked_at, (topic, message)) in
+            kept.by_topic.range((from, Bound::Unbounded)).enumerate()
+        {
             if !topic.as_str().starts_with(&fixed) {
                 break;
             }

@@ -75,11 +75,7 @@ impl Session {
     }
 
     /// PUBACK or PUBCOMP came.
-    pub(super) fn answered(
-        &mut self,
-        id: u16,
-        answer: Answer,
-    ) -> Result<Option<Ended>, WrongFlow> {
+    pub(super) fn answered(&mut self, id: u16, answer: Answer) -> Result<Option<Ended>, WrongFlow> {
         let ended = self.outbox.answer(id, answer)?;
         Ok(ended.inspect(|ended| self.note_done(ended)))
     }

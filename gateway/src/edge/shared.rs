@@ -61,11 +61,7 @@ impl Shared {
             mqtt: config.mqtt.clone(),
             counters: Arc::default(),
             registry: Registry::default(),
-            retained: Retained::new(
-                limits.retained_messages,
-                limits.retained_bytes,
-                store.clone(),
-            ),
+            retained: Retained::new(limits.retained_messages, limits.retained_bytes, store.clone()),
             store,
             ack: config.ingest.ack,
             budget: Arc::new(Budget::new(limits.mqtt_queued_bytes as usize)),

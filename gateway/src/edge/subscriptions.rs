@@ -154,8 +154,7 @@ impl Subscriptions {
     ) -> Option<Grant> {
         let topic = message.topic.as_str();
         let mut grant: Option<Grant> = None;
-        let matching =
-            |known: &&Subscription| known.share.is_none() && known.filter.matches(topic);
+        let matching = |known: &&Subscription| known.share.is_none() && known.filter.matches(topic);
         for known in self.all.iter().filter(matching) {
             if known.source == Source::Own && source == Source::Link {
                 return None;

@@ -167,6 +167,7 @@ fn figures(shared: &Shared) -> Vec<(String, String)> {
     let counters = &shared.counters;
     let (connected, away) = (counters.connections_now.get(), counters.sessions_now.get());
     let (retained, retained_bytes) = shared.retained.counts();
+    let kept_bytes = retained_bytes + shared.budget.used_bytes();
     let mut remembered = shared.system.remembered.lock().unwrap_or_else(PoisonError::into_inner);
     remembered.clients_most = remembered.clients_most.max(connected);
     let uptime = shared.system.started.elapsed().as_secs();
@@ -189,7 +190,7 @@ fn figures(shared: &Shared) -> Vec<(String, String)> {
         ("messages/sent", sent),
         ("messages/stored", retained as u64),
         ("store/messages/count", retained as u64),
-        ("store/messages/bytes", retained_bytes as u64),
+        ("store/messages/bytes", kept_bytes as u64),
         ("retained messages/count", retained as u64),
         ("subscriptions/count", counters.subscriptions_now.get()),
         ("shared_subscriptions/count", counters.shared_subscriptions_now.get()),

@@ -23,8 +23,8 @@ pub(super) use encode::{
     Flow, Outgoing, ack, connack, disconnect, pingresp, publish, suback, unsuback,
 };
 pub(super) use frame::{Frame, FrameError, take_frame};
-pub(super) use record::{Record, decode_record, encode_record};
 pub(super) use properties::{encode as encode_properties, expires_at};
+pub(super) use record::{decode_record, encode_record};
 
 use super::reason::Reason;
 

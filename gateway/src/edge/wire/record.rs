@@ -34,7 +34,7 @@ pub(crate) fn encode_record(
     let mut out = BytesMut::new();
     let flags = message.qos << 4 | u8::from(message.retain) << 3 | qos << 1 | u8::from(retain);
     out.put_slice(&[VERSION, flags]);
-    out.put_u64(message.properties.expires_at.map_or(0, |at| at.0));
+    out.put_i64(message.properties.expires_at.map_or(0, |at| at.0));
     encode::variable(&mut out, identifiers.len());
     identifiers.iter().for_each(|identifier| out.put_u32(*identifier));
     encode::text(&mut out, message.topic.as_str());
@@ -56,7 +56,7 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, Reason> {
         return Err(Reason::MalformedPacket);
     }
     let flags = reader.u8()?;
-    let expires_at = u64::from(reader.u32()?) << 32 | u64::from(reader.u32()?);
+    let expires_at = i64::from(reader.u32()?) << 32 | i64::from(reader.u32()?);
     let mut identifiers = Vec::new();
     for _ in 0..reader.variable()? {
         identifiers.push(reader.u32()?);

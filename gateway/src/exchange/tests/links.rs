@@ -116,8 +116,10 @@ async fn stopping_ends_every_wait() {
     let mut fixture = Fixture::start(Settings { links_max: 1, ..Settings::default() });
     let mut link = fixture.link(&["a"]).await;
     let (exchange, stop) = (fixture.exchange.clone(), fixture.stop.clone());
-    let (recv, waiting_link, ()) =
-        within(async { tokio::join!(link.recv(), exchange.link(Keeping::InMemory), async { stop.cancel() }) }).await;
+    let (recv, waiting_link, ()) = within(async {
+        tokio::join!(link.recv(), exchange.link(Keeping::InMemory), async { stop.cancel() })
+    })
+    .await;
     assert!(recv.is_none());
     assert_eq!(waiting_link.unwrap_err(), Stopped);
     within(fixture.running.join_next()).await.unwrap().unwrap();

@@ -1,6 +1,6 @@
 //! What reaches whom, and in which order.
 
-use super::{filter, Fixture, message, own, payloads, topic, topics, within};
+use super::{Fixture, message, own, payloads, topic, topics, within};
 use crate::exchange::{Message, Properties, Settings};
 use bridge::event::ConnectionId;
 use proptest::prelude::*;
@@ -68,7 +68,10 @@ async fn a_hundred_thousand_messages_reach_a_link_that_reads() {
         };
         let reading = async {
             for n in numbers.clone() {
-                assert_eq!(within(link.recv()).await.unwrap().message.payload.as_ref(), n.to_be_bytes());
+                assert_eq!(
+                    within(link.recv()).await.unwrap().message.payload.as_ref(),
+                    n.to_be_bytes()
+                );
             }
         };
         join!(publishing, reading);
