@@ -156,6 +156,17 @@ impl TestGateway {
         self.child.id()
     }
 
+    /// Its resident memory in bytes (proc(5), statm).
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.pid())).expect("it runs");
+        let pages = statm.split(' ').nth(1).expect("the second is the resident set");
+        pages.parse::<u64>().expect("a number") * 4_096
+    }
+
     /// The URL that the command line takes.
     #[must_use]
     pub fn url(&self) -> String {

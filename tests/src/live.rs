@@ -20,6 +20,8 @@ pub struct Live {
     /// The first message.
     pub welcome: Value,
     last_id: u64,
+    /// Why it was closed.
+    reason: String,
 }
 
 /// Whether a message is an update of this channel.
@@ -78,7 +80,14 @@ impl Live {
         let (socket, response) = shaken.ok()?;
         assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
         let (columns, inbox) = (None, VecDeque::new());
-        let mut live = Self { socket, columns, inbox, welcome: Value::Null, last_id: 0 };
+        let mut live = Self {
+            socket,
+            columns,
+            inbox,
+            welcome: Value::Null,
+            last_id: 0,
+            reason: String::new(),
+        };
         live.welcome = soon("a welcome", live.next_or_close()).await.ok()?;
         assert_eq!(live.welcome["type"], "welcome");
         Some(live)
@@ -127,7 +136,12 @@ impl Live {
     }
 
     /// The code with which the gateway closes; messages before that are left out.
-    pub async fn closed(mut self) -> u16 {
+    pub async fn closed(self) -> u16 {
+        self.farewell().await.0
+    }
+
+    /// The same, with the reason that the gateway gives.
+    pub async fn farewell(mut self) -> (u16, String) {
         let closed = async {
             loop {
                 if let Err(code) = self.next_or_close().await {
@@ -135,7 +149,8 @@ impl Live {
                 }
             }
         };
-        soon("a close", closed).await
+        let code = soon("a close", closed).await;
+        (code, self.reason)
     }
 
     /// The next message, or the code with which the connection ended: 1006 where it broke.
@@ -166,7 +181,9 @@ impl Live {
                 Ok(())
             }
             Some(Ok(Message::Close(frame))) => {
-                Err(frame.map_or(BROKEN, |frame| u16::from(frame.code)))
+                let Some(frame) = frame else { return Err(BROKEN) };
+                self.reason = frame.reason.to_string();
+                Err(u16::from(frame.code))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
             Some(Ok(Message::Binary(frame))) => {

@@ -3,7 +3,7 @@ import { createMemo, For, Match, onCleanup, Show, Switch } from "solid-js";
 import type { ConnectionState, Health } from "../client/state";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
-import { formatClock, formatDuration, formatSpan } from "../text/time";
+import { formatClock, formatDateTime, formatDuration, formatSpan } from "../text/time";
 import { createTicker } from "./ticker";
 
 /** What the indicator shows: the connection's state; while it is live, whether the gateway or the page is slow. */
@@ -55,7 +55,7 @@ export function ConnectionIndicator() {
         </Show>
       </summary>
       <dl class="facts panel">
-        <For each={facts(app.state(), app.health())}>
+        <For each={connectionFacts(app.state(), app.health())}>
           {([name, value]) => (
             <>
               <dt>{name}</dt>
@@ -202,9 +202,11 @@ function asOf(lastLiveAt: number | null): string {
   return lastLiveAt === null ? "nothing was received yet" : `values as of ${formatClock(lastLiveAt)}`;
 }
 
-function facts(state: ConnectionState, health: Health): [name: string, value: string][] {
+/** What is known of the connection, in words. */
+export function connectionFacts(state: ConnectionState, health: Health): [name: string, value: string][] {
   return [
-    ["Since", formatClock(state.since)],
+    ["State", labels[state.kind]],
+    ["Since", formatDateTime(state.since)],
     ["Round trip", health.roundTripMs === null ? "not measured" : `${health.roundTripMs} ms`],
     [
       "Gateway's clock",

@@ -124,6 +124,35 @@ async fn while_the_disk_fails_live_data_flows_and_nothing_is_promised_and_it_rec
 }
 
 #[tokio::test]
+async fn a_history_that_does_not_reach_up_to_now_says_so() {
+    let mut gateway = TestGateway::with(&[("LIMITS__RING_BYTES", "65536")]).await;
+    gateway.expect_error("the store fails");
+    let mut peer = publisher(&gateway).await;
+    let first = fill(&gateway, &mut peer).await;
+    for number in first..first + 60 {
+        peer.send(&reading(number, 0)).await;
+    }
+    peer.settle().await;
+    let mut live = gateway.live().await;
+    let options = json!({"history": {"last": 5}, "snapshot": false});
+    let told = live.subscribe_with(&["telemetry/#"], options).await;
+    let kinds: Vec<_> =
+        told.iter().map(|message| message["type"].as_str().unwrap_or("update")).collect();
+    assert_eq!(kinds, ["subscribed", "history", "reset", "update", "live"]);
+    assert_eq!(
+        (&told[2]["reason"], &told[2]["channels"]),
+        (&json!("expired"), &json!(["telemetry/#"]))
+    );
+    assert_eq!((&told[3]["snapshot"], &told[3]["data"]["n"]), (&json!(true), &json!(first + 59)));
+    let (status, problem) = gateway.get("/api/v1/devices/d1/telemetry").await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::SERVICE_UNAVAILABLE, &json!("store_unavailable"))
+    );
+    gateway.limit_files(None);
+}
+
+#[tokio::test]
 async fn who_asks_only_for_acceptance_is_acknowledged_while_the_disk_fails() {
     let mut gateway = TestGateway::with(&[("INGEST__ACK", "accepted")]).await;
     gateway.expect_error("the store fails");
