@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 use std::{collections::HashMap, fmt};
 
 /// A client's own mark on a request; comes back on the reply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -24,7 +24,7 @@ pub enum RequestId {
 }
 
 /// A JSON number of any size and precision, as it was written.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct RequestNumber(Box<str>);
 
 impl From<u64> for RequestNumber {

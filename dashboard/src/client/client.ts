@@ -57,6 +57,7 @@ export class SluiceClient {
   readonly #subscriptions: Subscriptions;
   #link: Link | null = null;
   #session: string | null = null;
+  #user: string | null = null;
   #epoch: string | null = null;
   #progress = new Progress(0);
   #state: ConnectionState;
@@ -191,6 +192,7 @@ export class SluiceClient {
   #welcomed(welcome: Welcome, openedAt: number): void {
     this.#clock.sample(welcome.server_time, openedAt, Date.now());
     this.#session = welcome.session;
+    this.#user = welcome.user ?? null;
     this.#subscriptions.restart();
     this.#epoch = welcome.epoch;
     this.#progress = new Progress(welcome.offset);
@@ -315,7 +317,7 @@ export class SluiceClient {
   #liveIfComplete(): void {
     if (this.#session === null || this.#state.kind === "live" || !this.#subscriptions.allSettled()) return;
     this.#brokenSince = null;
-    this.#setState({ kind: "live", since: Date.now(), session: this.#session });
+    this.#setState({ kind: "live", since: Date.now(), session: this.#session, user: this.#user });
     this.#stableTimer = setTimeout(() => {
       this.#attempt = 0;
     }, stableMs);

@@ -54,16 +54,27 @@ export function ConnectionIndicator() {
           </span>
         </Show>
       </summary>
-      <dl class="facts panel">
-        <For each={connectionFacts(app.state(), app.health())}>
-          {([name, value]) => (
-            <>
-              <dt>{name}</dt>
-              <dd class="num">{value}</dd>
-            </>
-          )}
-        </For>
-      </dl>
+      <div class="panel">
+        <dl class="facts">
+          <For each={connectionFacts(app.state(), app.health())}>
+            {([name, value]) => (
+              <>
+                <dt>{name}</dt>
+                <dd class="num">{value}</dd>
+              </>
+            )}
+          </For>
+        </dl>
+        <Show when={userOf(app.state())}>
+          <button
+            type="button"
+            data-testid="sign-out"
+            onClick={() => void app.api.signOut().then(() => location.reload())}
+          >
+            Sign out
+          </button>
+        </Show>
+      </div>
     </details>
   );
 }
@@ -186,6 +197,10 @@ export function StoreBanner() {
   );
 }
 
+function userOf(state: ConnectionState): string | null {
+  return state.kind === "live" ? state.user : null;
+}
+
 type Broken = Extract<ConnectionState, { kind: "recovering" | "offline" }>;
 
 function brokenText(state: Broken): string {
@@ -217,6 +232,7 @@ export function connectionFacts(state: ConnectionState, health: Health): [name: 
     ["Updates merged", String(health.dropped)],
     ["Resets", String(health.resets)],
     ["Unreadable", String(health.unreadable)],
+    ["Signed in as", userOf(state) ?? "nobody: all on this machine are trusted"],
     ["Session", state.kind === "live" ? state.session.slice(0, 8) : "none"],
   ];
 }

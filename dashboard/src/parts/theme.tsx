@@ -30,10 +30,7 @@ export function ThemeButton() {
   return (
     <button type="button" class="quiet" data-testid="theme" onClick={advanceTheme} title="Change the colours">
       <span class="theme-icon" aria-hidden="true" />
-      <span>
-        <span class="sr-only">Colours: </span>
-        {names[theme()]}
-      </span>
+      <span>{names[theme()]}</span>
     </button>
   );
 }

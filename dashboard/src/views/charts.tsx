@@ -6,6 +6,7 @@ import type { History } from "../store/history";
 import { createPast, type Past } from "../store/past";
 import { between, endsOf, type Range, readRange, writeRange } from "../store/range";
 import { formatNumber } from "../text/number";
+import { windowMs } from "../worker/messages";
 import { ChartsBar } from "./charts-bar";
 import { Chart } from "./charts-lazy";
 import { SamplesTable } from "./samples-table";
@@ -74,6 +75,7 @@ function MetricChart(props: {
   };
   const from = () => {
     if (props.range.kind === "past") return props.range.from;
+    if (props.range.spanMs > windowMs) return until() - props.range.spanMs;
     const first = series().times[0] ?? until();
     return Math.max(until() - props.range.spanMs, Math.min(first, until() - windowAtFirstMs));
   };

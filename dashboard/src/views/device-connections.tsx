@@ -1,5 +1,5 @@
 // When a device came and went, as far as the gateway remembers.
-import { createEffect, createSignal, For, on, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, For, on, Show } from "solid-js";
 import type { Presence, Update } from "../generated/protocol";
 import { Moment } from "../parts/moment";
 import { PresenceMark, reasonTexts } from "../parts/presence";
@@ -14,8 +14,10 @@ export function DeviceConnections(props: { id: string }) {
   const app = useApp();
   const [past, setPast] = createSignal<readonly Presence[] | null>(null);
   const presence = () => app.devices.get(props.id)?.read().presence;
+  const latest = createMemo(() => `${presence()?.since} ${presence()?.reason}`);
+  const isLive = createMemo(app.isLive);
   createEffect(
-    on([() => presence()?.since, () => presence()?.reason, app.isLive], ([, , isLive]) => {
+    on([latest, isLive], ([, isLive]) => {
       if (!isLive) return;
       void app.client.recall(`presence/${props.id}`, asked).then((updates) => setPast(newestFirst(updates)));
     }),

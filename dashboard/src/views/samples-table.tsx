@@ -63,12 +63,16 @@ function Rows(props: { names: readonly string[]; past: Past; range: Range; digit
         <tbody>
           <For each={rows()} fallback={<Nothing />}>
             {([time, values]) => (
-              <tr>
+              <tr data-at={time}>
                 <th scope="row" class="num" title={formatMoment(time)}>
                   {formatClock(time)}
                 </th>
                 <For each={props.names}>
-                  {(name) => <td class="end num">{textOf(values.get(name), props.digits.of(name))}</td>}
+                  {(name) => (
+                    <td class="end num" data-metric={name}>
+                      {textOf(values.get(name), props.digits.of(name))}
+                    </td>
+                  )}
                 </For>
               </tr>
             )}

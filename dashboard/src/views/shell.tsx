@@ -9,6 +9,7 @@ import { useApp } from "../store/app";
 import { Chart } from "./charts-lazy";
 import { FleetPage } from "./fleet";
 import { Navigation } from "./navigation";
+import SignIn, { createNeedsToken } from "./sign-in";
 
 const DevicePage = lazyView(() => import("./device"));
 const CommandsPage = lazyView(() => import("./commands"));
@@ -46,6 +47,7 @@ const titles: Record<Route["kind"], string> = {
 export function Shell() {
   const app = useApp();
   const { route } = app.place;
+  const needsToken = createNeedsToken(app);
   const [hasPalette, setPalette] = createSignal(false);
   const idOf = (kind: "device" | "command" | "batch") => {
     const shown = route();
@@ -103,6 +105,9 @@ export function Shell() {
       <main id="main" tabindex="-1" data-live={String(app.isCurrent())}>
         <Suspense fallback={<p class="empty">One moment …</p>}>
           <Switch>
+            <Match when={needsToken()}>
+              <SignIn />
+            </Match>
             <Match when={route().kind === "fleet"}>
               <FleetPage />
             </Match>

@@ -63,6 +63,8 @@ export class Engine {
   /** The revision in which each device that the page holds was last told. */
   readonly #told = new Map<string, number>();
   #toldList = 0;
+  /** The channels whose value somebody waits for. */
+  readonly #newest = new Map<string, Promise<Update | null>>();
   #isDrawn = true;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -263,9 +265,11 @@ export class Engine {
     this.#options.post({ kind: "recalled", request, updates });
   }
 
-  /** A channel's value tells its newest number. */
+  /** A channel's value tells its newest number. Who asks while another does gets the same answer. */
   #newestOf(channel: string): Promise<Update | null> {
-    return new Promise((resolve) => {
+    const asked = this.#newest.get(channel);
+    if (asked !== undefined) return asked;
+    const asking = new Promise<Update | null>((resolve) => {
       let newest: Update | null = null;
       const subscription = this.#listen({
         channels: [channel],
@@ -273,11 +277,17 @@ export class Engine {
           newest = update;
         },
         live: () => {
-          setTimeout(() => subscription.close(), 0);
-          resolve(newest);
+          // Not while it is being handed out.
+          setTimeout(() => {
+            subscription.close();
+            this.#newest.delete(channel);
+            resolve(newest);
+          }, 0);
         },
       });
     });
+    this.#newest.set(channel, asking);
+    return asking;
   }
 
   /** A machine that slept does not know whether its connection still stands. */

@@ -15,7 +15,7 @@ use crate::{
     exchange::{Arrival, Message, Properties},
     store::Gathering,
 };
-use bridge::event::EdgeEvent;
+use bridge::{command::book::Unwritten, event::EdgeEvent};
 use bytes::{Bytes, BytesMut};
 use protocol::{Timestamp, TopicName};
 use std::{collections::HashMap, sync::Arc};
@@ -92,8 +92,20 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     pub(super) fn queue(&mut self, entry: Entry, gathering: Option<Gathering>) {
+        let command = entry.command;
         let queued = self.session.push(entry, gathering, &self.shared);
+        if queued.is_err() {
+            self.not_written(command, Unwritten::Full);
+        }
         self.count_dropped(queued);
+    }
+
+    /// Tells the core of a command that never reaches the client.
+    fn not_written(&mut self, command: Option<(protocol::CommandId, u32)>, why: Unwritten) {
+        if let Some((command, attempt)) = command {
+            let event = EdgeEvent::NotWritten { command, attempt, why };
+            self.batch.input(Input::Edge { event, mailbox: None });
+        }
     }
 
     /// Takes retained messages that were promised, while few others wait.
@@ -193,10 +205,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             properties: &properties,
         };
         let counters = &self.shared.counters;
+        let too_large = packet.packet_bytes(self.client.version) > self.client.packet_bytes_max;
         // Of a QoS 2 message that was sent before, the client may have the id: its flow must end.
         let dropped = if expires_in == Some(0) && !(duplicate && entry.qos == 2) {
             Some(&counters.dropped_expired)
-        } else if packet.packet_bytes(self.client.version) > self.client.packet_bytes_max {
+        } else if too_large {
             Some(&counters.dropped_too_large)
         } else {
             None
@@ -205,6 +218,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             dropped.increment();
             if let Some(id) = id {
                 self.session.give_up(id);
+            }
+            if too_large {
+                self.not_written(entry.command, Unwritten::TooLarge);
             }
             return;
         }

@@ -153,7 +153,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     fn take_session(&mut self) -> Kept {
         // The core sends them again, on the next connection.
-        self.session.outbox.drop_commands();
+        self.session.outbox.forget_commands();
         if let Some(journal) = &mut self.session.journal {
             journal.flush();
         }

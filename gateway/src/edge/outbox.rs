@@ -322,11 +322,13 @@ impl Outbox {
         Ok(Received::Release(number))
     }
 
-    /// Drops all messages that carry commands: who sends them knows better whether to send them again.
-    pub(super) fn drop_commands(&mut self) {
+    /// Lets go of commands, as the connection ends: the core sends them again on the next one where that is
+    /// right, so that they do not come twice.
+    pub(super) fn forget_commands(&mut self) {
         let carries = |flight: &Flight| match &flight.stage {
             Stage::Sent(entry) => entry.command.is_some(),
-            Stage::Released(command) => command.is_some(),
+            // The client has it: its PUBCOMP ends the flow.
+            Stage::Released(_) => false,
         };
         let ids: Vec<u16> =
             self.flights.iter().filter(|(_, flight)| carries(flight)).map(|(id, _)| *id).collect();
@@ -551,14 +553,14 @@ mod tests {
     }
 
     #[test]
-    fn commands_are_dropped_wherever_they_are() {
+    fn commands_do_not_outlive_their_connection() {
         let mut outbox = outbox(1);
         let command = || Some(("0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c".parse().unwrap(), 1));
         outbox.push(Entry { command: command(), ..entry(1, "a") }).unwrap();
         outbox.push(Entry { command: command(), ..entry(1, "b") }).unwrap();
         outbox.push(entry(1, "c")).unwrap();
         next(&mut outbox);
-        outbox.drop_commands();
+        outbox.forget_commands();
         outbox.resume(1);
         assert_eq!(next(&mut outbox), Some(("c".into(), Some(3), false)));
         assert_eq!(outbox.payload_bytes, 1);

@@ -10,6 +10,10 @@ use std::collections::HashMap;
 pub enum Table {
     /// A device's type and tags; the key is its id.
     Device,
+    /// A command with its story; the key is its id.
+    Command,
+    /// A batch of commands; the key is its id.
+    Batch,
     /// A retained message; the key is its topic.
     Retained,
     /// A session of an MQTT client, its messages and their states; the key is or begins with the client id.
@@ -17,12 +21,15 @@ pub enum Table {
 }
 
 impl Table {
-    const ALL: [Self; 3] = [Self::Device, Self::Retained, Self::Session];
+    const ALL: [Self; 5] =
+        [Self::Device, Self::Command, Self::Batch, Self::Retained, Self::Session];
 
     /// Its name in the database.
     const fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Command => "command",
+            Self::Batch => "batch",
             Self::Retained => "retained",
             Self::Session => "session",
         }

@@ -11,6 +11,7 @@ mod connecting;
 mod devices;
 mod durable;
 mod hostile;
+mod limits;
 mod packets;
 mod publishing;
 mod real_clients;
