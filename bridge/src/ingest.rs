@@ -420,9 +420,10 @@ mod tests {
     #[test]
     fn a_response_without_a_status_is_the_result_of_success() {
         let (device, id) = ("d1".parse().unwrap(), CommandId::from_u128(1));
-        let read = |payload: &str| match decode_response(&device, id, payload.as_bytes()).unwrap() {
-            Inbound::Answer { answer, .. } => (answer.status, answer.result),
-            other => panic!("{other:?}"),
+        let read = |payload: &str| {
+            let read = decode_response(&device, id, payload.as_bytes()).unwrap();
+            let Inbound::Answer { answer, .. } = read else { panic!("{read:?}") };
+            (answer.status, answer.result)
         };
         let done = AnswerStatus::Succeeded;
         assert_eq!(read(r#"{"rpm": 900}"#), (done, Some(serde_json::json!({"rpm": 900}))));
