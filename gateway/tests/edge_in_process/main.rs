@@ -7,6 +7,7 @@
     reason = "helpers of tests: what is not as expected fails the test"
 )]
 
+mod attacks;
 mod connecting;
 mod devices;
 mod durable;
