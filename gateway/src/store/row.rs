@@ -10,15 +10,21 @@ use std::collections::HashMap;
 pub enum Table {
     /// A device's type and tags; the key is its id.
     Device,
+    /// A command with its story; the key is its id.
+    Command,
+    /// A batch of commands; the key is its id.
+    Batch,
 }
 
 impl Table {
-    const ALL: [Self; 1] = [Self::Device];
+    const ALL: [Self; 3] = [Self::Device, Self::Command, Self::Batch];
 
     /// Its name in the database.
     const fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
+            Self::Command => "command",
+            Self::Batch => "batch",
         }
     }
 
