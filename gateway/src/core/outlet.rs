@@ -20,6 +20,7 @@ pub struct Outlet(Arc<Shared>);
 struct Shared {
     outbox: Mutex<Outbox>,
     wake: Notify,
+    full: Notify,
 }
 
 impl Outlet {
@@ -27,7 +28,7 @@ impl Outlet {
     #[must_use]
     pub fn new(epoch: Arc<str>, encoding: Encoding) -> Self {
         let outbox = Mutex::new(Outbox::new(epoch, encoding));
-        Self(Arc::new(Shared { outbox, wake: Notify::new() }))
+        Self(Arc::new(Shared { outbox, wake: Notify::new(), full: Notify::new() }))
     }
 
     /// Waits until there is something to take.
@@ -50,6 +51,16 @@ impl Outlet {
                         time::timeout(clock::steadily_until(at), self.0.wake.notified()).await;
                 }
             }
+        }
+    }
+
+    /// Waits until there is so much that it is best taken at once.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost.
+    pub async fn full(&self) {
+        while !self.lock().is_full() {
+            self.0.full.notified().await;
         }
     }
 
@@ -79,6 +90,10 @@ impl Outlet {
         let wake = put(&mut self.lock());
         match wake {
             Wake::Yes => self.0.wake.notify_one(),
+            Wake::Full => {
+                self.0.wake.notify_one();
+                self.0.full.notify_one();
+            }
             Wake::No => {}
         }
     }

@@ -2,16 +2,16 @@
 
 use super::{
     batch::{BadName, Known},
-    connection::{Client, Connection, Opening},
+    connection::{Client, Connection, Opening, read},
     publishing::{RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM},
     reason::Reason,
     registry::Takeover,
     session::Inherited,
     shared::Shared,
-    wire::{BadConnect, Connect, FrameError, Version, connack, connect, take_frame},
+    wire::{BadConnect, Connect, FrameError, Version, connack, connect, first_frame},
 };
 use crate::count::Counter;
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
 use mqtt_protocol_core::mqtt::{
     packet::{
         AssignedClientIdentifier, MaximumPacketSize, Property, ReceiveMaximum,
@@ -21,7 +21,7 @@ use mqtt_protocol_core::mqtt::{
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     sync::oneshot,
     time::timeout,
 };
@@ -102,12 +102,14 @@ async fn first<S: AsyncRead>(
         if buffer.first().is_some_and(|head| *head != CONNECT) {
             return None;
         }
-        match take_frame(buffer, shared.limits.mqtt_packet_bytes as usize) {
+        match first_frame(buffer, shared.limits.mqtt_packet_bytes as usize) {
             Ok(Some(frame)) => {
-                return Some(match connect(&frame.body) {
+                let first = match connect(frame.body) {
                     Ok(connect) => First::Connect(Box::new(connect)),
                     Err(BadConnect { version, reason }) => First::Refused(version, reason),
-                });
+                };
+                buffer.advance(frame.bytes);
+                return Some(first);
             }
             Err(FrameError::Malformed) => return None,
             Err(FrameError::TooLarge) => {
@@ -116,7 +118,7 @@ async fn first<S: AsyncRead>(
             }
             Ok(None) => {}
         }
-        let bytes = reader.read_buf(buffer).await.ok().filter(|bytes| *bytes > 0)?;
+        let bytes = read(reader, buffer, 0).await.ok().filter(|bytes| *bytes > 0)?;
         shared.counters.bytes_in.add(bytes as u64);
     }
 }

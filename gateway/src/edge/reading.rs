@@ -4,9 +4,10 @@ use super::{
     connection::Connection,
     ending::End,
     reason::Reason,
-    wire::{Frame, FrameError, Packet, decode, pingresp, take_frame},
+    wire::{Frame, FrameError, Packet, decode, first_frame, pingresp},
 };
 use crate::clock::now;
+use bytes::Buf as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -15,22 +16,32 @@ use tokio::{
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Handles the whole packets that have come, as far as nothing must be waited for.
     pub(super) fn decode_packets(&mut self) -> Result<(), End> {
-        while self.may_decode() {
-            let packet_bytes_max = self.shared.limits.mqtt_packet_bytes as usize;
-            match take_frame(&mut self.buffer, packet_bytes_max) {
-                Ok(Some(frame)) => self.packet(&frame)?,
-                Ok(None) => break,
-                Err(FrameError::TooLarge) => {
-                    self.shared.counters.limit_packet.increment();
-                    return Err(End::Violation(Reason::PacketTooLarge));
-                }
-                Err(FrameError::Malformed) => return Err(self.undecoded(Reason::MalformedPacket)),
-            }
+        // Out of the way, so that packets borrow from it.
+        let mut buffer = std::mem::take(&mut self.buffer);
+        let mut done = 0;
+        while self.may_decode()
+            && let Some(frame) = self.next_frame(&buffer[done..])?
+        {
+            self.packet(&frame)?;
+            done += frame.bytes;
         }
+        buffer.advance(done);
+        self.buffer = buffer;
         Ok(())
     }
 
-    fn packet(&mut self, frame: &Frame) -> Result<(), End> {
+    fn next_frame<'a>(&self, bytes: &'a [u8]) -> Result<Option<Frame<'a>>, End> {
+        match first_frame(bytes, self.shared.limits.mqtt_packet_bytes as usize) {
+            Ok(frame) => Ok(frame),
+            Err(FrameError::TooLarge) => {
+                self.shared.counters.limit_packet.increment();
+                Err(End::Violation(Reason::PacketTooLarge))
+            }
+            Err(FrameError::Malformed) => Err(self.undecoded(Reason::MalformedPacket)),
+        }
+    }
+
+    fn packet(&mut self, frame: &Frame<'_>) -> Result<(), End> {
         let packet = decode(self.client.version, frame, now);
         let packet = packet.map_err(|reason| self.undecoded(reason))?;
         self.heard = Instant::now();

@@ -70,13 +70,13 @@ pub(crate) struct SubscribeEntry<'a> {
 }
 
 /// Reads `frame`.
-pub(crate) fn decode(
+pub(crate) fn decode<'a>(
     version: Version,
-    frame: &Frame,
+    frame: &Frame<'a>,
     now: impl Fn() -> Timestamp,
-) -> Result<Packet<'_>, Reason> {
+) -> Result<Packet<'a>, Reason> {
     let (kind, flags) = (frame.head >> 4, frame.head & 0x0F);
-    let mut reader = Reader::new(&frame.body);
+    let mut reader = Reader::new(frame.body);
     if kind == 3 {
         return publish(version, flags, reader, now).map(Packet::Publish);
     }

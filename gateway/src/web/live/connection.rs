@@ -10,7 +10,7 @@ use crate::core::{Outlet, Unanswered};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bridge::{
     hub::{Rights, SubscriberId},
-    outbox::{Counts, Encoding, Frame},
+    outbox::{Counts, Encoding, FULL_BYTES, Frame},
 };
 use futures_util::{
     SinkExt, StreamExt,
@@ -31,7 +31,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Past this many bytes a frame is cut, so that one frame never holds the line for long.
-pub(in crate::web) const FRAME_BYTES: usize = 64 * 1024;
+pub(in crate::web) const FRAME_BYTES: usize = FULL_BYTES;
 
 /// How long a closing connection waits for the client's close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -333,10 +333,16 @@ impl Connection {
     }
 }
 
-/// Waits until there is something to write and the flush interval has passed.
+/// Waits until there is something to write and the flush interval has passed, or until there is so much
+/// that waiting longer gathers nothing more.
 async fn ready_at(outlet: &Outlet, earliest: Instant) {
-    time::sleep_until(earliest).await;
-    outlet.ready().await;
+    tokio::select! {
+        () = outlet.full() => {}
+        () = async {
+            time::sleep_until(earliest).await;
+            outlet.ready().await;
+        } => {}
+    }
 }
 
 fn millis(duration: Duration) -> Millis {
