@@ -5,18 +5,22 @@
 //! [`Bridge::tick`] wants to be called at [`Bridge::next_deadline`] and every second.
 
 use crate::{
-    command::book::{Caller, CancelError, CommandLimits, Commands, CreateError, Effect},
+    command::book::{
+        self, BatchError, Caller, CancelError, CommandLimits, Commands, CreateError, Effect, Said,
+        Unreadable,
+    },
     data::{Data, Metrics},
     devices::{self, Devices, Kept, Tags, TooManyDevices},
     event::EdgeEvent,
     hub::{Beginning, Hub, HubLimits, Restored, Sink, TooManyChannels},
     ingest::Inbound,
+    types::DeviceTypes,
 };
 use protocol::{
-    Command, CommandDetails, CommandId, CommandRequest, DeviceId, DryRun, GatewayStats, Millis,
-    Presence, PresenceReason, Timestamp, TopicName,
+    Batch, BatchRequest, Command, CommandDetails, CommandId, CommandRequest, DeviceId, DryRun,
+    GatewayStats, Millis, Presence, PresenceReason, Timestamp, TopicName,
 };
-use serde_json::value::RawValue;
+use serde_json::{Value, value::RawValue};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -35,6 +39,8 @@ pub struct Settings {
     pub hub: HubLimits,
     /// Bounds of the commands.
     pub commands: CommandLimits,
+    /// The types of devices that are described.
+    pub types: DeviceTypes,
 }
 
 /// What was kept of an earlier life.
@@ -44,6 +50,8 @@ pub struct Past {
     pub hub: Beginning,
     /// Devices.
     pub devices: Vec<(DeviceId, Kept)>,
+    /// Commands and batches.
+    pub commands: book::Kept,
 }
 
 /// How often the bridge had to refuse what a peer sent.
@@ -64,6 +72,7 @@ pub struct Bridge<S> {
     pub hub: Hub<S>,
     devices: Devices,
     commands: Commands,
+    types: DeviceTypes,
     refused: Refused,
 }
 
@@ -81,10 +90,13 @@ pub enum CommandError {
 }
 
 impl<S: Sink> Bridge<S> {
-    /// A bridge that goes on from `past`. Devices that were online then are `connection_lost` now.
-    #[must_use]
-    pub fn new(now: Timestamp, settings: Settings, mut past: Past) -> Self {
-        let Settings { node, silent_after, devices_max, hub, commands } = settings;
+    /// A bridge that goes on from `past`. Devices that were online then are `connection_lost` now; commands
+    /// whose time passed meanwhile have ended, and what was not told of them yet is an effect.
+    ///
+    /// # Errors
+    /// A command or batch that cannot be read.
+    pub fn new(now: Timestamp, settings: Settings, mut past: Past) -> Result<Self, Unreadable> {
+        let Settings { node, silent_after, devices_max, hub, commands, types } = settings;
         let known: HashSet<_> = past.devices.iter().map(|(device, _)| device.as_str()).collect();
         // Values of a device that was deleted stay deleted.
         for restored in &mut past.hub.channels {
@@ -94,16 +106,28 @@ impl<S: Sink> Bridge<S> {
         }
         let mut devices = Devices::new(node, devices_max, silent_after);
         let lost = restore_devices(now, &mut devices, &past);
+        let mut commands = Commands::new(commands);
+        commands.restore(now, past.commands)?;
+        commands.tell_untold(&told(&past.hub));
         let mut bridge = Self {
             hub: Hub::new(past.hub, hub),
             devices,
-            commands: Commands::new(commands),
+            commands,
+            types,
             refused: Refused::default(),
         };
+        for (device, _) in &past.devices {
+            bridge.set_inflight(now, device);
+        }
         for (device, presence) in lost {
             bridge.tell_presence(now, &device, &presence);
         }
-        bridge
+        Ok(bridge)
+    }
+
+    /// What is to be kept of commands since the last call.
+    pub fn take_command_rows(&mut self) -> Vec<book::Row> {
+        self.commands.take_rows()
     }
 
     /// What is to be kept of devices since the last call.
@@ -120,10 +144,24 @@ impl<S: Sink> Bridge<S> {
                 continue;
             }
             match message {
-                Inbound::Update { channel, timestamp, data, .. } => {
+                Inbound::Update { channel, device, timestamp, data } => {
+                    if let (Some(device), Data::Metrics(metrics)) = (&device, &data)
+                        && self.commands.expects_of(device)
+                    {
+                        let value = |name: &str| metric(metrics, name);
+                        self.commands.observe(now, device, Said::Telemetry, value);
+                    }
                     self.publish(now, &channel, timestamp, data);
                 }
-                Inbound::State { device, reported } => self.reported(now, &device, &reported),
+                Inbound::State { device, reported } => {
+                    if self.commands.expects_of(&device)
+                        && let Ok(Value::Object(state)) = serde_json::from_str(reported.get())
+                    {
+                        let value = |name: &str| state.get(name).cloned();
+                        self.commands.observe(now, &device, Said::State, value);
+                    }
+                    self.reported(now, &device, &reported);
+                }
                 Inbound::Answer { device, command, answer } => {
                     let known = self.commands.answer(now, &device, command, &answer);
                     self.refused.answers += u64::from(!known);
@@ -166,6 +204,9 @@ impl<S: Sink> Bridge<S> {
             EdgeEvent::Delivered { command, attempt, .. } => {
                 self.commands.delivered(now, command, attempt);
             }
+            EdgeEvent::NotWritten { command, attempt, why } => {
+                self.commands.not_written(now, command, attempt, why);
+            }
         }
     }
 
@@ -192,10 +233,36 @@ impl<S: Sink> Bridge<S> {
         self.commands.take_effects()
     }
 
-    /// Tells a command, once it is stored, to those who watch its device.
-    pub fn announce(&mut self, now: Timestamp, details: &CommandDetails) {
-        let channel = channel("commands", &details.command.device);
-        self.publish(now, &channel, Some(now), Data::of(&details.command));
+    /// What was to happen could not be stored; gives what of it is still to happen once it is.
+    pub fn not_stored(&mut self, now: Timestamp, effects: Vec<Effect>) -> Vec<Effect> {
+        self.commands.not_stored(now, effects)
+    }
+
+    /// What is to happen can be stored (again).
+    pub fn stored(&mut self, now: Timestamp) {
+        self.commands.stored(now);
+    }
+
+    /// Tells a command as it was at `at`, once that is stored, to those who watch its device.
+    pub fn announce(&mut self, now: Timestamp, at: Timestamp, details: &CommandDetails) {
+        let device = &details.command.device;
+        let channel = channel("commands", device);
+        self.publish(now, &channel, Some(at), Data::of(&details.command));
+        if self.devices.get(device).is_none() {
+            self.hub.forget(&channel);
+        }
+    }
+
+    /// Tells a batch, once it is stored, to those who watch it.
+    pub fn announce_batch(&mut self, now: Timestamp, batch: &Batch) {
+        self.publish(now, &channel("batches", &batch.id), Some(now), Data::of(batch));
+    }
+
+    /// Forgets what was told of the commands of a device that was deleted.
+    pub fn forget_commands_of(&mut self, device: &DeviceId) {
+        if self.devices.get(device).is_none() {
+            self.hub.forget(&channel("commands", device));
+        }
     }
 
     /// Tells the gateway's own figures.
@@ -218,8 +285,8 @@ impl<S: Sink> Bridge<S> {
         request: CommandRequest,
         caller: Caller<'_>,
     ) -> Result<Command, CommandError> {
-        self.check_known(device)?;
-        Ok(self.commands.create(now, id, device, request, caller)?)
+        let mistakes = self.mistakes(device, &request)?;
+        Ok(self.commands.create(now, id, device, request, mistakes, caller)?)
     }
 
     /// Says what would become of a command.
@@ -231,9 +298,62 @@ impl<S: Sink> Bridge<S> {
         now: Timestamp,
         device: &DeviceId,
         request: &CommandRequest,
+        user: &str,
     ) -> Result<DryRun, CommandError> {
-        self.check_known(device)?;
-        Ok(self.commands.dry_run(now, device, request))
+        let mistakes = self.mistakes(device, request)?;
+        Ok(self.commands.dry_run(now, device, request, mistakes, user))
+    }
+
+    /// Takes a batch in, for the devices that it names.
+    ///
+    /// # Errors
+    /// [`CommandError`] with the value that cannot be; nothing was created then.
+    pub fn command_batch(
+        &mut self,
+        now: Timestamp,
+        id: String,
+        ids: &mut dyn FnMut() -> CommandId,
+        request: BatchRequest,
+        caller: Caller<'_>,
+    ) -> Result<Batch, CommandError> {
+        let devices = self.meant(&request)?;
+        for device in &devices {
+            let mistakes = self.mistakes(device, &request.command)?;
+            if !mistakes.is_empty() {
+                let named = mistakes.into_iter().map(|text| format!("device '{device}': {text}"));
+                return Err(CreateError::BadParams(named.collect()).into());
+            }
+        }
+        Ok(self.commands.create_batch(now, id, devices, ids, request, caller)?)
+    }
+
+    /// Begins no more rows of a batch.
+    ///
+    /// # Errors
+    /// [`BatchError`] where there is none, or it has ended.
+    pub fn pause_batch(&mut self, now: Timestamp, id: &str) -> Result<Batch, BatchError> {
+        self.commands.pause_batch(now, id)
+    }
+
+    /// Begins rows of a batch again.
+    ///
+    /// # Errors
+    /// [`BatchError`] where there is none, or it has ended.
+    pub fn resume_batch(&mut self, now: Timestamp, id: &str) -> Result<Batch, BatchError> {
+        self.commands.resume_batch(now, id)
+    }
+
+    /// Cancels what of a batch was not sent.
+    ///
+    /// # Errors
+    /// [`BatchError`] where there is none, or it has ended.
+    pub fn cancel_batch(
+        &mut self,
+        now: Timestamp,
+        id: &str,
+        user: &str,
+    ) -> Result<Batch, BatchError> {
+        self.commands.cancel_batch(now, id, user)
     }
 
     /// Cancels a command, or asks its device to.
@@ -255,6 +375,12 @@ impl<S: Sink> Bridge<S> {
         &self.commands
     }
 
+    /// The types of devices that are described.
+    #[must_use]
+    pub fn types(&self) -> &DeviceTypes {
+        &self.types
+    }
+
     /// The devices, to look at.
     #[must_use]
     pub fn devices(&self) -> &Devices {
@@ -272,18 +398,22 @@ impl<S: Sink> Bridge<S> {
         kind: Option<String>,
         tags: Tags,
     ) -> Result<(), TooManyDevices> {
-        self.devices.put(now, device, kind, tags)
+        self.devices.put(now, device, kind, tags)?;
+        self.set_inflight(now, device);
+        Ok(())
     }
 
-    /// Forgets a device and its values; false where it is not known. Who watches is told first that
-    /// it is no longer online: its connection, which the edge closes, says nothing of it any more.
-    pub fn delete_device(&mut self, now: Timestamp, device: &DeviceId) -> bool {
+    /// Forgets a device and its values, and cancels what was not sent to it; false where it is not known.
+    /// Who watches is told first that it is no longer online: its connection, which the edge closes, says
+    /// nothing of it any more.
+    pub fn delete_device(&mut self, now: Timestamp, device: &DeviceId, user: &str) -> bool {
         if let Some(presence) = self.devices.kicked(now, device) {
             self.tell_presence(now, device, &presence);
         }
-        for first in ["telemetry", "presence", "state", "commands"] {
+        for first in ["telemetry", "presence", "state"] {
             self.hub.forget(&channel(first, device));
         }
+        self.commands.delete_device(now, device, user);
         self.devices.delete(device).is_some()
     }
 
@@ -293,11 +423,44 @@ impl<S: Sink> Bridge<S> {
         self.refused
     }
 
-    fn check_known(&self, device: &DeviceId) -> Result<(), CommandError> {
-        match self.devices.get(device) {
-            Some(_) => Ok(()),
-            None => Err(CommandError::UnknownDevice(device.clone())),
+    /// What the device's type finds wrong with a command.
+    fn mistakes(
+        &self,
+        device: &DeviceId,
+        request: &CommandRequest,
+    ) -> Result<Vec<String>, CommandError> {
+        let unknown = || CommandError::UnknownDevice(device.clone());
+        let kind = self.devices.get(device).ok_or_else(unknown)?.kind.as_deref();
+        Ok(self.types.mistakes(kind, &request.name, request.params.as_ref()))
+    }
+
+    /// The devices that a batch names, each once.
+    fn meant(&self, request: &BatchRequest) -> Result<Vec<DeviceId>, CommandError> {
+        let BatchRequest { devices, kind, tag, .. } = request;
+        let all = |takes: &dyn Fn(&devices::Record) -> bool| {
+            let taken = self.devices.iter().filter(|(_, record)| takes(record));
+            let mut ids: Vec<_> = taken.map(|(id, _)| id.clone()).collect();
+            ids.sort_unstable();
+            ids
+        };
+        match (devices, kind, tag) {
+            (Some(devices), None, None) => {
+                let mut seen = HashSet::new();
+                Ok(devices.iter().filter(|device| seen.insert(*device)).cloned().collect())
+            }
+            (None, Some(kind), None) => Ok(all(&|record| record.kind.as_ref() == Some(kind))),
+            (None, None, Some(tag)) => Ok(all(&|record| record.has_tag(tag))),
+            _ => {
+                let why = "name the devices by exactly one of devices, type and tag".to_owned();
+                Err(CreateError::Invalid(why).into())
+            }
         }
+    }
+
+    /// Tells the commands how many of a device may be under way.
+    fn set_inflight(&mut self, now: Timestamp, device: &DeviceId) {
+        let kind = self.devices.get(device).and_then(|record| record.kind.as_deref());
+        self.commands.set_inflight(now, device, self.types.max_inflight(kind));
     }
 
     fn heard(&mut self, now: Timestamp, device: &DeviceId) -> bool {
@@ -336,6 +499,23 @@ impl<S: Sink> Bridge<S> {
             self.refused.channels += 1;
         }
     }
+}
+
+/// The value of a metric.
+fn metric(metrics: &Metrics, name: &str) -> Option<Value> {
+    let quoted = Value::from(name).to_string();
+    let written = quoted.get(1..quoted.len() - 1)?;
+    serde_json::from_str(metrics.get(written)?).ok()
+}
+
+/// When each device's commands were told of last, and what was said.
+fn told(beginning: &Beginning) -> HashMap<DeviceId, (Timestamp, Command)> {
+    let last = |restored: &Restored| {
+        let device = restored.channel.as_str().strip_prefix("commands/")?.parse().ok()?;
+        let Some(Data::Json(json)) = &restored.value else { return None };
+        Some((device, (restored.stamp.timestamp, serde_json::from_str(json.get()).ok()?)))
+    };
+    beginning.channels.iter().filter_map(last).collect()
 }
 
 /// The device that a built-in channel belongs to.

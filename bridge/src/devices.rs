@@ -82,6 +82,15 @@ impl Record {
         self.presence.as_ref().map_or(self.created_at, |presence| presence.since)
     }
 
+    /// Whether it has the label `tag`: `name`, or `name:value`.
+    #[must_use]
+    pub fn has_tag(&self, tag: &str) -> bool {
+        match tag.split_once(':') {
+            Some((name, value)) => self.tags.get(name).is_some_and(|known| known == value),
+            None => self.tags.contains_key(tag),
+        }
+    }
+
     /// Its own connection.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {

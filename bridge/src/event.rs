@@ -1,5 +1,6 @@
 //! What the edge tells of devices' connections.
 
+use crate::command::book::Unwritten;
 use protocol::{CommandId, DeviceId, PresenceReason};
 use std::net::SocketAddr;
 
@@ -60,5 +61,14 @@ pub enum EdgeEvent {
         command: CommandId,
         /// Which sending of it.
         attempt: u32,
+    },
+    /// A command was not written to the connection, and never will be.
+    NotWritten {
+        /// The command.
+        command: CommandId,
+        /// Which sending of it.
+        attempt: u32,
+        /// Why.
+        why: Unwritten,
     },
 }

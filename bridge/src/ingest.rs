@@ -133,11 +133,11 @@ struct Reading {
     metrics: Metrics,
 }
 
-/// The form with a time: `{"timestamp":ms,"data":{...}}` and nothing else.
+/// The form with a time: `{"timestamp":ms,"data":{...}}`. As everywhere, other members are ignored.
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Stamped<'a> {
-    timestamp: i64,
+    #[serde(borrow)]
+    timestamp: &'a RawValue,
     #[serde(borrow)]
     data: &'a RawValue,
 }
@@ -159,15 +159,21 @@ fn readings(payload: &[u8]) -> Result<Vec<Reading>, Undecodable> {
 }
 
 fn reading(text: &str) -> Result<Reading, Undecodable> {
-    // The cheap look keeps the common form from being read twice.
+    // The cheap look keeps the common form from being read twice. Metrics may have these names too, but
+    // then `data` is no object.
     if text.contains("\"data\"")
+        && text.contains("\"timestamp\"")
         && let Ok(Stamped { timestamp, data }) = serde_json::from_str(text)
         && data.get().starts_with('{')
     {
         let metrics = Metrics::parse(data.get())?;
-        return match timestamp {
-            0..=TIMESTAMP_MAX => Ok(Reading { timestamp: Some(Timestamp(timestamp)), metrics }),
-            _ => Err(Undecodable(format!("timestamp {timestamp} is not in 0-{TIMESTAMP_MAX}"))),
+        return match timestamp.get().parse() {
+            Ok(time @ 0..=TIMESTAMP_MAX) => {
+                Ok(Reading { timestamp: Some(Timestamp(time)), metrics })
+            }
+            Ok(_) | Err(_) => Err(Undecodable(format!(
+                "timestamp {timestamp} is no whole number of milliseconds in 0-{TIMESTAMP_MAX}"
+            ))),
         };
     }
     Ok(Reading { timestamp: None, metrics: Metrics::parse(text)? })
@@ -271,7 +277,24 @@ mod tests {
     #[test]
     fn a_time_out_of_range_is_refused() {
         let refused = check(&telemetry(Payload::Json), r#"{"timestamp":-1,"data":{}}"#);
-        assert_eq!(refused, Err("timestamp -1 is not in 0-8640000000000000".into()));
+        let why = "is no whole number of milliseconds in 0-8640000000000000";
+        assert_eq!(refused, Err(format!("timestamp -1 {why}")));
+        for bad in ["1.5", "1000.0", "\"1000\"", "null", "8640000000000001", "{}"] {
+            let payload = format!(r#"{{"data":{{"a":1}},"timestamp":{bad}}}"#);
+            let refused = check(&telemetry(Payload::Json), &payload);
+            assert_eq!(refused, Err(format!("timestamp {bad} {why}")));
+        }
+    }
+
+    #[test]
+    fn other_members_of_a_stamped_reading_are_ignored_and_metrics_may_be_named_like_its_own() {
+        let json = telemetry(Payload::Json);
+        let one = |time, text: &str| Ok(vec![(time, text.to_owned())]);
+        let stamped = r#"{"timestamp":5,"data":{"a":1},"site":"north"}"#;
+        assert_eq!(check(&json, stamped), one(Some(5), r#"{"a":1}"#));
+        for plain in [r#"{"timestamp":5,"data":7}"#, r#"{"data":{"a":1}}"#] {
+            assert_eq!(check(&json, plain), one(None, plain));
+        }
     }
 
     #[test]

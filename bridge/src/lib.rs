@@ -14,4 +14,5 @@ pub mod hub;
 pub mod ingest;
 pub mod outbox;
 pub mod route;
+pub mod types;
 pub mod update;

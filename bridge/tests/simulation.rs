@@ -11,7 +11,9 @@
 
 use bridge::{
     data::{Data, Metrics},
-    hub::{Beginning, Found, Gap, Hub, HubLimits, Next, Restored, Rights, Sink, SubscriberId},
+    hub::{
+        Beginning, Found, Gap, Hub, HubLimits, Next, Prelude, Restored, Rights, Sink, SubscriberId,
+    },
     outbox::{Delivery, Encoding, Frame, Outbox},
     update::{Stamp, Update},
 };
@@ -278,7 +280,7 @@ impl World {
         let reader = Reader(Rc::new(RefCell::new(outbox)), Rc::clone(&self.clock));
         self.hub.join(id, reader.clone(), Rights::Everything);
         let (filters, options) = self.clients[client].connected(id, reader);
-        self.hub.subscribe(id, None, filters, &options, |_, _| {});
+        self.hub.subscribe(id, None, filters, &options, |_, _| Prelude::Whole);
     }
 
     fn cut(&mut self, client: usize) {

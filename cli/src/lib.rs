@@ -4,16 +4,13 @@
 //! [`run`]'s outcome to the process; everything else is here so that tests can reach it.
 
 pub mod args;
-mod back_off;
+mod client;
 mod command;
-mod continuity;
 mod devices;
 mod exit;
 mod gateway;
-mod link;
 mod output;
 mod send;
-mod session;
 mod text;
 mod watch;
 

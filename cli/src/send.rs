@@ -3,11 +3,10 @@
 use crate::{
     Exit, Output,
     args::Order,
+    client::{Broken, Event, Incoming, Link, Said},
     command::{stage, summary},
     gateway::{ANSWER_MAX, Gateway, Refused},
-    link::{Event, Link},
     output::{Format, OutputError},
-    session::{Broken, Incoming, Said},
     text::seconds,
 };
 use anyhow::{Context, Result, bail};

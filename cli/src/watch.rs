@@ -3,15 +3,13 @@
 use crate::{
     Exit, Output,
     args::Wishes,
-    continuity::Continuity,
+    client::{Broken, Continuity, Event, Incoming, Link, Said, Span, Verdict},
     gateway::{Gateway, Refused},
-    link::{Event, Link},
     output::{Format, OutputError},
-    session::{Broken, Incoming, Said},
     text::{clean, compact, local, now, seconds},
 };
 use anyhow::Result;
-use protocol::{Advance, Reply, ResetReason, TopicFilter, Update};
+use protocol::{Reply, ResetReason, TopicFilter, TopicName, Update};
 use serde_json::value::RawValue;
 use std::ops::ControlFlow;
 
@@ -48,7 +46,7 @@ impl Watch<'_> {
                     self.output.note(&format!("{broken}; trying again in {}", seconds(wait)));
                 }
                 Event::Said(frame) => {
-                    if self.frame(frame)?.is_break() {
+                    if self.frame(frame, &mut link).await?.is_break() {
                         link.close().await;
                         return Ok(());
                     }
@@ -65,15 +63,18 @@ impl Watch<'_> {
         }
     }
 
-    fn frame(&mut self, frame: Vec<Incoming>) -> Result<ControlFlow<()>> {
+    async fn frame(&mut self, frame: Vec<Incoming>, link: &mut Link) -> Result<ControlFlow<()>> {
         for incoming in frame {
             match incoming.message {
                 Said::Update(update) => {
-                    if self.update(&update, &incoming.raw)?.is_break() {
+                    if self.update(&update, &incoming.raw, link).await?.is_break() {
                         return Ok(ControlFlow::Break(()));
                     }
                 }
-                Said::Reply(reply) => self.reply(reply)?,
+                Said::Reply(reply) => match link.replayed(&reply) {
+                    Some((channel, span)) => self.give_up(&channel, span),
+                    None => self.reply(reply, link).await?,
+                },
                 Said::Unknown => {
                     let text = clean(incoming.raw.get());
                     self.output.note(&format!("a message this version does not know: {text}"));
@@ -83,11 +84,19 @@ impl Watch<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    fn update(&mut self, update: &Update, raw: &RawValue) -> Result<ControlFlow<()>, OutputError> {
-        match self.continuity.advance(update) {
-            Advance::Repeat => return Ok(ControlFlow::Continue(())),
-            Advance::Next => {}
-            Advance::Hole(missing) => self.output.note(&hole(update, missing)),
+    async fn update(
+        &mut self,
+        update: &Update,
+        raw: &RawValue,
+        link: &mut Link,
+    ) -> Result<ControlFlow<()>, OutputError> {
+        match self.continuity.judge(update) {
+            Verdict::Drop => return Ok(ControlFlow::Continue(())),
+            Verdict::Take => {}
+            Verdict::Hole(span) => {
+                self.output.note(&hole(update, span.count()));
+                link.replay(update.channel.clone(), span).await;
+            }
         }
         match self.output.format() {
             Format::Json => self.output.raw(raw)?,
@@ -101,9 +110,24 @@ impl Watch<'_> {
         if self.left == Some(0) { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
     }
 
-    /// All that is ever asked for is the subscription, so an error is its end.
-    fn reply(&mut self, reply: Reply) -> Result<(), Broken> {
+    /// The gateway has sent again what it has of a hole.
+    fn give_up(&mut self, channel: &TopicName, span: Span) {
+        let lost = self.continuity.give_up(channel, span);
+        if lost > 0 {
+            let (channel, noun) = (clean(channel.as_str()), updates(lost));
+            self.output.note(&format!("lost: {lost} {noun} of {channel} cannot be had any more"));
+        }
+    }
+
+    /// Beside holes all that is ever asked for is the subscription, so an error is its end.
+    async fn reply(&mut self, reply: Reply, link: &mut Link) -> Result<(), Broken> {
         match reply {
+            Reply::Live { .. } => {
+                // Those that a broken connection cut short.
+                for (channel, span) in self.continuity.holes() {
+                    link.replay(channel, span).await;
+                }
+            }
             Reply::Error { code, message, .. } => {
                 return Err(Broken::Refused(Refused { code, detail: message }));
             }
@@ -118,7 +142,6 @@ impl Watch<'_> {
             Reply::Welcome { .. }
             | Reply::Subscribed { .. }
             | Reply::Unsubscribed { .. }
-            | Reply::Live { .. }
             | Reply::History(_)
             | Reply::Ok { .. }
             | Reply::Pong { .. } => {}
@@ -138,8 +161,12 @@ fn line(update: &Update) -> String {
 
 fn hole(update: &Update, missing: u64) -> String {
     let channel = clean(update.channel.as_str());
-    let noun = if missing == 1 { "update" } else { "updates" };
+    let noun = updates(missing);
     format!("hole in seq of {channel}: {missing} {noun} missing before {}", update.seq)
+}
+
+fn updates(count: u64) -> &'static str {
+    if count == 1 { "update" } else { "updates" }
 }
 
 fn reset(channels: &[TopicFilter], reason: ResetReason) -> String {

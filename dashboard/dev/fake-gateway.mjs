@@ -1,6 +1,8 @@
 // A stand-in for the gateway, to work on the page without one: made-up devices, the same messages.
 //
-//   node dev/fake-gateway.mjs [--port 8080] [--devices 60]
+//   node dev/fake-gateway.mjs [--port 8080] [--devices 60] [--speed 1]
+//
+// With a speed, devices measure that many times as often, and their clocks run that many times as fast.
 //
 // It speaks what the page uses of the contract and no more: no MQTT, no storage, no limits, no replay; telemetry as
 // columns, a history of five minutes, and `since` answered with a snapshot. It serves `dist` under a strict content
@@ -17,10 +19,17 @@ import { makeFleet } from "./fake-fleet.mjs";
 import { aCommand, aDevice, aPresence } from "./samples.mjs";
 
 const { values: flags } = parseArgs({
-  options: { port: { type: "string", default: "8080" }, devices: { type: "string", default: "60" } },
+  options: {
+    port: { type: "string", default: "8080" },
+    devices: { type: "string", default: "60" },
+    speed: { type: "string", default: "1" },
+  },
 });
 
 const startedAt = Date.now();
+const speed = Number(flags.speed);
+/** The time as the devices have it. */
+const deviceNow = () => startedAt + (Date.now() - startedAt) * speed;
 const epoch = randomUUID();
 const fleet = makeFleet(Number(flags.devices));
 const byId = new Map(fleet.map((device) => [device.id, device]));
@@ -39,7 +48,8 @@ function publish(name, data, value = data) {
   channels.set(name, channel);
   channel.seq += 1;
   offset += 1;
-  const update = { channel: name, seq: channel.seq, offset, timestamp: Date.now(), data };
+  const timestamp = name.startsWith("telemetry/") ? deviceNow() : Date.now();
+  const update = { channel: name, seq: channel.seq, offset, timestamp, data };
   channel.value = { ...update, data: { ...value } };
   if (name.startsWith("telemetry/")) keep(channel, update);
   for (const session of sessions) session.offer(update);
@@ -282,7 +292,7 @@ setInterval(() => {
     device.seenAt = Date.now();
     publish(`telemetry/${device.id}`, { ...device.values });
   }
-}, 250);
+}, 250 / speed);
 
 setInterval(() => {
   const device = fleet[Math.floor(Math.random() * fleet.length)];

@@ -1,17 +1,40 @@
-// The gateway's HTTP API, as far as the page reads it.
-import type { Command, CommandDetails, Device, DeviceId, Page, Problem } from "./generated/protocol";
+// The gateway's HTTP API, as far as the page uses it.
+import type { Alert, AlertState, Batch, BatchRequest, Desired, DeviceType, Session } from "./contract";
+import type {
+  Command,
+  CommandDetails,
+  CommandId,
+  CommandRequest,
+  Device,
+  DeviceId,
+  DryRun,
+  History,
+  Page,
+  Problem,
+} from "./generated/protocol";
 
-/** How a read ended. */
-export type Read<T> = { kind: "ok"; value: T } | { kind: "failed"; status: number | null; message: string };
+/** How a request ended. */
+export type Read<T> =
+  | { kind: "ok"; value: T }
+  | { kind: "failed"; status: number | null; code: string; message: string };
 
 const readTimeoutMs = 10_000;
 /** Devices on a page of the list, and how many pages are read at most: more than the page can hold. */
 const pageSize = 200;
 const pagesMax = 150;
+/** Pages of open alerts that are read. */
+const alertPagesMax = 25;
 /** Commands shown when a device's page opens. */
 const commandsShown = 50;
 
-/** Reads from the API under `base`. */
+/** The desired state, and the mark that a change must bear. */
+export interface Marked {
+  readonly state: Desired;
+  /** The entity tag; null where nothing was desired yet. */
+  readonly tag: string | null;
+}
+
+/** Asks the API under `base`. */
 export class Api {
   readonly #base: URL;
   readonly #fetch: typeof fetch;
@@ -22,19 +45,8 @@ export class Api {
   }
 
   /** All devices, page by page. */
-  async devices(): Promise<Read<Device[]>> {
-    const devices: Device[] = [];
-    let cursor: string | null = null;
-    for (let page = 0; page < pagesMax; page += 1) {
-      const query: Record<string, string> = { limit: String(pageSize) };
-      if (cursor !== null) query.cursor = cursor;
-      const read: Read<Page<Device>> = await this.#read("devices", query);
-      if (read.kind === "failed") return read;
-      devices.push(...read.value.items);
-      cursor = read.value.next;
-      if (cursor === null) break;
-    }
-    return { kind: "ok", value: devices };
+  devices(): Promise<Read<Device[]>> {
+    return this.#readAll("devices", {}, pagesMax);
   }
 
   /** One device. */
@@ -44,8 +56,17 @@ export class Api {
 
   /** The newest commands of a device. */
   async commands(device: DeviceId): Promise<Read<Command[]>> {
-    const read: Read<Page<Command>> = await this.#read("commands", { device, limit: String(commandsShown) });
+    const read = await this.commandPage({ device }, null, commandsShown);
     return read.kind === "ok" ? { kind: "ok", value: read.value.items } : read;
+  }
+
+  /** A page of commands, the newest first. */
+  commandPage(
+    filter: Record<string, string>,
+    cursor: string | null,
+    limit: number,
+  ): Promise<Read<Page<Command>>> {
+    return this.#read("commands", pageQuery(filter, cursor, limit));
   }
 
   /** A command with its story. */
@@ -53,25 +74,179 @@ export class Api {
     return this.#read(`commands/${encodeURIComponent(id)}`);
   }
 
-  async #read<T>(path: string, query: Record<string, string> = {}): Promise<Read<T>> {
+  /** Cancels a command. */
+  cancelCommand(id: CommandId): Promise<Read<Command>> {
+    return this.#post(`commands/${encodeURIComponent(id)}/cancel`);
+  }
+
+  /** The types of devices that are described, with the commands they take. */
+  deviceTypes(): Promise<Read<DeviceType[]>> {
+    return this.#readAll("device-types", {}, alertPagesMax);
+  }
+
+  /** Who is signed in. */
+  session(): Promise<Read<Session>> {
+    return this.#read("session");
+  }
+
+  /** Signs in: from then on a cookie says who asks. */
+  signIn(token: string): Promise<Read<Session>> {
+    return this.#post("session", { token });
+  }
+
+  /** Ends that. */
+  async signOut(): Promise<Read<null>> {
+    const read = await this.#ask("session", {}, { method: "DELETE" });
+    return read.kind === "ok" ? { kind: "ok", value: null } : read;
+  }
+
+  /** Says what would become of a command. */
+  dryRun(device: DeviceId, request: CommandRequest): Promise<Read<DryRun>> {
+    return this.#post(`devices/${encodeURIComponent(device)}/commands`, { ...request, dry_run: true });
+  }
+
+  /** Sends a command to many devices. */
+  createBatch(request: BatchRequest): Promise<Read<Batch>> {
+    return this.#post("command-batches", request);
+  }
+
+  /** A batch. */
+  batch(id: string): Promise<Read<Batch>> {
+    return this.#read(`command-batches/${encodeURIComponent(id)}`);
+  }
+
+  /** Pauses, resumes or cancels a batch. */
+  steerBatch(id: string, act: "pause" | "resume" | "cancel"): Promise<Read<Batch>> {
+    return this.#post(`command-batches/${encodeURIComponent(id)}/${act}`);
+  }
+
+  /** All alerts in a state. */
+  alertsIn(state: AlertState): Promise<Read<Alert[]>> {
+    return this.#readAll("alerts", { state }, alertPagesMax);
+  }
+
+  /** A page of alerts, the newest first. */
+  alertPage(
+    filter: Record<string, string>,
+    cursor: string | null,
+    limit: number,
+  ): Promise<Read<Page<Alert>>> {
+    return this.#read("alerts", pageQuery(filter, cursor, limit));
+  }
+
+  /** Says that somebody has seen an alert. */
+  acknowledge(id: string): Promise<Read<Alert>> {
+    return this.#post(`alerts/${encodeURIComponent(id)}/ack`);
+  }
+
+  /** What a device should be. */
+  async desired(device: DeviceId): Promise<Read<Marked>> {
+    return this.#marked(await this.#ask(`devices/${encodeURIComponent(device)}/desired`));
+  }
+
+  /** Says what a device should be, unless that has changed since `tag` was read. */
+  async setDesired(device: DeviceId, desired: unknown, tag: string | null): Promise<Read<Marked>> {
+    const headers: Record<string, string> = { "content-type": "application/json" };
+    if (tag !== null) headers["if-match"] = tag;
+    const request = { method: "PUT", headers, body: JSON.stringify(desired) };
+    return this.#marked(await this.#ask(`devices/${encodeURIComponent(device)}/desired`, {}, request));
+  }
+
+  /** What a device measured in a time: at most `points` values of each metric. */
+  telemetry(device: DeviceId, from: number, to: number, points: number): Promise<Read<History>> {
+    const query = { from: String(Math.round(from)), to: String(Math.round(to)), points: String(points) };
+    return this.#read(`devices/${encodeURIComponent(device)}/telemetry`, query);
+  }
+
+  /** The same in full, as lines of text; `next` is where it goes on. */
+  async csv(address: URL): Promise<Read<{ text: string; next: URL | null }>> {
+    const read = await this.#ask(address.href);
+    if (read.kind === "failed") return read;
+    const link = /<([^>]+)>;\s*rel="?next"?/.exec(read.value.headers.get("link") ?? "")?.[1];
+    const next = link === undefined ? null : new URL(link, address);
+    return { kind: "ok", value: { text: await read.value.text(), next } };
+  }
+
+  /** Where a device's telemetry is as lines of text. */
+  csvAddress(device: DeviceId, from: number, to: number): URL {
+    const url = new URL(`devices/${encodeURIComponent(device)}/telemetry`, this.#base);
+    url.search = new URLSearchParams({
+      from: String(Math.round(from)),
+      to: String(Math.round(to)),
+      format: "csv",
+    }).toString();
+    return url;
+  }
+
+  /** What the gateway counts and measures, in the text form of Prometheus. */
+  async metrics(): Promise<Read<string>> {
+    const read = await this.#ask("../../metrics");
+    return read.kind === "ok" ? { kind: "ok", value: await read.value.text() } : read;
+  }
+
+  async #readAll<T>(path: string, filter: Record<string, string>, most: number): Promise<Read<T[]>> {
+    const items: T[] = [];
+    let cursor: string | null = null;
+    for (let page = 0; page < most; page += 1) {
+      const read: Read<Page<T>> = await this.#read(path, pageQuery(filter, cursor, pageSize));
+      if (read.kind === "failed") return read;
+      items.push(...read.value.items);
+      cursor = read.value.next;
+      if (cursor === null) break;
+    }
+    return { kind: "ok", value: items };
+  }
+
+  #read<T>(path: string, query: Record<string, string> = {}): Promise<Read<T>> {
+    return this.#json(path, query);
+  }
+
+  #post<T>(path: string, body: unknown = {}): Promise<Read<T>> {
+    const headers = { "content-type": "application/json" };
+    return this.#json(path, {}, { method: "POST", headers, body: JSON.stringify(body) });
+  }
+
+  async #marked(read: Read<Response>): Promise<Read<Marked>> {
+    if (read.kind === "failed") return read;
+    const state = (await read.value.json()) as Desired;
+    return { kind: "ok", value: { state, tag: read.value.headers.get("etag") } };
+  }
+
+  async #json<T>(path: string, query: Record<string, string>, request?: RequestInit): Promise<Read<T>> {
+    const read = await this.#ask(path, query, request);
+    return read.kind === "ok" ? { kind: "ok", value: (await read.value.json()) as T } : read;
+  }
+
+  async #ask(
+    path: string,
+    query: Record<string, string> = {},
+    request: RequestInit = {},
+  ): Promise<Read<Response>> {
     const url = new URL(path, this.#base);
-    url.search = new URLSearchParams(query).toString();
+    if (Object.keys(query).length > 0) url.search = new URLSearchParams(query).toString();
     try {
-      const response = await this.#fetch(url, { signal: AbortSignal.timeout(readTimeoutMs) });
-      if (!response.ok) return await failure(response);
-      return { kind: "ok", value: (await response.json()) as T };
+      const response = await this.#fetch(url, { ...request, signal: AbortSignal.timeout(readTimeoutMs) });
+      return response.ok ? { kind: "ok", value: response } : await failure(response);
     } catch (error) {
-      return {
-        kind: "failed",
-        status: null,
-        message: error instanceof Error ? error.message : String(error),
-      };
+      const message = error instanceof Error ? error.message : String(error);
+      return { kind: "failed", status: null, code: "unreachable", message };
     }
   }
+}
+
+function pageQuery(
+  filter: Record<string, string>,
+  cursor: string | null,
+  limit: number,
+): Record<string, string> {
+  const query: Record<string, string> = { limit: String(limit) };
+  for (const [name, value] of Object.entries(filter)) if (value !== "") query[name] = value;
+  if (cursor !== null) query.cursor = cursor;
+  return query;
 }
 
 async function failure(response: Response): Promise<Read<never>> {
   const problem = (await response.json().catch(() => ({}))) as Partial<Problem>;
   const message = problem.detail ?? problem.title ?? `${response.status} ${response.statusText}`;
-  return { kind: "failed", status: response.status, message };
+  return { kind: "failed", status: response.status, code: problem.code ?? "", message };
 }

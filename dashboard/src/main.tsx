@@ -6,6 +6,7 @@ import "./style/base.css";
 import "./style/shell.css";
 import "./style/fleet.css";
 import "./style/device.css";
+import "./style/views.css";
 import { Shell } from "./views/shell";
 
 const root = document.getElementById("app");

@@ -111,7 +111,7 @@ fn load(
         let updates = updates.collect::<Result<_, _>>()?;
         let (receipts, through) = (receipts(round), Offset(numbers.offset));
         let at = Instant::now();
-        handle.keep(Batch { updates, devices: Vec::new(), receipts, through });
+        handle.keep(Batch { updates, rows: Vec::new(), receipts, through });
         keeping += at.elapsed();
     }
     let cpu = store_cpu()? - before;
@@ -144,8 +144,8 @@ async fn one_day(handle: &StoreHandle, numbers: &mut Numbers) -> anyhow::Result<
     let device = DEVICES as usize;
     for second in 0..DAY {
         let updates = vec![numbers.update(device, begin + second * 1_000)?];
-        let (devices, receipts) = (Vec::new(), Vec::new());
-        handle.keep(Batch { updates, devices, receipts, through: Offset(numbers.offset) });
+        let (rows, receipts) = (Vec::new(), Vec::new());
+        handle.keep(Batch { updates, rows, receipts, through: Offset(numbers.offset) });
     }
     handle.settled().await?;
     for _ in 0..3 {

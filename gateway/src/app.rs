@@ -2,7 +2,7 @@
 
 use crate::{
     clock,
-    config::{Ack, Config},
+    config::{self, Ack, Config},
     core::{Acknowledge, Actor, Core},
     demo, edge,
     exchange::{self, Exchange},
@@ -14,9 +14,10 @@ use crate::{
 use anyhow::Context as _;
 use bridge::{
     bridge::{Bridge, Past, Settings},
-    command::book::CommandLimits,
+    command::book::{self, CommandLimits},
     hub::{Beginning, Gap, HubLimits, Restored},
     route::RouteTable,
+    types::DeviceTypes,
     update::Stamp,
 };
 use protocol::{DeviceId, Millis, ResetReason};
@@ -58,6 +59,18 @@ pub enum StartError {
     Store(#[from] OpenError),
     /// A row of the database holds something else than it should.
     #[error(
+        "the database in '{}' has a command or batch that cannot be read ({source}): start once with \
+         --recover",
+        .path.display()
+    )]
+    Command {
+        /// The data directory.
+        path: PathBuf,
+        /// The row.
+        source: bridge::command::book::Unreadable,
+    },
+    /// A row of the database holds something else than it should.
+    #[error(
         "the database in '{}' has a device '{device}' that cannot be read: start once with --recover",
         .path.display()
     )]
@@ -65,7 +78,7 @@ pub enum StartError {
         /// The data directory.
         path: PathBuf,
         /// The device.
-        device: DeviceId,
+        device: String,
     },
 }
 
@@ -145,7 +158,10 @@ impl App {
         let web = web.map_err(listen_error("http.listen", config.http.listen))?;
         let endpoints = Endpoints { mqtt, http: web.address() };
         let stats = Arc::new(Stats::new(edge.counters()));
-        let bridge = Bridge::new(clock::now(), settings_of(&config, &endpoints), past);
+        let types = device_types(&config, start);
+        let settings = settings_of(&config, &endpoints, types);
+        let bridge = Bridge::new(clock::now(), settings, past)
+            .map_err(|source| StartError::Command { path: config.data_dir.0.clone(), source })?;
         let store = database.handle();
         let acknowledge = match config.ingest.ack {
             Ack::Accepted => Acknowledge::Accepted,
@@ -335,8 +351,9 @@ fn open_store(
 
 /// What the store kept, as the bridge takes it.
 fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
-    let store::Restored { epoch, last_offset, channels, gaps, new_channels_after, devices, .. } =
-        restored;
+    let store::Restored {
+        epoch, last_offset, channels, gaps, new_channels_after, mut rows, ..
+    } = restored;
     let channels = channels.into_iter().map(|channel| {
         let store::RestoredChannel { name, seq, stamp, value, .. } = channel;
         Restored { channel: name, stamp: Stamp { seq, ..stamp }, value: Some(value) }
@@ -349,9 +366,11 @@ fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
             store::GapReason::Overflow => ResetReason::Expired,
         },
     });
-    let device = |(device, body): (DeviceId, String)| match serde_json::from_str(&body) {
-        Ok(kept) => Ok((device, kept)),
-        Err(_) => Err(StartError::Device { path: dir.into(), device }),
+    let device = |(device, body): store::KeyAndBody| {
+        let unreadable = || StartError::Device { path: dir.into(), device: device.clone() };
+        let id: DeviceId = device.parse().map_err(|_| unreadable())?;
+        let kept = serde_json::from_slice(&body).map_err(|_| unreadable())?;
+        Ok::<_, StartError>((id, kept))
     };
     Ok(Past {
         hub: Beginning {
@@ -361,11 +380,33 @@ fn past(restored: store::Restored, dir: &Path) -> Result<Past, StartError> {
             gaps: gaps.collect(),
             new_channels_after,
         },
-        devices: devices.into_iter().map(device).collect::<Result<_, _>>()?,
+        devices: rows
+            .take(store::Table::Device)
+            .into_iter()
+            .map(device)
+            .collect::<Result<_, _>>()?,
+        commands: book::Kept {
+            commands: texts(rows.take(store::Table::Command)),
+            batches: texts(rows.take(store::Table::Batch)),
+        },
     })
 }
 
-fn settings_of(config: &Config, endpoints: &Endpoints) -> Settings {
+/// Rows of JSON; what is no UTF-8 reads as no JSON either.
+fn texts(rows: Vec<store::KeyAndBody>) -> Vec<(String, String)> {
+    let text = |(key, body): store::KeyAndBody| (key, String::from_utf8_lossy(&body).into_owned());
+    rows.into_iter().map(text).collect()
+}
+
+/// The types of `types.dir`; where none is given, with `--demo` those of its fleet.
+fn device_types(config: &Config, start: Start) -> DeviceTypes {
+    match &config.types.dir {
+        None if start.demo => config::demo_types(),
+        _ => config.device_types().expect("checked with the other settings"),
+    }
+}
+
+fn settings_of(config: &Config, endpoints: &Endpoints, types: DeviceTypes) -> Settings {
     let limits = &config.limits;
     Settings {
         node: endpoints.http.to_string(),
@@ -379,6 +420,12 @@ fn settings_of(config: &Config, endpoints: &Endpoints) -> Settings {
         commands: CommandLimits {
             open_per_device: limits.commands_per_device as usize,
             ended_kept: limits.commands_kept as usize,
+            params_bytes: limits.command_params_bytes as usize,
+            result_bytes: limits.command_result_bytes as usize,
+            batch_devices: limits.batch_devices as usize,
+            batches_open: limits.batches_open as usize,
+            batches_kept: limits.batches_kept as usize,
         },
+        types,
     }
 }

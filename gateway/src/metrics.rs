@@ -51,12 +51,34 @@ impl Collector for Snapshot {
 }
 
 fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fmt::Error> {
-    let Latest { figures, refused, updates, .. } = latest;
+    let Latest { figures, refused, updates, results_too_large, commands_unwritten, .. } = latest;
+    let commands = &figures.commands;
     for (name, help, value) in [
         ("updates", "Updates of all channels", *updates),
         ("devices_online_now", "Devices that are online", figures.devices_online),
         ("devices_known_now", "Devices that are known", figures.devices_known),
         ("commands_open_now", "Commands that have not ended", figures.commands_open),
+        ("commands_batches_open_now", "Batches that have not ended", commands.batches_open),
+        ("commands_created", "Commands accepted", commands.created),
+        ("commands_sent", "Commands sent, each attempt", commands.sent),
+        ("commands_succeeded", "Commands that succeeded", commands.succeeded),
+        ("commands_failed", "Commands that failed", commands.failed),
+        ("commands_rejected", "Commands that were rejected", commands.rejected),
+        ("commands_timed_out", "Commands that timed out", commands.timed_out),
+        ("commands_expired", "Commands that expired unsent", commands.expired),
+        ("commands_cancelled", "Commands that were cancelled", commands.cancelled),
+        ("commands_superseded", "Commands that newer ones took the place of", commands.superseded),
+        ("commands_late", "Commands settled by an answer after they had timed out", commands.late),
+        (
+            "commands_results_too_large",
+            "Results and errors over limits.command_result_bytes, left out",
+            *results_too_large,
+        ),
+        (
+            "commands_unwritten",
+            "Commands that failed as they could not be written to their receiver",
+            *commands_unwritten,
+        ),
         ("resident_memory_bytes_now", "Resident memory in bytes", figures.memory_bytes),
         ("refused_channels", "Updates of channels beyond limits.channels", refused.channels),
         ("refused_devices", "Messages of devices beyond limits.devices", refused.devices),

@@ -3,7 +3,7 @@
 
 use crate::{core::Outlet, count::counters, edge};
 use bridge::bridge::{Bridge, Refused};
-use protocol::{GatewayStats, Millis, StoreFigures, Timestamp};
+use protocol::{CommandFigures, GatewayStats, Millis, StoreFigures, Timestamp};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -67,6 +67,10 @@ pub struct Latest {
     pub figures: GatewayStats,
     /// What the bridge refused.
     pub refused: Refused,
+    /// Results and errors of devices that were left out, as they were too large.
+    pub results_too_large: u64,
+    /// Commands that could not be written to their receiver.
+    pub commands_unwritten: u64,
     /// The newest offset: updates of all channels.
     pub updates: u64,
     messages_in: u64,
@@ -111,18 +115,38 @@ impl Stats {
             dropped_updates: self.web.updates_dropped.get(),
             lagging_connections: self.web.lagging_now.get(),
             commands_open: bridge.commands().open_count() as u64,
+            commands: command_figures(bridge),
             memory_bytes: memory_bytes().unwrap_or(0),
             store,
         };
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Latest {
             figures: figures.clone(),
             refused: bridge.refused(),
+            results_too_large: bridge.commands().totals().results_too_large,
+            commands_unwritten: bridge.commands().totals().unwritten,
             updates: bridge.hub.offset().0,
             messages_in,
             deliveries,
             at: now,
         };
         figures
+    }
+}
+
+fn command_figures(bridge: &Bridge<Outlet>) -> CommandFigures {
+    let totals = bridge.commands().totals();
+    CommandFigures {
+        created: totals.created,
+        sent: totals.sent,
+        succeeded: totals.succeeded,
+        failed: totals.failed,
+        rejected: totals.rejected,
+        timed_out: totals.timed_out,
+        expired: totals.expired,
+        cancelled: totals.cancelled,
+        superseded: totals.superseded,
+        late: totals.late,
+        batches_open: bridge.commands().open_batches() as u64,
     }
 }
 

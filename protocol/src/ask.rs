@@ -3,20 +3,50 @@
 use crate::{
     BadTopic, CommandId, CommandRequest, HistoryRequest, Offset, Seq, TopicFilter, TopicName,
 };
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{Map, Value};
-use std::fmt;
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
+use serde_json::value::RawValue;
+use std::{collections::HashMap, fmt};
 
 /// A client's own mark on a request; comes back on the reply.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(untagged)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum RequestId {
     /// A number.
-    Number(#[cfg_attr(feature = "typescript", ts(type = "number"))] serde_json::Number),
+    Number(
+        #[cfg_attr(feature = "typescript", ts(type = "number"))]
+        #[cfg_attr(feature = "schema", schemars(with = "serde_json::Number"))]
+        RequestNumber,
+    ),
     /// A text.
     Text(String),
+}
+
+/// A JSON number of any size and precision, as it was written.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct RequestNumber(Box<str>);
+
+impl From<u64> for RequestNumber {
+    fn from(number: u64) -> Self {
+        Self(number.to_string().into())
+    }
+}
+
+impl Serialize for RequestNumber {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        let raw = RawValue::from_string(self.0.clone().into());
+        raw.map_err(serde::ser::Error::custom)?.serialize(to)
+    }
+}
+
+impl<'de> Deserialize<'de> for RequestNumber {
+    /// Through a reader that has numbers only, one beyond 64 bits is rounded; [`ClientMessage::decode`]
+    /// keeps it.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let number = serde_json::Number::deserialize(from)?;
+        Ok(Self(number.to_string().into()))
+    }
 }
 
 /// What a client asks.
@@ -168,39 +198,39 @@ impl ClientMessage {
     /// # Errors
     /// [`DecodeError::NotAnObject`] where the frame is no JSON object, else what is refused and why.
     pub fn decode(text: &str) -> Result<(Option<RequestId>, Self), DecodeError> {
-        let mut object: Map<String, Value> =
+        let mut fields: Fields<'_> =
             serde_json::from_str(text).map_err(|_| DecodeError::NotAnObject)?;
-        let (id, id_fault) = take_id(&mut object);
+        let (id, id_fault) = take_id(&mut fields);
         let refuse = |refusal| DecodeError::Refused { id: id.clone(), refusal };
         if let Some(refusal) = id_fault {
             return Err(refuse(refusal));
         }
-        let message = Self::from_object(object).map_err(refuse)?;
+        let message = Self::from_fields(fields, text).map_err(refuse)?;
         Ok((id, message))
     }
 
-    fn from_object(mut object: Map<String, Value>) -> Result<Self, Refusal> {
-        let kind = object.remove("type").unwrap_or(Value::Null);
-        match kind.as_str() {
-            Some("hello") => Ok(Self::Hello { token: field(&mut object, "token")? }),
-            Some("subscribe") => Ok(Self::Subscribe {
-                channels: filters(&mut object)?,
-                options: options(&mut object)?,
+    fn from_fields(mut fields: Fields<'_>, text: &str) -> Result<Self, Refusal> {
+        let kind = fields.remove("type").map_or("null", RawValue::get);
+        match serde_json::from_str::<String>(kind).as_deref() {
+            Ok("hello") => Ok(Self::Hello { token: field(&mut fields, "token")? }),
+            Ok("subscribe") => Ok(Self::Subscribe {
+                channels: filters(&mut fields)?,
+                options: options(&mut fields)?,
             }),
-            Some("unsubscribe") => Ok(Self::Unsubscribe { channels: filters(&mut object)? }),
-            Some("replay") => Ok(Self::Replay {
-                channel: field(&mut object, "channel")?,
-                from: field(&mut object, "from")?,
-                to: field(&mut object, "to")?,
+            Ok("unsubscribe") => Ok(Self::Unsubscribe { channels: filters(&mut fields)? }),
+            Ok("replay") => Ok(Self::Replay {
+                channel: field(&mut fields, "channel")?,
+                from: field(&mut fields, "from")?,
+                to: field(&mut fields, "to")?,
             }),
-            Some("command") => Ok(Self::Command {
-                device: field(&mut object, "device")?,
-                request: serde_json::from_value(Value::Object(object))
+            Ok("command") => Ok(Self::Command {
+                device: field(&mut fields, "device")?,
+                request: serde_json::from_str(text)
                     .map_err(|error| bad_request(format!("the command is not valid: {error}")))?,
             }),
-            Some("cancel") => Ok(Self::Cancel { command: field(&mut object, "command")? }),
-            Some("ping") => Ok(Self::Ping {}),
-            Some(_) | None => Err(Refusal {
+            Ok("cancel") => Ok(Self::Cancel { command: field(&mut fields, "command")? }),
+            Ok("ping") => Ok(Self::Ping {}),
+            Ok(_) | Err(_) => Err(Refusal {
                 code: "unknown_type",
                 message: format!("there is no message of type {kind}: send one of {TYPES}"),
             }),
@@ -208,31 +238,41 @@ impl ClientMessage {
     }
 }
 
+/// The members of a message as they were written: what nobody asks for is not looked into, however deep
+/// it is.
+type Fields<'a> = HashMap<String, &'a RawValue>;
+
 fn bad_request(message: String) -> Refusal {
     Refusal { code: "bad_request", message }
 }
 
 /// Takes the mark off; one that is neither number nor text is refused and not given back.
-fn take_id(object: &mut Map<String, Value>) -> (Option<RequestId>, Option<Refusal>) {
-    match object.remove("id") {
-        None | Some(Value::Null) => (None, None),
-        Some(Value::Number(number)) => (Some(RequestId::Number(number)), None),
-        Some(Value::String(text)) => (Some(RequestId::Text(text)), None),
-        Some(other) => {
-            let message = format!("id {other} is neither a number nor a text");
-            (None, Some(Refusal { code: "bad_id", message }))
+fn take_id(fields: &mut Fields<'_>) -> (Option<RequestId>, Option<Refusal>) {
+    let Some(raw) = fields.remove("id").map(RawValue::get) else { return (None, None) };
+    match raw.as_bytes().first() {
+        Some(b'n') => return (None, None),
+        Some(b'-' | b'0'..=b'9') => {
+            return (Some(RequestId::Number(RequestNumber(raw.into()))), None);
         }
+        Some(b'"') => {
+            if let Ok(text) = serde_json::from_str(raw) {
+                return (Some(RequestId::Text(text)), None);
+            }
+        }
+        Some(_) | None => {}
     }
+    let message = format!("id {raw} is neither a number nor a text");
+    (None, Some(Refusal { code: "bad_id", message }))
 }
 
-fn field<T: DeserializeOwned>(object: &mut Map<String, Value>, name: &str) -> Result<T, Refusal> {
-    let value = object.remove(name).unwrap_or(Value::Null);
-    serde_json::from_value(value.clone())
+fn field<T: DeserializeOwned>(fields: &mut Fields<'_>, name: &str) -> Result<T, Refusal> {
+    let value = fields.remove(name).map_or("null", RawValue::get);
+    serde_json::from_str(value)
         .map_err(|error| bad_request(format!("{name} = {value} is not valid: {error}")))
 }
 
-fn filters(object: &mut Map<String, Value>) -> Result<Vec<TopicFilter>, Refusal> {
-    let texts: Vec<String> = field(object, "channels")?;
+fn filters(fields: &mut Fields<'_>) -> Result<Vec<TopicFilter>, Refusal> {
+    let texts: Vec<String> = field(fields, "channels")?;
     if texts.is_empty() {
         return Err(bad_request("channels is empty: name at least one".into()));
     }
@@ -251,11 +291,11 @@ const THROTTLE_MAX: f64 = 1_000.0;
 /// The most metrics that `fields` may name.
 const FIELDS_MAX: usize = 256;
 
-fn options(object: &mut Map<String, Value>) -> Result<SubscribeOptions, Refusal> {
+fn options(fields: &mut Fields<'_>) -> Result<SubscribeOptions, Refusal> {
     let bad = |message| Refusal { code: "bad_options", message };
-    let options = match object.remove("options") {
-        None | Some(Value::Null) => SubscribeOptions::default(),
-        Some(value @ Value::Object(_)) => serde_json::from_value(value)
+    let options = match fields.remove("options").map(RawValue::get) {
+        None | Some("null") => SubscribeOptions::default(),
+        Some(object) if object.starts_with('{') => serde_json::from_str(object)
             .map_err(|error| bad(format!("options are not valid: {error}")))?,
         Some(other) => return Err(bad(format!("options {other} is not an object"))),
     };

@@ -1,12 +1,12 @@
 //! A command: what an operator asks, what a device is sent and answers, and what everybody sees of it.
 
-use crate::{CommandId, DeviceId, Millis, Status, Timestamp};
+use crate::{CommandId, DeviceId, Expect, Millis, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
 
 /// Where a command is in its life; section 4 of the contract draws the ways between them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -259,10 +259,9 @@ pub struct CommandRequest {
     /// Only say what would happen; over HTTP.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
-    /// A condition on what follows; refused, for this version cannot verify it.
+    /// A condition on what the device says after success: whether it holds is `verified`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
-    pub expect: Option<Value>,
+    pub expect: Option<Expect>,
 }
 
 /// What would become of a command: the answer to `dry_run`.
@@ -281,6 +280,10 @@ pub struct DryRun {
     pub position: usize,
     /// When it would expire unsent.
     pub deliver_by: Timestamp,
+    /// Who asks; `local` where nobody needs to sign in.
+    pub user: String,
+    /// Whether this user may command the device.
+    pub allowed: bool,
 }
 
 /// What a device receives on `devices/{device}/commands/{command}`.
@@ -347,6 +350,23 @@ pub enum AnswerStatus {
     Cancelled,
     /// It was asked to give it up and goes on.
     NotCancelled,
+}
+
+impl AnswerStatus {
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Received => "received",
+            Self::Started => "started",
+            Self::Progress => "progress",
+            Self::Succeeded => "succeeded",
+            Self::Failed => "failed",
+            Self::Rejected => "rejected",
+            Self::Cancelled => "cancelled",
+            Self::NotCancelled => "not_cancelled",
+        }
+    }
 }
 
 /// Why a device failed or refused.

@@ -116,10 +116,41 @@ pub struct GatewayStats {
     pub lagging_connections: u64,
     /// Commands that have not ended.
     pub commands_open: u64,
+    /// What commands came to since the start.
+    pub commands: CommandFigures,
     /// Resident memory of the process in bytes; 0 where the system does not tell.
     pub memory_bytes: u64,
     /// How the store is.
     pub store: StoreFigures,
+}
+
+/// What commands came to since the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct CommandFigures {
+    /// Accepted.
+    pub created: u64,
+    /// Sent, each attempt.
+    pub sent: u64,
+    /// Ended as succeeded.
+    pub succeeded: u64,
+    /// Ended as failed.
+    pub failed: u64,
+    /// Ended as rejected.
+    pub rejected: u64,
+    /// Ended as timed out; some of them were settled late.
+    pub timed_out: u64,
+    /// Ended as expired.
+    pub expired: u64,
+    /// Ended as cancelled.
+    pub cancelled: u64,
+    /// Ended as superseded.
+    pub superseded: u64,
+    /// Settled by an answer after they had timed out.
+    pub late: u64,
+    /// Batches that have not ended.
+    pub batches_open: u64,
 }
 
 /// How the store is.

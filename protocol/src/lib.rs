@@ -6,9 +6,12 @@
 //! from them. `docs/protocol.md` is the contract in words.
 
 mod ask;
+mod batch;
 mod close;
 mod command;
 mod device;
+mod device_type;
+mod expect;
 mod history;
 mod http;
 mod id;
@@ -18,15 +21,19 @@ mod topic;
 pub mod topics;
 
 pub use ask::{ClientMessage, Cursor, DecodeError, Mode, Refusal, RequestId, SubscribeOptions};
+pub use batch::{AbortAfter, Batch, BatchRequest, BatchState};
 pub use close::{CloseCode, Retry};
 pub use command::{
     Actor, Answer, AnswerError, AnswerStatus, Command, CommandDetails, CommandRequest,
     CommandState, Delivery, DryRun, Transition,
 };
 pub use device::{Presence, PresenceReason, Status};
+pub use device_type::{CommandType, DeviceType};
+pub use expect::{Expect, Operator};
 pub use history::{History, HistoryColumn, HistoryRequest};
 pub use http::{
-    Device, DeviceDescription, DevicePatch, GatewayStats, Page, Problem, StoreFigures, StoreState,
+    CommandFigures, Device, DeviceDescription, DevicePatch, GatewayStats, Page, Problem,
+    StoreFigures, StoreState,
 };
 pub use id::{BadId, CommandId, DeviceId};
 pub use number::{Millis, Offset, Seq, Timestamp};

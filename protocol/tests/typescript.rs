@@ -3,10 +3,11 @@
 #![cfg(feature = "typescript")]
 
 use protocol::{
-    AnswerError, ClientMessage, CloseCode, Command, CommandDetails, CommandRequest, CommandState,
-    Cursor, Device, DryRun, GatewayStats, History, HistoryColumn, HistoryRequest, Limits, Mode,
-    Page, Presence, PresenceReason, Problem, Reply, RequestId, ResetReason, ServerMessage, Status,
-    StoreFigures, StoreState, SubscribeOptions, Transition, Update,
+    AbortAfter, AnswerError, Batch, BatchRequest, BatchState, ClientMessage, CloseCode, Command,
+    CommandDetails, CommandFigures, CommandRequest, CommandState, CommandType, Cursor, Device,
+    DeviceType, DryRun, Expect, GatewayStats, History, HistoryColumn, HistoryRequest, Limits, Mode,
+    Operator, Page, Presence, PresenceReason, Problem, Reply, RequestId, ResetReason,
+    ServerMessage, Status, StoreFigures, StoreState, SubscribeOptions, Transition, Update,
 };
 use std::{fmt::Write as _, path::Path};
 use ts_rs::{Config, TS};
@@ -46,9 +47,17 @@ fn generated() -> String {
         CommandDetails,
         CommandRequest,
         CommandState,
+        Expect,
+        Operator,
         DryRun,
         Transition,
         AnswerError,
+        Batch,
+        BatchRequest,
+        BatchState,
+        AbortAfter,
+        DeviceType,
+        CommandType,
         Presence,
         Status,
         PresenceReason,
@@ -56,6 +65,7 @@ fn generated() -> String {
         Page<Device>,
         Problem,
         GatewayStats,
+        CommandFigures,
         StoreFigures,
         StoreState,
     ) {

@@ -140,6 +140,13 @@ def check_refusal(gateway, operation, method, status, *request):
     assert was == status, f"{method} {request[0]}: {was}, and not {status}: {problem}"
 
 
+def new_batch(gateway):
+    """A batch that has not ended: its device never comes."""
+    body = json.dumps({"devices": ["pump-1"], "command": {"name": "open"}})
+    kind = {"content-type": "application/json"}
+    return json.loads(gateway.ask("POST", "/api/v1/command-batches", kind, body)[2])["id"]
+
+
 def main(url, command):
     gateway = Gateway(url)
     validate(gateway.document)
@@ -147,6 +154,8 @@ def main(url, command):
     for template, item in gateway.document["paths"].items():
         of_command = template.startswith("/api/v1/commands/")
         path = template.replace("{id}", command if of_command else "pump-1")
+        if template.startswith("/api/v1/command-batches/"):
+            path = template.replace("{id}", new_batch(gateway))
         status, _, _, headers = gateway.ask("PROPFIND", path)
         taken = {method.strip().lower() for method in headers.get("allow", "").split(",")} - {"head"}
         documented = {method for method in METHODS if method in item}

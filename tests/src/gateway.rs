@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::{
     fs::{self, File},
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -24,6 +24,8 @@ const END_WITHIN: Duration = Duration::from_secs(15);
 pub struct TestGateway {
     child: Child,
     folder: TempDir,
+    settings: Vec<(String, String)>,
+    flags: Vec<String>,
     endpoints: Endpoints,
     expected_error: Option<String>,
     http: reqwest::Client,
@@ -55,19 +57,85 @@ impl TestGateway {
     /// When it does not come up; shows its log.
     pub async fn with_flags(settings: &[(&str, &str)], flags: &[&str]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
-        let mut child = spawn(folder.path(), settings, flags);
-        let file = folder.path().join("data/endpoints.json");
+        let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into()));
+        let (settings, flags) = (
+            settings.collect::<Vec<_>>(),
+            flags.iter().map(|&flag| flag.into()).collect::<Vec<_>>(),
+        );
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS");
+        let child = spawn(folder.path(), &settings, &flags);
+        let endpoints = Endpoints { mqtt: ANY_PORT, http: ANY_PORT };
+        let expected_error = None;
+        let mut gateway = Self { child, folder, settings, flags, endpoints, expected_error, http };
+        gateway.await_endpoints().await;
+        gateway
+    }
+
+    /// Waits until it listens, and notes where.
+    async fn await_endpoints(&mut self) {
+        let file = self.endpoints_file();
         let mut endpoints = None;
         until("endpoints.json", async || {
             endpoints = fs::read(&file).ok().and_then(|text| serde_json::from_slice(&text).ok());
-            let ended = child.try_wait().expect("a child can be asked");
-            assert!(ended.is_none(), "the gateway ended: {}", read_log(folder.path()));
+            let ended = self.child.try_wait().expect("a child can be asked");
+            assert!(ended.is_none(), "the gateway ended: {}", read_log(self.folder.path()));
             endpoints.is_some()
         })
         .await;
-        let endpoints = endpoints.expect("waited for it");
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS");
-        Self { child, folder, endpoints, expected_error: None, http }
+        self.endpoints = endpoints.expect("waited for it");
+    }
+
+    /// Kills it (SIGKILL) and waits until it is gone. What it left behind stays.
+    ///
+    /// # Panics
+    /// When it cannot be killed.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a killed child ends");
+        // Written by who listens no more: who waits for the next one must not take it for that one's.
+        let _not_written_yet = fs::remove_file(self.endpoints_file());
+    }
+
+    /// Starts it again on what the one before left behind, at the same addresses.
+    pub async fn start_again(&mut self) {
+        self.start_again_with(&[]).await;
+    }
+
+    /// The same, with flags such as `--recover` for this once.
+    ///
+    /// # Panics
+    /// When it does not come up; shows its log.
+    pub async fn start_again_with(&mut self, flags: &[&str]) {
+        let Endpoints { mqtt, http } = self.endpoints;
+        let mut settings = self.settings.clone();
+        settings.push(("MQTT__LISTEN".into(), mqtt.to_string()));
+        settings.push(("HTTP__LISTEN".into(), http.to_string()));
+        let flags = self.flags.iter().cloned().chain(flags.iter().map(|&flag| flag.into()));
+        self.child = spawn(self.folder.path(), &settings, &flags.collect::<Vec<_>>());
+        self.await_endpoints().await;
+    }
+
+    /// Ends it in order and starts it again.
+    ///
+    /// # Panics
+    /// When it does not end with 0, or does not come up.
+    pub async fn restart(&mut self) {
+        self.terminate();
+        assert_eq!(self.ended().await.code(), Some(0), "{}", self.log());
+        self.start_again().await;
+    }
+
+    /// Lets no file of the gateway grow past `bytes` any more (`setrlimit`, `RLIMIT_FSIZE`): writes
+    /// fail as they do on a disk that is full. None: as before.
+    ///
+    /// # Panics
+    /// When the system does not allow it.
+    pub fn limit_files(&self, bytes: Option<u64>) {
+        let soft = bytes.map_or_else(|| "unlimited".to_owned(), |bytes| bytes.to_string());
+        let pid = self.pid().to_string();
+        let mut prlimit = Command::new("prlimit");
+        prlimit.args(["--pid", &pid, &format!("--fsize={soft}:unlimited")]);
+        assert!(prlimit.status().expect("prlimit runs").success(), "the limit cannot be set");
     }
 
     /// Where it speaks MQTT.
@@ -88,16 +156,33 @@ impl TestGateway {
         self.child.id()
     }
 
+    /// Its resident memory in bytes (proc(5), statm).
+    ///
+    /// # Panics
+    /// When the system does not tell.
+    #[must_use]
+    pub fn memory_bytes(&self) -> u64 {
+        let statm = fs::read_to_string(format!("/proc/{}/statm", self.pid())).expect("it runs");
+        let pages = statm.split(' ').nth(1).expect("the second is the resident set");
+        pages.parse::<u64>().expect("a number") * 4_096
+    }
+
     /// The URL that the command line takes.
     #[must_use]
     pub fn url(&self) -> String {
         format!("http://{}", self.endpoints.http)
     }
 
+    /// Where it keeps its files.
+    #[must_use]
+    pub fn data_dir(&self) -> PathBuf {
+        self.folder.path().join("data")
+    }
+
     /// The file that tells where it listens.
     #[must_use]
     pub fn endpoints_file(&self) -> PathBuf {
-        self.folder.path().join("data/endpoints.json")
+        self.data_dir().join("endpoints.json")
     }
 
     /// Lets the test pass though an error with this text is logged.
@@ -126,6 +211,14 @@ impl TestGateway {
     /// When there is no answer, or it is no JSON.
     pub async fn get(&self, path: &str) -> (StatusCode, Value) {
         json(self.request(Method::GET, path)).await
+    }
+
+    /// What a path answers to GET, as it is.
+    ///
+    /// # Panics
+    /// When there is no answer.
+    pub async fn get_text(&self, path: &str) -> (StatusCode, String) {
+        text(self.request(Method::GET, path)).await
     }
 
     /// What a path answers to POST.
@@ -220,10 +313,15 @@ fn eprint(log: &str) {
     eprintln!("the gateway's log:\n{log}");
 }
 
-fn spawn(folder: &Path, settings: &[(&str, &str)], flags: &[&str]) -> Child {
-    let log = File::create(folder.join("log")).expect("a log file");
-    let mut command = Command::new(binary("sluice-gateway"));
-    command.args(flags).env_clear().env("SLUICE_LOG__FORMAT", "json");
+const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
+
+fn spawn(folder: &Path, settings: &[(String, String)], flags: &[String]) -> Child {
+    let log = File::options().create(true).append(true).open(folder.join("log"));
+    let log = log.expect("a log file");
+    // A write past `limit_files` fails then, instead of ending the process (setrlimit(2)).
+    let mut command = Command::new("/usr/bin/env");
+    command.arg("--ignore-signal=XFSZ").arg(binary("sluice-gateway")).args(flags);
+    command.env_clear().env("SLUICE_LOG__FORMAT", "json");
     command.env("SLUICE_DATA_DIR", folder.join("data"));
     command.env("SLUICE_MQTT__LISTEN", "127.0.0.1:0").env("SLUICE_HTTP__LISTEN", "127.0.0.1:0");
     command.envs(settings.iter().map(|(key, value)| (format!("SLUICE_{key}"), value)));
@@ -241,10 +339,14 @@ fn signal(pid: u32, name: &str) {
     assert!(sent.expect("kill runs").success(), "process {pid} cannot be signalled");
 }
 
-async fn json(request: RequestBuilder) -> (StatusCode, Value) {
+async fn text(request: RequestBuilder) -> (StatusCode, String) {
     let response: Response = crate::soon("an answer", request.send()).await.expect("an answer");
     let status = response.status();
-    let text = crate::soon("a body", response.text()).await.expect("a body");
+    (status, crate::soon("a body", response.text()).await.expect("a body"))
+}
+
+async fn json(request: RequestBuilder) -> (StatusCode, Value) {
+    let (status, text) = text(request).await;
     let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {status} {text}"));
     (status, body)
 }

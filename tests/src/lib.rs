@@ -5,6 +5,7 @@
 //! says what no library would; [`Device`] a device whose every answer the test decides;
 //! [`mosquitto`] runs Mosquitto's own clients. Whatever is awaited has a deadline.
 
+mod columns;
 mod deadline;
 mod device;
 mod gateway;

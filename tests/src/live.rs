@@ -1,6 +1,6 @@
 //! A WebSocket client of `/ws`, as docs/protocol.md, section 3, describes it.
 
-use crate::soon;
+use crate::{columns::Dictionary, soon};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::{collections::VecDeque, net::SocketAddr};
@@ -14,10 +14,14 @@ use tokio_tungstenite::{
 #[derive(Debug)]
 pub struct Live {
     socket: WebSocketStream<TcpStream>,
+    /// Where it speaks columns: what it was told of them.
+    columns: Option<Dictionary>,
     inbox: VecDeque<Value>,
     /// The first message.
     pub welcome: Value,
     last_id: u64,
+    /// Why it was closed.
+    reason: String,
 }
 
 /// Whether a message is an update of this channel.
@@ -33,6 +37,23 @@ impl Live {
         Self::over(stream.expect("the gateway accepts"), address).await
     }
 
+    /// Connects and takes the welcome, where the gateway is there and does so.
+    pub async fn try_connect(address: SocketAddr) -> Option<Self> {
+        let stream = soon("a connection", TcpStream::connect(address)).await.ok()?;
+        Self::try_over(stream, address, "sluice.v1").await
+    }
+
+    /// Connects with the subprotocol `sluice.v1.columns`; what comes as columns reads as text would.
+    ///
+    /// # Panics
+    /// When the gateway does not accept it.
+    pub async fn connect_columns(address: SocketAddr) -> Self {
+        let stream = soon("a connection", TcpStream::connect(address)).await;
+        let stream = stream.expect("the gateway accepts");
+        let live = Self::try_over(stream, address, "sluice.v1.columns").await;
+        Self { columns: Some(Dictionary::default()), ..live.expect("the gateway accepts") }
+    }
+
     /// Connects with as small a receive buffer as the system allows.
     pub async fn connect_narrow(address: SocketAddr) -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
@@ -42,16 +63,34 @@ impl Live {
     }
 
     async fn over(stream: TcpStream, address: SocketAddr) -> Self {
+        Self::try_over(stream, address, "sluice.v1")
+            .await
+            .expect("the gateway accepts and welcomes")
+    }
+
+    async fn try_over(
+        stream: TcpStream,
+        address: SocketAddr,
+        protocol: &'static str,
+    ) -> Option<Self> {
         let mut request = format!("ws://{address}/ws").into_client_request().expect("a URL");
-        let protocol = HeaderValue::from_static("sluice.v1");
-        request.headers_mut().insert("sec-websocket-protocol", protocol);
+        let offer = HeaderValue::from_static(protocol);
+        request.headers_mut().insert("sec-websocket-protocol", offer);
         let shaken = soon("a handshake", client_async(request, stream)).await;
-        let (socket, response) = shaken.expect("the gateway accepts");
-        assert_eq!(response.headers()["sec-websocket-protocol"], "sluice.v1");
-        let mut live = Self { socket, inbox: VecDeque::new(), welcome: Value::Null, last_id: 0 };
-        live.welcome = live.next().await;
+        let (socket, response) = shaken.ok()?;
+        assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
+        let (columns, inbox) = (None, VecDeque::new());
+        let mut live = Self {
+            socket,
+            columns,
+            inbox,
+            welcome: Value::Null,
+            last_id: 0,
+            reason: String::new(),
+        };
+        live.welcome = soon("a welcome", live.next_or_close()).await.ok()?;
         assert_eq!(live.welcome["type"], "welcome");
-        live
+        Some(live)
     }
 
     /// Sends one text frame as it is.
@@ -71,11 +110,18 @@ impl Live {
     }
 
     /// Sends a request under a number of its own, and gives that number.
-    pub async fn ask(&mut self, mut request: Value) -> u64 {
+    pub async fn ask(&mut self, request: Value) -> u64 {
+        let number = self.try_ask(request).await;
+        number.expect("it is open")
+    }
+
+    /// The same, where the connection may have ended: none then.
+    pub async fn try_ask(&mut self, mut request: Value) -> Option<u64> {
         self.last_id += 1;
         request["id"] = self.last_id.into();
-        self.send_text(request.to_string()).await;
-        self.last_id
+        let frame = Message::Text(request.to_string().into());
+        soon("the frame to leave", self.socket.send(frame)).await.ok()?;
+        Some(self.last_id)
     }
 
     /// The next message, whatever it is.
@@ -90,7 +136,12 @@ impl Live {
     }
 
     /// The code with which the gateway closes; messages before that are left out.
-    pub async fn closed(mut self) -> u16 {
+    pub async fn closed(self) -> u16 {
+        self.farewell().await.0
+    }
+
+    /// The same, with the reason that the gateway gives.
+    pub async fn farewell(mut self) -> (u16, String) {
         let closed = async {
             loop {
                 if let Err(code) = self.next_or_close().await {
@@ -98,10 +149,18 @@ impl Live {
                 }
             }
         };
-        soon("a close", closed).await
+        let code = soon("a close", closed).await;
+        (code, self.reason)
     }
 
-    async fn next_or_close(&mut self) -> Result<Value, u16> {
+    /// The next message, or the code with which the connection ended: 1006 where it broke.
+    ///
+    /// # Errors
+    /// That code.
+    ///
+    /// # Cancel safety
+    /// A message is either returned or still to come.
+    pub async fn next_or_close(&mut self) -> Result<Value, u16> {
         loop {
             if let Some(message) = self.inbox.pop_front() {
                 return Ok(message);
@@ -122,12 +181,17 @@ impl Live {
                 Ok(())
             }
             Some(Ok(Message::Close(frame))) => {
-                Err(frame.map_or(BROKEN, |frame| u16::from(frame.code)))
+                let Some(frame) = frame else { return Err(BROKEN) };
+                self.reason = frame.reason.to_string();
+                Err(u16::from(frame.code))
             }
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => Ok(()),
-            Some(Ok(frame @ (Message::Binary(_) | Message::Frame(_)))) => {
-                panic!("the gateway sent {frame:?}")
+            Some(Ok(Message::Binary(frame))) => {
+                let columns = self.columns.as_mut().expect("columns were asked for");
+                self.inbox.extend(columns.read(&frame));
+                Ok(())
             }
+            Some(Ok(frame @ Message::Frame(_))) => panic!("the gateway sent {frame:?}"),
             Some(Err(Error::ConnectionClosed | Error::Io(_) | Error::Protocol(_))) | None => {
                 Err(BROKEN)
             }

@@ -45,6 +45,17 @@ impl Peer {
         peer
     }
 
+    /// Connects and takes the CONNACK, where the gateway is there and says yes.
+    pub async fn try_connect(address: SocketAddr, connect: Connect<'_>) -> Option<Self> {
+        let stream = soon("a connection", TcpStream::connect(address)).await.ok()?;
+        stream.set_nodelay(true).ok()?;
+        let (buffer, inbox) = (Vec::new(), VecDeque::new());
+        let mut peer = Self { stream, version: connect.version, buffer, inbox, last_id: 0 };
+        peer.send(&connect.encode()).await;
+        let answer = peer.next().await?;
+        (answer.kind == packet::CONNACK && answer.body[1] == 0).then_some(peer)
+    }
+
     /// Writes bytes as they are. A peer that is gone shows when it is read from.
     pub async fn send(&mut self, bytes: &[u8]) {
         let _gone = soon("bytes to leave", self.stream.write_all(bytes)).await;
@@ -89,6 +100,11 @@ impl Peer {
             }
             self.inbox.push_back(packet);
         }
+    }
+
+    /// What has come and was not looked at yet.
+    pub fn waiting(&mut self) -> Vec<Packet> {
+        self.inbox.drain(..).collect()
     }
 
     /// Waits until the gateway closes, whatever it says before.

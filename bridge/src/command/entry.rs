@@ -1,37 +1,90 @@
 //! One command in the book: what everybody sees of it, and what only the book needs to know.
+//!
+//! It is kept as JSON, all of it but what belongs to a connection.
 
 use super::{book::Caller, lane::Place};
 use crate::event::ConnectionId;
 use protocol::{
-    Actor, Answer, Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId,
-    Millis, Timestamp, Transition,
+    Actor, Answer, AnswerError, Command, CommandDetails, CommandId, CommandRequest, CommandState,
+    DeviceId, Expect, Millis, Timestamp, Transition,
 };
+use serde::{Deserialize, Serialize};
 use std::cmp::Reverse;
 
 /// How long a command waits to be sent, unless told.
 const TTL: Millis = Millis(60_000);
 /// How long a device may take, unless told.
 const TIMEOUT: Millis = Millis(30_000);
+/// How long what is expected may take, unless told.
+const WITHIN: Millis = Millis(30_000);
 /// Beyond this many transitions of a command notes are left out; changes of state never are.
 const NOTES_MAX: usize = 64;
+/// The first sending again of a command that the device has is at once, the next so much later, and
+/// then twice as late each time.
+const BACK_OFF: Millis = Millis(1_000);
+/// The longest such wait.
+const BACK_OFF_MAX: Millis = Millis(30_000);
 
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) details: CommandDetails,
     /// The order of creation.
     pub(super) ordinal: u64,
+    pub(super) ttl: Millis,
     pub(super) timeout: Millis,
     pub(super) supersede: Option<String>,
     pub(super) idempotent: bool,
     pub(super) progress_extends: bool,
-    /// The connection that the newest attempt went to.
-    pub(super) sent_to: Option<ConnectionId>,
     /// The newest attempt's PUBACK, or an answer to it, came.
     pub(super) acknowledged: bool,
     pub(super) before_cancelling: CommandState,
+    /// The user and `Idempotency-Key` it was asked for with, and the request.
+    pub(super) asked: Option<Asked>,
+    pub(super) expect: Option<Expect>,
+    /// Until when what is expected may be seen.
+    pub(super) verify_by: Option<Timestamp>,
+    pub(super) release: Release,
+    pub(super) sent_at: Option<Timestamp>,
+    /// When anything of it last changed.
+    pub(super) changed_at: Timestamp,
+    /// The connection that the newest attempt went to.
+    #[serde(skip)]
+    pub(super) sent_to: Option<ConnectionId>,
+    #[serde(skip)]
     pub(super) deadline: Option<Timestamp>,
-    /// The user and `Idempotency-Key` it was asked for with.
-    pub(super) key: Option<(String, String)>,
+    /// When it may be sent again.
+    #[serde(skip)]
+    pub(super) resend_at: Option<Timestamp>,
+    /// Whose place it took; only until that is stored.
+    #[serde(skip)]
+    pub(super) displaced: Vec<CommandId>,
+}
+
+/// A request under an `Idempotency-Key`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(super) struct Asked {
+    pub(super) user: String,
+    pub(super) key: String,
+    pub(super) request: CommandRequest,
+}
+
+/// Whether a command waits for its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) enum Release {
+    /// It takes its turn like any other.
+    Free,
+    /// Its batch has not begun it.
+    Held,
+}
+
+/// What a deadline is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    NotBefore,
+    DeliverBy,
+    FinishBy,
+    Resend,
+    VerifyBy,
 }
 
 impl Entry {
@@ -43,15 +96,20 @@ impl Entry {
         request: CommandRequest,
         caller: Caller<'_>,
     ) -> Self {
-        let not_before = request.not_before.filter(|at| *at > now);
-        let state = match not_before {
+        let state = match request.not_before.filter(|at| *at > now) {
             Some(_) => CommandState::Scheduled,
             None => CommandState::Queued,
         };
-        let deliver_by = deliver_by(now, &request);
+        let asked = |key: &str| {
+            let (user, key) = (caller.user.into(), key.into());
+            Asked { user, key, request: request.clone() }
+        };
+        let asked = caller.key.map(asked);
+        let ttl = request.ttl_ms.unwrap_or(TTL);
         let command = Command {
             id,
             device,
+            deliver_by: deliver_by(now, request.not_before, ttl),
             name: request.name,
             params: request.params.unwrap_or_default().into(),
             state,
@@ -64,7 +122,6 @@ impl Entry {
             created_at: now,
             created_by: Some(caller.user.into()),
             not_before: request.not_before,
-            deliver_by,
             finish_by: None,
             batch: None,
             verified: None,
@@ -74,15 +131,23 @@ impl Entry {
         Self {
             details: CommandDetails { command, transitions: vec![first] },
             ordinal,
+            ttl,
             timeout: request.timeout_ms.unwrap_or(TIMEOUT),
             supersede: request.supersede,
             idempotent: request.idempotent.unwrap_or(false),
             progress_extends: request.progress_extends.unwrap_or(false),
-            sent_to: None,
             acknowledged: false,
             before_cancelling: state,
+            asked,
+            expect: request.expect,
+            verify_by: None,
+            release: Release::Free,
+            sent_at: None,
+            changed_at: now,
+            sent_to: None,
             deadline: None,
-            key: caller.key.map(|key| (caller.user.into(), key.into())),
+            resend_at: None,
+            displaced: Vec::new(),
         }
     }
 
@@ -104,37 +169,80 @@ impl Entry {
             && (self.idempotent || !self.acknowledged)
     }
 
-    pub(super) fn wanted_deadline(&self) -> Option<Timestamp> {
+    /// When it may be sent again. A device that has it and comes back without an answer may have died of
+    /// it: each time it is given more time.
+    pub(super) fn again_at(&self) -> Timestamp {
+        let sent_at = self.sent_at.unwrap_or(self.details.command.created_at);
+        match self.details.command.attempt {
+            0 | 1 => sent_at,
+            _ if !self.acknowledged => sent_at,
+            attempt => {
+                let doubled = BACK_OFF.0.saturating_mul(1 << (attempt - 2).min(30));
+                sent_at.plus(Millis(doubled.min(BACK_OFF_MAX.0)))
+            }
+        }
+    }
+
+    pub(super) fn wanted_deadline(&self) -> Option<(Timestamp, Due)> {
         let command = &self.details.command;
         match command.state {
-            CommandState::Scheduled => command.not_before,
-            CommandState::Queued => Some(command.deliver_by),
+            CommandState::Scheduled | CommandState::Queued if self.release == Release::Held => None,
+            CommandState::Scheduled => command.not_before.map(|at| (at, Due::NotBefore)),
+            CommandState::Queued => Some((command.deliver_by, Due::DeliverBy)),
             CommandState::Sent
             | CommandState::Delivered
             | CommandState::Started
-            | CommandState::Cancelling => command.finish_by,
+            | CommandState::Cancelling => match (command.finish_by, self.resend_at) {
+                (Some(finish_by), Some(at)) if at < finish_by => Some((at, Due::Resend)),
+                (finish_by, _) => finish_by.map(|at| (at, Due::FinishBy)),
+            },
             CommandState::Succeeded
             | CommandState::Failed
             | CommandState::Rejected
             | CommandState::Cancelled
             | CommandState::Superseded
             | CommandState::Expired
-            | CommandState::TimedOut => None,
+            | CommandState::TimedOut => self.verify_by.map(|at| (at, Due::VerifyBy)),
         }
     }
 
-    pub(super) fn take_answer(&mut self, answer: Option<&Answer>) {
-        let Some(answer) = answer else { return };
+    /// Takes what an answer says over. Gives what is to be noted: a result that is larger than
+    /// `bytes_max` is left out.
+    pub(super) fn take_answer(
+        &mut self,
+        answer: Option<&Answer>,
+        bytes_max: usize,
+    ) -> Option<String> {
+        let answer = answer?;
         let command = &mut self.details.command;
         command.progress = answer.progress.or(command.progress);
-        command.result = answer.result.clone().or_else(|| command.result.take());
-        command.error = answer.error.clone().or_else(|| command.error.take());
+        let mut left_out = None;
+        if let Some(result) = &answer.result {
+            match result.to_string().len() {
+                bytes if bytes <= bytes_max => command.result = Some(result.clone()),
+                bytes => left_out = Some(too_large("result", bytes, bytes_max)),
+            }
+        }
+        if let Some(AnswerError { code, message }) = &answer.error {
+            match code.len() + message.len() {
+                bytes if bytes <= bytes_max => command.error = answer.error.clone(),
+                bytes => left_out = Some(too_large("error", bytes, bytes_max)),
+            }
+        }
+        left_out
     }
 
     /// Renews the device's time when it said that it works, where that was asked for.
     pub(super) fn extend(&mut self, now: Timestamp, state: CommandState) {
         if self.progress_extends && state == CommandState::Started {
             self.details.command.finish_by = Some(now.plus(self.timeout));
+        }
+    }
+
+    /// From now on what is expected may be seen.
+    pub(super) fn begin_verifying(&mut self, now: Timestamp) {
+        if let Some(expect) = &self.expect {
+            self.verify_by = Some(now.plus(expect.within_ms.unwrap_or(WITHIN)));
         }
     }
 
@@ -146,8 +254,18 @@ impl Entry {
     }
 }
 
+fn too_large(what: &str, bytes: usize, bytes_max: usize) -> String {
+    format!(
+        "the {what} was left out: {bytes} bytes are more than limits.command_result_bytes, {bytes_max}"
+    )
+}
+
 /// When a command expires unsent: its time to live counts from when it may first be sent.
-pub(super) fn deliver_by(now: Timestamp, request: &CommandRequest) -> Timestamp {
-    let from = request.not_before.map_or(now, |at| at.max(now));
-    from.plus(request.ttl_ms.unwrap_or(TTL))
+pub(super) fn deliver_by(now: Timestamp, not_before: Option<Timestamp>, ttl: Millis) -> Timestamp {
+    not_before.map_or(now, |at| at.max(now)).plus(ttl)
+}
+
+/// As [`deliver_by`], of a request.
+pub(super) fn would_be_delivered_by(now: Timestamp, request: &CommandRequest) -> Timestamp {
+    deliver_by(now, request.not_before, request.ttl_ms.unwrap_or(TTL))
 }

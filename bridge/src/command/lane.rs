@@ -13,6 +13,8 @@ pub(super) struct Lane {
     pub(super) waiting: BTreeSet<Place>,
     pub(super) underway: Vec<CommandId>,
     pub(super) scheduled: BTreeSet<CommandId>,
+    /// Those that wait for their batch.
+    pub(super) held: BTreeSet<CommandId>,
     pub(super) receivers: Vec<Receiver>,
 }
 
@@ -35,7 +37,7 @@ impl Lane {
     }
 
     pub(super) fn is_idle(&self) -> bool {
-        self.open() == 0 && self.receivers.is_empty()
+        self.open() == 0 && self.held.is_empty() && self.receivers.is_empty()
     }
 
     /// The device's own connection, else the first that named its topics.
@@ -44,9 +46,16 @@ impl Lane {
         own.or(self.receivers.first()).copied()
     }
 
+    /// All that were not sent yet.
+    pub(super) fn unsent(&self) -> Vec<CommandId> {
+        let waiting = self.waiting.iter().map(|(_, _, id)| id);
+        waiting.chain(&self.scheduled).chain(&self.held).copied().collect()
+    }
+
     pub(super) fn leave(&mut self, place: Place) {
         self.waiting.remove(&place);
         self.scheduled.remove(&place.2);
+        self.held.remove(&place.2);
         self.underway.retain(|id| *id != place.2);
     }
 

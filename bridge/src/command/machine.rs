@@ -29,6 +29,13 @@ pub enum Happening {
     },
     /// A newer command takes its place.
     Superseded,
+    /// Its batch begins it, and the device has too many open commands.
+    NoRoom,
+    /// The newest attempt could not be written to its receiver, and never will be.
+    NotWritten {
+        /// It was the first attempt: it certainly did not run.
+        first: bool,
+    },
 }
 
 /// What follows.
@@ -77,10 +84,13 @@ fn before_sending(state: CommandState, happening: Happening) -> Step {
         Happening::DeliverByPassed => Step::To(CommandState::Expired),
         Happening::CancelAsked { .. } => Step::To(CommandState::Cancelled),
         Happening::Superseded => Step::To(CommandState::Superseded),
+        Happening::NoRoom => Step::To(CommandState::Rejected),
         Happening::Answered { .. } => Step::Note,
-        Happening::Due | Happening::Sent | Happening::Acknowledged | Happening::FinishByPassed => {
-            Step::Nothing
-        }
+        Happening::Due
+        | Happening::Sent
+        | Happening::Acknowledged
+        | Happening::FinishByPassed
+        | Happening::NotWritten { .. } => Step::Nothing,
     }
 }
 
@@ -98,9 +108,12 @@ fn underway(state: CommandState, happening: Happening) -> Step {
         Happening::FinishByPassed => Step::To(CommandState::TimedOut),
         Happening::CancelAsked { cancellable: true } => Step::To(CommandState::Cancelling),
         Happening::CancelAsked { cancellable: false } => Step::CannotCancel,
-        Happening::Due | Happening::Sent | Happening::DeliverByPassed | Happening::Superseded => {
-            Step::Nothing
-        }
+        Happening::NotWritten { first } => not_written(first),
+        Happening::Due
+        | Happening::Sent
+        | Happening::DeliverByPassed
+        | Happening::Superseded
+        | Happening::NoRoom => Step::Nothing,
     }
 }
 
@@ -113,12 +126,14 @@ fn cancelling(happening: Happening) -> Step {
             (None, _) => Step::Note,
         },
         Happening::FinishByPassed => Step::To(CommandState::TimedOut),
+        Happening::NotWritten { first } => not_written(first),
         Happening::Due
         | Happening::Sent
         | Happening::Acknowledged
         | Happening::DeliverByPassed
         | Happening::CancelAsked { .. }
-        | Happening::Superseded => Step::Nothing,
+        | Happening::Superseded
+        | Happening::NoRoom => Step::Nothing,
     }
 }
 
@@ -134,7 +149,9 @@ fn timed_out(happening: Happening) -> Step {
         | Happening::Acknowledged
         | Happening::DeliverByPassed
         | Happening::FinishByPassed
-        | Happening::Superseded => Step::Nothing,
+        | Happening::Superseded
+        | Happening::NoRoom
+        | Happening::NotWritten { .. } => Step::Nothing,
     }
 }
 
@@ -147,8 +164,15 @@ fn ended(happening: Happening) -> Step {
         | Happening::Acknowledged
         | Happening::DeliverByPassed
         | Happening::FinishByPassed
-        | Happening::Superseded => Step::Nothing,
+        | Happening::Superseded
+        | Happening::NoRoom
+        | Happening::NotWritten { .. } => Step::Nothing,
     }
+}
+
+/// What was never written did not run; after an earlier attempt nobody knows.
+fn not_written(first: bool) -> Step {
+    if first { Step::To(CommandState::Failed) } else { Step::Note }
 }
 
 /// The end that an answer tells of, if it does.
@@ -208,6 +232,9 @@ mod tests {
             ("cancel", Happening::CancelAsked { cancellable: true }),
             ("cancel deaf", Happening::CancelAsked { cancellable: false }),
             ("superseded", Happening::Superseded),
+            ("no room", Happening::NoRoom),
+            ("not written", Happening::NotWritten { first: true }),
+            ("not written again", Happening::NotWritten { first: false }),
         ]
     }
 
@@ -220,6 +247,8 @@ mod tests {
             ("cancelled", Step::To(S::Cancelled)),
             ("old succeeded", Step::To(S::Succeeded)),
             ("finish_by", Step::To(S::TimedOut)),
+            ("not written", Step::To(S::Failed)),
+            ("not written again", Step::Note),
         ];
         let answers = [
             "received",
@@ -248,6 +277,7 @@ mod tests {
             ("cancel", Step::To(S::Cancelled)),
             ("cancel deaf", Step::To(S::Cancelled)),
             ("superseded", Step::To(S::Superseded)),
+            ("no room", Step::To(S::Rejected)),
         ];
         let done = [("cancel", Step::AlreadyFinal), ("cancel deaf", Step::AlreadyFinal)];
         let underway = |own: &[(&'static str, Step)]| [own, &ends, &cancels, &old].concat();

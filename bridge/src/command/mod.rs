@@ -1,8 +1,9 @@
 //! Commands: what an operator asks of a device, from acceptance to its end.
 //!
 //! [`machine`] is the pure function that says which state follows; [`book`] keeps all commands, their
-//! order and their deadlines, and asks it.
+//! order, their batches and their deadlines, and asks it.
 
+mod batch;
 pub mod book;
 mod entry;
 mod lane;

@@ -194,7 +194,8 @@ impl Metrics {
         self.value(self.members.get(place).expect("the caller has counted them"))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    /// The value of a metric as JSON, by its name as a JSON text without the quotes.
+    pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 

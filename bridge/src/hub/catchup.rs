@@ -323,6 +323,7 @@ impl<S: Sink> Hub<S> {
         (from, to): (Seq, Seq),
     ) {
         let newest = self.channels.get(&channel).map_or(Seq(0), |channel| channel.seq);
+        let most = self.limits.subscriptions;
         let Some(subscriber) = self.subscribers.get_mut(&id) else { return };
         if !subscriber.rights.may_see(&channel) {
             return refuse_channel(&subscriber.sink, mark, channel.as_str());
@@ -332,6 +333,11 @@ impl<S: Sink> Hub<S> {
                 "{from} to {to} is no range of '{channel}', whose updates are numbered 1 to {newest}"
             );
             let code = "bad_range".into();
+            return subscriber.sink.reply(&Reply::Error { id: mark, code, message });
+        }
+        if subscriber.jobs.len() >= most {
+            let message = format!("{most} requests for the past wait already: wait for their ends");
+            let code = "too_many_replays".into();
             return subscriber.sink.reply(&Reply::Error { id: mark, code, message });
         }
         subscriber.jobs.push_back(Job::Replay { mark, channel, next: from, to });

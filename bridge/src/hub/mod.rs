@@ -16,7 +16,7 @@ use crate::{
 };
 use catchup::{Job, refuse_channel};
 use protocol::{
-    Offset, Reply, RequestId, Seq, SubscribeOptions, Timestamp, TopicFilter, TopicName,
+    Offset, Reply, RequestId, ResetReason, Seq, SubscribeOptions, Timestamp, TopicFilter, TopicName,
 };
 use ring::Ring;
 use std::{
@@ -108,6 +108,15 @@ impl Rights {
         let name = filter.as_str().parse::<TopicName>();
         name.map_or(true, |name| self.may_see(&name))
     }
+}
+
+/// Whether what a subscription is told first reaches up to what comes live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Prelude {
+    /// It does, or there is nothing to tell.
+    Whole,
+    /// Some of it is nowhere to be had.
+    Gap,
 }
 
 /// There are as many channels as the limit allows, and the update would need one more.
@@ -305,21 +314,21 @@ impl<S: Sink> Hub<S> {
 
     /// Subscribes to `filters`, all or none, and answers: `subscribed`, what the options ask for,
     /// `live`. With `since` the owner goes on with [`Self::catch_up`]. `prelude` says what comes first
-    /// (`history`).
+    /// (`history`); where that has a gap, a reset tells so.
     pub fn subscribe(
         &mut self,
         id: SubscriberId,
         mark: Option<RequestId>,
         filters: Vec<TopicFilter>,
         options: &SubscribeOptions,
-        prelude: impl FnOnce(&Self, &S),
+        prelude: impl FnOnce(&Self, &S) -> Prelude,
     ) {
         let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
         let sink = subscriber.sink.clone();
         if self.admit(&subscriber, mark.as_ref(), &filters) {
             sink.reply(&Reply::Subscribed { id: mark.clone(), channels: filters.clone() });
-            prelude(self, &sink);
-            self.begin(id, &mut subscriber, mark, filters, options);
+            let prelude = prelude(self, &sink);
+            self.begin(id, &mut subscriber, mark, filters, (options, prelude));
         }
         self.subscribers.insert(id, subscriber);
     }
@@ -352,7 +361,7 @@ impl<S: Sink> Hub<S> {
         subscriber: &mut Subscriber<S>,
         mark: Option<RequestId>,
         filters: Vec<TopicFilter>,
-        options: &SubscribeOptions,
+        (options, prelude): (&SubscribeOptions, Prelude),
     ) {
         let wish = Wish::of(options);
         match &options.since {
@@ -361,6 +370,9 @@ impl<S: Sink> Hub<S> {
                     Ok(job) => return subscriber.jobs.push_back(job),
                     Err(reason) => self.reset(subscriber, &filters, reason, &wish),
                 }
+            }
+            None if prelude == Prelude::Gap => {
+                self.reset(subscriber, &filters, ResetReason::Expired, &wish);
             }
             None if options.snapshot.unwrap_or(true) => {
                 self.send_values(subscriber, &filters, &wish);

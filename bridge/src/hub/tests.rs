@@ -111,7 +111,7 @@ impl Bench {
 
     fn subscribe(&mut self, id: SubscriberId, filters: &[&str], options: Value) {
         let options = serde_json::from_value(options).unwrap();
-        self.hub.subscribe(id, None, parsed(filters), &options, |_, _| {});
+        self.hub.subscribe(id, None, parsed(filters), &options, |_, _| Prelude::Whole);
     }
 
     fn publish(&mut self, channel: &str, metrics: &str) {
@@ -566,4 +566,26 @@ proptest! {
             }
         }
     }
+}
+
+#[test]
+fn a_past_with_a_gap_is_followed_by_a_reset_and_the_values() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"n":1}"#);
+    let (id, reader) = bench.join();
+    let options = serde_json::from_value(serde_json::json!({"snapshot": false})).unwrap();
+    bench.hub.subscribe(id, None, parsed(&["telemetry/+"]), &options, |_, _| Prelude::Gap);
+    let value = r#"telemetry/a 1 {"n":1} snapshot"#;
+    assert_eq!(reader.read(), ["subscribed", "reset expired", value, "live"]);
+}
+
+#[test]
+fn only_so_many_replays_wait() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"n":1}"#);
+    let (id, reader) = bench.join();
+    for _ in 0..=bench.hub.limits.subscriptions {
+        bench.hub.replay(id, None, "telemetry/a".parse().unwrap(), (Seq(1), Seq(1)));
+    }
+    assert_eq!(reader.read(), ["error too_many_replays"]);
 }

@@ -2,7 +2,7 @@
 
 use crate::support::{
     Running, assert_transcript,
-    fake::{Fake, Script, Session, Step, snapshot, update},
+    fake::{Fake, Script, Session, Step, replayed, snapshot, update},
     run,
 };
 use serde_json::json;
@@ -60,18 +60,63 @@ async fn a_hole_is_told_but_not_where_merging_was_asked_for() {
 }
 
 #[tokio::test]
-async fn it_comes_back_and_tells_what_it_missed() {
+async fn a_hole_is_filled_where_the_gateway_still_has_it() {
+    let fake = fake(vec![Session::new(vec![
+        Step::Frame(vec![update(PUMP, 1, json!({ "n": 1 })), update(PUMP, 4, json!({ "n": 4 }))]),
+        Step::Replay(
+            vec![replayed(PUMP, 2, json!({ "n": 2 })), replayed(PUMP, 3, json!({ "n": 3 }))],
+            json!({ "type": "ok" }),
+        ),
+        Step::Frame(vec![update(PUMP, 8, json!({ "n": 8 }))]),
+        Step::Replay(
+            vec![replayed(PUMP, 6, json!({ "n": 6 }))],
+            json!({ "type": "error", "code": "bad_range", "message": "no such numbers" }),
+        ),
+        Step::Frame(vec![update(PUMP, 9, json!({ "n": 9 }))]),
+    ])])
+    .await;
+    let run = run(&fake.url, &["watch", PUMP, "--count", "7"]).await;
+    assert_transcript!(run.transcript() + &fake.asked());
+}
+
+#[tokio::test]
+async fn it_goes_on_where_it_broke() {
     let moved = Session::new(vec![
         Step::Frame(vec![update(PUMP, 1, json!({ "n": 1 })), update("state/p", 4, json!({}))]),
         Step::Close(4201, "moved to another node"),
     ]);
-    let mut broken = Session::new(vec![Step::Break]);
-    broken.snapshots =
-        vec![snapshot(PUMP, 4, json!({ "n": 4 })), snapshot("state/p", 4, json!({}))];
-    let last = Session::new(vec![Step::Frame(vec![update(PUMP, 5, json!({ "n": 5 }))])]);
-    let fake = fake(vec![moved, broken, last]).await;
-    let run = run(&fake.url, &["watch", PUMP, "state/p", "--count", "4"]).await;
+    let mut missed = Session::new(vec![Step::Break]);
+    missed.snapshots = vec![replayed(PUMP, 2, json!({ "n": 2 })), replayed(PUMP, 3, json!({}))];
+    let last = Session::new(vec![Step::Frame(vec![update(PUMP, 4, json!({ "n": 4 }))])]);
+    let fake = fake(vec![moved, missed, last]).await;
+    let run = run(&fake.url, &["watch", PUMP, "state/p", "--count", "5"]).await;
     assert_transcript!(run.transcript() + &fake.asked());
+}
+
+#[tokio::test]
+async fn after_a_reset_that_was_cut_short_it_begins_anew() {
+    let reset = json!({
+        "type": "reset", "channels": [PUMP], "epoch": "e1", "offset": 9, "reason": "crash",
+    });
+    let before = Session::new(vec![
+        Step::Frame(vec![update(PUMP, 3, json!({ "n": 3 }))]),
+        Step::Close(4201, "moved to another node"),
+    ]);
+    let mut cut = Session::cut(vec![reset]);
+    cut.epoch = "e1";
+    let mut after = Session::new(Vec::new());
+    after.snapshots = vec![snapshot(PUMP, 9, json!({ "n": 9 }))];
+    let fake = fake(vec![before, cut, after]).await;
+    let run = run(&fake.url, &["watch", PUMP, "--count", "2"]).await;
+    assert_transcript!(run.transcript() + &fake.asked());
+}
+
+#[tokio::test]
+async fn a_gateway_that_shuts_down_is_come_back_to_when_it_says() {
+    let ending = Session::new(vec![Step::Close(4100, "shutting down; come back after 1 ms")]);
+    let next = Session::new(vec![Step::Frame(vec![update(PUMP, 1, json!({}))])]);
+    let fake = fake(vec![ending, next]).await;
+    assert_transcript!(run(&fake.url, &["watch", PUMP, "--count", "1"]).await.transcript());
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ import type {
   Offset,
   RequestId,
   SubscribeOptions,
+  Update,
 } from "../generated/protocol";
 import { backoffMs } from "./backoff";
 import { ServerClock } from "./clock";
@@ -56,12 +57,15 @@ export class SluiceClient {
   readonly #subscriptions: Subscriptions;
   #link: Link | null = null;
   #session: string | null = null;
+  #user: string | null = null;
   #epoch: string | null = null;
   #progress = new Progress(0);
   #state: ConnectionState;
   #health = unknownHealth;
   #attempt = 0;
   #brokenSince: number | null = null;
+  /** What is being sent again because somebody wants to see it. */
+  readonly #recalls = new Set<Recall>();
   #retryTimer: ReturnType<typeof setTimeout> | undefined;
   #stableTimer: ReturnType<typeof setTimeout> | undefined;
 
@@ -100,6 +104,12 @@ export class SluiceClient {
     this.#connect();
   }
 
+  /** To be called after a sleep, or when somebody looks again: tries at once, or asks whether the gateway is there. */
+  wake(): void {
+    if (this.#link !== null) this.#link.probe();
+    else if (this.#state.kind !== "refused") this.tryNow();
+  }
+
   /** To be called when the browser found or lost its network. */
   networkChanged(): void {
     if (this.#link !== null || this.#state.kind === "refused") return;
@@ -133,6 +143,20 @@ export class SluiceClient {
     return withCommand(await this.#request({ type: "cancel", command }, timeoutMs));
   }
 
+  /**
+   * The updates `from` to `to` of a channel again, as far as the gateway has them; subscriptions do not hear them.
+   * Those that fill a hole of a subscription meanwhile go there.
+   */
+  async recall(channel: string, span: Span): Promise<Answer<Update[]>> {
+    const updates: Update[] = [];
+    const recall = { channel, span, updates };
+    this.#recalls.add(recall);
+    const message: ClientMessage = { type: "replay", channel, from: span.from, to: span.to };
+    const answer = await this.#request(message, replayTimeoutMs);
+    this.#recalls.delete(recall);
+    return answer.kind === "ok" ? { kind: "ok", reply: updates } : answer;
+  }
+
   #request(message: ClientMessage, timeoutMs: number): Promise<Answer<AnswerReply>> {
     return new Promise((resolve) => {
       if (this.#link === null) resolve({ kind: "unsent", why: "not_connected" });
@@ -145,7 +169,7 @@ export class SluiceClient {
     else this.#setState({ kind: "connecting", since: Date.now() });
     this.#link = new Link(this.#options.open, {
       welcomed: (welcome, openedAt) => this.#welcomed(welcome, openedAt),
-      updated: (update) => this.#subscriptions.deliver(update),
+      updated: (update) => this.#updated(update),
       tabled: (table) => this.#subscriptions.deliverTable(table),
       noticed: (notice) => this.#noticed(notice),
       ponged: (sentAt, serverTime) => this.#ponged(sentAt, serverTime),
@@ -155,9 +179,20 @@ export class SluiceClient {
     });
   }
 
+  #updated(update: Update): void {
+    if (update.replayed === true) {
+      for (const { channel, span, updates } of this.#recalls) {
+        if (channel === update.channel && update.seq >= span.from && update.seq <= span.to)
+          updates.push(update);
+      }
+    }
+    this.#subscriptions.deliver(update);
+  }
+
   #welcomed(welcome: Welcome, openedAt: number): void {
     this.#clock.sample(welcome.server_time, openedAt, Date.now());
     this.#session = welcome.session;
+    this.#user = welcome.user ?? null;
     this.#subscriptions.restart();
     this.#epoch = welcome.epoch;
     this.#progress = new Progress(welcome.offset);
@@ -282,7 +317,7 @@ export class SluiceClient {
   #liveIfComplete(): void {
     if (this.#session === null || this.#state.kind === "live" || !this.#subscriptions.allSettled()) return;
     this.#brokenSince = null;
-    this.#setState({ kind: "live", since: Date.now(), session: this.#session });
+    this.#setState({ kind: "live", since: Date.now(), session: this.#session, user: this.#user });
     this.#stableTimer = setTimeout(() => {
       this.#attempt = 0;
     }, stableMs);
@@ -339,6 +374,13 @@ export class SluiceClient {
     this.#health = { ...this.#health, ...change };
     this.#options.healthChanged(this.#health);
   }
+}
+
+/** Updates that were asked for once more, and those that have come. */
+interface Recall {
+  readonly channel: string;
+  readonly span: Span;
+  readonly updates: Update[];
 }
 
 /** What is asked for: of who was live before, the past not again, and no values where what was missed follows. */

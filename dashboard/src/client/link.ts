@@ -12,6 +12,8 @@ const welcomeTimeoutMs = 10_000;
 const pingEveryMs = 3_000;
 /** A ping that is unanswered this long makes the values doubtful. */
 const uneasyMs = 2_000;
+/** Who heard the gateway so lately need not ask whether it is there. */
+const freshMs = 1_500;
 /** A gateway that leaves a ping unanswered this long is gone. */
 const pongTimeoutMs = 10_000;
 /** What a connection ends with when it was given up from here. */
@@ -56,6 +58,7 @@ export class Link {
   #greeted: Greeted | null = null;
   #ended = false;
   #timer: ReturnType<typeof setTimeout>;
+  #isPinging = false;
   /** When the gateway was last heard, by the local clock. */
   heardAt = Date.now();
 
@@ -81,6 +84,15 @@ export class Link {
     if (outbox.push(text, () => this.#requests.markSent(id))) return id;
     this.#requests.settle(id, { kind: "unsent", why: "outbox_full" });
     return null;
+  }
+
+  /** After a pause of unknown length: asks at once, and until the answer comes the values are doubtful. */
+  probe(): void {
+    if (this.#greeted === null || this.#ended || Date.now() - this.heardAt < freshMs) return;
+    this.#events.silent(this.heardAt);
+    if (this.#isPinging) return;
+    clearTimeout(this.#timer);
+    this.#ping();
   }
 
   /** Ends the connection from here, without waiting for the other side, and says so to the owner. */
@@ -151,9 +163,11 @@ export class Link {
   #ping(): void {
     if (this.#ended) return;
     const sentAt = Date.now();
+    this.#isPinging = true;
     this.#timer = setTimeout(() => this.#events.silent(sentAt), uneasyMs);
     this.ask({ type: "ping" }, pongTimeoutMs, (answer) => {
       clearTimeout(this.#timer);
+      this.#isPinging = false;
       if (answer.kind === "timeout") return this.abandon("the gateway stopped answering");
       if (answer.kind === "ok" && answer.reply.type === "pong") {
         this.#events.ponged(sentAt, answer.reply.server_time);

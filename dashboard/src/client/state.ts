@@ -3,8 +3,8 @@
 /** Where the connection is. Times are of the local clock, in milliseconds since the epoch. */
 export type ConnectionState =
   | { kind: "connecting"; since: number }
-  /** Everything subscribed has its values, and they are current. */
-  | { kind: "live"; since: number; session: string }
+  /** Everything subscribed has its values, and they are current; `user` is who is signed in, where that is needed. */
+  | { kind: "live"; since: number; session: string; user: string | null }
   /** Broken; `nextTryAt` is null while a try is under way. */
   | { kind: "recovering"; since: number; attempt: number; nextTryAt: number | null; why: string }
   /** As `recovering`, and the browser says that there is no network. */

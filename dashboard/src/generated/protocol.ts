@@ -100,9 +100,9 @@ progress_extends?: boolean,
  */
 dry_run?: boolean, 
 /**
- * A condition on what follows; refused, for this version cannot verify it.
+ * A condition on what the device says after success: whether it holds is `verified`.
  */
-expect?: unknown, } | { "type": "cancel", 
+expect?: Expect, } | { "type": "cancel", 
 /**
  * Its id.
  */
@@ -594,14 +594,44 @@ progress_extends?: boolean,
  */
 dry_run?: boolean, 
 /**
- * A condition on what follows; refused, for this version cannot verify it.
+ * A condition on what the device says after success: whether it holds is `verified`.
  */
-expect?: unknown, };
+expect?: Expect, };
 
 /**
  * Where a command is in its life; section 4 of the contract draws the ways between them.
  */
 export type CommandState = "scheduled" | "queued" | "sent" | "delivered" | "started" | "cancelling" | "succeeded" | "failed" | "rejected" | "cancelled" | "superseded" | "expired" | "timed_out";
+
+/**
+ * A condition on the telemetry or on the reported state that follows success.
+ */
+export type Expect = { 
+/**
+ * The metric it is about; or `state`.
+ */
+metric?: string, 
+/**
+ * The member of the reported state it is about; or `metric`.
+ */
+state?: string, 
+/**
+ * How the two compare.
+ */
+op: Operator, 
+/**
+ * What it is compared with; a number where `op` is one of order.
+ */
+value: unknown, 
+/**
+ * How long after success it may take (30,000 unless told).
+ */
+within_ms?: Millis, };
+
+/**
+ * How two values compare.
+ */
+export type Operator = "==" | "!=" | "<" | "<=" | ">" | ">=";
 
 /**
  * What would become of a command: the answer to `dry_run`.
@@ -626,7 +656,15 @@ position: number,
 /**
  * When it would expire unsent.
  */
-deliver_by: Timestamp, };
+deliver_by: Timestamp, 
+/**
+ * Who asks; `local` where nobody needs to sign in.
+ */
+user: string, 
+/**
+ * Whether this user may command the device.
+ */
+allowed: boolean, };
 
 /**
  * One step in a command's life.
@@ -661,6 +699,109 @@ code: string,
  * For people.
  */
 message: string, };
+
+/**
+ * A batch as `GET /command-batches/{id}` and `batches/{batch}` give it.
+ */
+export type Batch = { 
+/**
+ * Its id, given by the gateway.
+ */
+id: string, 
+/**
+ * Where it is in its life.
+ */
+state: BatchState, 
+/**
+ * How many rows it has: one for each device.
+ */
+total: number, 
+/**
+ * How many of them are in which state; states without any are left out. What is not yet sent
+ * counts as `queued`.
+ */
+counts: { [state in CommandState]?: number }, };
+
+/**
+ * The body of `POST /command-batches`: exactly one of `devices`, `type` and `tag` names the devices.
+ */
+export type BatchRequest = { 
+/**
+ * These devices.
+ */
+devices?: Array<DeviceId>, 
+/**
+ * All devices of this type.
+ */
+type?: string, 
+/**
+ * All devices with this label: `name`, or `name:value`.
+ */
+tag?: string, 
+/**
+ * What each is asked to do.
+ */
+command: CommandRequest, 
+/**
+ * How many may be under way at a time; all of them unless told.
+ */
+concurrency?: number, 
+/**
+ * How many may begin in a second; above 0, at most 10,000.
+ */
+rate?: number, 
+/**
+ * After how many failures the rest is given up.
+ */
+abort_after?: AbortAfter, };
+
+/**
+ * Where a batch is in its life.
+ */
+export type BatchState = "running" | "paused" | "done" | "aborted" | "cancelled";
+
+/**
+ * When a batch is given up: as soon as so many rows have failed, were rejected, timed out or expired.
+ */
+export type AbortAfter = { "failures": number } | { "percent": number };
+
+/**
+ * A type of devices, as `GET /device-types` gives it and as a file of `types.dir` describes it.
+ */
+export type DeviceType = { 
+/**
+ * Its name: the `type` of the devices it is about.
+ */
+type: string, 
+/**
+ * Its name for people.
+ */
+title: string | null, 
+/**
+ * How many commands of one device may be sent and not ended; 1 keeps their order.
+ */
+max_inflight: number, 
+/**
+ * The commands it takes, by name. A command that is not among them is passed on unchecked.
+ */
+commands: { [key in string]: CommandType }, };
+
+/**
+ * A command of a type of devices.
+ */
+export type CommandType = { 
+/**
+ * Its name for people.
+ */
+title: string | null, 
+/**
+ * What it does, for people.
+ */
+description: string | null, 
+/**
+ * The JSON Schema (draft 2020-12) of its parameters: what `params` is checked against.
+ */
+params: Record<string, unknown>, };
 
 /**
  * The data of `presence/{device}`.
@@ -825,6 +966,10 @@ lagging_connections: number,
  */
 commands_open: number, 
 /**
+ * What commands came to since the start.
+ */
+commands: CommandFigures, 
+/**
  * Resident memory of the process in bytes; 0 where the system does not tell.
  */
 memory_bytes: number, 
@@ -832,6 +977,55 @@ memory_bytes: number,
  * How the store is.
  */
 store: StoreFigures, };
+
+/**
+ * What commands came to since the start.
+ */
+export type CommandFigures = { 
+/**
+ * Accepted.
+ */
+created: number, 
+/**
+ * Sent, each attempt.
+ */
+sent: number, 
+/**
+ * Ended as succeeded.
+ */
+succeeded: number, 
+/**
+ * Ended as failed.
+ */
+failed: number, 
+/**
+ * Ended as rejected.
+ */
+rejected: number, 
+/**
+ * Ended as timed out; some of them were settled late.
+ */
+timed_out: number, 
+/**
+ * Ended as expired.
+ */
+expired: number, 
+/**
+ * Ended as cancelled.
+ */
+cancelled: number, 
+/**
+ * Ended as superseded.
+ */
+superseded: number, 
+/**
+ * Settled by an answer after they had timed out.
+ */
+late: number, 
+/**
+ * Batches that have not ended.
+ */
+batches_open: number, };
 
 /**
  * How the store is.

@@ -3,7 +3,7 @@ import { createEffect, createSignal, on, onCleanup, onMount, Show } from "solid-
 import uPlot from "uplot";
 import type { Series } from "../store/history";
 import { formatNumber } from "../text/number";
-import { formatClock } from "../text/time";
+import { formatClock, formatDateTime } from "../text/time";
 import { theme } from "./theme";
 
 const heightPx = 132;
@@ -13,7 +13,10 @@ const timeWidthPx = 52;
 /** Charts with one key show the same moment under the pointer. */
 const syncKey = "device";
 
-/** The samples between `from` and `until` (milliseconds since the epoch); `version` grows with each new one. */
+/**
+ * The samples between `from` and `until` (milliseconds since the epoch); `version` grows with each new one. With
+ * `zoomed`, a part that is drawn over with the pointer is told, and so is a turn of the wheel with Ctrl or Shift.
+ */
 export default function Chart(props: {
   series: Series;
   version: number;
@@ -21,6 +24,7 @@ export default function Chart(props: {
   until: number;
   decimals: number;
   label: string;
+  zoomed?: (from: number, until: number) => void;
 }) {
   const [pointed, setPointed] = createSignal<string | null>(null);
   let place!: HTMLDivElement;
@@ -36,11 +40,24 @@ export default function Chart(props: {
   const rebuild = () => {
     plot?.destroy();
     plot = new uPlot(
-      options(place, () => props.decimals, setPointed),
+      options(place, () => props.decimals, setPointed, props.zoomed),
       [[], []],
       place,
     );
     draw();
+  };
+  const turned = (event: WheelEvent) => {
+    if (plot === undefined || props.zoomed === undefined || !(event.ctrlKey || event.shiftKey)) return;
+    event.preventDefault();
+    const { from, until } = props;
+    const way = Math.sign(event.deltaY || event.deltaX);
+    if (event.shiftKey) {
+      const step = ((until - from) / 6) * way;
+      return props.zoomed(from + step, until + step);
+    }
+    const at = plot.posToVal(event.clientX - plot.over.getBoundingClientRect().left, "x");
+    const factor = way > 0 ? 1.4 : 1 / 1.4;
+    props.zoomed(at - (at - from) * factor, at + (until - at) * factor);
   };
   onMount(() => {
     const resized = new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: heightPx }));
@@ -58,7 +75,13 @@ export default function Chart(props: {
     });
   });
   return (
-    <div class="chart" role="img" aria-label={props.label} ref={place}>
+    <div
+      class="chart"
+      role="img"
+      aria-label={props.label}
+      ref={place}
+      on:wheel={{ handleEvent: turned, passive: false }}
+    >
       <Show when={pointed()}>{(text) => <span class="chart-pointed num">{text()}</span>}</Show>
     </div>
   );
@@ -68,6 +91,7 @@ function options(
   place: HTMLElement,
   decimals: () => number,
   point: (text: string | null) => void,
+  zoomed: ((from: number, until: number) => void) | undefined,
 ): uPlot.Options {
   const style = getComputedStyle(place);
   const text = style.color;
@@ -81,7 +105,7 @@ function options(
     padding: [paddingPx, paddingPx, 0, 0],
     legend: { show: false },
     cursor: {
-      drag: { x: false, y: false },
+      drag: { x: zoomed !== undefined, y: false, setScale: false, dist: 8 },
       sync: { key: syncKey },
       points: { size: 6 },
     },
@@ -109,8 +133,17 @@ function options(
     series: [{}, { stroke: ink, width: 1.5, points: { show: false } }],
     hooks: {
       setCursor: [(plot) => point(pointedText(plot, decimals()))],
+      setSelect: [(plot) => drawnOver(plot, zoomed)],
     },
   };
+}
+
+/** Tells the part of the time that was drawn over. */
+function drawnOver(plot: uPlot, zoomed: ((from: number, until: number) => void) | undefined): void {
+  const { left, width } = plot.select;
+  if (width < 8) return;
+  plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+  zoomed?.(plot.posToVal(left, "x"), plot.posToVal(left + width, "x"));
 }
 
 /** Room above and below the line, also for a value that stands still. */
@@ -125,9 +158,10 @@ function fits(plot: uPlot, at: number): boolean {
   return plot.valToPos(at, "x") + timeWidthPx / 2 <= plot.over.clientWidth + paddingPx;
 }
 
-/** Seconds only where the lines of the grid are closer than a minute. */
+/** Seconds only where the lines of the grid are closer than a minute, the day where they are further than half of one. */
 function timeText(at: number, splits: readonly number[]): string {
   const step = (splits[1] ?? 0) - (splits[0] ?? 0);
+  if (step >= 43_200_000) return new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
   return step >= 60_000 ? formatClock(at).slice(0, 5) : formatClock(at);
 }
 
@@ -144,5 +178,7 @@ function pointedText(plot: uPlot, decimals: number): string | null {
   const at = plot.data[0][index];
   const value = plot.data[1]?.[index];
   if (at === undefined || value === null || value === undefined) return null;
-  return `${formatNumber(value, decimals)} at ${formatClock(at)}`;
+  const span = (plot.data[0].at(-1) ?? at) - (plot.data[0][0] ?? at);
+  const when = span > 43_200_000 ? formatDateTime(at) : formatClock(at);
+  return `${formatNumber(value, decimals)} at ${when}`;
 }

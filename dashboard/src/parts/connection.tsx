@@ -3,7 +3,7 @@ import { createMemo, For, Match, onCleanup, Show, Switch } from "solid-js";
 import type { ConnectionState, Health } from "../client/state";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
-import { formatClock, formatDuration, formatSpan } from "../text/time";
+import { formatClock, formatDateTime, formatDuration, formatSpan } from "../text/time";
 import { createTicker } from "./ticker";
 
 /** What the indicator shows: the connection's state; while it is live, whether the gateway or the page is slow. */
@@ -54,16 +54,27 @@ export function ConnectionIndicator() {
           </span>
         </Show>
       </summary>
-      <dl class="facts panel">
-        <For each={facts(app.state(), app.health())}>
-          {([name, value]) => (
-            <>
-              <dt>{name}</dt>
-              <dd class="num">{value}</dd>
-            </>
-          )}
-        </For>
-      </dl>
+      <div class="panel">
+        <dl class="facts">
+          <For each={connectionFacts(app.state(), app.health())}>
+            {([name, value]) => (
+              <>
+                <dt>{name}</dt>
+                <dd class="num">{value}</dd>
+              </>
+            )}
+          </For>
+        </dl>
+        <Show when={userOf(app.state())}>
+          <button
+            type="button"
+            data-testid="sign-out"
+            onClick={() => void app.api.signOut().then(() => location.reload())}
+          >
+            Sign out
+          </button>
+        </Show>
+      </div>
     </details>
   );
 }
@@ -186,6 +197,10 @@ export function StoreBanner() {
   );
 }
 
+function userOf(state: ConnectionState): string | null {
+  return state.kind === "live" ? state.user : null;
+}
+
 type Broken = Extract<ConnectionState, { kind: "recovering" | "offline" }>;
 
 function brokenText(state: Broken): string {
@@ -202,9 +217,11 @@ function asOf(lastLiveAt: number | null): string {
   return lastLiveAt === null ? "nothing was received yet" : `values as of ${formatClock(lastLiveAt)}`;
 }
 
-function facts(state: ConnectionState, health: Health): [name: string, value: string][] {
+/** What is known of the connection, in words. */
+export function connectionFacts(state: ConnectionState, health: Health): [name: string, value: string][] {
   return [
-    ["Since", formatClock(state.since)],
+    ["State", labels[state.kind]],
+    ["Since", formatDateTime(state.since)],
     ["Round trip", health.roundTripMs === null ? "not measured" : `${health.roundTripMs} ms`],
     [
       "Gateway's clock",
@@ -215,6 +232,7 @@ function facts(state: ConnectionState, health: Health): [name: string, value: st
     ["Updates merged", String(health.dropped)],
     ["Resets", String(health.resets)],
     ["Unreadable", String(health.unreadable)],
+    ["Signed in as", userOf(state) ?? "nobody: all on this machine are trusted"],
     ["Session", state.kind === "live" ? state.session.slice(0, 8) : "none"],
   ];
 }

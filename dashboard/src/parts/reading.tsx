@@ -16,6 +16,17 @@ export function Reading(props: { device: DeviceRecord; name: string }) {
   );
 }
 
+/** A cell of a metric's own column. */
+export function ReadingCell(props: { device: DeviceRecord; name: string }) {
+  const metric = () => props.device.read().metrics.get(props.name);
+  return (
+    <td class="col-metric num" data-metric={props.name}>
+      <Show when={metric()?.trend}>{(trend) => <Sparkline samples={trend()} />}</Show>
+      <ValueText device={props.device} name={props.name} />
+    </td>
+  );
+}
+
 /** The value; it lights up for a moment when it becomes another. */
 export function ValueText(props: { device: DeviceRecord; name: string }) {
   const metric = () => props.device.read().metrics.get(props.name);

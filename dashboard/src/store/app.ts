@@ -2,17 +2,29 @@
 import { type Accessor, batch, createContext, createSignal, useContext } from "solid-js";
 import { Api } from "../api";
 import { type ConnectionState, type Health, unknownHealth } from "../client/state";
-import type { DeviceId, GatewayStats } from "../generated/protocol";
-import type { FleetView, Patch, RosterState, Watched } from "../worker/messages";
-import { type Filter, firstSort, noFilter, type Sort } from "../worker/select";
+import type { DeviceId, GatewayStats, SubscribeOptions } from "../generated/protocol";
+import { createPlace, type Place } from "../router";
+import type {
+  AlertsState,
+  EarEvent,
+  FleetView,
+  Patch,
+  RosterState,
+  TopicsState,
+  Watched,
+} from "../worker/messages";
+import { type Alarms, createAlarms } from "./alarms";
 import { Backstage, type WorkerLike } from "./backstage";
 import { Devices } from "./devices";
+import { createFleetChoice, type FleetChoice } from "./fleet-choice";
+import { StatsPast } from "./stats-past";
 
 /** What the views read and do. */
 export interface App {
   /** Where commands go. */
   readonly client: Backstage;
   readonly api: Api;
+  readonly place: Place;
   readonly devices: Devices;
   /** Whether the list of devices could be read. */
   readonly roster: Accessor<RosterState>;
@@ -21,8 +33,9 @@ export interface App {
   readonly workerProblem: Accessor<string | null>;
   readonly state: Accessor<ConnectionState>;
   readonly health: Accessor<Health>;
-  /** The newest word from the gateway about itself. */
+  /** The newest word from the gateway about itself, and those before it. */
   readonly stats: Accessor<GatewayStats | null>;
+  readonly statsPast: StatsPast;
   /** The gateway's clock, in steps of a second. */
   readonly now: Accessor<number>;
   /** When the page was last live; null before it ever was. */
@@ -34,23 +47,20 @@ export interface App {
   readonly look: (view: FleetView | null) => void;
   /** Follows one device until the function that it gives is called. */
   readonly watch: (id: DeviceId, told: (watched: Watched) => void) => () => void;
+  /** Listens to channels until the function that it gives is called. */
+  readonly listen: (
+    channels: readonly string[],
+    told: (events: readonly EarEvent[]) => void,
+    options?: SubscribeOptions,
+  ) => () => void;
   /** What the gateway does not let this page hear, in words. */
   readonly refusals: Accessor<readonly string[]>;
-  /** What the fleet's table shows; kept while another page is open. */
+  /** The alerts, the same in every open page. */
+  readonly alerts: Accessor<AlertsState>;
+  readonly alarms: Alarms;
+  readonly topics: Accessor<TopicsState | null>;
+  /** What the fleet's table shows. */
   readonly fleet: FleetChoice;
-}
-
-/** What a person has chosen to see of the fleet. */
-export interface FleetChoice {
-  readonly filter: Accessor<Filter>;
-  readonly setFilter: (change: Partial<Filter>) => void;
-  readonly sort: Accessor<Sort>;
-  readonly setSort: (sort: Sort) => void;
-  /** Metrics with a column of their own; none: each device shows its first ones. */
-  readonly columns: Accessor<readonly string[]>;
-  readonly setColumns: (columns: readonly string[]) => void;
-  /** Where the table was scrolled to, in pixels. */
-  scrollTop: number;
 }
 
 const Context = createContext<App>();
@@ -65,6 +75,10 @@ export function useApp(): App {
   return app;
 }
 
+const noAlerts: AlertsState = {
+  ...{ isKnown: false, problem: null, active: 0, acknowledged: 0, worst: null, items: [] },
+};
+
 /** Makes the app; `client.start` sets it going. */
 export function createApp(base: URL, start: () => WorkerLike): App {
   const [state, setState] = createSignal<ConnectionState>({ kind: "connecting", since: Date.now() });
@@ -74,45 +88,49 @@ export function createApp(base: URL, start: () => WorkerLike): App {
   const [refusals, setRefusals] = createSignal<readonly string[]>([]);
   const [roster, setRoster] = createSignal<RosterState>({ isKnown: false, problem: null });
   const [workerProblem, setWorkerProblem] = createSignal<string | null>(null);
+  const [alerts, setAlerts] = createSignal(noAlerts);
+  const [topics, setTopics] = createSignal<TopicsState | null>(null);
   const serverNow = () => Math.round(Date.now() + health().clockOffsetMs);
   const [now, setNow] = createSignal(Date.now());
+  const place = createPlace();
+  const alarms = createAlarms();
   const devices = new Devices();
+  const statsPast = new StatsPast();
   const watches = new Map<number, (watched: Watched) => void>();
-  let watchCount = 0;
+  const ears = new Map<number, (events: readonly EarEvent[]) => void>();
+  let count = 0;
 
   const take = (patch: Patch) => {
     if (patch.state !== undefined) setState(patch.state);
     if (patch.health !== undefined) setHealth(patch.health);
     if (patch.lastLiveAt !== undefined) setLastLiveAt(patch.lastLiveAt);
     if (patch.refusals !== undefined) setRefusals(patch.refusals);
-    if (patch.stats !== undefined) setStats(patch.stats);
+    if (patch.stats !== undefined) {
+      statsPast.hear(patch.stats, serverNow());
+      setStats(patch.stats);
+    }
     if (patch.roster !== undefined) setRoster(patch.roster);
+    if (patch.alerts !== undefined) setAlerts(patch.alerts);
+    if (patch.topics !== undefined) setTopics(patch.topics);
     devices.patch(patch);
     if (patch.watched !== undefined) watches.get(patch.watched.watch)?.(patch.watched);
+    for (const { ear, events } of patch.heard ?? []) ears.get(ear)?.(events);
   };
   const client = new Backstage({
     start,
     base,
     hasNetwork: navigator.onLine,
     patched: (patch) => batch(() => take(patch)),
+    alarmed: (alert) => alarms.ring(alert),
     failed: setWorkerProblem,
     schedule: (run) => requestAnimationFrame(run),
   });
-  const watch = (id: DeviceId, told: (watched: Watched) => void) => {
-    watchCount += 1;
-    const number = watchCount;
-    watches.set(number, told);
-    client.tell({ kind: "watch", watch: number, id });
-    return () => {
-      watches.delete(number);
-      client.tell({ kind: "unwatch", watch: number });
-    };
-  };
   setInterval(() => setNow(serverNow()), 1_000);
   const isLive = () => workerProblem() === null && state().kind === "live";
   return {
     client,
     api: new Api(new URL("api/v1/", base), (...request) => fetch(...request)),
+    place,
     devices,
     roster,
     loadRoster: () => client.tell({ kind: "loadRoster" }),
@@ -120,6 +138,7 @@ export function createApp(base: URL, start: () => WorkerLike): App {
     state,
     health,
     stats,
+    statsPast,
     now,
     lastLiveAt,
     isLive,
@@ -128,23 +147,31 @@ export function createApp(base: URL, start: () => WorkerLike): App {
       if (view === null) devices.hideRows();
       client.tell({ kind: "look", view });
     },
-    watch,
+    watch: (id, told) => {
+      count += 1;
+      const watch = count;
+      watches.set(watch, told);
+      client.tell({ kind: "watch", watch, id });
+      return () => {
+        watches.delete(watch);
+        client.tell({ kind: "unwatch", watch });
+      };
+    },
+    listen: (channels, told, options) => {
+      count += 1;
+      const ear = count;
+      ears.set(ear, told);
+      const wish = { kind: "listen", ear, channels } as const;
+      client.tell(options === undefined ? wish : { ...wish, options });
+      return () => {
+        ears.delete(ear);
+        client.tell({ kind: "unlisten", ear });
+      };
+    },
     refusals,
-    fleet: createFleetChoice(),
-  };
-}
-
-function createFleetChoice(): FleetChoice {
-  const [filter, setFilter] = createSignal<Filter>(noFilter);
-  const [sort, setSort] = createSignal<Sort>(firstSort);
-  const [columns, setColumns] = createSignal<readonly string[]>([]);
-  return {
-    filter,
-    setFilter: (change) => setFilter((before) => ({ ...before, ...change })),
-    sort,
-    setSort,
-    columns,
-    setColumns,
-    scrollTop: 0,
+    alerts,
+    alarms,
+    topics,
+    fleet: createFleetChoice(place),
   };
 }

@@ -1,7 +1,9 @@
 // The page's end of its worker: what is asked of it, and what it says.
 import type { Answer } from "../client/state";
-import type { Command, CommandId, CommandRequest, DeviceId } from "../generated/protocol";
+import type { Alert } from "../contract";
+import type { Command, CommandId, CommandRequest, DeviceId, Update } from "../generated/protocol";
 import type { Patch, ToPage, ToWorker } from "../worker/messages";
+import type { Filter, Sort } from "../worker/select";
 
 /** A worker that has said nothing for so long has not started. */
 const startTimeoutMs = 15_000;
@@ -21,6 +23,8 @@ export interface BackstageOptions {
   readonly hasNetwork: boolean;
   /** Something changed; at most once an animation frame. */
   readonly patched: (patch: Patch) => void;
+  /** An alert was raised. */
+  readonly alarmed: (alert: Alert) => void;
   /** The worker does not work: why. */
   readonly failed: (why: string) => void;
   readonly schedule: (run: () => void) => void;
@@ -30,6 +34,8 @@ export interface BackstageOptions {
 export class Backstage {
   readonly #options: BackstageOptions;
   readonly #answers = new Map<number, (answer: Answer<Command>) => void>();
+  readonly #finds = new Map<number, (ids: readonly DeviceId[]) => void>();
+  readonly #recalls = new Map<number, (updates: readonly Update[]) => void>();
   #worker: WorkerLike | null = null;
   #requests = 0;
   #hasStarted = false;
@@ -81,10 +87,35 @@ export class Backstage {
     return this.#ask((request) => ({ kind: "cancel", request, command }));
   }
 
+  /** The ids of the devices that a text fits best. */
+  find(text: string, max: number): Promise<readonly DeviceId[]> {
+    const request = this.#next();
+    this.tell({ kind: "find", request, text, max });
+    return new Promise((resolve) => this.#finds.set(request, resolve));
+  }
+
+  /** The ids of all devices that pass a filter, in order. */
+  select(filter: Filter, sort: Sort): Promise<readonly DeviceId[]> {
+    const request = this.#next();
+    this.tell({ kind: "select", request, filter, sort });
+    return new Promise((resolve) => this.#finds.set(request, resolve));
+  }
+
+  /** The newest updates of a channel, the oldest first, as far as the gateway still has them. */
+  recall(channel: string, last: number): Promise<readonly Update[]> {
+    const request = this.#next();
+    this.tell({ kind: "recall", request, channel, last });
+    return new Promise((resolve) => this.#recalls.set(request, resolve));
+  }
+
+  #next(): number {
+    this.#requests += 1;
+    return this.#requests;
+  }
+
   #ask(message: (request: number) => ToWorker): Promise<Answer<Command>> {
     if (this.#worker === null) return Promise.resolve({ kind: "unsent", why: "not_connected" });
-    this.#requests += 1;
-    const request = this.#requests;
+    const request = this.#next();
     this.tell(message(request));
     return new Promise((resolve) => this.#answers.set(request, resolve));
   }
@@ -99,6 +130,16 @@ export class Backstage {
         this.#answers.get(message.request)?.(message.answer);
         this.#answers.delete(message.request);
         return;
+      case "ids":
+        this.#finds.get(message.request)?.(message.ids);
+        this.#finds.delete(message.request);
+        return;
+      case "recalled":
+        this.#recalls.get(message.request)?.(message.updates);
+        this.#recalls.delete(message.request);
+        return;
+      case "alarm":
+        return this.#options.alarmed(message.alert);
     }
   }
 

@@ -1,10 +1,10 @@
-// The commands of one device, with the story of each as far as it was seen.
+// Commands, those of one device or by a filter, with the story of each as far as it was seen.
 import { createSignal } from "solid-js";
 import type { Command, CommandDetails, CommandId, CommandState } from "../generated/protocol";
 import { Watched } from "./watched";
 
-/** Commands kept for a device; the oldest go first. */
-const commandsMax = 100;
+/** Commands kept, unless told; the oldest go first. */
+const keptAtFirst = 100;
 
 /** A step in a command's life. */
 export interface Stage {
@@ -38,18 +38,26 @@ export class CommandRecord extends Watched {
   }
 }
 
-/** The commands of one device, newest first. */
+/** Commands, newest first. */
 export class Commands {
   readonly #records = new Map<CommandId, CommandRecord>();
   /** Counts the live updates. */
   #heard = 0;
   readonly #readAll: () => readonly CommandRecord[];
   readonly #tellAll: () => void;
+  readonly #passes: (command: Command) => boolean;
+  #keptMax: number;
 
-  constructor() {
+  /** Keeps `keptMax` of those that pass. */
+  constructor(passes: (command: Command) => boolean = () => true, keptMax = keptAtFirst) {
     const [all, setAll] = createSignal<readonly CommandRecord[]>([]);
     this.#readAll = all;
-    this.#tellAll = () => setAll([...this.#records.values()].sort(newestFirst));
+    this.#passes = passes;
+    this.#keptMax = keptMax;
+    this.#tellAll = () => {
+      const passing = [...this.#records.values()].filter(({ command }) => passes(command));
+      setAll(passing.sort(newestFirst));
+    };
   }
 
   /** All of them, newest first; readers hear when one joins. */
@@ -60,7 +68,10 @@ export class Commands {
   /** Takes a command that came live, with the time of its update. */
   hear(command: Command, at: number): void {
     this.#heard += 1;
-    const record = this.#records.get(command.id) ?? this.#join(command);
+    const known = this.#records.get(command.id);
+    if (known === undefined && !this.#passes(command)) return;
+    const record = known ?? this.#join(command);
+    const hasLeft = this.#passes(record.command) !== this.#passes(command);
     const last = record.stages.at(-1);
     if (last?.state !== command.state) {
       record.stages = [...record.stages, { state: command.state, at, reason: null }];
@@ -69,6 +80,12 @@ export class Commands {
     record.heardAt = this.#heard;
     record.isWitnessed = true;
     record.tell();
+    if (hasLeft) this.#tellAll();
+  }
+
+  /** Keeps more of them. */
+  extend(by: number): void {
+    this.#keptMax += by;
   }
 
   /** Notes that the list is being loaded, and gives the mark for `fill`. */
@@ -110,7 +127,7 @@ export class Commands {
   #join(command: Command): CommandRecord {
     const record = new CommandRecord(command);
     this.#records.set(command.id, record);
-    if (this.#records.size > commandsMax) this.#dropOldest();
+    if (this.#records.size > this.#keptMax) this.#dropOldest();
     this.#tellAll();
     return record;
   }

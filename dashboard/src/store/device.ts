@@ -1,4 +1,5 @@
 // One device that the page shows.
+import type { Severity } from "../contract";
 import type { DeviceId } from "../generated/protocol";
 import type { DevicePatch, MetricPatch } from "../worker/messages";
 import { unknownWhereabouts, type Whereabouts } from "../worker/whereabouts";
@@ -18,6 +19,7 @@ export class DeviceRecord extends Watched {
   tags: Record<string, string> = {};
   presence: Whereabouts = unknownWhereabouts;
   lastSeenAt: number | null = null;
+  alert: Severity | null = null;
   readonly metrics = new Map<string, MetricPatch>();
   /** How to show its metrics. */
   readonly digits: Digits;
@@ -29,10 +31,10 @@ export class DeviceRecord extends Watched {
   }
 
   /** Takes what has changed, and tells the readers. */
-  patch({ metrics, isWhole, isListed, type, tags, presence, lastSeenAt }: DevicePatch): void {
+  patch({ metrics, isWhole, isListed, type, tags, presence, lastSeenAt, alert }: DevicePatch): void {
     if (isWhole) this.metrics.clear();
     for (const metric of metrics) this.metrics.set(metric.name, metric);
-    Object.assign(this, { isListed, type, tags, presence, lastSeenAt });
+    Object.assign(this, { isListed, type, tags, presence, lastSeenAt, alert });
     this.tell();
   }
 }

@@ -10,11 +10,13 @@ export interface ShownRows {
   readonly shown: number;
   /** The place of the first. */
   readonly from: number;
+  /** Whether another order waits until the pointer leaves. */
+  readonly isHeld: boolean;
   readonly devices: readonly DeviceRecord[];
 }
 
-const noFleet: FleetState = { known: 0, beyond: 0, types: [], metrics: [], digits: new Map() };
-const noRows: ShownRows = { shown: 0, from: 0, devices: [] };
+const noFleet: FleetState = { known: 0, beyond: 0, types: [], tags: [], metrics: [], digits: new Map() };
+const noRows: ShownRows = { shown: 0, from: 0, isHeld: false, devices: [] };
 
 /** The devices in view, and the fleet as a whole. */
 export class Devices {
@@ -48,7 +50,7 @@ export class Devices {
     for (const device of devices ?? []) this.#record(device.id).patch(device);
     if (rows !== undefined) {
       const records = rows.ids.map((id) => this.#record(id));
-      this.#rows[1]({ shown: rows.shown, from: rows.from, devices: records });
+      this.#rows[1]({ ...rows, devices: records });
     }
     if (gone !== undefined || devices !== undefined) this.#joined[1]((count) => count + 1);
   }

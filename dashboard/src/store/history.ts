@@ -98,6 +98,19 @@ export class History {
   }
 }
 
+/** What was measured in a time, as the gateway keeps it: the series of each numeric metric. */
+export function seriesOf({ timestamps, metrics, bucket_ms }: Past): Map<string, Series> {
+  const all = new Map<string, Series>();
+  for (const [name, column] of Object.entries(metrics)) {
+    const samples = withGaps(
+      "values" in column ? raw(timestamps, column.values) : spread(timestamps, column, bucket_ms ?? 0),
+    );
+    if (samples.length === 0) continue;
+    all.set(name, { times: samples.map(([time]) => time), values: samples.map(([, value]) => value) });
+  }
+  return all;
+}
+
 type Sample = [time: number, value: number | null];
 
 function raw(timestamps: readonly number[], values: readonly unknown[]): Sample[] {

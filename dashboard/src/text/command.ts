@@ -74,3 +74,17 @@ function open(label: string, tone: Tone, meaning: string): StateText {
 function final(label: string, tone: Tone, meaning: string): StateText {
   return { label, tone, isFinal: true, meaning };
 }
+
+/** Who made a step, for a person. */
+export function actorText(by: string): string {
+  if (by.startsWith("user:")) return by.slice("user:".length);
+  if (by === "timer") return "a deadline";
+  return `the ${by}`;
+}
+
+/** A command on one line. */
+export function paramsText(params: Record<string, unknown>): string {
+  return Object.entries(params)
+    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
+    .join(" ");
+}

@@ -11,18 +11,24 @@ export interface ParamRow {
 export type Params = { kind: "ok"; params: Record<string, unknown> } | { kind: "bad"; message: string };
 
 /** What stands in the form, in the shape a person chose. */
-export type ParamsText = { kind: "rows"; rows: readonly ParamRow[] } | { kind: "json"; json: string };
+export type ParamsText =
+  | { kind: "rows"; rows: readonly ParamRow[] }
+  | { kind: "json"; json: string }
+  /** Fields that a schema describes; those that were left empty are not in it. */
+  | { kind: "form"; params: Readonly<Record<string, unknown>> };
 
 /** A form nobody has typed into: one empty row. */
 export const emptyParams: ParamsText = { kind: "rows", rows: [{ key: "", value: "" }] };
 
 /** Reads what stands in the form. */
 export function readParams(text: ParamsText): Params {
+  if (text.kind === "form") return { kind: "ok", params: { ...text.params } };
   return text.kind === "rows" ? readRows(text.rows) : readJson(text.json);
 }
 
 /** Writes parameters in the shape `kind`. */
 export function fromParams(kind: ParamsText["kind"], params: Record<string, unknown>): ParamsText {
+  if (kind === "form") return { kind, params };
   if (kind === "json") return { kind, json: JSON.stringify(params, null, 2) };
   const rows = Object.entries(params).map(([key, value]) => ({ key, value: writeValue(value) }));
   return rows.length === 0 ? emptyParams : { kind, rows };
@@ -72,7 +78,8 @@ function writeValue(value: unknown): string {
   return JSON.stringify(value);
 }
 
-function tryJson(text: string): { kind: "ok"; value: unknown } | { kind: "bad"; message: string } {
+/** Reads JSON, or says why it is none. */
+export function tryJson(text: string): { kind: "ok"; value: unknown } | { kind: "bad"; message: string } {
   try {
     return { kind: "ok", value: JSON.parse(text) };
   } catch (error) {

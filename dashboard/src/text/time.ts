@@ -39,6 +39,11 @@ export function formatDateTime(at: number): string {
   return new Date(at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "medium" });
 }
 
+/** A moment in full: local, and in UTC for who compares with logs. */
+export function formatMoment(at: number): string {
+  return `${formatDateTime(at)} (${new Date(at).toISOString().replace("T", " ").slice(0, 19)} UTC)`;
+}
+
 function twoUnits(ms: number, large: number, largeName: string, small: number, smallName: string): string {
   const rest = Math.floor((ms % large) / small);
   const whole = `${Math.floor(ms / large)} ${largeName}`;

@@ -1,14 +1,15 @@
-// The live charts of a device: one for each numeric metric.
-import { createMemo, createSignal, For, lazy, Show, Suspense } from "solid-js";
-import { loadChart } from "../parts/load-chart";
+// The charts of a device: one for each numeric metric, all over the same time and with one cursor.
+import { createMemo, createSignal, For, Show, Suspense } from "solid-js";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
 import type { History } from "../store/history";
+import { createPast, type Past } from "../store/past";
+import { between, endsOf, type Range, readRange, writeRange } from "../store/range";
 import { formatNumber } from "../text/number";
 import { windowMs } from "../worker/messages";
-
-/** uPlot is half of the program, and the start page does without it. */
-const Chart = lazy(loadChart);
+import { ChartsBar } from "./charts-bar";
+import { Chart } from "./charts-lazy";
+import { SamplesTable } from "./samples-table";
 
 /** Charts drawn at first; more would make a page nobody reads. */
 const chartsAtFirst = 8;
@@ -19,48 +20,68 @@ const clockErrorMaxMs = 60_000;
 
 /** The charts; `version` grows when there are new samples. */
 export function Charts(props: { device: DeviceRecord; history: History; version: number }) {
+  const app = useApp();
   const [all, setAll] = createSignal(false);
-  const names = createMemo(() => numericNames(props.device.read()), [], { equals: sameList });
+  const range = createMemo(() => readRange(app.place.query()), undefined, {
+    equals: (one, other) => JSON.stringify(one) === JSON.stringify(other),
+  });
+  const past = createPast(app, props.device.id, range, props.history, () => props.version);
+  const names = createMemo(
+    () => [...new Set([...numericNames(props.device.read()), ...past.names()])].sort(),
+    [],
+    { equals: sameList },
+  );
   const shown = () => (all() ? names() : names().slice(0, chartsAtFirst));
+  const setRange = (next: Range) => app.place.setQuery(writeRange(next));
   return (
-    <section class="charts values" aria-label="Live charts, the last five minutes">
-      <For each={shown()}>
-        {(name) => (
-          <MetricChart device={props.device} history={props.history} version={props.version} name={name} />
-        )}
-      </For>
+    <section class="charts-part" aria-label="Charts">
+      <ChartsBar device={props.device.id} range={range()} past={past} setRange={setRange} />
+      <div class="charts values">
+        <For each={shown()}>
+          {(name) => (
+            <MetricChart device={props.device} past={past} range={range()} name={name} setRange={setRange} />
+          )}
+        </For>
+      </div>
       <Show when={names().length > shown().length}>
         <button type="button" onClick={() => setAll(true)}>
           Show {names().length - shown().length} more charts
         </button>
       </Show>
+      <SamplesTable names={names()} past={past} range={range()} digits={props.device.digits} />
     </section>
   );
 }
 
-function MetricChart(props: { device: DeviceRecord; history: History; version: number; name: string }) {
+function MetricChart(props: {
+  device: DeviceRecord;
+  past: Past;
+  range: Range;
+  name: string;
+  setRange: (range: Range) => void;
+}) {
   const app = useApp();
   const decimals = () => props.device.digits.of(props.name);
   const series = () => {
     // Read so that the chart follows the samples, which change in place.
-    void props.version;
-    return props.history.of(props.name);
+    props.past.version();
+    return props.past.series(props.name);
   };
   const until = () => {
-    const { times } = series();
-    const last = times.at(-1) ?? app.now();
-    return Math.abs(app.now() - last) > clockErrorMaxMs && last > app.now()
-      ? last
-      : Math.max(last, app.now());
+    const [, to] = endsOf(props.range, app.now());
+    const last = series().times.at(-1) ?? to;
+    if (props.range.kind === "past") return to;
+    return Math.abs(to - last) > clockErrorMaxMs && last > to ? last : Math.max(last, to);
   };
   const from = () => {
+    if (props.range.kind === "past") return props.range.from;
+    if (props.range.spanMs > windowMs) return until() - props.range.spanMs;
     const first = series().times[0] ?? until();
-    return Math.max(until() - windowMs, Math.min(first, until() - windowAtFirstMs));
+    return Math.max(until() - props.range.spanMs, Math.min(first, until() - windowAtFirstMs));
   };
-  const range = () => {
-    const { values } = series();
-    if (values.length === 0) return "no sample yet";
-    const [low, high] = extremes(values);
+  const spread = () => {
+    const [low, high] = extremes(series().values);
+    if (low > high) return props.past.isLoading() ? "reading …" : "no sample";
     if (low === high) return formatNumber(low, decimals());
     return `${formatNumber(low, decimals())} – ${formatNumber(high, decimals())}`;
   };
@@ -68,16 +89,17 @@ function MetricChart(props: { device: DeviceRecord; history: History; version: n
     <figure class="card chart-card" data-testid="chart" data-metric={props.name}>
       <figcaption>
         <h2>{props.name}</h2>
-        <span class="muted num">{range()}</span>
+        <span class="muted num">{spread()}</span>
       </figcaption>
       <Suspense fallback={<div class="chart" />}>
         <Chart
           series={series()}
-          version={props.version}
+          version={props.past.version()}
           from={from()}
           until={until()}
           decimals={decimals()}
-          label={`${props.name}, the last five minutes`}
+          label={`${props.name} over time`}
+          zoomed={(start, end) => props.setRange(between(start, end, app.now()))}
         />
       </Suspense>
     </figure>

@@ -1,9 +1,10 @@
 // One command: what it was, how far it has come, what came of it.
 import { createEffect, createMemo, createSignal, For, Show, untrack } from "solid-js";
+import { commandHref } from "../router";
 import { useApp } from "../store/app";
 import type { CommandRecord, Commands, Stage } from "../store/commands";
-import { describeAnswer, describeCommand, stateTexts } from "../text/command";
-import { formatClock, formatDateTime, formatDuration, formatSpan } from "../text/time";
+import { describeAnswer, describeCommand, paramsText, stateTexts } from "../text/command";
+import { formatClock, formatDuration, formatMoment, formatSpan } from "../text/time";
 
 /** The card; open at first while the command is, or where its end came while somebody looked on. */
 export function CommandCard(props: { record: CommandRecord; commands: Commands }) {
@@ -43,7 +44,7 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
           <b>{command().name}</b> {paramsText(command().params)}
         </span>
         <span class="badge">{text().label}</span>
-        <time class="muted num" title={formatDateTime(command().created_at)}>
+        <time class="muted num" title={formatMoment(command().created_at)}>
           {formatClock(command().created_at)}
         </time>
       </summary>
@@ -91,6 +92,11 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
           Cancel
         </button>
       </Show>
+      <p>
+        <a href={commandHref(props.record.command.id)} data-testid="command-open">
+          Its whole story
+        </a>
+      </p>
       <Show when={problem()}>
         {(words) => (
           <p class="problem" role="alert">
@@ -108,7 +114,7 @@ function Stages(props: { stages: readonly Stage[] }) {
     <ol class="stages" aria-label="Stages">
       <For each={props.stages}>
         {(stage, index) => (
-          <li data-tone={stateTexts[stage.state].tone} title={stage.reason ?? formatDateTime(stage.at)}>
+          <li data-tone={stateTexts[stage.state].tone} title={stage.reason ?? formatMoment(stage.at)}>
             {stateTexts[stage.state].label}
             <Show when={index() > 0}>
               <span class="muted num">
@@ -127,12 +133,6 @@ function elapsedText({ command, stages }: CommandRecord, now: number): string {
   if (!stateTexts[command.state].isFinal) return `${formatSpan(now - command.created_at)} so far`;
   const last = stages.at(-1);
   return last?.state === command.state ? `${formatDuration(last.at - command.created_at)} in all` : "";
-}
-
-function paramsText(params: Record<string, unknown>): string {
-  return Object.entries(params)
-    .map(([name, value]) => `${name}=${typeof value === "string" ? value : JSON.stringify(value)}`)
-    .join(" ");
 }
 
 function hasContent(result: unknown): boolean {

@@ -1,114 +1,69 @@
 // Tells a device to do something.
-import { createSignal, createUniqueId, For, Show } from "solid-js";
-import type { Command } from "../generated/protocol";
+import { createSignal, createUniqueId, Show } from "solid-js";
+import type { Command, DryRun } from "../generated/protocol";
 import { useApp } from "../store/app";
-import type { DeviceRecord } from "../store/device";
+import { createDraft } from "../store/draft";
 import { describeAnswer } from "../text/command";
-import { emptyParams, fromParams, type ParamsText, readParams } from "../text/params";
-import { ParamsEditor } from "./params-editor";
-import { type Suggestion, suggestionsFor } from "./suggestions";
+import { CommandFields } from "./command-fields";
+import { DryRunResult } from "./dry-run";
 
 /** The form; `created` is told of each command that the gateway took. */
-export function CommandForm(props: { device: DeviceRecord; created: (command: Command) => void }) {
+export function CommandForm(props: {
+  device: string;
+  type: string | null;
+  isOffline: boolean;
+  created: (command: Command) => void;
+}) {
   const app = useApp();
   const id = createUniqueId();
-  const [name, setName] = createSignal("");
-  const [params, setParams] = createSignal<ParamsText>(emptyParams);
-  const [timeoutS, setTimeoutS] = createSignal(30);
-  const [ttlS, setTtlS] = createSignal(60);
+  const draft = createDraft();
   const [isSending, setSending] = createSignal(false);
   const [problem, setProblem] = createSignal<string | null>(null);
-  const suggestions = () => suggestionsFor(props.device.read().type);
-  const read = () => readParams(params());
+  const [outlook, setOutlook] = createSignal<DryRun | null>(null);
+  let form!: HTMLFormElement;
 
-  const take = (suggestion: Suggestion) => {
-    setName(suggestion.name);
-    setProblem(null);
-    setParams(fromParams(params().kind, suggestion.params));
-  };
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
-    const understood = read();
-    if (understood.kind === "bad" || isSending()) return;
+    const request = draft.request();
+    if (request === null || isSending()) return;
     setSending(true);
-    const answer = await app.client.command(props.device.id, {
-      name: name().trim(),
-      params: understood.params,
-      timeout_ms: Math.round(timeoutS() * 1_000),
-      ttl_ms: Math.round(ttlS() * 1_000),
-    });
+    setOutlook(null);
+    const answer = await app.client.command(props.device, request);
     setSending(false);
     setProblem(describeAnswer(answer));
     if (answer.kind === "ok") props.created(answer.reply);
   };
+  const tryOut = async () => {
+    const request = draft.request();
+    if (!form.reportValidity() || request === null) return;
+    const read = await app.api.dryRun(props.device, request);
+    setOutlook(read.kind === "ok" ? read.value : null);
+    setProblem(read.kind === "ok" ? null : `${read.message} (${read.code})`);
+  };
+  const canSend = () => app.isLive() && !isSending() && draft.understood().kind === "ok";
   return (
     <section class="card" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>Send a command</h2>
-      <form class="command-form" data-testid="command-form" onSubmit={(event) => void send(event)}>
-        <div class="field">
-          <label for={`${id}-name`}>Name</label>
-          <input
-            id={`${id}-name`}
-            data-testid="command-name"
-            class="mono"
-            required
-            pattern=".*\S.*"
-            autocomplete="off"
-            spellcheck={false}
-            list={`${id}-names`}
-            value={name()}
-            onInput={({ currentTarget }) => setName(currentTarget.value)}
-          />
-          <datalist id={`${id}-names`}>
-            <For each={suggestions()}>{(suggestion) => <option value={suggestion.name} />}</For>
-          </datalist>
-        </div>
-        <fieldset class="suggestions">
-          <legend class="sr-only">Suggestions</legend>
-          <For each={suggestions()}>
-            {(suggestion) => (
-              <button
-                type="button"
-                class="chip mono"
-                data-testid={`suggest-${suggestion.name}`}
-                onClick={() => take(suggestion)}
-              >
-                {suggestion.name}
-              </button>
-            )}
-          </For>
-        </fieldset>
-        <ParamsEditor text={params()} understood={read()} change={setParams} />
-        <div class="field-row">
-          <SecondsField
-            id={`${id}-timeout`}
-            label="Time to finish"
-            testid="command-timeout"
-            min={1}
-            value={timeoutS()}
-            set={setTimeoutS}
-          />
-          <SecondsField
-            id={`${id}-ttl`}
-            label="May wait to be sent"
-            testid="command-ttl"
-            min={0}
-            value={ttlS()}
-            set={setTtlS}
-          />
-          <button
-            type="submit"
-            class="primary"
-            data-testid="command-send"
-            disabled={!app.isLive() || isSending() || read().kind === "bad"}
-          >
+      <form class="command-form" data-testid="command-form" ref={form} onSubmit={(event) => void send(event)}>
+        <CommandFields draft={draft} type={props.type} />
+        <div class="form-end">
+          <button type="submit" class="primary" data-testid="command-send" disabled={!canSend()}>
             {isSending() ? "Sending …" : "Send"}
           </button>
+          <button
+            type="button"
+            data-testid="command-dry-run"
+            disabled={!canSend()}
+            onClick={() => void tryOut()}
+          >
+            Dry run
+          </button>
         </div>
+        <Show when={outlook()}>{(dryRun) => <DryRunResult dryRun={dryRun()} />}</Show>
         <Show when={!app.isLive()}>
           <p class="muted">Commands can be sent while the connection is live.</p>
         </Show>
-        <Show when={app.isLive() && props.device.read().presence.status === "offline"}>
+        <Show when={app.isLive() && props.isOffline}>
           <p class="muted">The device is offline: the command waits for it, as long as said above.</p>
         </Show>
         <Show when={problem()}>
@@ -120,36 +75,5 @@ export function CommandForm(props: { device: DeviceRecord; created: (command: Co
         </Show>
       </form>
     </section>
-  );
-}
-
-function SecondsField(props: {
-  id: string;
-  label: string;
-  testid: string;
-  min: number;
-  value: number;
-  set: (seconds: number) => void;
-}) {
-  return (
-    <div class="field">
-      <label for={props.id}>{props.label}</label>
-      <span class="with-unit">
-        <input
-          id={props.id}
-          data-testid={props.testid}
-          type="number"
-          required
-          min={props.min}
-          max={86_400}
-          step="any"
-          value={props.value}
-          onInput={({ currentTarget }) => {
-            if (currentTarget.validity.valid) props.set(currentTarget.valueAsNumber);
-          }}
-        />
-        s
-      </span>
-    </div>
   );
 }

@@ -1,10 +1,10 @@
 // Who the device is and where.
 import { For, Show } from "solid-js";
 import { PresenceMark, reasonTexts } from "../parts/presence";
-import { fleetHref } from "../router";
+import { pageHref } from "../router";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
-import { formatAgo, formatDateTime } from "../text/time";
+import { formatAgo, formatMoment } from "../text/time";
 import { seenText, seenTitle } from "./fleet-row";
 
 /** Id, type, tags, presence and what is known of the connection. */
@@ -14,7 +14,7 @@ export function DeviceHead(props: { device: DeviceRecord }) {
   const presence = () => device().presence;
   return (
     <section class="device-head" aria-label="Device">
-      <a class="back" href={fleetHref} data-testid="back">
+      <a class="back" href={pageHref("fleet", app.fleet.query())} data-testid="back">
         ← Fleet
       </a>
       <div class="device-name">
@@ -39,7 +39,7 @@ export function DeviceHead(props: { device: DeviceRecord }) {
           {(since) => (
             <div>
               <dt>Since</dt>
-              <dd class="num" title={formatDateTime(since())}>
+              <dd class="num" title={formatMoment(since())}>
                 {formatAgo(app.now() - since())}
               </dd>
             </div>

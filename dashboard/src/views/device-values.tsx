@@ -3,7 +3,7 @@ import { createMemo, For, Show } from "solid-js";
 import { ValueText } from "../parts/reading";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
-import { formatAgo, formatDateTime } from "../text/time";
+import { formatAgo, formatMoment } from "../text/time";
 
 /** The newest value of each metric, and how old it is. */
 export function DeviceValues(props: { device: DeviceRecord }) {
@@ -38,7 +38,7 @@ export function DeviceValues(props: { device: DeviceRecord }) {
                   <td class="end">
                     <ValueText device={props.device} name={name} />
                   </td>
-                  <td class="end num muted" title={formatDateTime(at(name))}>
+                  <td class="end num muted" title={formatMoment(at(name))}>
                     {formatAgo(app.now() - at(name))}
                   </td>
                 </tr>

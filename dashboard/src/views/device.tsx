@@ -1,6 +1,6 @@
-// One device: where it is, what it measures, what it is told to do.
-import { createEffect, createSignal, onCleanup, Show } from "solid-js";
-import { fleetHref } from "../router";
+// One device: where it is, what it measures, what it is told to do and to be, what it has reported.
+import { createEffect, createSignal, For, Match, onCleanup, Show, Switch } from "solid-js";
+import { pageHref } from "../router";
 import { useApp } from "../store/app";
 import { Commands } from "../store/commands";
 import type { DeviceRecord } from "../store/device";
@@ -9,11 +9,21 @@ import type { WatchEvent } from "../worker/messages";
 import { Charts } from "./charts";
 import { CommandForm } from "./command-form";
 import { CommandList } from "./command-list";
+import { DeviceConnections } from "./device-connections";
+import { DeviceEvents } from "./device-events";
 import { DeviceHead } from "./device-head";
+import { DeviceState } from "./device-state";
 import { DeviceValues } from "./device-values";
 
+const tabs = [
+  ["", "Live"],
+  ["state", "State"],
+  ["events", "Events"],
+  ["connections", "Connections"],
+] as const;
+
 /** The page of the device `id`. */
-export function DevicePage(props: { id: string }) {
+export default function DevicePage(props: { id: string }) {
   const app = useApp();
   // A page lives as long as its id: the shell makes a new one for another device.
   const id = props.id;
@@ -61,12 +71,34 @@ export function DevicePage(props: { id: string }) {
       {(device) => (
         <div class="device" data-testid="device-page" data-device={id}>
           <DeviceHead device={device()} />
-          <div class="device-measures">
-            <DeviceValues device={device()} />
-            <Charts device={device()} history={history} version={historyVersion()} />
+          <div class="device-main">
+            <Tabs device={device()} />
+            <Switch
+              fallback={
+                <div class="device-measures">
+                  <DeviceValues device={device()} />
+                  <Charts device={device()} history={history} version={historyVersion()} />
+                </div>
+              }
+            >
+              <Match when={app.place.query().tab === "state"}>
+                <DeviceState id={id} />
+              </Match>
+              <Match when={app.place.query().tab === "events"}>
+                <DeviceEvents id={id} />
+              </Match>
+              <Match when={app.place.query().tab === "connections"}>
+                <DeviceConnections id={id} />
+              </Match>
+            </Switch>
           </div>
           <div class="device-commands">
-            <CommandForm device={device()} created={(command) => commands.add(command)} />
+            <CommandForm
+              device={device().id}
+              type={device().read().type}
+              isOffline={device().read().presence.status === "offline"}
+              created={(command) => commands.add(command)}
+            />
             <CommandList
               commands={commands}
               isRead={isRead()}
@@ -80,17 +112,41 @@ export function DevicePage(props: { id: string }) {
   );
 }
 
+/** The device's parts; which is open stands in the address. */
+function Tabs(props: { device: DeviceRecord }) {
+  const { place, alerts } = useApp();
+  const open = () => place.query().tab ?? "";
+  const active = () =>
+    alerts().items.filter(({ device, state }) => device === props.device.id && state === "active").length;
+  return (
+    <nav class="tabs" aria-label="Parts of the device">
+      <For each={tabs}>
+        {([name, label]) => (
+          <button
+            type="button"
+            data-testid={`tab-${name === "" ? "live" : name}`}
+            aria-current={open() === name ? "page" : undefined}
+            onClick={() => place.setQuery({ tab: name })}
+          >
+            {label}
+            <Show when={name === "events" && active() > 0}>
+              <span class="count num" data-severity={props.device.read().alert}>
+                {active()}
+              </span>
+            </Show>
+          </button>
+        )}
+      </For>
+    </nav>
+  );
+}
+
 /** Nothing is known of the device yet, or ever. */
 function UnknownDevice(props: { id: string; problem: string | null }) {
   return (
     <p class="empty" data-testid="unknown-device">
       {props.problem === null ? `Looking for ${props.id} …` : `${props.id}: ${props.problem}.`}{" "}
-      <a href={fleetHref}>Go to the fleet</a>
+      <a href={pageHref("fleet")}>Go to the fleet</a>
     </p>
   );
-}
-
-/** What every part of the page is about. */
-export interface OfDevice {
-  readonly device: DeviceRecord;
 }

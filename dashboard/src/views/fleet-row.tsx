@@ -1,11 +1,12 @@
 // One device in the table.
-import { createMemo, For } from "solid-js";
+import { createMemo, For, Show } from "solid-js";
+import { AlertMark } from "../parts/alert-mark";
 import { PresenceMark } from "../parts/presence";
-import { Reading, ValueText } from "../parts/reading";
+import { Reading, ReadingCell } from "../parts/reading";
 import { deviceHref } from "../router";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
-import { formatAgo, formatDateTime } from "../text/time";
+import { formatAgo, formatMoment } from "../text/time";
 import { readingsOf } from "./readings";
 
 /** Readings in a row; narrow pages hide the last ones. */
@@ -26,29 +27,41 @@ export function FleetRow(props: { device: DeviceRecord; rowIndex: number; column
       data-device={props.device.id}
       data-status={device().presence.status}
     >
+      <td class="col-select">
+        <SelectBox device={props.device} />
+      </td>
       <td class="col-status">
         <PresenceMark status={device().presence.status} />
       </td>
       <th scope="row" class="col-id">
         <a href={deviceHref(props.device.id)}>{props.device.id}</a>
+        <Show when={device().alert}>{(severity) => <AlertMark severity={severity()} />}</Show>
       </th>
       <td class="col-type">{device().type ?? ""}</td>
       <td class="col-seen num" title={seenTitle(seenAt())}>
         {seenText(seenAt(), app.now())}
       </td>
-      <For each={props.columns}>
-        {(name) => (
-          <td class="col-metric num" data-metric={name}>
-            <ValueText device={props.device} name={name} />
-          </td>
-        )}
-      </For>
+      <For each={props.columns}>{(name) => <ReadingCell device={props.device} name={name} />}</For>
       <td class="col-readings">
         <div>
           <For each={readings()}>{(name) => <Reading device={props.device} name={name} />}</For>
         </div>
       </td>
     </tr>
+  );
+}
+
+/** Takes the device to those that are to be told something together. */
+export function SelectBox(props: { device: DeviceRecord }) {
+  const { fleet } = useApp();
+  return (
+    <input
+      type="checkbox"
+      data-testid="select-device"
+      aria-label={`Select ${props.device.id}`}
+      checked={fleet.selected().has(props.device.id)}
+      onChange={({ currentTarget }) => fleet.select(props.device.id, currentTarget.checked)}
+    />
   );
 }
 
@@ -63,5 +76,5 @@ export function seenText(at: number | null, now: number): string {
 
 /** When it was heard. */
 export function seenTitle(at: number | null): string {
-  return at === null ? "never heard" : formatDateTime(at);
+  return at === null ? "never heard" : formatMoment(at);
 }

@@ -1,63 +1,36 @@
 // The table of devices; only the rows in view exist.
-import { createEffect, createMemo, createSignal, For, type JSX, onCleanup, onMount, Show } from "solid-js";
-import { windowOnto } from "../parts/virtual";
+import { createEffect, createSignal, For, type JSX, onMount, Show } from "solid-js";
 import { useApp } from "../store/app";
 import type { ShownRows } from "../store/devices";
 import { type SortKey, sortAfterClick } from "../worker/select";
 import { FleetRow } from "./fleet-row";
+import { emptyText, useScroller } from "./fleet-scroller";
 
 /** Height of a row in pixels, as in fleet.css: on a narrow page two lines stand in a row. */
 const rowHeights = { wide: 36, narrow: 56 };
 const narrow = matchMedia("(max-width: 760px)");
 
-/** How many rows are asked for before it is known how many there are. */
-const rowsAtFirst = 64;
-
 /** The rows in view, with a column for each metric in `columns`, and the first of the others. */
 export function FleetTable(props: { rows: ShownRows; columns: readonly string[] }) {
   const app = useApp();
-  const [scrollTop, setScrollTop] = createSignal(0);
-  const [viewHeight, setViewHeight] = createSignal(0);
   const [rowHeight, setRowHeight] = createSignal(narrow.matches ? rowHeights.narrow : rowHeights.wide);
+  const scroller = useScroller(() => ({ rowHeight: rowHeight(), perLine: 1 }));
   const count = () => props.rows.shown;
-  const view = createMemo(
-    () => {
-      const { start, end } = windowOnto(
-        scrollTop(),
-        viewHeight(),
-        rowHeight(),
-        Math.max(rowsAtFirst, count()),
-      );
-      return { from: start, to: end };
-    },
-    { from: 0, to: rowsAtFirst },
-    { equals: (one, other) => one.from === other.from && one.to === other.to },
-  );
-  createEffect(() => app.look({ filter: app.fleet.filter(), sort: app.fleet.sort(), ...view() }));
-  onCleanup(() => app.look(null));
   // The room is that of the rows that are here: those that were scrolled to come a frame or two later.
   const before = () => props.rows.from * rowHeight();
   const after = () => Math.max(0, count() - props.rows.from - props.rows.devices.length) * rowHeight();
-  let scroller!: HTMLDivElement;
-
-  onMount(() => {
-    const resized = new ResizeObserver(() => {
-      setViewHeight(scroller.clientHeight);
-      setRowHeight(narrow.matches ? rowHeights.narrow : rowHeights.wide);
-    });
-    resized.observe(scroller);
-    scroller.scrollTop = app.fleet.scrollTop;
-    onCleanup(() => resized.disconnect());
-  });
-  const scrolled = () => {
-    setScrollTop(scroller.scrollTop);
-    app.fleet.scrollTop = scroller.scrollTop;
-  };
+  let place!: HTMLElement;
+  onMount(() =>
+    scroller.attach(place, () => setRowHeight(narrow.matches ? rowHeights.narrow : rowHeights.wide)),
+  );
   return (
-    <section class="scroller" aria-label="Devices" tabindex="0" ref={scroller} onScroll={scrolled}>
+    <section class="scroller" aria-label="Devices" tabindex="0" ref={place} onScroll={scroller.scrolled}>
       <table class="values" data-testid="devices" aria-rowcount={count() + 1}>
         <thead>
           <tr aria-rowindex={1}>
+            <th scope="col" class="col-select">
+              <SelectAll shown={count()} />
+            </th>
             <Head key="status" class="col-status">
               Status
             </Head>
@@ -82,7 +55,7 @@ export function FleetTable(props: { rows: ShownRows; columns: readonly string[] 
             </th>
           </tr>
         </thead>
-        <tbody>
+        <tbody {...scroller.holding} onKeyDown={walkRows}>
           <Spacer height={before()} />
           <For each={props.rows.devices}>
             {(device, index) => (
@@ -96,6 +69,40 @@ export function FleetTable(props: { rows: ShownRows; columns: readonly string[] 
         <p class="empty">{emptyText(app.devices.fleet().known, app.roster().isKnown)}</p>
       </Show>
     </section>
+  );
+}
+
+/** The arrows go from row to row, on the same kind of control. */
+function walkRows(event: KeyboardEvent): void {
+  const { key, target } = event;
+  if ((key !== "ArrowDown" && key !== "ArrowUp") || !(target instanceof HTMLElement)) return;
+  const row = target.closest("tr");
+  const other = key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling;
+  const control = other?.querySelector<HTMLElement>(target.matches("input") ? "input" : "a");
+  if (control === undefined || control === null) return;
+  event.preventDefault();
+  control.focus();
+}
+
+/** Takes all that pass the filter, or none. */
+function SelectAll(props: { shown: number }) {
+  const { client, fleet } = useApp();
+  const isPartly = () => fleet.selected().size > 0 && fleet.selected().size < props.shown;
+  const change = async (on: boolean) =>
+    fleet.setSelected(on ? await client.select(fleet.filter(), fleet.sort()) : []);
+  return (
+    <input
+      type="checkbox"
+      data-testid="select-all"
+      aria-label={`Select all ${props.shown} devices that are shown`}
+      checked={fleet.selected().size > 0}
+      ref={(box) => {
+        createEffect(() => {
+          box.indeterminate = isPartly();
+        });
+      }}
+      onChange={({ currentTarget }) => void change(currentTarget.checked)}
+    />
   );
 }
 
@@ -128,9 +135,4 @@ function Spacer(props: { height: number }) {
       </tr>
     </Show>
   );
-}
-
-function emptyText(known: number, isKnown: boolean): string {
-  if (known > 0) return "No device passes the filter.";
-  return isKnown ? "No device has been heard of yet." : "Waiting for the list of devices …";
 }

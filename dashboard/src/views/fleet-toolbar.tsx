@@ -1,15 +1,22 @@
 // What to show of the fleet.
 import { For, Show } from "solid-js";
+import { Segments } from "../parts/segments";
 import { useApp } from "../store/app";
-import { type Filter, noFilter } from "../worker/select";
+import { type Filter, isSameFilter, noFilter } from "../worker/select";
 
-const statuses: readonly Filter["status"][] = ["any", "online", "offline"];
+const alertTexts: readonly [value: Filter["alert"], text: string][] = [
+  ["any", "any alert or none"],
+  ["info", "with an alert"],
+  ["warning", "warning or worse"],
+  ["critical", "critical"],
+];
 
 /** The filters, the choice of columns, and how many devices are left. */
-export function FleetToolbar(props: { shown: number }) {
+export function FleetToolbar(props: { shown: number; isHeld: boolean }) {
   const app = useApp();
   const { filter, setFilter } = app.fleet;
-  const isFiltered = () => filter() !== noFilter;
+  const isFiltered = () => !isSameFilter(filter(), noFilter);
+  const fleet = () => app.devices.fleet();
   return (
     <search class="toolbar">
       <label class="grow">
@@ -24,48 +31,105 @@ export function FleetToolbar(props: { shown: number }) {
           onInput={({ currentTarget }) => setFilter({ text: currentTarget.value })}
         />
       </label>
-      <fieldset class="segments">
-        <legend class="sr-only">Status</legend>
-        <For each={statuses}>
-          {(status) => (
-            <label>
-              <input
-                type="radio"
-                name="status"
-                class="sr-only"
-                data-testid={`status-${status}`}
-                checked={filter().status === status}
-                onChange={() => setFilter({ status })}
-              />
-              <span>{status}</span>
-            </label>
-          )}
-        </For>
-      </fieldset>
+      <Segments
+        name="status"
+        legend="Status"
+        testid="status"
+        value={filter().status}
+        choices={[
+          ["any", "any"],
+          ["online", "online"],
+          ["offline", "offline"],
+        ]}
+        choose={(status) => setFilter({ status })}
+      />
+      <Choice
+        label="Type"
+        testid="type"
+        value={filter().type}
+        none="all types"
+        values={app.devices.fleet().types}
+        choose={(type) => setFilter({ type })}
+      />
+      <Show when={fleet().tags.length > 0 || filter().tag !== ""}>
+        <Choice
+          label="Tag"
+          testid="tag"
+          value={filter().tag}
+          none="all tags"
+          values={fleet().tags}
+          choose={(tag) => setFilter({ tag })}
+        />
+      </Show>
       <label>
-        <span class="sr-only">Type</span>
+        <span class="sr-only">Alert</span>
         <select
-          data-testid="type"
-          value={filter().type}
-          onChange={({ currentTarget }) => setFilter({ type: currentTarget.value })}
+          data-testid="alert-filter"
+          value={filter().alert}
+          onChange={({ currentTarget }) => setFilter({ alert: currentTarget.value as Filter["alert"] })}
         >
-          <option value="">all types</option>
-          <For each={app.devices.fleet().types}>{(type) => <option value={type}>{type}</option>}</For>
+          <For each={alertTexts}>{([value, text]) => <option value={value}>{text}</option>}</For>
         </select>
       </label>
       <ColumnChoice />
+      <Segments
+        name="layout"
+        legend="Show as"
+        testid="layout"
+        value={app.fleet.layout()}
+        choices={[
+          ["table", "table"],
+          ["grid", "grid"],
+        ]}
+        choose={app.fleet.setLayout}
+      />
       <output class="muted num" data-testid="shown">
-        {props.shown} of {app.devices.fleet().known}
-        <Show when={app.devices.fleet().beyond > 0}>
-          , {app.devices.fleet().beyond} more than this page holds
-        </Show>
+        {props.shown} of {fleet().known}
+        <Show when={fleet().beyond > 0}>, {fleet().beyond} more than this page holds</Show>
       </output>
+      <Show when={props.isHeld}>
+        <span class="muted" data-testid="held">
+          Order held
+        </span>
+      </Show>
       <Show when={isFiltered()}>
         <button type="button" class="quiet" data-testid="clear" onClick={() => setFilter(noFilter)}>
           Clear
         </button>
       </Show>
     </search>
+  );
+}
+
+/** One of many, or none; what was chosen stays in the list although nobody has it just now. */
+function Choice(props: {
+  label: string;
+  testid: string;
+  value: string;
+  none: string;
+  values: readonly string[];
+  choose: (value: string) => void;
+}) {
+  const values = () =>
+    props.value === "" || props.values.includes(props.value) ? props.values : [props.value, ...props.values];
+  return (
+    <label>
+      <span class="sr-only">{props.label}</span>
+      <select
+        data-testid={props.testid}
+        value={props.value}
+        onChange={({ currentTarget }) => props.choose(currentTarget.value)}
+      >
+        <option value="">{props.none}</option>
+        <For each={values()}>
+          {(value) => (
+            <option value={value} selected={value === props.value}>
+              {value}
+            </option>
+          )}
+        </For>
+      </select>
+    </label>
   );
 }
 

@@ -1,17 +1,25 @@
 // The parameters of a command, as rows or as JSON.
-import { createUniqueId, Index, Match, Show, Switch } from "solid-js";
+import { createUniqueId, For, Index, Match, Show, Switch } from "solid-js";
 import { fromParams, kindOf, type ParamRow, type Params, type ParamsText } from "../text/params";
+import type { Field } from "../text/schema";
+import { SchemaForm } from "./schema-form";
 
-/** The editor; `understood` is what `text` comes to. */
+/** The editor; `understood` is what `text` comes to, `fields` what a form asks for where the command is described. */
 export function ParamsEditor(props: {
   text: ParamsText;
   understood: Params;
+  fields: readonly Field[] | null;
   change: (text: ParamsText) => void;
 }) {
   const id = createUniqueId();
   const bad = () => (props.understood.kind === "bad" ? props.understood.message : null);
   const rows = () => (props.text.kind === "rows" ? props.text.rows : []);
   const json = () => (props.text.kind === "json" ? props.text.json : "");
+  const modes = (): (readonly [ParamsText["kind"], string])[] => [
+    ...(props.fields === null ? [] : [["form", "Form"] as const]),
+    ["rows", "Rows"],
+    ["json", "JSON"],
+  ];
   const switchTo = (kind: ParamsText["kind"]) => {
     if (props.understood.kind === "ok") props.change(fromParams(kind, props.understood.params));
   };
@@ -26,25 +34,30 @@ export function ParamsEditor(props: {
         <span id={`${id}-title`}>Parameters</span>
         <fieldset class="segments small">
           <legend class="sr-only">Write them as</legend>
-          <ModeChoice
-            mode="rows"
-            label="Rows"
-            name={id}
-            checked={props.text.kind === "rows"}
-            disabled={bad() !== null}
-            choose={switchTo}
-          />
-          <ModeChoice
-            mode="json"
-            label="JSON"
-            name={id}
-            checked={props.text.kind === "json"}
-            disabled={bad() !== null}
-            choose={switchTo}
-          />
+          <For each={modes()}>
+            {([mode, label]) => (
+              <ModeChoice
+                mode={mode}
+                label={label}
+                name={id}
+                checked={props.text.kind === mode}
+                disabled={bad() !== null}
+                choose={switchTo}
+              />
+            )}
+          </For>
         </fieldset>
       </div>
       <Switch>
+        <Match when={props.text.kind === "form" && props.text}>
+          {(form) => (
+            <SchemaForm
+              fields={props.fields ?? []}
+              params={form().params}
+              change={(params) => props.change({ kind: "form", params })}
+            />
+          )}
+        </Match>
         <Match when={props.text.kind === "rows"}>
           <Index each={rows()}>
             {(row, index) => (

@@ -1,38 +1,91 @@
 // What stands around every page.
-import { createEffect, For, Match, Switch } from "solid-js";
+import { createEffect, createSignal, For, Match, Show, Suspense, Switch } from "solid-js";
 import { ConnectionBanner, ConnectionIndicator, StoreBanner, WorkerBanner } from "../parts/connection";
-import { loadChart } from "../parts/load-chart";
+import { followKeys } from "../parts/keys";
+import { lazyView } from "../parts/lazy";
 import { ThemeButton } from "../parts/theme";
-import { createRoute, fleetHref, type Route } from "../router";
+import { pageHref, type Route } from "../router";
 import { useApp } from "../store/app";
-import { DevicePage } from "./device";
+import { Chart } from "./charts-lazy";
 import { FleetPage } from "./fleet";
+import { Navigation } from "./navigation";
+import SignIn, { createNeedsToken } from "./sign-in";
+
+const DevicePage = lazyView(() => import("./device"));
+const CommandsPage = lazyView(() => import("./commands"));
+const CommandPage = lazyView(() => import("./command"));
+const BatchPage = lazyView(() => import("./batch"));
+const AlertsPage = lazyView(() => import("./alerts"));
+const TopicsPage = lazyView(() => import("./topics"));
+const GatewayPage = lazyView(() => import("./gateway"));
+const Palette = lazyView(() => import("./palette"));
+const later = [
+  DevicePage,
+  Chart,
+  CommandsPage,
+  CommandPage,
+  BatchPage,
+  AlertsPage,
+  Palette,
+  TopicsPage,
+  GatewayPage,
+];
+
+const titles: Record<Route["kind"], string> = {
+  fleet: "Fleet",
+  device: "Device",
+  commands: "Commands",
+  command: "Command",
+  batch: "Batch",
+  alerts: "Alerts",
+  topics: "Topics",
+  gateway: "Gateway",
+  unknown: "No such page",
+};
 
 /** The head with the state of the connection, and the page under it. */
 export function Shell() {
   const app = useApp();
-  const route = createRoute();
-  const deviceId = () => idOf(route());
+  const { route } = app.place;
+  const needsToken = createNeedsToken(app);
+  const [hasPalette, setPalette] = createSignal(false);
+  const idOf = (kind: "device" | "command" | "batch") => {
+    const shown = route();
+    return shown.kind === kind ? shown.id : null;
+  };
   createEffect(() => {
-    document.title = deviceId() === null ? "Sluice" : `${deviceId()} · Sluice`;
+    const { active } = app.alerts();
+    const name = idOf("device") ?? titles[route().kind];
+    document.title = `${active > 0 ? `(${active}) ` : ""}${name} · Sluice`;
   });
   createEffect(() => {
-    // Fetched while there is a gateway to fetch it from: a device's page may be opened when there is none.
-    if (app.isLive()) void loadChart();
+    // Fetched while there is a gateway to fetch it from: a page may be opened when there is none.
+    if (app.isLive()) for (const view of later) void view.preload();
   });
+  followKeys({ openPalette: () => setPalette(true), go: (page) => app.place.go(pageHref(page)) });
   return (
     <>
       <button type="button" class="skip" onClick={() => document.getElementById("main")?.focus()}>
         Skip to the content
       </button>
       <header class="bar">
-        <a class="brand" href={fleetHref} data-testid="brand">
+        <a class="brand" href={pageHref("fleet")} data-testid="brand">
           <svg viewBox="0 0 32 32" width="20" height="20" aria-hidden="true">
             <path d="M4 11.5c4-3.5 8-3.5 12 0s8 3.5 12 0M4 20.5c4-3.5 8-3.5 12 0s8 3.5 12 0" />
           </svg>
-          Sluice
+          <span class="brand-name">Sluice</span>
         </a>
+        <Navigation />
         <span class="grow" />
+        <button
+          type="button"
+          class="search-button"
+          data-testid="palette-open"
+          onClick={() => setPalette(true)}
+        >
+          <span>Search</span>
+          <kbd>Ctrl K</kbd>
+        </button>
         <ThemeButton />
         <ConnectionIndicator />
       </header>
@@ -46,25 +99,60 @@ export function Shell() {
           </p>
         )}
       </For>
+      <p class="sr-only" role="status">
+        {alarmText(app.alarms.newest())}
+      </p>
       <main id="main" tabindex="-1" data-live={String(app.isCurrent())}>
-        <Switch>
-          <Match when={route().kind === "fleet"}>
-            <FleetPage />
-          </Match>
-          <Match when={deviceId()} keyed>
-            {(id) => <DevicePage id={id} />}
-          </Match>
-          <Match when={route().kind === "unknown"}>
-            <p class="empty">
-              There is no such page. <a href={fleetHref}>Go to the fleet</a>
-            </p>
-          </Match>
-        </Switch>
+        <Suspense fallback={<p class="empty">One moment …</p>}>
+          <Switch>
+            <Match when={needsToken()}>
+              <SignIn />
+            </Match>
+            <Match when={route().kind === "fleet"}>
+              <FleetPage />
+            </Match>
+            <Match when={idOf("device")} keyed>
+              {(id) => <DevicePage id={id} />}
+            </Match>
+            <Match when={route().kind === "commands"}>
+              <CommandsPage />
+            </Match>
+            <Match when={idOf("command")} keyed>
+              {(id) => <CommandPage id={id} />}
+            </Match>
+            <Match when={idOf("batch")} keyed>
+              {(id) => <BatchPage id={id} />}
+            </Match>
+            <Match when={route().kind === "alerts"}>
+              <AlertsPage />
+            </Match>
+            <Match when={route().kind === "topics"}>
+              <TopicsPage />
+            </Match>
+            <Match when={route().kind === "gateway"}>
+              <GatewayPage />
+            </Match>
+            <Match when={route().kind === "unknown"}>
+              <p class="empty" data-testid="unknown-page">
+                There is no such page. <a href={pageHref("fleet")}>Go to the fleet</a>
+              </p>
+            </Match>
+          </Switch>
+        </Suspense>
       </main>
+      <Show when={hasPalette()}>
+        <Suspense>
+          <Palette close={() => setPalette(false)} />
+        </Suspense>
+      </Show>
     </>
   );
 }
 
-function idOf(route: Route): string | null {
-  return route.kind === "device" ? route.id : null;
+function alarmText(
+  alert: { severity: string; device: string; message: string; code: string } | null,
+): string {
+  return alert === null
+    ? ""
+    : `New ${alert.severity} alert of ${alert.device}: ${alert.message || alert.code}`;
 }

@@ -5,17 +5,26 @@ import { SluiceClient, type Subscription } from "../client/client";
 import type { OpenSocket } from "../client/socket";
 import type { Answer, ConnectionState, Health } from "../client/state";
 import type { Wish } from "../client/subscriptions";
-import type { Command, GatewayStats } from "../generated/protocol";
+import type { Command, GatewayStats, Update } from "../generated/protocol";
+import { AlertBook, isAlert } from "./alerts";
+import { Ears } from "./ears";
 import { Fleet } from "./fleet";
 import type { DevicePatch, Patch, RosterState, ToPage, ToWorker } from "./messages";
 import { Roster } from "./roster";
+import { find, select } from "./select";
 import { Table } from "./table";
+import { Topics } from "./topics";
 import { Watch } from "./watch";
 
 /** How often the table gets a device's values; more than the eye can follow would only cost. */
 const fleetUpdatesPerSecond = 4;
 /** After a longer break the newest values are worth more than what was missed. */
 const resumeWithinMs = 30_000;
+
+/** A clock that jumps so far was asleep. */
+const sleepMs = 6_000;
+/** A storm of alerts is told no more often than this. */
+const alertsEveryMs = 250;
 
 /** What an engine needs from its surroundings. */
 export interface EngineOptions {
@@ -40,6 +49,11 @@ export class Engine {
   readonly #fleet: Fleet;
   readonly #roster: Roster;
   readonly #table: Table;
+  readonly #ears: Ears;
+  readonly #alerts: AlertBook;
+  readonly #topics: Topics;
+  #alertsToldAt = 0;
+  #alertsTimer: ReturnType<typeof setTimeout> | undefined;
   #hasNetwork: boolean;
   #state: ConnectionState = { kind: "connecting", since: Date.now() };
   #refusals: readonly Refusal[] = [];
@@ -49,6 +63,8 @@ export class Engine {
   /** The revision in which each device that the page holds was last told. */
   readonly #told = new Map<string, number>();
   #toldList = 0;
+  /** The channels whose value somebody waits for. */
+  readonly #newest = new Map<string, Promise<Update | null>>();
   #isDrawn = true;
   #timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -69,12 +85,22 @@ export class Engine {
     });
     this.#roster = new Roster(options.api, this.#fleet, (roster) => this.#rosterChanged(roster));
     this.#table = new Table(this.#fleet, () => this.#wake());
+    const surroundings = { listen: (wish: Wish) => this.#listen(wish), changed: () => this.#wake() };
+    this.#ears = new Ears(surroundings);
+    this.#topics = new Topics(surroundings);
+    this.#alerts = new AlertBook({
+      api: options.api,
+      changed: () => this.#wake(),
+      raised: (alert) => options.post({ kind: "alarm", alert, active: this.#alerts.activeCount() }),
+      marked: (device, worst) => this.#fleet.mark(device, worst),
+    });
     this.#listenToFleet();
   }
 
   /** Connects. */
   start(): void {
     this.#client.start();
+    this.#watchClock();
   }
 
   /** Takes what the page says. */
@@ -90,14 +116,34 @@ export class Engine {
         return this.#client.networkChanged();
       case "visible":
         // Somebody looks again: a wait that was on is not worth their time.
-        if (this.#state.kind === "recovering" || this.#state.kind === "offline") this.#client.tryNow();
-        return;
+        return this.#client.wake();
       case "tryNow":
         return this.#client.tryNow();
       case "loadRoster":
         return void this.#roster.load();
       case "look":
         return this.#table.look(message.view);
+      case "hold":
+        return this.#table.hold(message.on);
+      case "listen":
+        return this.#ears.open(message.ear, message.channels, message.options);
+      case "unlisten":
+        return this.#ears.close(message.ear);
+      case "lookTopics":
+        return this.#topics.look(message.view);
+      case "loadAlerts":
+        return void this.#alerts.load();
+      case "find":
+        return this.#tellIds(message.request, find(this.#fleet.sorted(), message.text, message.max));
+      case "select": {
+        const passing = select(this.#fleet.sorted(), message.filter, message.sort);
+        return this.#tellIds(
+          message.request,
+          passing.map(({ id }) => id),
+        );
+      }
+      case "recall":
+        return void this.#recall(message.request, message.channel, message.last);
       case "watch":
         return this.#startWatch(message.watch, message.id);
       case "unwatch":
@@ -123,6 +169,15 @@ export class Engine {
       reset: (channels) => this.#fleet.forget(channels),
     });
     this.#listen({ channels: ["presence/#"], updated: (update) => this.#fleet.appear(update) });
+    this.#listen({
+      channels: ["alerts/#"],
+      updated: ({ data, snapshot }) => {
+        if (isAlert(data)) this.#alerts.hear(data, snapshot !== true);
+      },
+      live: () => void this.#alerts.load(),
+      reset: () => void this.#alerts.load(),
+      gap: () => void this.#alerts.load(),
+    });
     this.#listen({
       channels: ["gateway/stats"],
       // It has no past: the newest word is all there is.
@@ -192,6 +247,59 @@ export class Engine {
     this.#wake();
   }
 
+  #tellIds(request: number, ids: readonly string[]): void {
+    this.#options.post({ kind: "ids", request, ids });
+  }
+
+  /** What the gateway has of the newest updates; less than was asked for where the older ones are gone. */
+  async #recall(request: number, channel: string, last: number): Promise<void> {
+    const newest = await this.#newestOf(channel);
+    let updates: readonly Update[] = newest === null ? [] : [newest];
+    for (let count = last; newest !== null && count > 1; count = Math.floor(count / 4)) {
+      const span = { from: Math.max(1, newest.seq - count + 1), to: newest.seq };
+      const answer = await this.#client.recall(channel, span);
+      if (answer.kind !== "ok" || answer.reply.length === 0) continue;
+      updates = answer.reply;
+      break;
+    }
+    this.#options.post({ kind: "recalled", request, updates });
+  }
+
+  /** A channel's value tells its newest number. Who asks while another does gets the same answer. */
+  #newestOf(channel: string): Promise<Update | null> {
+    const asked = this.#newest.get(channel);
+    if (asked !== undefined) return asked;
+    const asking = new Promise<Update | null>((resolve) => {
+      let newest: Update | null = null;
+      const subscription = this.#listen({
+        channels: [channel],
+        updated: (update) => {
+          newest = update;
+        },
+        live: () => {
+          // Not while it is being handed out.
+          setTimeout(() => {
+            subscription.close();
+            this.#newest.delete(channel);
+            resolve(newest);
+          }, 0);
+        },
+      });
+    });
+    this.#newest.set(channel, asking);
+    return asking;
+  }
+
+  /** A machine that slept does not know whether its connection still stands. */
+  #watchClock(): void {
+    let last = Date.now();
+    setInterval(() => {
+      const now = Date.now();
+      if (now - last > sleepMs) this.#client.wake();
+      last = now;
+    }, 1_000);
+  }
+
   #answer(request: number, answer: Answer<Command>): void {
     this.#options.post({ kind: "answer", request, answer });
   }
@@ -228,6 +336,11 @@ export class Engine {
     }
     this.#takeWatched(changes);
     this.#takeDevices(changes);
+    this.#takeAlerts(changes);
+    const heard = this.#ears.take();
+    if (heard.length > 0) changes.heard = heard;
+    const topics = this.#topics.isStale ? this.#topics.take() : null;
+    if (topics !== null) changes.topics = topics;
     return changes;
   }
 
@@ -239,6 +352,20 @@ export class Engine {
       changes.watched = { watch: number, problem: watch.problem, events };
     }
     watch.problem = null;
+  }
+
+  #takeAlerts(changes: Changes): void {
+    if (!this.#alerts.isStale) return;
+    const waitMs = this.#alertsToldAt + alertsEveryMs - Date.now();
+    if (waitMs > 0) {
+      this.#alertsTimer ??= setTimeout(() => {
+        this.#alertsTimer = undefined;
+        this.#wake();
+      }, waitMs);
+      return;
+    }
+    this.#alertsToldAt = Date.now();
+    changes.alerts = this.#alerts.take();
   }
 
   /** What has changed of the devices that the page shows. */

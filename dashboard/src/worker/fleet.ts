@@ -1,13 +1,17 @@
 // All devices that are known, with their newest values: what the page shows is a part of it.
 import { channelOf, numbersOf, type Table, valueAt } from "../client/columns";
 import { matcher } from "../client/filter";
+import type { Severity } from "../contract";
 import type { Device, DeviceId, Presence, Update } from "../generated/protocol";
 import { Digits } from "./digits";
 import type { FleetState } from "./messages";
 import { DeviceState } from "./record";
+import { compareTexts } from "./select";
 
 /** What a page can hold; further devices are counted, and the page says so. */
 const devicesMax = 20_000;
+/** Tags that the filter offers. */
+const tagsMax = 300;
 
 /** What the devices need from their surroundings. */
 export interface FleetOptions {
@@ -32,14 +36,19 @@ export class Fleet {
   #revision = 0;
   /** The revision in which one last joined, left, or changed its presence, type or tags. */
   #listRevision = 0;
+  /** All of them by id; null where somebody joined or left since. */
+  #sorted: DeviceState[] | null = null;
+  /** Of devices that are not known yet, too. */
+  readonly #alerts = new Map<DeviceId, Severity>();
 
   constructor(options: FleetOptions) {
     this.#options = options;
   }
 
-  /** All devices. */
-  all(): Iterable<DeviceState> {
-    return this.#records.values();
+  /** All devices, by id: `pump-2` before `pump-10`. */
+  sorted(): readonly DeviceState[] {
+    this.#sorted ??= [...this.#records.values()].sort((a, b) => compareTexts(a.id, b.id));
+    return this.#sorted;
   }
 
   /** One device. */
@@ -61,14 +70,19 @@ export class Fleet {
   state(): FleetState {
     const types = new Set<string>();
     const metrics = new Set<string>();
+    const tags = new Set<string>();
     for (const record of this.#records.values()) {
       if (record.type !== null) types.add(record.type);
+      for (const [name, value] of Object.entries(record.tags)) {
+        if (tags.size < tagsMax) tags.add(`${name}:${value}`);
+      }
       for (const name of record.metrics.keys()) metrics.add(name);
     }
     return {
       known: this.#records.size,
       beyond: this.#beyond.size,
       types: [...types].sort(),
+      tags: [...tags].sort(),
       metrics: [...metrics].sort(),
       digits: this.#digits.all(),
     };
@@ -100,6 +114,17 @@ export class Fleet {
     if (record === null) return;
     record.fill(device, this.#next());
     this.#listChanged();
+  }
+
+  /** Notes how grave a device's gravest open alert is. */
+  mark(id: DeviceId, alert: Severity | null): void {
+    if (alert === null) this.#alerts.delete(id);
+    else this.#alerts.set(id, alert);
+    const record = this.#records.get(id);
+    if (record === undefined || record.alert === alert) return;
+    record.alert = alert;
+    this.#listChanged();
+    record.revision = this.#revision;
   }
 
   /** Takes an update of `telemetry/{device}`. */
@@ -180,7 +205,9 @@ export class Fleet {
       return null;
     }
     const record = new DeviceState(id, this.#digits);
+    record.alert = this.#alerts.get(id) ?? null;
     this.#records.set(id, record);
+    this.#sorted = null;
     this.#joined.set(id, this.#loads);
     this.#listChanged();
     return record;
@@ -189,6 +216,7 @@ export class Fleet {
   #remove(id: DeviceId): void {
     this.#records.delete(id);
     this.#joined.delete(id);
+    this.#sorted = null;
     this.#listChanged();
   }
 }

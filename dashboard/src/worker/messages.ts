@@ -1,5 +1,6 @@
 // What the page and its worker say to each other: plain data that can be cloned.
 import type { Answer, ConnectionState, Health } from "../client/state";
+import type { Alert, Severity, TopicMessage } from "../contract";
 import type {
   Command,
   CommandId,
@@ -7,6 +8,8 @@ import type {
   DeviceId,
   GatewayStats,
   History,
+  SubscribeOptions,
+  Update,
 } from "../generated/protocol";
 import type { Filter, Sort } from "./select";
 import type { Whereabouts } from "./whereabouts";
@@ -30,13 +33,31 @@ export type ToWorker =
   /** The device whose page is open; `watch` numbers the openings. */
   | { kind: "watch"; watch: number; id: DeviceId }
   | { kind: "unwatch"; watch: number }
+  /** Whether the order of the table must stay as it is: a pointer is on it. */
+  | { kind: "hold"; on: boolean }
+  /** What a page listens to besides; `ear` numbers the listenings. */
+  | { kind: "listen"; ear: number; channels: readonly string[]; options?: SubscribeOptions }
+  | { kind: "unlisten"; ear: number }
+  /** The tree of topics, as far as it is in view; null: it is not shown. */
+  | { kind: "lookTopics"; view: TopicsView | null }
+  /** Alerts are to be read again. */
+  | { kind: "loadAlerts" }
+  /** The ids of devices: the best matches of a text, or all that pass a filter. */
+  | { kind: "find"; request: number; text: string; max: number }
+  | { kind: "select"; request: number; filter: Filter; sort: Sort }
+  /** The newest updates of a channel, as far as the gateway has them. */
+  | { kind: "recall"; request: number; channel: string; last: number }
   | { kind: "command"; request: number; device: DeviceId; command: CommandRequest }
   | { kind: "cancel"; request: number; command: CommandId };
 
 /** What the worker tells its page. */
 export type ToPage =
   | { kind: "patch"; patch: Patch }
-  | { kind: "answer"; request: number; answer: Answer<Command> };
+  | { kind: "answer"; request: number; answer: Answer<Command> }
+  | { kind: "ids"; request: number; ids: readonly DeviceId[] }
+  | { kind: "recalled"; request: number; updates: readonly Update[] }
+  /** An alert was raised just now; said at once, for a hidden page too. */
+  | { kind: "alarm"; alert: Alert; active: number };
 
 /** Rows of the sorted and filtered table. */
 export interface FleetView {
@@ -63,6 +84,87 @@ export interface Patch {
   /** Devices that are no longer. */
   readonly gone?: readonly DeviceId[];
   readonly watched?: Watched;
+  readonly heard?: readonly Heard[];
+  readonly alerts?: AlertsState;
+  readonly topics?: TopicsState;
+}
+
+/** What a page listens to besides, in order. */
+export interface Heard {
+  readonly ear: number;
+  readonly events: readonly EarEvent[];
+}
+
+/** What became of what is listened to. */
+export type EarEvent =
+  | { kind: "update"; update: Update }
+  /** All that was asked for is here. */
+  | { kind: "live" }
+  /** Some of it did not come: what was told before may be void. */
+  | { kind: "void" };
+
+/** The alerts that are open, and the newest of those that are cleared. */
+export interface AlertsState {
+  readonly isKnown: boolean;
+  /** Why they could not be read, if they could not. */
+  readonly problem: string | null;
+  readonly active: number;
+  readonly acknowledged: number;
+  /** How grave the gravest active one is. */
+  readonly worst: Severity | null;
+  /** The newest first. */
+  readonly items: readonly Alert[];
+}
+
+/** The part of the tree of topics that is looked at. */
+export interface TopicsView {
+  /** What to subscribe, below `topics/`. */
+  readonly filter: string;
+  /** A text that topics must contain. */
+  readonly text: string;
+  /** The topics whose levels below are shown. */
+  readonly open: readonly string[];
+  /** The first row in view, and the one after the last. */
+  readonly from: number;
+  readonly to: number;
+  /** The topic whose payload is shown. */
+  readonly chosen: string | null;
+}
+
+/** The tree of topics, as far as it is looked at. */
+export interface TopicsState {
+  readonly rows: readonly TopicRow[];
+  readonly from: number;
+  readonly shown: number;
+  readonly topics: number;
+  /** Topics that are more than a page can hold. */
+  readonly beyond: number;
+  readonly perSecond: number;
+  readonly chosen: TopicDetail | null;
+}
+
+/** A level of a topic. */
+export interface TopicRow {
+  readonly topic: string;
+  readonly name: string;
+  readonly depth: number;
+  readonly children: number;
+  readonly isOpen: boolean;
+  /** Messages on it and below, and how many came in the last second. */
+  readonly messages: number;
+  readonly perSecond: number;
+  /** The last payload on one line; null where it has none of its own. */
+  readonly preview: string | null;
+  readonly isRetained: boolean;
+}
+
+/** A topic with its last payloads. */
+export interface TopicDetail {
+  readonly topic: string;
+  readonly messages: number;
+  readonly at: number;
+  readonly last: TopicMessage;
+  readonly before: TopicMessage | null;
 }
 
 /** Whether the list of devices was read. */
@@ -78,6 +180,8 @@ export interface FleetState {
   /** Devices that are more than a page can hold. */
   readonly beyond: number;
   readonly types: readonly string[];
+  /** `name:value`, at most some hundred. */
+  readonly tags: readonly string[];
   readonly metrics: readonly string[];
   /** The digits after the point, by metric. */
   readonly digits: ReadonlyMap<string, number>;
@@ -90,6 +194,8 @@ export interface Rows {
   /** The place of the first. */
   readonly from: number;
   readonly ids: readonly DeviceId[];
+  /** Whether another order waits until the pointer leaves. */
+  readonly isHeld: boolean;
 }
 
 /** A device, and those of its metrics that changed. */
@@ -100,6 +206,8 @@ export interface DevicePatch {
   readonly tags: Record<string, string>;
   readonly presence: Whereabouts;
   readonly lastSeenAt: number | null;
+  /** How grave its gravest open alert is. */
+  readonly alert: Severity | null;
   /** Whether `metrics` are all there are. */
   readonly isWhole: boolean;
   readonly metrics: readonly MetricPatch[];

@@ -1,4 +1,5 @@
 // One device, as far as the worker knows it.
+import type { Severity } from "../contract";
 import type { Device, DeviceId, Presence } from "../generated/protocol";
 import type { Digits } from "./digits";
 import type { DevicePatch, MetricPatch } from "./messages";
@@ -33,6 +34,8 @@ export class DeviceState {
   tags: Record<string, string> = {};
   presence: Whereabouts = unknownWhereabouts;
   lastSeenAt: number | null = null;
+  /** How grave its gravest open alert is. */
+  alert: Severity | null = null;
   readonly metrics = new Map<string, Metric>();
   /** The revision of its last change. */
   revision = 0;
@@ -100,10 +103,11 @@ export class DeviceState {
 
   /** What has changed since a revision; all of it since 0. */
   patch(since: number): DevicePatch {
-    const { id, isListed, type, tags, presence, lastSeenAt } = this;
+    const { id, isListed, type, tags, presence, lastSeenAt, alert } = this;
     const isWhole = since < this.#emptied || since === 0;
     const changed = [...this.metrics.values()].filter(({ revision }) => isWhole || revision > since);
-    return { id, isListed, type, tags, presence, lastSeenAt, isWhole, metrics: changed.map(patchOf) };
+    const metrics = changed.map(patchOf);
+    return { id, isListed, type, tags, presence, lastSeenAt, alert, isWhole, metrics };
   }
 
   #add(name: string): Metric | null {

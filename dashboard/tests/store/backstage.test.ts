@@ -72,6 +72,7 @@ function started(start: () => WorkerLike): Backstage {
     base: new URL("http://gateway/"),
     hasNetwork: true,
     patched: (patch) => patches.push(patch),
+    alarmed: () => {},
     failed: (why) => failures.push(why),
     schedule: (run) => frames.push(run),
   });

@@ -71,7 +71,7 @@ it("tells only of what is in view", async () => {
   gateway.columns(telemetry("a", 1), telemetry("b", 2), telemetry("c", 3));
   engine.handle({ kind: "look", view: { ...all, from: 1, to: 2 } });
   const patch = await drawAll();
-  expect(patch.rows).toEqual({ shown: 3, from: 1, ids: ["b"] });
+  expect(patch.rows).toEqual({ shown: 3, from: 1, ids: ["b"], isHeld: false });
   expect(patch.devices?.map(({ id }) => id)).toEqual(["b"]);
   expect(patch.fleet).toMatchObject({ known: 3, metrics: ["t"] });
   gateway.columns(telemetry("a", 9, 2));
@@ -183,7 +183,7 @@ it("shows the rows in the order that is asked for, also when it changes", async 
   engine.handle({ kind: "look", view: { ...all, sort: { key: "id", descending: true } } });
   expect((await drawAll()).rows?.ids).toEqual(["y", "x"]);
   engine.handle({ kind: "look", view: { ...all, filter: { ...noFilter, status: "offline" } } });
-  expect((await drawAll()).rows).toEqual({ shown: 0, from: 0, ids: [] });
+  expect((await drawAll()).rows).toEqual({ shown: 0, from: 0, ids: [], isHeld: false });
   gateway.frame(update("presence/x", 1, { data: aPresence({ status: "offline" }) }));
   await vi.advanceTimersByTimeAsync(300);
   expect((await drawAll()).rows?.ids).toEqual(["x"]);

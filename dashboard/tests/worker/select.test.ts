@@ -5,12 +5,15 @@ import { Digits } from "../../src/worker/digits";
 import { DeviceState } from "../../src/worker/record";
 import { type Filter, noFilter, type Sort, select, sortAfterClick } from "../../src/worker/select";
 
+// By id, as the fleet gives them.
 const fleet = [
-  device("pump-10", { type: "pump", tags: { site: "north" }, values: { rpm: 900 }, last_seen_at: 30 }),
-  device("pump-2", { type: "pump", status: "offline", values: { rpm: 1_200 }, last_seen_at: 10 }),
   device("hall", { type: "thermostat", tags: { site: "south" }, values: { mode: "eco" }, last_seen_at: 20 }),
+  device("pump-2", { type: "pump", status: "offline", values: { rpm: 1_200 }, last_seen_at: 10 }),
+  device("pump-10", { type: "pump", tags: { site: "north" }, values: { rpm: 900 }, last_seen_at: 30 }),
   device("x1", {}),
 ];
+Object.assign(fleet[0] ?? {}, { alert: "info" });
+Object.assign(fleet[1] ?? {}, { alert: "critical" });
 
 it.each<[what: string, filter: Partial<Filter>, expected: string[]]>([
   ["everything", {}, ["hall", "pump-2", "pump-10", "x1"]],
@@ -21,6 +24,10 @@ it.each<[what: string, filter: Partial<Filter>, expected: string[]]>([
   ["all words together", { text: "pump online" }, ["pump-10"]],
   ["a status", { status: "offline" }, ["pump-2"]],
   ["a type", { type: "pump" }, ["pump-2", "pump-10"]],
+  ["a tag's name", { tag: "site" }, ["hall", "pump-10"]],
+  ["a tag's value", { tag: "site:south" }, ["hall"]],
+  ["any alert", { alert: "info" }, ["hall", "pump-2"]],
+  ["an alert so grave", { alert: "warning" }, ["pump-2"]],
   ["nothing", { text: "submarine" }, []],
 ])("finds %s", (_, filter, expected) => {
   expect(ids({ ...noFilter, ...filter }, { key: "id", descending: false })).toEqual(expected);
@@ -30,6 +37,7 @@ it.each<[sort: Sort, expected: string[]]>([
   [{ key: "id", descending: true }, ["x1", "pump-10", "pump-2", "hall"]],
   [{ key: "type", descending: false }, ["pump-2", "pump-10", "hall", "x1"]],
   [{ key: "status", descending: false }, ["hall", "pump-10", "x1", "pump-2"]],
+  [{ key: "alert", descending: true }, ["pump-2", "hall", "pump-10", "x1"]],
   [{ key: "metric:rpm", descending: true }, ["pump-2", "pump-10", "hall", "x1"]],
   [{ key: "metric:rpm", descending: false }, ["pump-10", "pump-2", "hall", "x1"]],
 ])("sorts by %o, those without a value last", (sort, expected) => {

@@ -47,6 +47,8 @@ impl Config {
             mistakes.push(unusable("log.level", why));
         }
         mistakes.extend(self.routes().err().unwrap_or_default());
+        let of_types = self.device_types().err().unwrap_or_default();
+        mistakes.extend(of_types.into_iter().map(|why| unusable("types.dir", why)));
         mistakes.extend(self.retention.iter().enumerate().filter_map(bad_retention));
         mistakes
     }
@@ -111,6 +113,16 @@ impl Config {
             ("limits.channels", limits.channels.into(), 1, many),
             ("limits.commands_per_device", limits.commands_per_device.into(), 1, many),
             ("limits.commands_kept", limits.commands_kept.into(), 1, many),
+            (
+                "limits.command_params_bytes",
+                limits.command_params_bytes.into(),
+                2,
+                limits.http_body_bytes.into(),
+            ),
+            ("limits.command_result_bytes", limits.command_result_bytes.into(), 2, many),
+            ("limits.batch_devices", limits.batch_devices.into(), 1, 100_000),
+            ("limits.batches_open", limits.batches_open.into(), 1, 10_000),
+            ("limits.batches_kept", limits.batches_kept.into(), 1, many),
         ]
     }
 }

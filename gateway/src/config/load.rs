@@ -276,6 +276,9 @@ mod tests {
         let mut examples = 0;
         for entry in std::fs::read_dir(folder).unwrap() {
             let file = entry.unwrap().path();
+            if file.is_dir() {
+                continue;
+            }
             let sources = Sources { file: Some(file.clone()), ..Sources::default() };
             let loaded = load(&sources).unwrap_or_else(|error| panic!("{error}"));
             if file.ends_with("sluice.toml") {

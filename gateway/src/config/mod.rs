@@ -5,12 +5,13 @@
 
 mod check;
 mod load;
+mod types;
 
 pub use check::Unusable;
 pub use load::{Mistakes, Sources, load};
 
 use crate::store;
-use bridge::route::Codec;
+use bridge::{route::Codec, types::DeviceTypes};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -41,6 +42,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Topics that feed channels, before the built-in ones.
     pub routes: Vec<Route>,
+    /// Types of devices.
+    pub types: Types,
 }
 
 /// Where the gateway keeps its files.
@@ -174,6 +177,16 @@ pub struct Limits {
     pub commands_per_device: u32,
     /// Ended commands that are kept, the newest.
     pub commands_kept: u32,
+    /// Parameters of a command as JSON, in bytes.
+    pub command_params_bytes: u32,
+    /// Result or error of a command as JSON, in bytes; a larger one is left out.
+    pub command_result_bytes: u32,
+    /// Devices of one batch.
+    pub batch_devices: u32,
+    /// Batches that have not ended.
+    pub batches_open: u32,
+    /// Ended batches that are kept, the newest.
+    pub batches_kept: u32,
 }
 
 impl Default for Limits {
@@ -199,9 +212,22 @@ impl Default for Limits {
             devices: 100_000,
             channels: 500_000,
             commands_per_device: 100,
-            commands_kept: 2_000,
+            commands_kept: 20_000,
+            command_params_bytes: 64 * 1024,
+            command_result_bytes: 64 * 1024,
+            batch_devices: 10_000,
+            batches_open: 100,
+            batches_kept: 1_000,
         }
     }
+}
+
+/// Types of devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Types {
+    /// A directory with a JSON file for each type; none: no type is described.
+    pub dir: Option<PathBuf>,
 }
 
 /// When what devices publish is acknowledged.
@@ -253,7 +279,24 @@ pub struct Retention {
     pub bytes: Option<u64>,
 }
 
+/// The types of the devices that `--demo` simulates.
+///
+/// # Panics
+/// Never: they are part of the program, and a test reads them.
+pub(crate) fn demo_types() -> DeviceTypes {
+    let known = types::DEMO.map(|text| types::parse(text).expect("the demo's types are valid"));
+    DeviceTypes::new(known)
+}
+
 impl Config {
+    /// The types of devices that are described, compiled.
+    ///
+    /// # Errors
+    /// What is wrong with each file of `types.dir`.
+    pub fn device_types(&self) -> Result<DeviceTypes, Vec<String>> {
+        self.types.dir.as_deref().map_or_else(|| Ok(DeviceTypes::default()), types::read_dir)
+    }
+
     /// The store's settings.
     ///
     /// # Panics

@@ -1,23 +1,23 @@
 //! The task behind [`Core`](super::Core): takes inputs in order, lets the bridge decide, tells subscribers at
 //! once, gives the store what is to be kept, and answers who waits for that when it is.
 
-use super::{CarriedCommand, DeviceMessage, Downlink, Input, Outlet};
+use super::{
+    Downlink, Input, Outlet,
+    deferred::{Deferred, Outcome},
+};
 use crate::{
     clock,
-    exchange::{Exchange, Message, Properties},
+    exchange::Exchange,
     rhythm::{self, Rhythm},
     stats::Stats,
-    store::{Batch, Database, DeviceChange, NotStored, Receipt, StoreHandle},
+    store::{Batch, Database, NotStored, Receipt, Row, StoreHandle, Table},
 };
 use bridge::{
     bridge::Bridge,
-    command::book::Effect,
     devices::Change,
     event::{ConnectionId, EdgeEvent},
 };
-use protocol::{
-    Command, CommandDetails, CommandId, Delivery, DeviceId, Offset, Timestamp, TopicName, topics,
-};
+use protocol::{Command, CommandId, DeviceId, Offset, Timestamp};
 use std::{
     collections::HashMap,
     pin::pin,
@@ -35,18 +35,22 @@ const INPUTS_AT_ONCE: usize = 512;
 /// The bridge with its surroundings.
 #[derive(Debug)]
 pub struct Actor {
-    bridge: Bridge<Outlet>,
+    pub(super) bridge: Bridge<Outlet>,
     database: Database,
     store: StoreHandle,
     acknowledge: Acknowledge,
     /// The newest offset that the store was told of.
     kept_through: Offset,
-    exchange: Exchange,
+    pub(super) exchange: Exchange,
     stats: Arc<Stats>,
     rhythm: Arc<Rhythm>,
     topics_wanted: Arc<std::sync::atomic::AtomicBool>,
-    mailboxes: HashMap<ConnectionId, mpsc::Sender<Downlink>>,
-    waiting: HashMap<CommandId, Vec<oneshot::Sender<Command>>>,
+    pub(super) mailboxes: HashMap<ConnectionId, mpsc::Sender<Downlink>>,
+    pub(super) waiting: HashMap<CommandId, Vec<oneshot::Sender<Command>>>,
+    pub(super) deferred: Deferred,
+    settled: mpsc::UnboundedReceiver<Outcome>,
+    /// What was kept back asks for another round.
+    pub(super) retry_kept_back: bool,
 }
 
 /// Who waits for the end of a round.
@@ -55,6 +59,8 @@ enum Waiting {
     Publisher(Receipt),
     /// Somebody who asked, for what the question changed.
     Asker(Receipt),
+    /// Somebody who looked: what was seen is to be stored.
+    Looker(Receipt),
 }
 
 impl Actor {
@@ -69,6 +75,7 @@ impl Actor {
         stats: Arc<Stats>,
         rhythm: Arc<Rhythm>,
     ) -> Self {
+        let (deferred, settled) = Deferred::new();
         Self {
             kept_through: bridge.hub.offset(),
             bridge,
@@ -81,6 +88,9 @@ impl Actor {
             topics_wanted: Arc::clone(&core.topics_wanted),
             mailboxes: HashMap::new(),
             waiting: HashMap::new(),
+            deferred,
+            settled,
+            retry_kept_back: false,
         }
     }
 
@@ -95,6 +105,8 @@ impl Actor {
         let mut timer = pin!(time::sleep(Duration::ZERO));
         let mut timer_for = None;
         let mut listener = rhythm::Listener::new(std::time::Instant::now());
+        // What the restart changed.
+        self.keep(Vec::new());
         loop {
             let deadline = self.bridge.next_deadline();
             if deadline != timer_for {
@@ -106,6 +118,7 @@ impl Actor {
             tokio::select! {
                 taken = inputs.recv_many(&mut batch, INPUTS_AT_ONCE) => if taken == 0 { return self.close().await },
                 () = &mut timer, if timer_for.is_some() => timer_for = None,
+                Some(outcome) = self.settled.recv() => self.settle_all(outcome),
                 _ = second.tick() => self.every_second(),
             }
             batch.iter().filter_map(Input::sender).for_each(|sender| listener.heard(sender));
@@ -114,7 +127,6 @@ impl Actor {
             let waiting: Vec<_> =
                 batch.drain(..).filter_map(|input| self.handle(now, input)).collect();
             self.bridge.tick(now);
-            self.settle(now);
             self.topics_wanted.store(self.bridge.hub.topics_wanted(), Ordering::Relaxed);
             self.keep(waiting);
         }
@@ -132,21 +144,26 @@ impl Actor {
     fn keep(&mut self, waiting: Vec<Waiting>) {
         let updates = self.bridge.hub.take_to_keep();
         let changes = self.bridge.take_device_changes();
+        let (command_rows, happens) = self.command_round();
         let through = self.bridge.hub.offset();
+        let changed = !changes.is_empty() || happens.is_some();
         let mut receipts = Vec::new();
         for waiting in waiting {
             match waiting {
                 Waiting::Publisher(receipt) if self.acknowledge == Acknowledge::Stored => {
                     receipts.push(receipt);
                 }
-                Waiting::Asker(receipt) if !changes.is_empty() => receipts.push(receipt),
+                Waiting::Asker(receipt) if changed => receipts.push(receipt),
+                Waiting::Looker(receipt) => self.deferred.look(receipt),
                 Waiting::Publisher(receipt) | Waiting::Asker(receipt) => receipt(Ok(())),
             }
         }
-        if through > self.kept_through || !changes.is_empty() || !receipts.is_empty() {
+        // Last: who was answered before it happens is not surprised by it.
+        receipts.extend(happens);
+        if through > self.kept_through || changed || !receipts.is_empty() {
             self.kept_through = through;
-            let devices = changes.into_iter().map(device_change).collect();
-            self.store.keep(Batch { updates, devices, receipts, through });
+            let rows = changes.into_iter().map(device_row).chain(command_rows).collect();
+            self.store.keep(Batch { updates, rows, receipts, through });
         }
     }
 
@@ -171,6 +188,7 @@ impl Actor {
                 None
             }
             Input::Ask(question) => Some(Waiting::Asker(question(&mut self.bridge, now))),
+            Input::Look(question) => Some(Waiting::Looker(question(&mut self.bridge, now))),
             Input::AwaitEnd { command, reply } => {
                 self.await_end(command, reply);
                 None
@@ -202,17 +220,17 @@ impl Actor {
         }
     }
 
-    fn await_end(&mut self, id: CommandId, reply: oneshot::Sender<Command>) {
-        let Some(details) = self.bridge.commands().get(id) else { return };
-        if details.command.state.is_final() {
-            let _caller_may_be_gone = reply.send(details.command.clone());
-        } else {
-            self.waiting.entry(id).or_default().push(reply);
+    fn settle_all(&mut self, first: Outcome) {
+        let now = clock::now();
+        self.settle(now, first);
+        while let Ok(outcome) = self.settled.try_recv() {
+            self.settle(now, outcome);
         }
     }
 
     fn every_second(&mut self) {
         let now = clock::now();
+        self.retry_kept_back |= self.deferred.is_stuck();
         self.mailboxes.retain(|_, mailbox| !mailbox.is_closed());
         self.waiting.retain(|_, callers| {
             callers.retain(|caller| !caller.is_closed());
@@ -221,44 +239,6 @@ impl Actor {
         self.bridge.look_for_silent(now);
         let figures = self.stats.every_second(&self.bridge, self.store.figures(), now);
         self.bridge.tell_stats(now, &figures);
-    }
-
-    /// Tells and sends what became of commands.
-    fn settle(&mut self, now: Timestamp) {
-        for effect in self.bridge.take_effects() {
-            match effect {
-                Effect::Changed(details) => self.tell(now, &details),
-                Effect::Send { connection, device, delivery } => {
-                    self.send(connection, command_message(&device, &delivery));
-                }
-                Effect::AskCancel { connection, device, command } => {
-                    self.send(connection, cancel_message(&device, command));
-                }
-            }
-        }
-    }
-
-    fn tell(&mut self, now: Timestamp, details: &CommandDetails) {
-        self.bridge.announce(now, details);
-        if details.command.state.is_final()
-            && let Some(callers) = self.waiting.remove(&details.command.id)
-        {
-            for caller in callers {
-                let _caller_may_be_gone = caller.send(details.command.clone());
-            }
-        }
-    }
-
-    /// Writes to the receiver, and a copy to the monitors.
-    fn send(&self, connection: ConnectionId, message: DeviceMessage) {
-        if self.exchange.has_links() {
-            self.exchange.offer(copy_for_monitors(connection, &message));
-        }
-        if let Some(mailbox) = self.mailboxes.get(&connection) {
-            // Full or closed: the connection is at its end, and what was not acknowledged on it is
-            // sent again on the next one.
-            let _full_or_gone = mailbox.try_send(Downlink::Publish(Arc::new(message)));
-        }
     }
 }
 
@@ -271,50 +251,12 @@ pub enum Acknowledge {
     Stored,
 }
 
-fn device_change(change: Change) -> DeviceChange {
+fn device_row(change: Change) -> Row {
     match change {
         Change::Set(device, kept) => {
             let body = serde_json::to_string(&kept).expect("text keys only");
-            DeviceChange::Set(device, body)
+            Row::set(Table::Device, device.as_str(), body)
         }
-        Change::Deleted(device) => DeviceChange::Deleted(device),
+        Change::Deleted(device) => Row::gone(Table::Device, device.as_str()),
     }
-}
-
-fn command_message(device: &DeviceId, delivery: &Delivery) -> DeviceMessage {
-    let payload = serde_json::to_vec(delivery).expect("a delivery has text keys only");
-    DeviceMessage {
-        topic: name(&topics::command(device, delivery.id)),
-        payload: payload.into(),
-        command: Some(CarriedCommand {
-            id: delivery.id,
-            attempt: delivery.attempt,
-            not_after: delivery.not_after,
-            answer_topic: name(&topics::answer(device, delivery.id)),
-        }),
-    }
-}
-
-fn cancel_message(device: &DeviceId, command: CommandId) -> DeviceMessage {
-    DeviceMessage {
-        topic: name(&topics::cancel(device, command)),
-        payload: format!(r#"{{"id":"{command}"}}"#).into(),
-        command: None,
-    }
-}
-
-fn copy_for_monitors(receiver: ConnectionId, message: &DeviceMessage) -> Message {
-    Message {
-        topic: message.topic.clone(),
-        payload: message.payload.clone(),
-        qos: 1,
-        retain: false,
-        publisher: None,
-        served: Some(receiver),
-        properties: Properties::default(),
-    }
-}
-
-fn name(topic: &str) -> TopicName {
-    topic.parse().expect("ids make valid topics")
 }

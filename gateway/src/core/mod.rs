@@ -4,6 +4,8 @@
 //! and so in one order.
 
 mod actor;
+mod commands;
+mod deferred;
 mod outlet;
 
 pub use actor::{Acknowledge, Actor};
@@ -33,8 +35,9 @@ use tokio::sync::{
 /// that socket, and nothing is lost.
 pub const QUEUE_INPUTS_MAX: usize = 1_024;
 
-/// How many messages may wait for one connection's task. When it is full the command stays queued.
-pub const MAILBOX_MESSAGES_MAX: usize = 64;
+/// How many messages may wait for one connection's task: a hub receives for many devices, of each one
+/// command at a time or a few. A command that finds it full has failed (`receiver_full`).
+pub const MAILBOX_MESSAGES_MAX: usize = 4_096;
 
 /// A question to the bridge; gives what is to be done with the answer once what it changed is stored, or
 /// could not be.
@@ -67,6 +70,8 @@ pub enum Input {
     },
     /// Somebody asks or changes something: see [`Core::ask`].
     Ask(Question),
+    /// Somebody looks at something: see [`Core::look`].
+    Look(Question),
     /// Somebody waits for the end of a command; dropped where there is no such command.
     AwaitEnd {
         /// The command.
@@ -89,6 +94,7 @@ impl Input {
             Self::Raw { .. }
             | Self::Edge { .. }
             | Self::Ask(_)
+            | Self::Look(_)
             | Self::AwaitEnd { .. }
             | Self::Kick { .. } => None,
         }
@@ -104,6 +110,7 @@ impl fmt::Debug for Input {
             Self::Raw { topic, .. } => f.debug_tuple("Raw").field(topic).finish(),
             Self::Edge { event, .. } => f.debug_tuple("Edge").field(event).finish(),
             Self::Ask(_) => f.write_str("Ask"),
+            Self::Look(_) => f.write_str("Look"),
             Self::AwaitEnd { command, .. } => f.debug_tuple("AwaitEnd").field(command).finish(),
             Self::Kick { device } => f.debug_tuple("Kick").field(device).finish(),
         }
@@ -188,14 +195,25 @@ impl Core {
         &self,
         question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
     ) -> Result<R, Unanswered> {
-        let (reply, answer) = oneshot::channel();
-        let question: Question = Box::new(move |bridge, now| {
-            let result = question(bridge, now);
-            Box::new(move |stored| {
-                let _caller_may_be_gone = reply.send(stored.map(|()| result));
-            })
-        });
+        let (question, answer) = boxed(question);
         self.send(Input::Ask(question)).await?;
+        Ok(answer.await.map_err(|_| Stopped)??)
+    }
+
+    /// Looks at what the bridge knows of commands. The answer comes when what was seen is stored, or is
+    /// known not to be: nobody sees what a crash could undo.
+    ///
+    /// # Errors
+    /// [`Stopped`] when the core has ended.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost.
+    pub async fn look<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&Bridge<Outlet>, Timestamp) -> R + Send + 'static,
+    ) -> Result<R, Unanswered> {
+        let (question, answer) = boxed(|bridge, now| question(bridge, now));
+        self.send(Input::Look(question)).await?;
         Ok(answer.await.map_err(|_| Stopped)??)
     }
 
@@ -217,6 +235,19 @@ impl Core {
     pub fn topics_wanted(&self) -> bool {
         self.topics_wanted.load(Ordering::Relaxed)
     }
+}
+
+fn boxed<R: Send + 'static>(
+    question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
+) -> (Question, oneshot::Receiver<Result<R, NotStored>>) {
+    let (reply, answer) = oneshot::channel();
+    let question: Question = Box::new(move |bridge, now| {
+        let result = question(bridge, now);
+        Box::new(move |stored| {
+            let _caller_may_be_gone = reply.send(stored.map(|()| result));
+        })
+    });
+    (question, answer)
 }
 
 /// The core has ended: the gateway is shutting down.

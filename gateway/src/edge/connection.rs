@@ -211,6 +211,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.hand_on();
         decoded?;
         self.fill();
+        // What could not be written is told.
+        self.hand_on();
         self.stuck_since = match self.stuck_since {
             _ if self.out.is_empty() => None,
             None => Some(Instant::now()),

@@ -12,7 +12,7 @@ use crate::{
     core::{DeviceMessage, Input},
     exchange::{Message, Properties},
 };
-use bridge::event::EdgeEvent;
+use bridge::{command::book::Unwritten, event::EdgeEvent};
 use bytes::{Bytes, BytesMut};
 use protocol::Timestamp;
 use std::sync::Arc;
@@ -47,7 +47,18 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         if let Some(grant) = self.session.subscriptions.select(&message, source, me) {
             let entry = Entry { command, ..Entry::new(message, grant) };
             let queued = self.session.outbox.push(entry);
+            if queued.is_err() {
+                self.not_written(command, Unwritten::Full);
+            }
             self.count_dropped(queued);
+        }
+    }
+
+    /// Tells the core of a command that never reaches the client.
+    fn not_written(&mut self, command: Option<(protocol::CommandId, u32)>, why: Unwritten) {
+        if let Some((command, attempt)) = command {
+            let event = EdgeEvent::NotWritten { command, attempt, why };
+            self.batch.input(Input::Edge { event, mailbox: None });
         }
     }
 
@@ -95,9 +106,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             properties: &properties,
         };
         let counters = &self.shared.counters;
+        let too_large = packet.packet_bytes(self.client.version) > self.client.packet_bytes_max;
         let dropped = if expires_in == Some(0) {
             Some(&counters.dropped_expired)
-        } else if packet.packet_bytes(self.client.version) > self.client.packet_bytes_max {
+        } else if too_large {
             Some(&counters.dropped_too_large)
         } else {
             None
@@ -106,6 +118,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             dropped.increment();
             if let Some(id) = id {
                 self.session.outbox.acknowledge(id);
+            }
+            if too_large {
+                self.not_written(entry.command, Unwritten::TooLarge);
             }
             return;
         }

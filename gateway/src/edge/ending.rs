@@ -142,7 +142,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     fn take_session(&mut self) -> Kept {
         let fresh = Session::new(&self.shared.limits, 0);
-        let session = std::mem::replace(&mut self.session, fresh);
+        let mut session = std::mem::replace(&mut self.session, fresh);
+        session.outbox.forget_commands();
         Kept { session, link: self.link.take(), down: self.down.take() }
     }
 

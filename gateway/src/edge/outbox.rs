@@ -103,6 +103,18 @@ impl Outbox {
         self.again = self.flights.keys().copied().collect();
     }
 
+    /// Lets go of commands, as the connection ends: the core sends them again on the next one where that is
+    /// right, so that they do not come twice.
+    pub(super) fn forget_commands(&mut self) {
+        self.queue.retain(|entry| entry.command.is_none());
+        self.queue_bytes = self.queue.iter().map(|entry| entry.message.payload.len()).sum();
+        self.flights.retain(|_, flight| match flight {
+            Flight::Sent(entry) => entry.command.is_none(),
+            // The client has it: its PUBCOMP ends the flow.
+            Flight::Released(_) => true,
+        });
+    }
+
     /// Queues `entry`, or gives it back where the bounds are reached: it is to be dropped and counted.
     pub(super) fn push(&mut self, entry: Entry) -> Result<(), Entry> {
         self.push_within(entry, self.bounds.messages_max)
@@ -236,6 +248,20 @@ mod tests {
         assert_eq!(next(&mut outbox), Some(("b".into(), Some(2), false)));
         assert_eq!(next(&mut outbox), Some(("c".into(), None, false)));
         assert_eq!(next(&mut outbox), None);
+    }
+
+    #[test]
+    fn commands_do_not_outlive_their_connection() {
+        let mut outbox = outbox(1);
+        let command = Some((CommandId::from_u128(1), 1));
+        outbox.push(Entry { command, ..entry(1, "flight") }).unwrap();
+        outbox.push(entry(1, "b")).unwrap();
+        outbox.push(Entry { command, ..entry(1, "c") }).unwrap();
+        assert_eq!(next(&mut outbox), Some(("flight".into(), Some(1), false)));
+        outbox.forget_commands();
+        outbox.resume(2);
+        assert_eq!(next(&mut outbox), Some(("b".into(), Some(2), false)));
+        assert_eq!((next(&mut outbox), outbox.queue_bytes), (None, 0));
     }
 
     #[test]

@@ -5,11 +5,11 @@ use super::{
     pending::{Lost, Taken},
     record::{ChannelId, Label, Records},
     restore::{Gap, GapReason},
-    schema,
+    row, schema,
     writer::{LogRow, Writer},
 };
 use bridge::update::Update;
-use protocol::{DeviceId, Offset, TopicName};
+use protocol::{Offset, TopicName};
 use rusqlite::{Connection, params};
 use std::{
     collections::HashMap,
@@ -50,16 +50,16 @@ impl Writer {
             // A commit that failed may have come through all the same: what it left is written anew.
             connection.prepare_cached("DELETE FROM log WHERE first > ?1")?.execute([before.0])?;
             rows.iter().try_for_each(|row| write_row(connection, row))?;
-            taken
-                .devices
-                .iter()
-                .try_for_each(|(id, body)| write_device(connection, id, body.as_deref()))
+            taken.rows.iter().try_for_each(|((table, key), body)| {
+                row::write(connection, *table, key, body.as_deref())
+            })
         })?;
         let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, id) in new {
             live.insert(id, Channel::new(name));
         }
         taken.updates.iter().for_each(|update| live.add(update));
+        live.note_committed(taken.settled);
         rows.iter().for_each(|prepared| self.log.push(prepared.row));
         Ok(())
     }
@@ -161,28 +161,5 @@ pub(super) fn write_channel(
         row.blocks,
         row.checksum()
     ])?;
-    Ok(())
-}
-
-/// Writes what became of a device.
-///
-/// # Errors
-/// SQLite's.
-pub(super) fn write_device(
-    connection: &Connection,
-    id: &DeviceId,
-    body: Option<&str>,
-) -> rusqlite::Result<()> {
-    match body {
-        Some(body) => {
-            let checksum = schema::checksum(&[], &[id.as_str(), body]);
-            let sql = "INSERT OR REPLACE INTO device VALUES (?1, ?2, ?3)";
-            connection.prepare_cached(sql)?.execute(params![id.as_str(), body, checksum])?;
-        }
-        None => {
-            let sql = "DELETE FROM device WHERE id = ?1";
-            connection.prepare_cached(sql)?.execute([id.as_str()])?;
-        }
-    }
     Ok(())
 }

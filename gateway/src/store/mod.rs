@@ -1,14 +1,15 @@
-//! Where what must survive is kept: the updates of all channels, the devices, the gateway's numbers.
+//! Where what must survive is kept: the updates of all channels, rows of other kinds, the gateway's numbers.
 //!
 //! [`open`] gives a [`Database`] and what it [`Restored`]. Its [`StoreHandle`] takes [`Batch`]es without
 //! ever waiting ([`StoreHandle::keep`]) and reads the past: everything after an offset
 //! ([`StoreHandle::log`]), a range of one channel's numbers ([`StoreHandle::range`]), its newest updates
-//! ([`StoreHandle::newest`]), a time ([`StoreHandle::between`]). [`Database::close`] ends it in order;
+//! ([`StoreHandle::newest`]), a time ([`StoreHandle::between`]), rows by
+//! their keys ([`StoreHandle::rows`]). [`Database::close`] ends it in order;
 //! [`recover`] salvages a damaged one. Who waits for a batch gives it a [`Receipt`].
 //!
 //! Inside: one `writer` thread that commits what waits (`pending`) and one `reader` thread, each with its
 //! own connection to one SQLite file. An update lies in the log first (`commit`: one body a commit, all
-//! channels, for who resumes) and then in a block of its channel (`fold`: for who asks for history);
+//! channels, for who resumes) and then in a block of its channel (`fold`: for who asks for history), a [`Row`] under its key (`row`);
 //! `live` holds what is in no block yet. `record` packs, `schema` has the tables, `retention` lets go.
 //! No other module knows SQLite.
 
@@ -25,6 +26,7 @@ mod recover;
 
 mod restore;
 mod retention;
+mod row;
 mod scan;
 mod schema;
 #[cfg(test)]
@@ -37,12 +39,11 @@ pub use reader::{LogPage, Past, RangePage};
 
 pub use recover::{EpochAfter, Report, Salvaged, recover};
 pub use restore::{Gap, GapReason, Restored, RestoredChannel};
+pub use row::{KeyAndBody, Order, Row, Rows, RowsWanted, Table};
 
 use bridge::update::{Stamp, Update};
 use pending::Inbox;
-use protocol::{
-    DeviceId, Offset, Seq, StoreFigures, StoreState, Timestamp, TopicFilter, TopicName,
-};
+use protocol::{Offset, Seq, StoreFigures, StoreState, Timestamp, TopicFilter, TopicName};
 use reader::Request;
 use std::{
     path::PathBuf,
@@ -107,8 +108,8 @@ pub struct Rule {
 pub struct Batch {
     /// Updates of the kinds that are kept, in the order of their offsets, behind all earlier ones.
     pub updates: Vec<Arc<Update>>,
-    /// What became of devices.
-    pub devices: Vec<DeviceChange>,
+    /// What is kept under keys from now on; all of a batch in the same commit.
+    pub rows: Vec<Row>,
     /// Who waits for it.
     pub receipts: Vec<Receipt>,
     /// The newest offset that was given out, also to updates that are not kept.
@@ -117,19 +118,10 @@ pub struct Batch {
 
 impl std::fmt::Debug for Batch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { updates, devices, through, .. } = self;
+        let Self { updates, rows, through, .. } = self;
         let updates = updates.len();
-        write!(f, "Batch({updates} updates, {} devices, through {through})", devices.len())
+        write!(f, "Batch({updates} updates, {} rows, through {through})", rows.len())
     }
-}
-
-/// What became of a device.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum DeviceChange {
-    /// Its type and tags are this JSON now.
-    Set(DeviceId, String),
-    /// It is gone.
-    Deleted(DeviceId),
 }
 
 /// Is called once when the batch is stored, or when it was not; quick and without waiting, for it is the
@@ -192,8 +184,8 @@ impl StoreHandle {
         let receipt: Receipt = Box::new(move |outcome| {
             let _asker_may_be_gone = sender.send(outcome);
         });
-        let (updates, devices) = (Vec::new(), Vec::new());
-        self.keep(Batch { updates, devices, receipts: vec![receipt], through: Offset(0) });
+        let (updates, rows) = (Vec::new(), Vec::new());
+        self.keep(Batch { updates, rows, receipts: vec![receipt], through: Offset(0) });
         answer.await.unwrap_or_else(|_| Err(NotStored("the store is closed".into())))
     }
 
@@ -262,6 +254,18 @@ impl StoreHandle {
         limit: usize,
     ) -> Result<Past, ReadError> {
         self.ask(|reply| Request::Between { channel, from, to, cursor, limit, reply }).await
+    }
+
+    /// The rows that are asked for, once all that was given before is stored.
+    ///
+    /// # Errors
+    /// What fails.
+    ///
+    /// # Cancel safety
+    /// Only reads.
+    pub async fn rows(&self, wanted: RowsWanted) -> Result<Vec<KeyAndBody>, ReadError> {
+        let _failing = self.settled().await;
+        self.ask(|reply| Request::Rows { wanted, reply }).await
     }
 
     async fn ask<T>(

@@ -47,7 +47,8 @@ pub fn open(settings: Settings) -> Result<(Database, Restored), OpenError> {
     let mut contents = restore::read_all(&connection, &meta).map_err(in_file)?;
     let (meta, last) = go_on(&mut connection, meta, &mut contents, settings.survives)
         .map_err(|error| in_file(error.into()))?;
-    let restored = restore::restored(&meta, &contents, last);
+    contents.live.note_committed(last);
+    let restored = restore::restored(&meta, &mut contents, last);
     let database = start(settings, path, connection, meta, contents, lock)?;
     Ok((database, restored))
 }

@@ -1,8 +1,8 @@
 //! What waits for the writer: bounded in bytes, and taken by it in pieces that make one commit each.
 
-use super::{Batch, DeviceChange, NotStored, Receipt};
+use super::{Batch, NotStored, Receipt, Row, Table};
 use bridge::update::Update;
-use protocol::{DeviceId, Offset};
+use protocol::Offset;
 use std::{
     collections::{HashMap, VecDeque},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -37,14 +37,16 @@ pub(super) struct Inbox {
 pub(super) struct Taken {
     /// Updates in order.
     pub(super) updates: Vec<Arc<Update>>,
-    /// The newest change of each device; none: deleted.
-    pub(super) devices: HashMap<DeviceId, Option<String>>,
+    /// The newest row of each key; none: gone.
+    pub(super) rows: HashMap<(Table, String), Option<Vec<u8>>>,
     /// What was given up before.
     pub(super) lost: Option<Lost>,
     /// Everybody who waits for the commit.
     pub(super) receipts: Vec<Receipt>,
     /// The newest offset that was given out.
     pub(super) through: Offset,
+    /// Once this is committed, everything up to this offset that will ever be stored is.
+    pub(super) settled: Offset,
 }
 
 impl std::fmt::Debug for Taken {
@@ -65,8 +67,13 @@ pub(super) struct Lost {
 pub(super) enum Work {
     /// Commit this.
     Commit(Taken),
-    /// Look round; the newest offset that was given out.
-    Tick(Offset),
+    /// Look round.
+    Tick {
+        /// The newest offset that was given out.
+        through: Offset,
+        /// Everything up to this one that will ever be stored is.
+        settled: Offset,
+    },
     /// End: nothing waits any more.
     End(Ending),
 }
@@ -103,7 +110,7 @@ struct Pending {
     chunks: VecDeque<Chunk>,
     bytes: usize,
     updates: u64,
-    devices: HashMap<DeviceId, Option<String>>,
+    rows: HashMap<(Table, String), Option<Vec<u8>>>,
     lost: Option<Lost>,
     lost_updates: u64,
     through: Offset,
@@ -192,7 +199,8 @@ impl Inbox {
             }
             let tick = rounds.ticked + TICK;
             if tick <= now {
-                return Work::Tick(pending.through);
+                let settled = pending.settled();
+                return Work::Tick { through: pending.through, settled };
             }
             let until = due.map_or(tick, |due| due.min(tick));
             let waited = self.changed.wait_timeout(pending, until - now);
@@ -232,20 +240,16 @@ pub(super) fn refuse(receipts: Vec<Receipt>, why: &str) {
 
 impl Pending {
     fn put(&mut self, batch: Batch, now: Instant) {
-        let Batch { updates, devices, receipts, through } = batch;
-        if !devices.is_empty() || !receipts.is_empty() {
+        let Batch { updates, rows, receipts, through } = batch;
+        if !rows.is_empty() || !receipts.is_empty() {
             self.urgent.get_or_insert(now);
         }
         if !updates.is_empty() || self.urgent.is_some() {
             self.since.get_or_insert(now);
         }
         self.through = self.through.max(through);
-        for change in devices {
-            let (id, body) = match change {
-                DeviceChange::Set(id, body) => (id, Some(body)),
-                DeviceChange::Deleted(id) => (id, None),
-            };
-            self.devices.insert(id, body);
+        for Row { table, key, body } in rows {
+            self.rows.insert((table, key), body);
         }
         if !updates.is_empty() || !receipts.is_empty() {
             let bytes = updates.iter().map(|update| footprint(update)).sum();
@@ -280,7 +284,7 @@ impl Pending {
 
     fn take(&mut self) -> Taken {
         let mut taken = Taken {
-            devices: std::mem::take(&mut self.devices),
+            rows: std::mem::take(&mut self.rows),
             lost: self.lost.take(),
             through: self.through,
             ..Taken::default()
@@ -298,12 +302,19 @@ impl Pending {
         if self.chunks.is_empty() {
             (self.since, self.urgent) = (None, None);
         }
+        taken.settled = self.settled();
         taken
     }
 
+    /// Where nothing waits any more: the newest offset that was given out, though its update is not kept.
+    fn settled(&self) -> Offset {
+        let waits = !self.chunks.is_empty() || self.lost.is_some();
+        if waits { Offset(0) } else { self.through }
+    }
+
     fn put_back(&mut self, taken: Taken) {
-        for (id, body) in taken.devices {
-            self.devices.entry(id).or_insert(body);
+        for (key, body) in taken.rows {
+            self.rows.entry(key).or_insert(body);
         }
         if let Some(lost) = taken.lost {
             self.lost = Some(Lost::joined(self.lost, lost));

@@ -1,7 +1,10 @@
 //! The reader thread: answers one question after the other from a connection of its own, so that no read
 //! holds up a commit, nor a worker of the runtime.
 
-use super::{ReadError, Shared, error::Place, live::Live, open::is_damage, record::Damage};
+use super::{
+    KeyAndBody, ReadError, RowsWanted, Shared, error::Place, live::Live, open::is_damage,
+    record::Damage, row,
+};
 use bridge::update::{Stamp, Update};
 use protocol::{Offset, Seq, Timestamp, TopicFilter, TopicName};
 use rusqlite::Connection;
@@ -99,6 +102,10 @@ pub(super) enum Request {
         limit: usize,
         reply: Reply<Past>,
     },
+    Rows {
+        wanted: RowsWanted,
+        reply: Reply<Vec<KeyAndBody>>,
+    },
     /// The store ends.
     End,
 }
@@ -146,9 +153,16 @@ impl Reader {
                     let between = (from, to, cursor);
                     self.answer(reply, |reader| reader.between(&channel, between, limit));
                 }
+                Request::Rows { wanted, reply } => {
+                    self.answer(reply, |reader| reader.rows(&wanted));
+                }
                 Request::End => return,
             }
         }
+    }
+
+    fn rows(&self, wanted: &RowsWanted) -> Result<Vec<KeyAndBody>, Unread> {
+        row::read(&self.connection, wanted)?.map_err(|damage| Unread::Damaged(Place::Index, damage))
     }
 
     /// The channels in memory.

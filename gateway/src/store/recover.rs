@@ -6,12 +6,13 @@
 
 use super::{
     OpenError,
-    commit::{no_memory, write_channel, write_device},
+    commit::{no_memory, write_channel},
     fold::write_block,
     live::Channel,
     open::{FILE, is_damage, lock, named, read_only, sync_directory},
     record::{Body, ChannelId, Damage, Label, Packer, Records, Summary, read_data, unpack},
-    restore::{ChannelRow, Gap, GapReason, StoredLogRow, read_device},
+    restore::{ChannelRow, Gap, GapReason, StoredLogRow},
+    row::{self, StoredRow},
     scan,
     schema::{self, Meta},
 };
@@ -153,9 +154,7 @@ impl Salvage {
             salvage.last = salvage.last.max(gap.last);
             gap.write(&salvage.new).map(|()| Taken::Yes)
         })?;
-        self.rows(DEVICE, read_device, |salvage, (id, body)| {
-            write_device(&salvage.new, &id, Some(&body)).map(|()| Taken::Yes)
-        })?;
+        self.kept_rows()?;
         for (id, channel) in &self.channels {
             write_channel(&self.new, *id, channel)?;
         }
@@ -174,6 +173,17 @@ impl Salvage {
         };
         self.new.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")?;
         Ok((self.tables, epoch))
+    }
+
+    fn kept_rows(&mut self) -> rusqlite::Result<()> {
+        let take = |salvage: &mut Self, row: StoredRow| {
+            let StoredRow { table, key, body } = row;
+            row::write(&salvage.new, table, &key, Some(&body)).map(|()| Taken::Yes)
+        };
+        if schema::version(&self.old)? < 2 {
+            return self.rows("device", schema::read_device_of_version_1, take);
+        }
+        self.rows(StoredRow::TABLE, StoredRow::read, take)
     }
 
     fn meta(&mut self) -> rusqlite::Result<Option<Meta>> {
@@ -317,7 +327,6 @@ impl BlockBody {
 
 const LOG: &str = "log";
 const GAP: &str = "gap";
-const DEVICE: &str = "device";
 
 /// Whether a row was good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

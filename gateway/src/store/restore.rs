@@ -6,6 +6,7 @@
 use super::{
     live::{Channel, Live},
     record::{ChannelId, Damage, Label, data_column, read_data, read_data_column, unpack},
+    row::{Rows, StoredRow},
     schema::{self, Meta},
     writer::{Log, LogRow},
 };
@@ -13,7 +14,7 @@ use bridge::{
     data::Data,
     update::{ChannelKind, Stamp},
 };
-use protocol::{DeviceId, Offset, Seq, Timestamp, TopicName};
+use protocol::{Offset, Seq, Timestamp, TopicName};
 use rusqlite::{Connection, Row, params};
 use std::collections::HashMap;
 
@@ -28,8 +29,8 @@ pub struct Restored {
     pub channels: Vec<RestoredChannel>,
     /// A channel that is not among them numbers its updates from behind this.
     pub new_channels_after: Seq,
-    /// The devices and their types and tags in JSON.
-    pub devices: Vec<(DeviceId, String)>,
+    /// What was kept under keys.
+    pub rows: Rows,
     /// Offsets that were given out and not stored, in order.
     pub gaps: Vec<Gap>,
     /// Everything kept from here on is in the log.
@@ -156,7 +157,7 @@ impl ChannelRow {
         let Self { id, name, stamp, value, folded, pruned, blocks } = self;
         let time = stamp.timestamp.0.cast_unsigned();
         let numbers = [id.0, stamp.seq.0, stamp.offset.0, time, folded.0, pruned.0, *blocks];
-        schema::checksum(&numbers, &[name, value])
+        schema::checksum(&numbers, &[name.as_bytes(), value.as_bytes()])
     }
 
     /// Reads `id, name, seq, offset, timestamp, value, folded_seq, pruned_seq, blocks, checksum`.
@@ -251,7 +252,7 @@ pub(super) struct Contents {
     pub(super) live: Live,
     pub(super) log: Log,
     pub(super) gaps: Vec<Gap>,
-    pub(super) devices: Vec<(DeviceId, String)>,
+    pub(super) rows: Rows,
 }
 
 /// Reads and checks everything but the bodies of blocks.
@@ -277,8 +278,8 @@ pub(super) fn read_all(connection: &Connection, meta: &Meta) -> Result<Contents,
         contents.gaps.push(gap?);
         Ok(())
     })?;
-    each(connection, "SELECT id, body, checksum FROM device", read_device, |device| {
-        contents.devices.push(device?);
+    each(connection, "SELECT * FROM kept ORDER BY kind, key", StoredRow::read, |row| {
+        contents.rows.push(row?);
         Ok(())
     })?;
     Ok(contents)
@@ -296,18 +297,6 @@ fn each<T>(
         take(read(row)?)?;
     }
     Ok(())
-}
-
-pub(super) fn read_device(row: &Row<'_>) -> rusqlite::Result<Result<(DeviceId, String), Damage>> {
-    let (id, body): (String, String) = (row.get(0)?, row.get(1)?);
-    let damage = || Damage(format!("the row of device '{id}'"));
-    if row.get::<_, u32>(2)? != schema::checksum(&[], &[&id, &body]) {
-        return Ok(Err(damage()));
-    }
-    Ok(match id.parse() {
-        Ok(id) => Ok((id, body)),
-        Err(_) => Err(damage()),
-    })
 }
 
 /// Every channel has the blocks that its row says: none is missing.
@@ -377,8 +366,8 @@ pub(super) fn go_on(meta: &Meta, log: &Log, gaps: &[Gap]) -> Continued {
 }
 
 /// What the gateway is told.
-pub(super) fn restored(meta: &Meta, contents: &Contents, last_offset: Offset) -> Restored {
-    let Contents { live, gaps, devices, .. } = contents;
+pub(super) fn restored(meta: &Meta, contents: &mut Contents, last_offset: Offset) -> Restored {
+    let Contents { live, gaps, rows, .. } = contents;
     let lost = |stored| gaps.iter().map(|gap| gap.lost_after(stored)).sum::<u64>();
     let channel = |(_, channel): (ChannelId, &Channel)| {
         let (stamp, value) = channel.value.clone()?;
@@ -396,7 +385,7 @@ pub(super) fn restored(meta: &Meta, contents: &Contents, last_offset: Offset) ->
         last_offset,
         channels: live.iter().filter_map(channel).collect(),
         new_channels_after: Seq(lost(Offset(0))),
-        devices: devices.clone(),
+        rows: std::mem::take(rows),
         gaps: gaps.clone(),
         log_first: Offset(meta.log_pruned.0 + 1),
     }

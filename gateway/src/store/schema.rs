@@ -4,9 +4,12 @@
 //! their columns. `PRAGMA integrity_check` keeps the indexes true to the tables, so an index may be
 //! trusted to find what is there.
 
-use super::record::Damage;
+use super::{
+    record::Damage,
+    row::{self, StoredRow, Table},
+};
 use protocol::Offset;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
 use std::time::Duration;
 
 /// What the database must be before tables are made, and what a connection needs.
@@ -33,8 +36,12 @@ const WAL_PAGES: u32 = 2_048;
 /// A write-ahead log that grew, for a long read held it, is cut to this afterwards.
 const WAL_BYTES_KEPT: u32 = 16 * 1024 * 1024;
 
-/// The steps from each version to the next; a file's `user_version` counts those it has had.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+/// A step from a version to the next.
+type Migration = fn(&Connection) -> rusqlite::Result<()>;
+
+/// All of them; a file's `user_version` counts those it has had.
+const MIGRATIONS: [Migration; 2] =
+    [|connection| connection.execute_batch(include_str!("schema/1.sql")), keep_devices_in_rows];
 
 /// The version that this gateway writes.
 pub(super) const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -53,14 +60,45 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
 /// SQLite's.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
     let from = version(connection)?;
-    for (step, sql) in MIGRATIONS.iter().enumerate().skip(from as usize) {
+    for (step, migration) in MIGRATIONS.iter().enumerate().skip(from as usize) {
         let step = u32::try_from(step).expect("there are few migrations");
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-        transaction.execute_batch(sql)?;
+        migration(&transaction)?;
         transaction.pragma_update(None, "user_version", step + 1)?;
         transaction.commit()?;
     }
     Ok(())
+}
+
+/// Version 1 had a table for devices alone.
+fn keep_devices_in_rows(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(include_str!("schema/2.sql"))?;
+    let mut devices = connection.prepare("SELECT id, body, checksum FROM device")?;
+    let mut rows = devices.query([])?;
+    while let Some(found) = rows.next()? {
+        // One that is damaged is not made good by a new checksum: it is left out, as recovery would.
+        match read_device_of_version_1(found)? {
+            Ok(StoredRow { table, key, body }) => row::write(connection, table, &key, Some(&body))?,
+            Err(damage) => tracing::error!(what = %damage, "damaged: not taken over"),
+        }
+    }
+    drop(rows);
+    drop(devices);
+    connection.execute_batch("DROP TABLE device")
+}
+
+/// Reads a row of the table that version 1 had for devices.
+///
+/// # Errors
+/// [`Damage`], or SQLite's.
+pub(super) fn read_device_of_version_1(
+    row: &Row<'_>,
+) -> rusqlite::Result<Result<StoredRow, Damage>> {
+    let (key, body): (String, String) = (row.get("id")?, row.get("body")?);
+    if row.get::<_, u32>("checksum")? != checksum(&[], &[key.as_bytes(), body.as_bytes()]) {
+        return Ok(Err(Damage(format!("the row of device '{key}'"))));
+    }
+    Ok(Ok(StoredRow { table: Table::Device, key, body: body.into() }))
 }
 
 /// Compares the tables with what the migrations make.
@@ -144,7 +182,7 @@ impl Meta {
     fn checksum(&self) -> u32 {
         let clean = self.clean.map_or(u64::MAX, |offset| offset.0);
         let numbers = [self.reserved.0, clean, self.log_pruned.0];
-        checksum(&numbers, &[&self.epoch])
+        checksum(&numbers, &[self.epoch.as_bytes()])
     }
 }
 
@@ -201,11 +239,11 @@ impl Synchronous {
 }
 
 /// A CRC-32 of a row's columns; texts end with their length, so that no two rows run together.
-pub(super) fn checksum(numbers: &[u64], texts: &[&str]) -> u32 {
+pub(super) fn checksum(numbers: &[u64], texts: &[&[u8]]) -> u32 {
     let mut hasher = crc32fast::Hasher::new();
     numbers.iter().for_each(|number| hasher.update(&number.to_le_bytes()));
     for text in texts {
-        hasher.update(text.as_bytes());
+        hasher.update(text);
         hasher.update(&(text.len() as u64).to_le_bytes());
     }
     hasher.finalize()

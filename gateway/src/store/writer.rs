@@ -96,8 +96,9 @@ impl Writer {
                         Err(Refused { ending: None, .. }) => Health::Failing,
                     };
                 }
-                Work::Tick(through) => {
+                Work::Tick { through, settled } => {
                     rounds.ticked = Instant::now();
+                    self.live().note_committed(settled);
                     self.tick(through);
                 }
                 Work::End(Ending::Clean(last)) => return self.finish(last),

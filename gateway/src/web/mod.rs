@@ -4,6 +4,7 @@
 mod api;
 mod assets;
 mod contracts;
+mod cut;
 mod guard;
 mod health;
 mod history;
@@ -20,15 +21,17 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
+    extract::{DefaultBodyLimit, Request, State},
     http::{Method, StatusCode, Uri},
-    middleware,
+    middleware::{self, Next},
+    response::Response,
     routing::{MethodRouter, get},
 };
+use cut::{CutListener, CutStream};
 use guard::Guard;
 use problem::Refused;
 use std::{future::IntoFuture, io, net::SocketAddr, sync::Arc, time::Duration};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// What the handlers share.
@@ -44,6 +47,7 @@ pub struct Web {
     epoch: Arc<str>,
     stopping: CancellationToken,
     sockets: TaskTracker,
+    requests: TaskTracker,
 }
 
 impl Web {
@@ -122,22 +126,39 @@ impl Listener {
             epoch,
             stopping: stopping.clone(),
             sockets: TaskTracker::new(),
+            requests: TaskTracker::new(),
         });
-        let tcp = axum::serve::ListenerExt::tap_io(self.tcp, prepare);
+        let cut = CancellationToken::new();
+        let listener = CutListener::new(self.tcp, cut.clone());
+        let tcp = axum::serve::ListenerExt::tap_io(listener, prepare);
         let service = router(Arc::clone(&web)).into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(tcp, service)
-            .with_graceful_shutdown(stopping.cancelled_owned())
-            .into_future()
-            .await;
-        web.sockets.close();
-        web.sockets.wait().await;
+        let serving = axum::serve(tcp, service)
+            .with_graceful_shutdown(stopping.clone().cancelled_owned())
+            .into_future();
+        // The rest of the grace is for what follows.
+        let patience = Duration::from_millis(config.shutdown.grace_ms / 2);
+        let finish = async {
+            stopping.cancelled().await;
+            web.sockets.close();
+            web.sockets.wait().await;
+            web.requests.close();
+            let _or_its_body_never_comes = time::timeout(patience, web.requests.wait()).await;
+            // What is left are requests that never came whole.
+            cut.cancel();
+        };
+        let (served, ()) = tokio::join!(serving, finish);
         served
     }
 }
 
 /// Small writes go at once. When the option cannot be set the peer has gone already.
-fn prepare(stream: &mut tokio::net::TcpStream) {
-    let _gone_already = stream.set_nodelay(true);
+fn prepare(stream: &mut CutStream<tokio::net::TcpStream>) {
+    let _gone_already = stream.get_ref().set_nodelay(true);
+}
+
+/// Notes that a request is under way.
+async fn track(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+    web.requests.track_future(next.run(request)).await
 }
 
 /// What is served outside the API, besides the dashboard's files.
@@ -161,6 +182,7 @@ fn router(web: Arc<Web>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), track))
         .with_state(web)
 }
 

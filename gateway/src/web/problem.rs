@@ -12,7 +12,7 @@ use axum::{
 };
 use bridge::{
     bridge::CommandError,
-    command::book::{CancelError, CreateError},
+    command::book::{BatchError, CancelError, CreateError},
     devices::TooManyDevices,
 };
 
@@ -97,6 +97,12 @@ impl From<CommandError> for Refused {
         match error {
             CommandError::UnknownDevice(_) => Self::not_found("unknown_device", detail),
             CommandError::Refused(CreateError::Invalid(_)) => Self::bad_request(detail),
+            CommandError::Refused(CreateError::BadParams(_)) => {
+                Self::new(StatusCode::BAD_REQUEST, "bad_params", detail)
+            }
+            CommandError::Refused(CreateError::TooManyBatches(_)) => {
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_batches", detail)
+            }
             CommandError::Refused(CreateError::TooMany { .. }) => {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_commands", detail)
             }
@@ -117,6 +123,18 @@ impl From<CancelError> for Refused {
             }
             CancelError::DeviceCannotCancel(_) => {
                 Self::new(StatusCode::CONFLICT, "device_cannot_cancel", detail)
+            }
+        }
+    }
+}
+
+impl From<BatchError> for Refused {
+    fn from(error: BatchError) -> Self {
+        let detail = error.to_string();
+        match error {
+            BatchError::Unknown(_) => Self::not_found("unknown_batch", detail),
+            BatchError::AlreadyFinal(..) => {
+                Self::new(StatusCode::CONFLICT, "already_final", detail)
             }
         }
     }

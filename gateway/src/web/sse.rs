@@ -12,8 +12,8 @@ use axum::{
     },
 };
 use bridge::{
-    hub::{Rights, SubscriberId},
-    outbox::{Encoding, Frame},
+    hub::{Prelude, Rights, SubscriberId},
+    outbox::{Counts, Encoding, Frame},
 };
 use futures_util::Stream;
 use live::{Counted, FRAME_BYTES, Past};
@@ -53,6 +53,9 @@ pub(super) async fn listen(
     if filters.len() > web.limits.websocket_subscriptions as usize {
         let detail = format!("{} channels are too many", filters.len());
         return Err(Refused::bad_query(detail));
+    }
+    if let Some(why) = live::filter_over_limit(&web, &filters) {
+        return Err(Refused::bad_query(why));
     }
     let since = headers.get("last-event-id").map(|id| cursor(id.as_bytes())).transpose()?;
     let counted = Counted::new(&web)?;
@@ -130,7 +133,7 @@ impl Listener {
         self.past.expect();
         let joined = self.web.core.ask(move |bridge, _| {
             bridge.hub.join(id, outlet, Rights::Everything);
-            bridge.hub.subscribe(id, None, filters, &options, |_, _| {});
+            bridge.hub.subscribe(id, None, filters, &options, |_, _| Prelude::Whole);
         });
         if joined.await.is_err() {
             return;
@@ -179,7 +182,10 @@ impl Listener {
         let counters = &self.web.stats.web;
         counters.frames_out.increment();
         counters.bytes_out.add(text.len() as u64);
-        counters.updates_out.add(self.outlet.lock().take_counts().delivered);
+        let Counts { delivered, conflated, resets } = self.outlet.lock().take_counts();
+        counters.updates_out.add(delivered);
+        counters.updates_dropped.add(conflated);
+        counters.overflow_resets.add(resets);
         self.note_offset(&text);
         let event = Event::default();
         let event =

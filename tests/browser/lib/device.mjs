@@ -29,6 +29,22 @@ export class Device {
     return this.#publish("telemetry", values);
   }
 
+  /** Publishes to any topic. */
+  async publish(topic, message) {
+    await this.#client.publishAsync(topic, JSON.stringify(message), { qos: 1 });
+  }
+
+  /** Raises or clears an alert. */
+  raise(event) {
+    return this.#publish("events", event);
+  }
+
+  /** Reports its state. */
+  async report(state) {
+    const topic = `devices/${this.id}/state`;
+    await this.#client.publishAsync(topic, JSON.stringify(state), { qos: 1, retain: true });
+  }
+
   /** Waits for the next command; a command's cancel topic counts too. */
   nextCommand() {
     return until(`a command for ${this.id}`, () => this.#commands.shift());

@@ -1,7 +1,8 @@
 //! The operator's command line against the gateway.
 
 use serde_json::{Value, json};
-use tests::{Device, Ended, Program, TestGateway};
+use tests::{Connect, Device, Ended, Peer, Program, TestGateway, Version, until};
+use tokio::task::JoinSet;
 
 async fn sluice(gateway: &TestGateway, arguments: &[&str]) -> Ended {
     Program::new("sluice", arguments).env("SLUICE_URL", &gateway.url()).run().await
@@ -103,4 +104,39 @@ async fn devices_are_listed_and_watched_without_a_hole() {
     let is_listed =
         |device: &Value| seen == format!("telemetry/{}", device["id"].as_str().expect("an id"));
     assert!(devices.iter().any(is_listed), "{seen} is not in {devices:?}");
+}
+
+#[tokio::test]
+async fn watch_goes_on_over_a_restart_and_misses_nothing() {
+    const COUNT: u64 = 9;
+    let mut gateway = TestGateway::start().await;
+    let count = COUNT.to_string();
+    let arguments = ["--url", &gateway.url(), "watch", "telemetry/d1", "--json", "--count", &count];
+    let mut watch = JoinSet::new();
+    watch.spawn(Program::new("sluice", &arguments).run());
+    // The welcome, then what answers the subscription.
+    until("the subscription", async || {
+        gateway.metric("sluice_websocket_frames_out_total").await >= 2
+    })
+    .await;
+    let publish = async |gateway: &TestGateway, numbers: std::ops::RangeInclusive<u64>| {
+        let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "publisher")).await;
+        for number in numbers {
+            let payload = json!({ "n": number }).to_string();
+            peer.publish("devices/d1/telemetry", payload.as_bytes(), 1).await;
+        }
+    };
+    publish(&gateway, 1..=3).await;
+    gateway.restart().await;
+    publish(&gateway, 4..=6).await;
+    gateway.restart().await;
+    publish(&gateway, 7..=COUNT).await;
+    let Ended { code, stdout, stderr } = watch.join_next().await.expect("one").expect("no panic");
+    assert_eq!(code, Some(0), "{stderr}");
+    let seqs: Vec<_> = stdout
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["seq"].clone())
+        .collect();
+    assert_eq!(seqs, (1..=COUNT).map(Value::from).collect::<Vec<_>>(), "{stderr}");
+    assert!(!stderr.contains("hole") && !stderr.contains("reset"), "{stderr}");
 }

@@ -280,6 +280,32 @@ async fn a_request_keeps_its_own_mark() {
 }
 
 #[tokio::test]
+async fn what_is_not_asked_for_may_be_as_deep_as_it_likes() {
+    let gateway = TestGateway::start().await;
+    let mut live = gateway.live().await;
+    let deep = "[".repeat(5_000) + &"]".repeat(5_000);
+    live.send_text(format!(r#"{{"type":"ping","id":1,"unknown":{deep}}}"#)).await;
+    assert_eq!(live.next().await["type"], "pong");
+    live.send_text(format!(r#"{{"type":"hello","id":2,"token":{deep}}}"#)).await;
+    assert_eq!(live.next().await["code"], "bad_request");
+}
+
+#[tokio::test]
+async fn a_filter_is_bounded_as_topics_are() {
+    let settings = [("LIMITS__TOPIC_BYTES", "20"), ("LIMITS__TOPIC_LEVELS", "3")];
+    let gateway = TestGateway::with(&settings).await;
+    let mut live = gateway.live().await;
+    let longest = format!("topics/{}", "x".repeat(20));
+    live.subscribe(&["topics/a/b/c", &longest]).await;
+    for filter in ["topics/a/b/c/d".to_owned(), longest + "x"] {
+        let request = json!({"type": "subscribe", "channels": ["a", filter]});
+        assert_eq!(refusal(&mut live, request).await, "bad_filter", "{filter}");
+        let (status, problem) = gateway.get(&format!("/sse?channels={filter}")).await;
+        assert_eq!((status.as_u16(), &problem["code"]), (400, &json!("bad_query")));
+    }
+}
+
+#[tokio::test]
 async fn a_connection_takes_only_so_many_filters() {
     let gateway = TestGateway::with(&[("LIMITS__WEBSOCKET_SUBSCRIPTIONS", "2")]).await;
     let mut live = gateway.live().await;

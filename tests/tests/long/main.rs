@@ -1,3 +1,5 @@
 //! Tests that take longer than a moment: `tests/run --quick` leaves them out.
 
 mod fleet;
+mod kills;
+mod slow;

@@ -1,5 +1,5 @@
 use super::*;
-use protocol::AnswerStatus;
+use protocol::{Answer, AnswerStatus, Status};
 use serde_json::json;
 
 const FIRST: ConnectionId = ConnectionId(1);
@@ -14,7 +14,15 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let limits = CommandLimits { open_per_device: 3, ended_kept: 2 };
+        let limits = CommandLimits {
+            open_per_device: 3,
+            ended_kept: 2,
+            params_bytes: 1_000,
+            result_bytes: 100,
+            batch_devices: 100,
+            batches_open: 3,
+            batches_kept: 2,
+        };
         Self { commands: Commands::new(limits), now: 1_000, created: 0 }
     }
 
@@ -53,7 +61,7 @@ impl Bench {
         let id = CommandId::from_u128(self.created);
         let request = serde_json::from_value(request).unwrap();
         let caller = Caller { user: "ada", key };
-        let created = self.commands.create(self.time(), id, &device(), request, caller);
+        let created = self.commands.create(self.time(), id, &device(), request, vec![], caller);
         created.map(|command| command.id)
     }
 
@@ -81,7 +89,11 @@ impl Bench {
             Effect::Send { connection, delivery, .. } => {
                 Some((connection, delivery.id, delivery.attempt))
             }
-            Effect::Changed(_) | Effect::AskCancel { .. } => None,
+            Effect::Created(..)
+            | Effect::Changed(..)
+            | Effect::BatchChanged(_)
+            | Effect::AskCancel { .. }
+            | Effect::Forget(_) => None,
         };
         self.commands.take_effects().into_iter().filter_map(sent).collect()
     }
@@ -121,9 +133,13 @@ fn what_changed_is_stored_before_it_is_sent() {
         .take_effects()
         .into_iter()
         .map(|effect| match effect {
-            Effect::Changed(details) => details.command.state.name(),
+            Effect::Created(_, details) | Effect::Changed(_, details) => {
+                details.command.state.name()
+            }
             Effect::Send { .. } => "send",
             Effect::AskCancel { .. } => "ask",
+            Effect::BatchChanged(_) => "batch",
+            Effect::Forget(_) => "forget",
         })
         .collect();
     assert_eq!(kinds, ["queued", "sent", "send"]);
@@ -352,13 +368,14 @@ fn a_dry_run_says_what_would_happen_and_makes_nothing() {
     let mut bench = Bench::new();
     bench.create(json!({"name": "a"}));
     let request = |value| serde_json::from_value(value).unwrap();
-    let dry =
-        |bench: &Bench, value| bench.commands.dry_run(bench.time(), &device(), &request(value));
+    let dry = |bench: &Bench, value| {
+        bench.commands.dry_run(bench.time(), &device(), &request(value), vec![], "ada")
+    };
     let good = dry(&bench, json!({"name": "b", "ttl_ms": 7}));
     assert_eq!((good.valid, good.position, good.receiver), (true, 1, Status::Offline));
     assert_eq!(good.deliver_by, Timestamp(1_007));
     assert_eq!(dry(&bench, json!({"name": "b", "priority": 1})).position, 0);
-    let bad = dry(&bench, json!({"name": "", "expect": {}}));
+    let bad = dry(&bench, json!({"name": ""}));
     assert_eq!((bad.valid, bad.errors.len()), (false, 1));
     assert_eq!(bench.commands.open_count(), 1);
 }

@@ -56,11 +56,19 @@ pub(crate) struct Session {
     pub(crate) snapshots: Vec<Value>,
     /// After `live`.
     pub(crate) steps: Vec<Step>,
+    /// Whether it breaks before `live`.
+    pub(crate) is_cut: bool,
 }
 
 impl Session {
     pub(crate) fn new(steps: Vec<Step>) -> Self {
-        Self { epoch: "e1", ping_interval_ms: 25_000, snapshots: Vec::new(), steps }
+        let (snapshots, is_cut) = (Vec::new(), false);
+        Self { epoch: "e1", ping_interval_ms: 25_000, snapshots, steps, is_cut }
+    }
+
+    /// One that breaks when it has sent these of the past.
+    pub(crate) fn cut(snapshots: Vec<Value>) -> Self {
+        Self { snapshots, is_cut: true, ..Self::new(vec![Step::Break]) }
     }
 }
 
@@ -74,6 +82,8 @@ pub(crate) enum Step {
     Close(u16, &'static str),
     /// The connection breaks.
     Break,
+    /// Waits for a replay to be asked for, sends these updates, and ends it with this reply.
+    Replay(Vec<Value>, Value),
     /// Goes on once a command was posted.
     UntilPosted,
     /// Goes on once the test says so.
@@ -238,6 +248,7 @@ async fn play(world: &World, session: Session, mut socket: WebSocket) -> Result<
                 let frame = CloseFrame { code, reason: reason.into() };
                 socket.send(Message::Close(Some(frame))).await?;
             }
+            Step::Replay(updates, reply) => replay(world, &mut socket, updates, reply).await?,
             Step::Break => return Ok(()),
             Step::UntilPosted => wait(&world.posted).await,
             Step::UntilCue => wait(&world.cue).await,
@@ -266,8 +277,25 @@ async fn subscribe(
     }
     let mut frame = vec![json!({ "type": "subscribed", "id": id, "channels": channels })];
     frame.extend(session.snapshots.iter().cloned());
-    frame.push(json!({ "type": "live", "id": id, "offset": 0 }));
+    if !session.is_cut {
+        frame.push(json!({ "type": "live", "id": id, "offset": 0 }));
+    }
     send(socket, &frame).await
+}
+
+async fn replay(
+    world: &World,
+    socket: &mut WebSocket,
+    mut messages: Vec<Value>,
+    mut reply: Value,
+) -> Result<(), axum::Error> {
+    let Some(Ok(Message::Text(text))) = socket.recv().await else { return Ok(()) };
+    world.ask(format!("ws {text}"));
+    let (id, message) = ClientMessage::decode(&text).expect("the client speaks the protocol");
+    assert!(matches!(message, ClientMessage::Replay { .. }), "{text}");
+    reply["id"] = json!(id);
+    messages.push(reply);
+    send(socket, &messages).await
 }
 
 async fn send(socket: &mut WebSocket, messages: &[Value]) -> Result<(), axum::Error> {
@@ -288,6 +316,13 @@ pub(crate) fn snapshot(channel: &str, seq: u64, data: Value) -> Value {
     let mut snapshot = update(channel, seq, data);
     snapshot["snapshot"] = true.into();
     snapshot
+}
+
+/// An update that was missed.
+pub(crate) fn replayed(channel: &str, seq: u64, data: Value) -> Value {
+    let mut replayed = update(channel, seq, data);
+    replayed["replayed"] = true.into();
+    replayed
 }
 
 /// The command [`COMMAND`] for `pump-1` in `state`, with `changes`.

@@ -1,7 +1,7 @@
 //! Damaged files: what is read is right or refused, and what can be salvaged is.
 
 use super::{
-    super::{EpochAfter, OpenError, Past, ReadError, open, recover},
+    super::{EpochAfter, OpenError, Past, ReadError, Row, Table, open, recover},
     support::{TestStore, name, settings},
 };
 use bridge::update::{Stamp, Update};
@@ -37,7 +37,7 @@ async fn made() -> (TempDir, Kept) {
             note(store.fill(channel, 400, round * 1_000_000).await);
         }
     }
-    let device = super::super::DeviceChange::Set("a".parse().unwrap(), r#"{"type":"pump"}"#.into());
+    let device = Row::set(Table::Device, "a", r#"{"type":"pump"}"#);
     store.keep_with(Vec::new(), vec![device]);
     store.handle().settled().await.unwrap();
     (store.close(), kept)
@@ -202,10 +202,10 @@ async fn recovery_of_a_whole_file_loses_nothing_and_goes_on() {
     assert_eq!(report.epoch, EpochAfter::Kept);
     assert!(report.tables.iter().all(|table| table.lost == 0), "{report}");
     assert!(report.set_aside.to_string_lossy().contains("77"), "{report}");
-    let store = TestStore::open(dir, |_| {});
+    let mut store = TestStore::open(dir, |_| {});
     assert_eq!(store.restored.epoch, epoch);
     assert_eq!(store.restored.last_offset, Offset(7_200));
-    assert_eq!(store.restored.devices.len(), 1);
+    assert_eq!(store.restored.rows.take(Table::Device).len(), 1);
     for channel in CHANNELS {
         let past = store.handle().newest(name(channel), 100_000).await.unwrap();
         check(&past, &kept[&name(channel)], true).unwrap();

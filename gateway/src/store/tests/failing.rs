@@ -67,8 +67,8 @@ async fn what_there_is_no_room_for_is_counted_and_left_as_a_gap() {
         let update = store.numbers.update("telemetry/a", 1, &text);
         let refused: Receipt = Box::new(drop);
         let through = Offset(store.numbers.offset);
-        let (updates, devices) = (vec![update], Vec::new());
-        handle.keep(Batch { updates, devices, receipts: vec![refused], through });
+        let (updates, rows) = (vec![update], Vec::new());
+        handle.keep(Batch { updates, rows, receipts: vec![refused], through });
     }
     let lost = handle.figures().lost_updates;
     handle.0.pages_max.store(0, Ordering::Relaxed);
@@ -108,7 +108,7 @@ async fn child_that_writes_until_it_is_killed() {
             println!("stored {offset}");
         });
         let receipts = vec![receipt];
-        handle.keep(Batch { updates, devices: Vec::new(), receipts, through: Offset(offset) });
+        handle.keep(Batch { updates, rows: Vec::new(), receipts, through: Offset(offset) });
         if offset.is_multiple_of(5) {
             handle.settled().await.unwrap();
         }

@@ -167,3 +167,20 @@ async fn a_slow_channel_does_not_leave_a_block_for_every_few_updates() {
     assert_eq!(store.await_number(sql, |_| true), 1);
     assert_eq!(store.handle().newest(name("telemetry/slow"), 500).await.unwrap().len(), 120);
 }
+
+#[tokio::test]
+async fn numbers_of_what_is_not_kept_are_settled_too() {
+    let mut store = TestStore::new();
+    store.fill("telemetry/a", 3, 0).await;
+    store.numbers.offset = 50;
+    store.keep(Vec::new());
+    let handle = store.handle();
+    handle.settled().await.unwrap();
+    assert_eq!(handle.newest(name("telemetry/a"), 9).await.unwrap().through, Offset(50));
+    let filters = || vec!["#".parse().unwrap()];
+    assert_eq!(handle.log(Offset(20), filters(), 100).await.unwrap().through, Offset(50));
+    let store = store.reopen();
+    let handle = store.handle();
+    assert_eq!(handle.newest(name("telemetry/a"), 9).await.unwrap().through, Offset(50));
+    assert_eq!(handle.log(Offset(20), filters(), 100).await.unwrap().through, Offset(50));
+}

@@ -1,7 +1,7 @@
 //! What is there after an end in order, after a crash, and who gets in.
 
 use super::{
-    super::{Batch, DeviceChange, GapReason, OpenError, ReadError, open},
+    super::{Batch, GapReason, OpenError, Order, ReadError, Row, RowsWanted, Table, open},
     support::{TestStore, name, settings, texts},
 };
 use bridge::update::ChannelKind;
@@ -93,13 +93,40 @@ async fn a_channel_that_was_silent_since_a_crash_keeps_its_raised_number() {
 }
 
 #[tokio::test]
-async fn devices_are_what_they_were_last() {
+async fn rows_are_what_they_were_last_and_read_by_their_keys() {
     let store = TestStore::new();
-    let [a, b] = ["a", "b"].map(|id| id.parse::<protocol::DeviceId>().unwrap());
-    let set = |id: &protocol::DeviceId, body: &str| DeviceChange::Set(id.clone(), body.into());
-    store.keep_with(Vec::new(), vec![set(&a, "1"), set(&b, "1"), set(&a, "2")]);
-    store.keep_with(Vec::new(), vec![DeviceChange::Deleted(b)]);
-    assert_eq!(store.reopen().restored.devices, [(a, "2".into())]);
+    let set = |key: &str, body: &str| Row::set(Table::Device, key, body);
+    store.keep_with(Vec::new(), vec![set("a", "1"), set("b", "1"), set("a", "2"), set("c", "3")]);
+    store.keep_with(Vec::new(), vec![Row::gone(Table::Device, "b")]);
+    let mut store = store.reopen();
+    let row = |key: &str, body: &str| (key.to_owned(), body.as_bytes().to_vec());
+    assert_eq!(store.restored.rows.take(Table::Device), [row("a", "2"), row("c", "3")]);
+    let wanted = RowsWanted {
+        table: Table::Device,
+        from: "a".into(),
+        to: Some("c".into()),
+        order: Order::Ascending,
+        limit: 5,
+    };
+    let handle = store.handle();
+    assert_eq!(handle.rows(wanted.clone()).await.unwrap(), [row("a", "2")]);
+    let newest = RowsWanted { to: None, order: Order::Descending, limit: 1, ..wanted };
+    assert_eq!(handle.rows(newest).await.unwrap(), [row("c", "3")]);
+}
+
+#[test]
+fn devices_of_the_first_version_are_taken_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let connection = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    connection.execute_batch(include_str!("../schema/1.sql")).unwrap();
+    connection.pragma_update(None, "user_version", 1).unwrap();
+    // CRC-32 of `pump-1`, its length, `{"type":"pump"}`, its length, as version 1 wrote it.
+    let sql = r#"INSERT INTO device VALUES ('pump-1', '{"type":"pump"}', 1226301564)"#;
+    connection.execute_batch(sql).unwrap();
+    drop(connection);
+    let mut store = TestStore::open(dir, |_| {});
+    let kept = ("pump-1".to_owned(), br#"{"type":"pump"}"#.to_vec());
+    assert_eq!(store.restored.rows.take(Table::Device), [kept]);
 }
 
 #[tokio::test]
@@ -118,7 +145,7 @@ fn a_file_of_a_newer_gateway_is_refused_with_both_versions() {
     connection.pragma_update(None, "user_version", 7).unwrap();
     drop(connection);
     let refused = open(settings(dir.path())).unwrap_err().to_string();
-    for part in [&*path.to_string_lossy(), "version 7", "up to 1"] {
+    for part in [&*path.to_string_lossy(), "version 7", "up to 2"] {
         assert!(refused.contains(part), "{refused}");
     }
 }
@@ -129,7 +156,7 @@ fn an_empty_file_is_brought_to_the_newest_version() {
     std::fs::write(dir.path().join("sluice.db"), b"").unwrap();
     let store = TestStore::open(dir, |_| {});
     assert_eq!(store.restored.last_offset, Offset(0));
-    assert_eq!(store.await_number("PRAGMA user_version", |_| true), 1);
+    assert_eq!(store.await_number("PRAGMA user_version", |_| true), 2);
 }
 
 #[tokio::test]
@@ -144,7 +171,7 @@ async fn receipts_are_given_after_the_commit_and_refused_once_it_is_closed() {
     assert_eq!(handle.newest(name("alerts/info/a"), 1).await.unwrap_err(), ReadError::Closed);
     handle.keep(Batch {
         updates: Vec::new(),
-        devices: Vec::new(),
+        rows: Vec::new(),
         receipts: vec![Box::new(|outcome| assert!(outcome.is_err()))],
         through: Offset(1),
     });

@@ -1,6 +1,6 @@
 //! A store in a directory that is removed with it, and updates as the hub would number them.
 
-use super::super::{Batch, Database, DeviceChange, Restored, Settings, StoreHandle, open};
+use super::super::{Batch, Database, Restored, Row, Settings, StoreHandle, open};
 use bridge::{
     data::{Data, Metrics},
     update::{ChannelKind, Stamp, Update},
@@ -104,9 +104,9 @@ impl TestStore {
         self.keep_with(updates, Vec::new());
     }
 
-    pub(crate) fn keep_with(&self, updates: Vec<Arc<Update>>, devices: Vec<DeviceChange>) {
+    pub(crate) fn keep_with(&self, updates: Vec<Arc<Update>>, rows: Vec<Row>) {
         let through = Offset(self.numbers.offset);
-        self.handle().keep(Batch { updates, devices, receipts: Vec::new(), through });
+        self.handle().keep(Batch { updates, rows, receipts: Vec::new(), through });
     }
 
     /// Keeps `count` updates `{"n":0}`, `{"n":1}` … of `channel`, a second apart from `at` on, and waits

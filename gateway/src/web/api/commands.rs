@@ -18,7 +18,7 @@ use std::{sync::Arc, time::Duration};
 use tokio::time;
 
 /// Who commands where nobody needs to sign in.
-const LOCAL_USER: &str = "local";
+pub(super) const LOCAL_USER: &str = "local";
 
 /// The longest `Prefer: wait`.
 const WAIT_S_MAX: u64 = 600;
@@ -37,12 +37,17 @@ pub(in crate::web) async fn create_command(
         return Err(Refused::bad_request("dry_run is for POST only"));
     }
     web.check_store()?;
-    let id = CommandId::from_u128(uuid::Uuid::now_v7().as_u128());
+    let id = new_id();
     let create = web.core.ask(move |bridge, now| {
         let caller = Caller { user: LOCAL_USER, key: key.as_deref() };
         bridge.command(now, id, &device, request, caller)
     });
     Ok(create.await??)
+}
+
+/// An id that sorts behind all that were given before.
+pub(super) fn new_id() -> CommandId {
+    CommandId::from_u128(uuid::Uuid::now_v7().as_u128())
 }
 
 /// Cancels a command; the WebSocket's way too.
@@ -62,7 +67,8 @@ pub(super) async fn create(
     let (wait, key) = (preferred_wait(&headers)?, idempotency_key(&headers)?);
     let request: CommandRequest = object(body)?;
     if request.dry_run == Some(true) {
-        let dry = web.core.ask(move |bridge, now| bridge.dry_run(now, &device, &request));
+        let dry =
+            web.core.look(move |bridge, now| bridge.dry_run(now, &device, &request, LOCAL_USER));
         return Ok(Json(dry.await??).into_response());
     }
     let command = create_command(&web, device, request, key).await?;
@@ -86,7 +92,7 @@ pub(super) async fn create(
     })
 }
 
-fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refused> {
+pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refused> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
         Ok(key) if (1..=KEY_BYTES_MAX).contains(&key.len()) => Ok(Some(key.into())),
@@ -118,6 +124,7 @@ pub(super) struct Wanted {
     device: Option<DeviceId>,
     state: Option<CommandState>,
     name: Option<String>,
+    batch: Option<String>,
     limit: Option<usize>,
     cursor: Option<CommandId>,
 }
@@ -127,6 +134,7 @@ impl Wanted {
         self.device.as_ref().is_none_or(|device| *device == command.device)
             && self.state.is_none_or(|state| state == command.state)
             && self.name.as_ref().is_none_or(|name| *name == command.name)
+            && (self.batch.is_none() || self.batch == command.batch)
     }
 }
 
@@ -137,7 +145,7 @@ pub(super) async fn list(
 ) -> Result<Json<Page<Command>>, Refused> {
     let Query(wanted) = query?;
     let rows = page_rows(wanted.limit)?;
-    let page = web.core.ask(move |bridge, _| {
+    let page = web.core.look(move |bridge, _| {
         let commands = bridge.commands().list(wanted.cursor);
         let mut found = commands.filter(|command| wanted.takes(command)).cloned();
         let items: Vec<_> = found.by_ref().take(rows).collect();
@@ -165,7 +173,7 @@ pub(super) async fn cancel(
 }
 
 async fn find(web: &Web, id: CommandId) -> Result<CommandDetails, Refused> {
-    let found = web.core.ask(move |bridge, _| bridge.commands().get(id).cloned()).await?;
+    let found = web.core.look(move |bridge, _| bridge.commands().get(id).cloned()).await?;
     found.ok_or_else(|| unknown(id))
 }
 

@@ -1,6 +1,6 @@
 //! Devices over HTTP.
 
-use super::{Body, object, page_rows, parse};
+use super::{Body, commands::LOCAL_USER, object, page_rows, parse};
 use crate::{
     core::{Input, Outlet},
     web::{Web, problem::Refused},
@@ -91,10 +91,7 @@ impl Wanted {
     fn takes(&self, id: &DeviceId, record: &Record) -> bool {
         let text = self.q.as_ref().is_none_or(|q| id.as_str().contains(q.as_str()));
         let kind = self.r#type.as_ref().is_none_or(|kind| record.kind.as_ref() == Some(kind));
-        let tag = self.tag.as_ref().is_none_or(|tag| match tag.split_once(':') {
-            Some((name, value)) => record.tags.get(name).is_some_and(|known| known == value),
-            None => record.tags.contains_key(tag),
-        });
+        let tag = self.tag.as_ref().is_none_or(|tag| record.has_tag(tag));
         text && kind && tag && self.status.is_none_or(|status| status == record.status())
     }
 }
@@ -207,7 +204,8 @@ pub(super) async fn delete(
     let id: DeviceId = parse(&path?)?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
-    let known = web.core.ask(move |bridge, now| bridge.delete_device(now, &asked)).await?;
+    let known =
+        web.core.ask(move |bridge, now| bridge.delete_device(now, &asked, LOCAL_USER)).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&id)) }
 }
 

@@ -1,8 +1,10 @@
 //! `/api/v1`: devices and commands.
 
+mod batches;
 mod commands;
 mod devices;
 mod telemetry;
+mod types;
 
 pub(super) use commands::{cancel_command, create_command};
 
@@ -36,6 +38,12 @@ pub(super) fn routes() -> Vec<Route> {
         ("/devices/{id}/commands", post(commands::create)),
         ("/commands/{id}", get(commands::get)),
         ("/commands/{id}/cancel", post(commands::cancel)),
+        ("/command-batches", post(batches::create)),
+        ("/command-batches/{id}", get(batches::get)),
+        ("/command-batches/{id}/pause", post(batches::pause)),
+        ("/command-batches/{id}/resume", post(batches::resume)),
+        ("/command-batches/{id}/cancel", post(batches::cancel)),
+        ("/device-types", get(types::list)),
     ]
 }
 

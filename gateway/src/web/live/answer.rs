@@ -1,7 +1,7 @@
 //! What a client asks, and what it is answered.
 
 use super::{
-    super::{api, history, problem::Refused},
+    super::{Web, api, history, problem::Refused},
     connection::{Connection, End},
 };
 use crate::{
@@ -9,7 +9,11 @@ use crate::{
     core::{Outlet, Unanswered},
 };
 use axum::http::StatusCode;
-use bridge::{bridge::Bridge, data::Fields, hub::Sink as _};
+use bridge::{
+    bridge::Bridge,
+    data::Fields,
+    hub::{Prelude, Sink as _},
+};
 use protocol::{
     ClientMessage, CloseCode, Command, History, HistoryRequest, Offset, Reply, RequestId,
     SubscribeOptions, TopicFilter,
@@ -23,6 +27,12 @@ impl Connection {
         mark: Option<RequestId>,
         message: ClientMessage,
     ) -> Result<(), End> {
+        if let ClientMessage::Subscribe { channels, .. } = &message
+            && let Some(why) = filter_over_limit(&self.web, channels)
+        {
+            self.refuse(mark, "bad_filter", why);
+            return Ok(());
+        }
         let id = self.id;
         let core = self.web.core.clone();
         let done = match message {
@@ -69,6 +79,21 @@ impl Connection {
     }
 }
 
+/// What is wrong with a filter that is longer or deeper than any channel: `topics/` and a topic.
+pub(in crate::web) fn filter_over_limit(web: &Web, filters: &[TopicFilter]) -> Option<String> {
+    const BEFORE_TOPIC: &str = "topics/";
+    let (bytes, levels) = (web.limits.topic_bytes as usize, web.limits.topic_levels as usize);
+    let over = |filter: &&TopicFilter| {
+        filter.as_str().len() > bytes + BEFORE_TOPIC.len()
+            || protocol::levels(filter.as_str()).count() > levels + 1
+    };
+    let filter = filters.iter().find(over)?;
+    Some(format!(
+        "channel filter '{filter}' is over a limit: topics have at most {bytes} bytes and {levels} levels \
+         (limits.topic_bytes, limits.topic_levels)"
+    ))
+}
+
 /// The most channels whose history one subscription may ask for.
 const HISTORY_CHANNELS_MAX: usize = 1_000;
 
@@ -96,9 +121,13 @@ async fn subscribe(
                 sink.reply(&Reply::History(history));
             }
             // What came since the store was read.
-            if let Some(newer) = hub.newer(&names, through) {
-                newer.for_each(|update| sink.replay(update));
+            match hub.newer(&names, through) {
+                Some(newer) => newer.for_each(|update| sink.replay(update)),
+                None if names.is_empty() => {}
+                // The store fails, and memory does not reach back to what it has.
+                None => return Prelude::Gap,
             }
+            Prelude::Whole
         });
     };
     connection.web.core.ask(subscribe).await

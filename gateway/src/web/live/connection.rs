@@ -36,6 +36,15 @@ pub(in crate::web) const FRAME_BYTES: usize = FULL_BYTES;
 /// How long a closing connection waits for the client's close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
+/// The same for a reader that is too slow: what is in the socket goes out first.
+const CLOSE_SLOW_WITHIN: Duration = Duration::from_secs(30);
+
+/// When clients of a gateway that shuts down are asked to come back: protocol.md's back-off.
+const COME_BACK_MS: std::ops::Range<u64> = 500..20_000;
+
+/// At most so many of them a second.
+const COME_BACK_PER_S: u64 = 500;
+
 /// Why a connection ends.
 #[derive(Debug)]
 pub(in crate::web) enum End {
@@ -109,10 +118,10 @@ impl Connection {
         if self.greet().await.is_ok() {
             let end = self.serve().await;
             tracing::debug!(?end, "ended");
-            self.close(end).await;
             let id = self.id;
-            // A core that has ended needs no farewell.
+            // Nothing more is put in while it closes. A core that has ended needs no farewell.
             let _core_ended = self.web.core.ask(move |bridge, _| bridge.hub.leave(id)).await;
+            self.close(end).await;
         }
         self.note_counts();
         if self.lagging {
@@ -323,14 +332,37 @@ impl Connection {
     /// Says goodbye and gives the client a moment to say it too, so that the close frame arrives.
     async fn close(&mut self, end: End) {
         let End::Close(code) = end else { return };
-        let frame = CloseFrame { code: code.code(), reason: code.reason().into() };
+        let reason = if code == CloseCode::ShuttingDown {
+            advice(self.web.stats.web.connections_now.get())
+        } else {
+            code.reason().into()
+        };
+        let frame = CloseFrame { code: code.code(), reason: reason.into() };
         let farewell = async {
             if self.writer.send(Message::Close(Some(frame))).await.is_ok() {
                 while let Some(Ok(_)) = self.reader.next().await {}
             }
         };
-        let _whether_or_not = time::timeout(CLOSE_WITHIN, farewell).await;
+        let patience = async {
+            if code == CloseCode::TooSlow {
+                let stopping = self.web.stopping.cancelled();
+                let _no_haste = time::timeout(CLOSE_SLOW_WITHIN, stopping).await;
+            }
+            time::sleep(CLOSE_WITHIN).await;
+        };
+        tokio::select! {
+            () = farewell => {}
+            () = patience => {}
+        }
     }
+}
+
+/// When to come back: at random within a time in which so many connections can begin anew.
+fn advice(connections: u64) -> String {
+    let (least, most) = (COME_BACK_MS.start, COME_BACK_MS.end);
+    let spread = (connections * 1_000 / COME_BACK_PER_S).clamp(least, most - least);
+    let after = rand::random_range(least..=least + spread);
+    format!("{}; come back after {after} ms", CloseCode::ShuttingDown.reason())
 }
 
 /// Waits until there is something to write and the flush interval has passed, or until there is so much

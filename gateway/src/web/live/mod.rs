@@ -5,6 +5,7 @@ mod connection;
 mod past;
 
 use super::{Web, problem::Refused};
+pub(super) use answer::filter_over_limit;
 use axum::{
     extract::{
         ConnectInfo, State,

@@ -98,7 +98,12 @@ async fn fetch(web: Arc<Web>, id: SubscriberId) -> Piece {
 }
 
 async fn log(store: &StoreHandle, after: Offset, filters: Vec<TopicFilter>) -> Found {
-    match store.log(after, filters, FRAME_BYTES).await {
+    let mut page = store.log(after, filters.clone(), FRAME_BYTES).await;
+    if page.as_ref().is_ok_and(|page| page.through <= after) && store.settled().await.is_ok() {
+        // Memory let go of what it had faster than the store took note of it.
+        page = store.log(after, filters, FRAME_BYTES).await;
+    }
+    match page {
         // A store that is behind memory, because it fails, has nothing to go on with.
         Ok(page) if page.through <= after => Found::Gone,
         Ok(LogPage { updates, through, .. }) => Found::Log { updates, through },

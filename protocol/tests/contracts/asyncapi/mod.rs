@@ -8,7 +8,8 @@ mod websocket;
 
 use crate::schemas::{collect, message_name, reference, split};
 use protocol::{
-    Answer, ClientMessage, Command, Delivery, GatewayStats, Presence, RequestId, ServerMessage,
+    Answer, Batch, ClientMessage, Command, Delivery, GatewayStats, Presence, RequestId,
+    ServerMessage,
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -62,6 +63,7 @@ fn schemas() -> (Map<String, Value>, Vec<String>) {
         |written| {
             written.subschema_for::<ServerMessage>();
             written.subschema_for::<Command>();
+            written.subschema_for::<Batch>();
             written.subschema_for::<Presence>();
             written.subschema_for::<GatewayStats>();
             written.subschema_for::<Delivery>();

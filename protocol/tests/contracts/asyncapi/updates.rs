@@ -4,11 +4,12 @@ use crate::schemas::reference;
 use serde_json::{Map, Value, json};
 
 /// Each kind of channel: how its name begins, and the schema of its data.
-const DATA: [(&str, &str); 6] = [
+const DATA: [(&str, &str); 7] = [
     ("^telemetry/", "TelemetryData"),
     ("^presence/", "Presence"),
     ("^state/", "StateData"),
     ("^commands/", "Command"),
+    ("^batches/", "Batch"),
     ("^topics/", "TopicData"),
     ("^gateway/stats$", "GatewayStats"),
 ];

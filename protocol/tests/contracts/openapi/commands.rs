@@ -59,6 +59,7 @@ fn create() -> Value {
             &[
                 &[
                     MALFORMED,
+                    (400, &["bad_params"]),
                     (404, &["unknown_device", "unknown_command"]),
                     (409, &["idempotency_key_reused"]),
                     (429, &["too_many_commands"]),
@@ -87,7 +88,8 @@ fn list() -> Value {
         "parameters": [
             query("device", "Only those of this device.", reference("DeviceId"), json!("pump-1")),
             query("state", "Only those in this state.", reference("CommandState"), json!("queued")),
-            query("name", "Only those with this name.", text, json!("open")),
+            query("name", "Only those with this name.", text.clone(), json!("open")),
+            query("batch", "Only those of this batch.", text, json!(cursor)),
             limit(100, 1_000),
             query("cursor", "`next` of the page before.", reference("CommandId"), json!(cursor)),
         ],

@@ -17,6 +17,7 @@ const FULL: (u16, &[&str]) = (429, &["too_many_devices"]);
 pub(super) fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
     paths.insert("/api/v1/devices".into(), json!({"get": list()}));
+    paths.insert("/api/v1/device-types".into(), json!({"get": types()}));
     paths.insert(
         "/api/v1/devices/{id}".into(),
         json!({
@@ -28,6 +29,19 @@ pub(super) fn paths() -> Map<String, Value> {
         }),
     );
     paths
+}
+
+fn types() -> Value {
+    json!({
+        "operationId": "listDeviceTypes",
+        "tags": ["devices"],
+        "summary": "The types of devices that are described: the commands of each, and what their \
+            parameters are.",
+        "responses": core_answers(
+            json!({"200": answer("All of them.", "DeviceTypePage")}),
+            &[(400, &["bad_query"])],
+        ),
+    })
 }
 
 fn list() -> Value {

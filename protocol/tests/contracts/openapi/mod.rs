@@ -1,6 +1,7 @@
 //! `openapi.json`: the HTTP API. Bodies are the protocol's types; paths, parameters and refusals are
 //! written here, and the end-to-end tests hold them against a running gateway.
 
+mod batches;
 mod commands;
 mod devices;
 mod gateway;
@@ -9,8 +10,8 @@ mod problem;
 
 use crate::schemas::{collect, reference, split};
 use protocol::{
-    Command, CommandDetails, CommandRequest, Device, DeviceDescription, DevicePatch, DryRun, Page,
-    Problem, ServerMessage,
+    Batch, BatchRequest, Command, CommandDetails, CommandRequest, Device, DeviceDescription,
+    DevicePatch, DeviceType, DryRun, Page, Problem, ServerMessage,
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -18,7 +19,9 @@ use serde_json::{Map, Value, json};
 /// The whole document.
 pub(crate) fn document() -> Value {
     let mut paths = Map::new();
-    for group in [devices::paths(), history::paths(), commands::paths(), gateway::paths()] {
+    let groups =
+        [devices::paths(), history::paths(), commands::paths(), batches::paths(), gateway::paths()];
+    for group in groups {
         paths.extend(group);
     }
     json!({
@@ -52,6 +55,8 @@ fn schemas() -> Map<String, Value> {
             written.subschema_for::<Page<Command>>();
             written.subschema_for::<CommandDetails>();
             written.subschema_for::<DryRun>();
+            written.subschema_for::<Batch>();
+            written.subschema_for::<Page<DeviceType>>();
             written.subschema_for::<Problem>();
             written.subschema_for::<ServerMessage>();
         },
@@ -59,6 +64,7 @@ fn schemas() -> Map<String, Value> {
             read.subschema_for::<DeviceDescription>();
             read.subschema_for::<DevicePatch>();
             read.subschema_for::<CommandRequest>();
+            read.subschema_for::<BatchRequest>();
         },
     );
     split(&mut schemas, "Reply");

@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 /// What a code means. A code that is used and not here stops the test that writes the document.
 fn meaning(code: &str) -> &'static str {
     match code {
-        "already_final" => "the command has ended",
+        "already_final" => "the command or batch has ended",
         "bad_host" => "`Host` is not a name of this gateway",
         "bad_origin" => "a page of another site asks",
+        "bad_params" => {
+            "the parameters are not what the device's type says; each mistake names its field"
+        }
         "bad_query" => "a query parameter is unknown or has a value it cannot have",
         "bad_request" => "an id, a header or the body is not what it should be",
         "bad_subprotocol" => "no subprotocol that is offered is spoken here",
@@ -21,10 +24,12 @@ fn meaning(code: &str) -> &'static str {
         "store_busy" => "the store has more to read than it can now",
         "store_damaged" => "the database is damaged there",
         "store_unavailable" => "the disk is full or fails, and nothing is kept",
+        "too_many_batches" => "as many batches have not ended as may",
         "too_many_commands" => "the device has as many open commands as it may",
         "too_many_connections" => "there are as many connections as there may be",
         "too_many_devices" => "there are as many devices as there may be",
         "too_much_history" => "there are too many values to condense: ask for less time",
+        "unknown_batch" => "there is no such batch",
         "unknown_command" => "there is no such command",
         "unknown_device" => "there is no such device",
         "websocket_only" => "the request is no WebSocket handshake",

@@ -1,0 +1,189 @@
+//! Taking commands in.
+
+use super::{
+    super::entry::{Entry, would_be_delivered_by},
+    Caller, CommandLimits, Commands, CreateError, DURATION_MAX, Effect, Target, check as checked,
+};
+use crate::command::lane::Lane;
+use protocol::{
+    Command, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Expect, Millis, Status,
+    Timestamp,
+};
+
+/// The longest name, in bytes; also of what supersedes and of what is expected.
+const NAME_BYTES_MAX: usize = 128;
+
+impl Commands {
+    /// Takes a command in, and sends it if it is its turn. `mistakes` are those its device's type finds.
+    ///
+    /// # Errors
+    /// [`CreateError`] with the value that cannot be.
+    pub fn create(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        device: &DeviceId,
+        request: CommandRequest,
+        mistakes: Vec<String>,
+        caller: Caller<'_>,
+    ) -> Result<Command, CreateError> {
+        if let Some(known) = self.asked_before(device, &request, caller)? {
+            return Ok(known);
+        }
+        checked(&request, &self.limits)?;
+        if !mistakes.is_empty() {
+            return Err(CreateError::BadParams(mistakes));
+        }
+        let max = self.limits.open_per_device;
+        if self.lanes.get(device).is_some_and(|lane| lane.open() >= max) {
+            return Err(CreateError::TooMany { device: device.clone(), max });
+        }
+        self.created += 1;
+        let mut entry = Entry::new(now, id, device.clone(), self.created, request, caller);
+        if let Some(asked) = &entry.asked {
+            self.keys.insert(Self::key_of(asked), Target::Command(id));
+        }
+        entry.displaced = self.supersede(now, device, entry.supersede.as_deref(), entry.ordinal);
+        let (state, place) = (entry.state(), entry.place());
+        self.insert(id, entry);
+        self.lanes.entry(device.clone()).or_default().join(state, place);
+        self.set_deadline(id);
+        self.pump(now, device);
+        self.tick(now);
+        Ok(self.entries[&id].details.command.clone())
+    }
+
+    /// Says what would become of a command.
+    #[must_use]
+    pub fn dry_run(
+        &self,
+        now: Timestamp,
+        device: &DeviceId,
+        request: &CommandRequest,
+        mistakes: Vec<String>,
+        user: &str,
+    ) -> DryRun {
+        let lane = self.lanes.get(device);
+        let mut errors: Vec<_> = check(request, &self.limits).err().into_iter().collect();
+        errors.extend(mistakes);
+        let max = self.limits.open_per_device;
+        if lane.is_some_and(|lane| lane.open() >= max) {
+            errors.push(CreateError::TooMany { device: device.clone(), max }.to_string());
+        }
+        let before = |lane: &Lane| lane.before(request.priority.unwrap_or(0));
+        let receiver = lane.and_then(Lane::receiver);
+        DryRun {
+            valid: errors.is_empty(),
+            errors,
+            receiver: if receiver.is_some() { Status::Online } else { Status::Offline },
+            position: lane.map_or(0, before),
+            deliver_by: would_be_delivered_by(now, request),
+            user: user.into(),
+            allowed: true,
+        }
+    }
+
+    /// Puts a new command into the book; its lane is the caller's business.
+    pub(super) fn insert(&mut self, id: CommandId, entry: Entry) {
+        self.totals.created += 1;
+        self.dirty.insert(id);
+        self.effects.push(Effect::Created(entry.changed_at, Box::new(entry.details.clone())));
+        self.entries.insert(id, entry);
+    }
+
+    /// The command that the same caller got for the same request under the same key.
+    fn asked_before(
+        &self,
+        device: &DeviceId,
+        request: &CommandRequest,
+        caller: Caller<'_>,
+    ) -> Result<Option<Command>, CreateError> {
+        let Some(key) = caller.key else { return Ok(None) };
+        let known = match self.keys.get(&(caller.user.into(), key.into())) {
+            None => return Ok(None),
+            Some(Target::Command(id)) => self.entries.get(id),
+            Some(Target::Batch(_)) => None,
+        };
+        let same = |entry: &&Entry| {
+            let asked = entry.asked.as_ref();
+            entry.device() == device && asked.is_some_and(|asked| asked.request == *request)
+        };
+        match known.filter(same) {
+            Some(entry) => Ok(Some(entry.details.command.clone())),
+            None => Err(CreateError::KeyReused(key.into())),
+        }
+    }
+
+    /// Ends those queued with the same key that were created before `ordinal`; gives them.
+    pub(super) fn supersede(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceId,
+        key: Option<&str>,
+        ordinal: u64,
+    ) -> Vec<CommandId> {
+        let (Some(key), Some(lane)) = (key, self.lanes.get(device)) else { return Vec::new() };
+        let mut older = lane.unsent();
+        older.retain(|id| {
+            let entry = &self.entries[id];
+            entry.supersede.as_deref() == Some(key) && entry.ordinal < ordinal
+        });
+        for id in &older {
+            self.enter(now, *id, CommandState::Superseded, protocol::Actor::Gateway, None);
+        }
+        older
+    }
+}
+
+/// Says what of a request cannot be.
+pub(super) fn check(request: &CommandRequest, limits: &CommandLimits) -> Result<(), String> {
+    let name = &request.name;
+    if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
+        return Err(format!("name '{name}' is not a text of 1-{NAME_BYTES_MAX} bytes"));
+    }
+    if let Some(key) = &request.supersede
+        && !(1..=NAME_BYTES_MAX).contains(&key.len())
+    {
+        return Err(format!("supersede '{key}' is not a text of 1-{NAME_BYTES_MAX} bytes"));
+    }
+    if let Some(params) = &request.params {
+        let (bytes, max) = (json_bytes(params), limits.params_bytes);
+        if bytes > max {
+            return Err(format!(
+                "params has {bytes} bytes, more than limits.command_params_bytes, {max}"
+            ));
+        }
+    }
+    check_duration("ttl_ms", request.ttl_ms, Millis(0))?;
+    check_duration("timeout_ms", request.timeout_ms, Millis(1))?;
+    request.expect.as_ref().map_or(Ok(()), check_expect)
+}
+
+fn check_duration(name: &str, value: Option<Millis>, least: Millis) -> Result<(), String> {
+    match value {
+        Some(value) if value < least || value > DURATION_MAX => {
+            Err(format!("{name} {value} is not in {least}-{DURATION_MAX}"))
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+fn check_expect(expect: &Expect) -> Result<(), String> {
+    let named = match (&expect.metric, &expect.state) {
+        (Some(name), None) | (None, Some(name)) => name,
+        (Some(_), Some(_)) => return Err("expect names metric and state: leave one out".into()),
+        (None, None) => return Err("expect names neither metric nor state: name one".into()),
+    };
+    if !(1..=NAME_BYTES_MAX).contains(&named.len()) {
+        return Err(format!("expect names '{named}', not a text of 1-{NAME_BYTES_MAX} bytes"));
+    }
+    if expect.op.is_of_order() && !expect.value.is_number() {
+        let (sign, value) = (expect.op.sign(), &expect.value);
+        return Err(format!("expect.value {value} is no number, which '{sign}' compares"));
+    }
+    check_duration("expect.within_ms", expect.within_ms, Millis(1))
+}
+
+fn json_bytes(value: &impl serde::Serialize) -> usize {
+    serde_json::to_string(value).map_or(usize::MAX, |text| text.len())
+}

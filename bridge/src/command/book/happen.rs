@@ -1,0 +1,182 @@
+//! What happens to commands once they are there: connections, answers, deadlines, cancelling.
+
+use super::{CancelError, Commands, Effect, Unwritten};
+use crate::{
+    command::{
+        entry::Due,
+        lane::{Lane, Receiver},
+        machine::{Happening, Step, step},
+    },
+    event::ConnectionId,
+};
+use protocol::{Actor, Answer, AnswerError, Command, CommandId, CommandState, DeviceId, Timestamp};
+
+impl Commands {
+    /// Cancels a command, or asks its device to.
+    ///
+    /// # Errors
+    /// [`CancelError`] where there is nothing to cancel or nobody to ask.
+    pub fn cancel(
+        &mut self,
+        now: Timestamp,
+        id: CommandId,
+        user: &str,
+    ) -> Result<Command, CancelError> {
+        let entry = self.entries.get(&id).ok_or(CancelError::Unknown(id))?;
+        let (state, device) = (entry.state(), entry.device().clone());
+        let receiver = self.lanes.get(&device).and_then(Lane::receiver);
+        let cancellable = receiver.is_some_and(|receiver| receiver.cancels);
+        let by = Actor::User(user.into());
+        match step(state, Happening::CancelAsked { cancellable }) {
+            Step::AlreadyFinal => return Err(CancelError::AlreadyFinal(id, state)),
+            Step::CannotCancel => return Err(CancelError::DeviceCannotCancel(id)),
+            Step::To(CommandState::Cancelling) => {
+                self.enter(now, id, CommandState::Cancelling, by, None);
+                let connection = receiver.expect("cancellable only with a receiver").connection;
+                self.effects.push(Effect::AskCancel { connection, device, command: id });
+            }
+            Step::To(to) => {
+                self.enter(now, id, to, by, None);
+                self.pump(now, &device);
+            }
+            Step::Late(_) | Step::Back | Step::Progress | Step::Note | Step::Nothing => {}
+        }
+        let command = self.entries[&id].details.command.clone();
+        self.tick(now);
+        Ok(command)
+    }
+
+    /// A connection can receive the device's commands, or its `cancels` changed.
+    pub fn receives(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceId,
+        connection: ConnectionId,
+        own: bool,
+        cancels: bool,
+    ) {
+        let lane = self.lanes.entry(device.clone()).or_default();
+        lane.receivers.retain(|known| known.connection != connection);
+        lane.receivers.push(Receiver { connection, own, cancels });
+        self.resend(now, device);
+        self.pump(now, device);
+        self.tick(now);
+    }
+
+    /// A connection no longer receives the device's commands.
+    pub fn receives_not(&mut self, now: Timestamp, device: &DeviceId, connection: ConnectionId) {
+        let Some(lane) = self.lanes.get_mut(device) else { return };
+        lane.receivers.retain(|known| known.connection != connection);
+        self.resend(now, device);
+        self.pump(now, device);
+        self.forget_lane(device);
+        self.tick(now);
+    }
+
+    /// The receiver's PUBACK for one attempt came.
+    pub fn delivered(&mut self, now: Timestamp, id: CommandId, attempt: u32) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.details.command.attempt != attempt {
+            return;
+        }
+        if !entry.acknowledged && !entry.state().is_final() {
+            entry.acknowledged = true;
+            self.dirty.insert(id);
+        }
+        self.apply(now, id, Happening::Acknowledged, &Actor::Device, None);
+        self.tick(now);
+    }
+
+    /// An attempt was not written to its receiver, and never will be.
+    pub fn not_written(&mut self, now: Timestamp, id: CommandId, attempt: u32, why: Unwritten) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        if entry.details.command.attempt != attempt || entry.acknowledged {
+            return;
+        }
+        let (code, message) = why.texts();
+        let happening = Happening::NotWritten { first: attempt == 1 };
+        if let Step::To(_) = step(entry.state(), happening) {
+            let error = AnswerError { code: code.into(), message: message.into() };
+            entry.details.command.error = Some(error);
+            self.totals.unwritten += 1;
+        }
+        self.apply(now, id, happening, &Actor::Gateway, None);
+        self.tick(now);
+    }
+
+    /// A device answered. False where it has no such command.
+    pub fn answer(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceId,
+        id: CommandId,
+        answer: &Answer,
+    ) -> bool {
+        let Some(entry) = self.entries.get_mut(&id) else { return false };
+        if entry.device() != device {
+            return false;
+        }
+        let newest = entry.details.command.attempt;
+        let current = answer.attempt.is_none_or(|attempt| attempt >= newest);
+        entry.acknowledged |= current;
+        let happening = Happening::Answered { status: answer.status, current };
+        self.apply(now, id, happening, &Actor::Device, Some(answer));
+        self.tick(now);
+        true
+    }
+
+    /// The device is deleted: what was not sent to it is cancelled, and what was told of its commands is
+    /// to be forgotten.
+    pub fn delete_device(&mut self, now: Timestamp, device: &DeviceId, user: &str) {
+        let unsent = self.lanes.get(device).map(Lane::unsent).unwrap_or_default();
+        for id in unsent {
+            let reason = "its device was deleted".to_owned();
+            let by = Actor::User(user.into());
+            self.enter(now, id, CommandState::Cancelled, by, Some(reason));
+        }
+        self.inflight.remove(device);
+        self.forget_lane(device);
+        self.tick(now);
+        self.effects.push(Effect::Forget(device.clone()));
+    }
+
+    /// Lets the deadlines up to `now` pass, and batches go on.
+    pub fn tick(&mut self, now: Timestamp) {
+        loop {
+            if let Some((at, id)) = self.deadlines.first().copied()
+                && at <= now
+            {
+                self.pass(now, id);
+            } else if let Some((at, _)) = self.alarms.first()
+                && *at <= now
+                && let Some((_, batch)) = self.alarms.pop_first()
+            {
+                self.advance(now, &batch);
+            } else if let Some(batch) = self.touched.pop_first() {
+                self.advance(now, &batch);
+            } else {
+                break;
+            }
+        }
+        self.forget_ended();
+    }
+
+    /// The first deadline of a command has come.
+    fn pass(&mut self, now: Timestamp, id: CommandId) {
+        let entry = self.entries.get_mut(&id).expect("a deadline is of a known command");
+        let (_, due) = entry.wanted_deadline().expect("a command with a deadline wants one");
+        let happening = match due {
+            Due::NotBefore => Happening::Due,
+            Due::DeliverBy => Happening::DeliverByPassed,
+            Due::FinishBy => Happening::FinishByPassed,
+            Due::Resend => {
+                entry.resend_at = None;
+                let device = entry.device().clone();
+                self.set_deadline(id);
+                return self.resend(now, &device);
+            }
+            Due::VerifyBy => return self.not_seen(now, id),
+        };
+        self.apply(now, id, happening, &Actor::Timer, None);
+    }
+}

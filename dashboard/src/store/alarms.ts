@@ -1,0 +1,94 @@
+// Says aloud that an alert was raised: a sound and the browser's own notice, where a person wants them.
+import { type Accessor, createSignal } from "solid-js";
+import type { Alert } from "../contract";
+import { deviceHref } from "../router";
+import { readChoice, writeChoice } from "./choices";
+
+/** Between two sounds, however many alerts come. */
+const quietMs = 3_000;
+const pitches = { info: [660], warning: [660, 660], critical: [880, 660, 880] } as const;
+const toneS = 0.14;
+
+/** Whether and how alerts are told aloud. */
+export interface Alarms {
+  readonly hasSound: Accessor<boolean>;
+  readonly setSound: (on: boolean) => void;
+  /** `blocked`: the browser was told never to ask. */
+  readonly notices: Accessor<"on" | "off" | "blocked">;
+  readonly setNotices: (on: boolean) => Promise<void>;
+  readonly ring: (alert: Alert) => void;
+  /** The newest alert that was raised while the page was open, for those who listen rather than look. */
+  readonly newest: Accessor<Alert | null>;
+}
+
+/** Makes them, as they were chosen last time. */
+export function createAlarms(): Alarms {
+  const [hasSound, setSound] = createSignal(readChoice("sound") === "on");
+  const [wantsNotices, setWants] = createSignal(readChoice("notices") === "on");
+  const [permission, setPermission] = createSignal(permissionNow());
+  const [newest, setNewest] = createSignal<Alert | null>(null);
+  let rungAt = 0;
+  const notices = () => {
+    if (permission() === "denied") return "blocked";
+    return wantsNotices() && permission() === "granted" ? "on" : "off";
+  };
+  return {
+    hasSound,
+    setSound: (on) => {
+      setSound(on);
+      writeChoice("sound", on ? "on" : "off");
+      if (on) play([660]);
+    },
+    notices,
+    setNotices: async (on) => {
+      if (on && "Notification" in globalThis) setPermission(await Notification.requestPermission());
+      setWants(on);
+      writeChoice("notices", on ? "on" : "off");
+    },
+    ring: (alert) => {
+      setNewest(alert);
+      if (hasSound() && Date.now() - rungAt > quietMs) {
+        rungAt = Date.now();
+        play(pitches[alert.severity]);
+      }
+      if (notices() === "on") notify(alert);
+    },
+    newest,
+  };
+}
+
+function permissionNow(): NotificationPermission {
+  return "Notification" in globalThis ? Notification.permission : "denied";
+}
+
+/** One notice a device and kind: the next takes its place. */
+function notify({ device, severity, code, message }: Alert): void {
+  const notice = new Notification(`${severity}: ${device}`, {
+    body: message === "" ? code : message,
+    tag: `${device}/${code}`,
+  });
+  notice.onclick = () => {
+    focus();
+    location.hash = deviceHref(device);
+    notice.close();
+  };
+}
+
+let context: AudioContext | null = null;
+
+/** Short tones, one after the other. A browser that does not allow sound yet stays silent. */
+function play(tones: readonly number[]): void {
+  context ??= new AudioContext();
+  const begin = context.currentTime + 0.02;
+  for (const [index, pitch] of tones.entries()) {
+    const oscillator = context.createOscillator();
+    const gain = context.createGain();
+    const at = begin + index * toneS * 1.3;
+    oscillator.frequency.value = pitch;
+    gain.gain.setValueAtTime(0.12, at);
+    gain.gain.exponentialRampToValueAtTime(0.001, at + toneS);
+    oscillator.connect(gain).connect(context.destination);
+    oscillator.start(at);
+    oscillator.stop(at + toneS);
+  }
+}

@@ -1,0 +1,98 @@
+// One alert: what it is, since when, and who knows.
+import { createSignal, Show } from "solid-js";
+import type { Alert } from "../contract";
+import { AlertMark } from "../parts/alert-mark";
+import { Moment } from "../parts/moment";
+import { deviceHref } from "../router";
+import { useApp } from "../store/app";
+import { formatAgo } from "../text/time";
+
+/** The row; `withDevice` where the list is of several. */
+export function AlertRow(props: { alert: Alert; withDevice: boolean }) {
+  const app = useApp();
+  const [isAsking, setAsking] = createSignal(false);
+  const [problem, setProblem] = createSignal<string | null>(null);
+  const acknowledge = async () => {
+    setAsking(true);
+    const read = await app.api.acknowledge(props.alert.id);
+    setAsking(false);
+    setProblem(read.kind === "ok" ? null : read.message);
+    // What it came to is heard on the alert's channel, in every open page.
+  };
+  return (
+    <li
+      class="alert"
+      data-testid="alert"
+      data-alert={props.alert.id}
+      data-device={props.alert.device}
+      data-state={props.alert.state}
+      data-severity={props.alert.severity}
+    >
+      <AlertMark severity={props.alert.severity} named />
+      <div class="alert-what">
+        <p>
+          <Show when={props.withDevice}>
+            <a href={deviceHref(props.alert.device, { tab: "events" })}>{props.alert.device}</a>{" "}
+          </Show>
+          <b>{props.alert.message || props.alert.code}</b>{" "}
+          <Show when={props.alert.message !== ""}>
+            <span class="mono muted">{props.alert.code}</span>
+          </Show>
+          <Show when={props.alert.count > 1}>
+            <span class="chip quiet-chip num" title="How often it was raised">
+              × {props.alert.count}
+            </span>
+          </Show>
+        </p>
+        <Show when={hasContent(props.alert.data)}>
+          <p class="mono muted alert-data">{JSON.stringify(props.alert.data)}</p>
+        </Show>
+        <Show when={problem()}>
+          {(text) => (
+            <p class="problem" role="alert">
+              {text()}
+            </p>
+          )}
+        </Show>
+      </div>
+      <div class="alert-when muted">
+        <span>
+          raised <Moment at={props.alert.raised_at} now={app.now()} />
+          <Show when={props.alert.state !== "cleared"}>
+            <span class="num"> · {formatAgo(app.now() - props.alert.raised_at)}</span>
+          </Show>
+        </span>
+        <Show when={props.alert.acknowledged_at}>
+          {(at) => (
+            <span>
+              {props.alert.acknowledged_by ?? "somebody"} knows since <Moment at={at()} now={app.now()} />
+            </span>
+          )}
+        </Show>
+        <Show when={props.alert.cleared_at}>
+          {(at) => (
+            <span>
+              cleared <Moment at={at()} now={app.now()} />
+            </span>
+          )}
+        </Show>
+      </div>
+      <span class="alert-act">
+        <Show when={props.alert.state === "active"} fallback={<span class="badge">{props.alert.state}</span>}>
+          <button
+            type="button"
+            data-testid="alert-ack"
+            disabled={isAsking() || !app.isLive()}
+            onClick={() => void acknowledge()}
+          >
+            Acknowledge
+          </button>
+        </Show>
+      </span>
+    </li>
+  );
+}
+
+function hasContent(data: unknown): boolean {
+  return typeof data === "object" && data !== null && Object.keys(data).length > 0;
+}

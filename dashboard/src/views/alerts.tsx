@@ -1,0 +1,167 @@
+// What devices have raised: who knows of it, and what is over.
+import { createMemo, createSignal, For, Show } from "solid-js";
+import { Segments } from "../parts/segments";
+import { type AlertFilter, createAlertList } from "../store/alert-list";
+import { useApp } from "../store/app";
+import { AlertRow } from "./alert-row";
+
+const states = [
+  ["open", "open"],
+  ["active", "active"],
+  ["acknowledged", "acknowledged"],
+  ["cleared", "cleared"],
+  ["all", "all"],
+] as const;
+const severities = [
+  ["", "any"],
+  ["info", "info"],
+  ["warning", "warning"],
+  ["critical", "critical"],
+] as const;
+
+/** The list, its filters, and how alerts are told aloud. */
+export default function AlertsPage() {
+  const app = useApp();
+  const { query, setQuery } = app.place;
+  const filter = createMemo<AlertFilter>(() => {
+    const state = query().state ?? "open";
+    return {
+      state: state === "all" ? "" : state,
+      severity: query().severity ?? "",
+      device: query().device ?? "",
+    };
+  });
+  const list = createAlertList(app, filter);
+  const active = () => list.alerts().filter(({ state }) => state === "active");
+  return (
+    <div class="page" data-testid="alerts-page">
+      <div class="page-head">
+        <h1>Alerts</h1>
+        <p class="muted num" data-testid="alerts-summary">
+          {app.alerts().active} active, {app.alerts().acknowledged} acknowledged
+        </p>
+        <span class="grow" />
+        <AlarmChoice />
+      </div>
+      <search class="toolbar">
+        <Segments
+          name="state"
+          legend="State"
+          testid="alert-state"
+          value={query().state ?? "open"}
+          choices={states}
+          choose={(state) => setQuery({ state: state === "open" ? "" : state })}
+        />
+        <Segments
+          name="severity"
+          legend="Severity"
+          testid="alert-severity"
+          value={query().severity ?? ""}
+          choices={severities}
+          choose={(severity) => setQuery({ severity })}
+        />
+        <label>
+          <span class="sr-only">Device</span>
+          <input
+            type="search"
+            class="mono"
+            placeholder="Device"
+            data-testid="alert-device"
+            autocomplete="off"
+            spellcheck={false}
+            value={query().device ?? ""}
+            onChange={({ currentTarget }) => setQuery({ device: currentTarget.value.trim() })}
+          />
+        </label>
+        <span class="grow" />
+        <Show when={active().length > 1}>
+          <AcknowledgeAll ids={active().map(({ id }) => id)} />
+        </Show>
+      </search>
+      <Show when={list.problem()}>
+        {(problem) => (
+          <p class="notice" role="alert">
+            The alerts could not be read: {problem()}.{" "}
+            <button type="button" onClick={() => app.client.tell({ kind: "loadAlerts" })}>
+              Read them again
+            </button>
+          </p>
+        )}
+      </Show>
+      <ul class="card list values" data-testid="alerts">
+        <For
+          each={list.alerts()}
+          fallback={<li class="empty">{list.isRead() ? "There is none." : "Waiting for the list …"}</li>}
+        >
+          {(alert) => <AlertRow alert={alert} withDevice />}
+        </For>
+      </ul>
+      <Show when={list.hasMore()}>
+        <button type="button" class="more-button" onClick={() => list.more()}>
+          Show older ones
+        </button>
+      </Show>
+    </div>
+  );
+}
+
+function AcknowledgeAll(props: { ids: readonly string[] }) {
+  const app = useApp();
+  const [left, setLeft] = createSignal(0);
+  const [failed, setFailed] = createSignal<string | null>(null);
+  const all = async () => {
+    setFailed(null);
+    // Those that are in sight now; what is raised meanwhile has not been seen.
+    const ids = [...props.ids];
+    for (const [index, id] of ids.entries()) {
+      setLeft(ids.length - index);
+      const read = await app.api.acknowledge(id);
+      if (read.kind === "failed" && read.status !== 409) setFailed(read.message);
+    }
+    setLeft(0);
+  };
+  return (
+    <>
+      <Show when={failed()}>{(text) => <span class="problem">{text()}</span>}</Show>
+      <button
+        type="button"
+        data-testid="alert-ack-all"
+        disabled={left() > 0 || !app.isLive()}
+        onClick={() => void all()}
+      >
+        {left() > 0 ? `${left()} left …` : `Acknowledge these ${props.ids.length}`}
+      </button>
+    </>
+  );
+}
+
+function AlarmChoice() {
+  const { alarms } = useApp();
+  return (
+    <fieldset class="alarm-choice">
+      <legend class="sr-only">New alerts</legend>
+      <label class="check-line">
+        <input
+          type="checkbox"
+          data-testid="alarm-sound"
+          checked={alarms.hasSound()}
+          onChange={({ currentTarget }) => alarms.setSound(currentTarget.checked)}
+        />
+        Sound
+      </label>
+      <label class="check-line">
+        <input
+          type="checkbox"
+          data-testid="alarm-notices"
+          checked={alarms.notices() === "on"}
+          disabled={alarms.notices() === "blocked"}
+          onChange={({ currentTarget }) => void alarms.setNotices(currentTarget.checked)}
+        />
+        Browser notification
+        <Show when={alarms.notices() === "blocked"}>
+          <span class="muted">(blocked in the browser)</span>
+        </Show>
+      </label>
+    </fieldset>
+  );
+}

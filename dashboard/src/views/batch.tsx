@@ -1,0 +1,153 @@
+// A batch: how far it is, and what became of it on each device.
+import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import type { Batch, BatchState } from "../contract";
+import type { CommandState } from "../generated/protocol";
+import { pageHref } from "../router";
+import { useApp } from "../store/app";
+import { type CommandFilter, createCommandList, noCommandFilter } from "../store/command-list";
+import { stateTexts, type Tone } from "../text/command";
+import { formatRate } from "../text/number";
+import { CommandTable } from "./command-table";
+
+const tones: Record<BatchState, Tone> = {
+  running: "working",
+  paused: "waiting",
+  done: "good",
+  aborted: "bad",
+  cancelled: "quiet",
+};
+
+/** The page of the batch `id`. */
+export default function BatchPage(props: { id: string }) {
+  const app = useApp();
+  const [batch, setBatch] = createSignal<Batch | null>(null);
+  const [problem, setProblem] = createSignal<string | null>(null);
+  const { query, setQuery } = app.place;
+  const filter = createMemo<CommandFilter>(
+    () => ({ device: query().device ?? "", state: query().state ?? "", name: "", batch: props.id }),
+    noCommandFilter,
+    { equals: (one, other) => JSON.stringify(one) === JSON.stringify(other) },
+  );
+  const list = createCommandList(app, filter);
+  const load = async () => {
+    const read = await app.api.batch(props.id);
+    setProblem(read.kind === "ok" ? null : read.message);
+    if (read.kind === "ok") setBatch(read.value);
+  };
+  createEffect(
+    on(app.isLive, (isLive) => {
+      if (isLive) void load();
+    }),
+  );
+  const unlisten = app.listen([`batches/${props.id}`], (events) => {
+    for (const event of events) {
+      if (event.kind === "update") setBatch(event.update.data as Batch);
+      else if (event.kind === "void") void load();
+    }
+  });
+  onCleanup(unlisten);
+  const steer = async (act: "pause" | "resume" | "cancel") => {
+    const read = await app.api.steerBatch(props.id, act);
+    setProblem(read.kind === "ok" ? null : `${read.message} (${read.code})`);
+    if (read.kind === "ok") setBatch(read.value);
+  };
+  const is = (state: BatchState) => batch()?.state === state;
+  return (
+    <Show
+      when={batch()}
+      fallback={
+        <p class="empty" data-testid="unknown-batch">
+          {problem() ?? "Looking for the batch …"} <a href={pageHref("commands")}>All commands</a>
+        </p>
+      }
+    >
+      {(known) => (
+        <div class="page" data-testid="batch-page" data-state={known().state}>
+          <a class="back" href={pageHref("commands")}>
+            ← Commands
+          </a>
+          <div class="page-head">
+            <h1>Batch</h1>
+            <span class="mono muted">{props.id}</span>
+            <span class="badge" data-tone={tones[known().state]} data-testid="batch-state">
+              {known().state}
+            </span>
+            <span class="grow" />
+            <Show when={is("running")}>
+              <Act label="Pause" testid="batch-pause" act={() => void steer("pause")} />
+            </Show>
+            <Show when={is("paused")}>
+              <Act label="Resume" testid="batch-resume" act={() => void steer("resume")} />
+            </Show>
+            <Show when={is("running") || is("paused")}>
+              <Act label="Cancel the rest" testid="batch-cancel" act={() => void steer("cancel")} />
+            </Show>
+          </div>
+          <Show when={problem()}>
+            {(text) => (
+              <p class="notice" role="alert">
+                {text()}
+              </p>
+            )}
+          </Show>
+          <Progress batch={known()} chosen={filter().state} choose={(state) => setQuery({ state })} />
+          <CommandTable list={list} />
+        </div>
+      )}
+    </Show>
+  );
+}
+
+function Act(props: { label: string; testid: string; act: () => void }) {
+  const app = useApp();
+  return (
+    <button type="button" data-testid={props.testid} disabled={!app.isLive()} onClick={() => props.act()}>
+      {props.label}
+    </button>
+  );
+}
+
+/** The share of each state, which filter the rows too. */
+function Progress(props: { batch: Batch; chosen: string; choose: (state: string) => void }) {
+  const parts = () =>
+    (Object.keys(stateTexts) as CommandState[])
+      .map((state) => ({ state, count: props.batch.counts[state] ?? 0 }))
+      .filter(({ count }) => count > 0)
+      .reverse();
+  const ended = () =>
+    parts()
+      .filter(({ state }) => stateTexts[state].isFinal)
+      .reduce((sum, { count }) => sum + count, 0);
+  return (
+    <section class="card batch-progress values" aria-label="Progress">
+      <p class="num">
+        <b data-testid="batch-ended">{formatRate(ended())}</b> of{" "}
+        <span data-testid="batch-total">{formatRate(props.batch.total)}</span> ended
+      </p>
+      <div class="batch-bar" aria-hidden="true">
+        <For each={parts()}>
+          {({ state, count }) => <span data-tone={stateTexts[state].tone} style={{ "flex-grow": count }} />}
+        </For>
+      </div>
+      <div class="batch-counts">
+        <For each={parts()}>
+          {({ state, count }) => (
+            <button
+              type="button"
+              class="quiet"
+              data-testid={`batch-count-${state}`}
+              data-tone={stateTexts[state].tone}
+              aria-pressed={props.chosen === state}
+              onClick={() => props.choose(props.chosen === state ? "" : state)}
+            >
+              <span class="badge" data-tone={stateTexts[state].tone}>
+                {stateTexts[state].label}
+              </span>
+              <span class="num">{formatRate(count)}</span>
+            </button>
+          )}
+        </For>
+      </div>
+    </section>
+  );
+}

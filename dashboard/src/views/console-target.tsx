@@ -1,0 +1,169 @@
+// Whom the console commands, and how fast where they are many.
+import { createEffect, createSignal, createUniqueId, For, Match, Show, Switch } from "solid-js";
+import { Segments } from "../parts/segments";
+import { useApp } from "../store/app";
+import type { Target } from "../store/target";
+import { NumberField } from "./command-extras";
+
+/** Devices that are offered while an id is typed. */
+const offeredMax = 12;
+
+/** The fields. */
+export function ConsoleTarget(props: { target: Target; change: (part: Partial<Target>) => void }) {
+  const app = useApp();
+  const id = createUniqueId();
+  const [offered, setOffered] = createSignal<readonly string[]>([]);
+  createEffect(() => {
+    const text = props.target.device;
+    if (props.target.kind === "device") void app.client.find(text, offeredMax).then(setOffered);
+  });
+  return (
+    <>
+      <Segments
+        small
+        name="target"
+        legend="Whom"
+        testid="target"
+        value={props.target.kind}
+        choices={[
+          ["device", "One device"],
+          ["selected", `Selected (${app.fleet.selected().size})`],
+          ["type", "A type"],
+          ["tag", "A tag"],
+        ]}
+        choose={(kind) => props.change({ kind })}
+      />
+      <Switch>
+        <Match when={props.target.kind === "device"}>
+          <div class="field">
+            <label for={`${id}-device`}>Device</label>
+            <input
+              id={`${id}-device`}
+              class="mono"
+              required
+              data-testid="target-id"
+              autocomplete="off"
+              spellcheck={false}
+              list={`${id}-devices`}
+              value={props.target.device}
+              onInput={({ currentTarget }) => props.change({ device: currentTarget.value.trim() })}
+            />
+            <datalist id={`${id}-devices`}>
+              <For each={offered()}>{(device) => <option value={device} />}</For>
+            </datalist>
+          </div>
+        </Match>
+        <Match when={props.target.kind === "selected"}>
+          <p class="muted">
+            {app.fleet.selected().size === 0
+              ? "None is selected: tick devices in the fleet."
+              : [...app.fleet.selected()].slice(0, 6).join(", ") +
+                (app.fleet.selected().size > 6 ? " …" : "")}
+          </p>
+        </Match>
+        <Match when={props.target.kind === "type"}>
+          <Choice
+            label="Type"
+            testid="target-type-name"
+            values={app.devices.fleet().types}
+            value={props.target.type}
+            choose={(type) => props.change({ type })}
+          />
+        </Match>
+        <Match when={props.target.kind === "tag"}>
+          <Choice
+            label="Tag"
+            testid="target-tag-name"
+            values={app.devices.fleet().tags}
+            value={props.target.tag}
+            choose={(tag) => props.change({ tag })}
+          />
+        </Match>
+      </Switch>
+      <Show when={props.target.kind !== "device"}>
+        <Pace target={props.target} change={props.change} />
+      </Show>
+    </>
+  );
+}
+
+/** How many at a time, how fast, and when to give up. */
+function Pace(props: { target: Target; change: (part: Partial<Target>) => void }) {
+  const id = createUniqueId();
+  return (
+    <div class="field-row">
+      <NumberField
+        isOptional
+        label="At a time"
+        testid="batch-concurrency"
+        min={1}
+        max={100_000}
+        value={props.target.concurrency}
+        set={(concurrency) => props.change({ concurrency })}
+        clear={() => props.change({ concurrency: null })}
+      />
+      <NumberField
+        isOptional
+        label="A second"
+        testid="batch-rate"
+        min={0.01}
+        max={10_000}
+        value={props.target.rate}
+        set={(rate) => props.change({ rate })}
+        clear={() => props.change({ rate: null })}
+      />
+      <div class="field">
+        <label for={id}>Give up after</label>
+        <span class="with-unit">
+          <input
+            id={id}
+            type="number"
+            min={1}
+            max={props.target.abortUnit === "percent" ? 100 : 100_000}
+            data-testid="batch-abort"
+            value={props.target.abortAfter ?? ""}
+            onInput={({ currentTarget: { value, valueAsNumber } }) =>
+              props.change({ abortAfter: value === "" ? null : valueAsNumber })
+            }
+          />
+          <select
+            aria-label="Give up after failures, counted or in percent"
+            data-testid="batch-abort-unit"
+            value={props.target.abortUnit}
+            onChange={({ currentTarget }) =>
+              props.change({ abortUnit: currentTarget.value === "percent" ? "percent" : "failures" })
+            }
+          >
+            <option value="failures">failures</option>
+            <option value="percent">%</option>
+          </select>
+        </span>
+      </div>
+    </div>
+  );
+}
+
+function Choice(props: {
+  label: string;
+  testid: string;
+  values: readonly string[];
+  value: string;
+  choose: (value: string) => void;
+}) {
+  const id = createUniqueId();
+  return (
+    <div class="field">
+      <label for={id}>{props.label}</label>
+      <select
+        id={id}
+        required
+        data-testid={props.testid}
+        value={props.value}
+        onChange={({ currentTarget }) => props.choose(currentTarget.value)}
+      >
+        <option value="">choose …</option>
+        <For each={props.values}>{(value) => <option value={value}>{value}</option>}</For>
+      </select>
+    </div>
+  );
+}

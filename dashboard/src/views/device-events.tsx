@@ -1,0 +1,37 @@
+// What a device has raised.
+import { createMemo, For, Show } from "solid-js";
+import { createAlertList } from "../store/alert-list";
+import { useApp } from "../store/app";
+import { AlertRow } from "./alert-row";
+
+/** Its alerts, open and over. */
+export function DeviceEvents(props: { id: string }) {
+  const app = useApp();
+  const filter = createMemo(() => ({ state: "", severity: "", device: props.id }));
+  const list = createAlertList(app, filter);
+  return (
+    <section class="card" aria-labelledby="events-title" data-testid="device-events">
+      <h2 id="events-title">Events</h2>
+      <Show when={list.problem()}>
+        {(problem) => (
+          <p class="problem" role="alert">
+            They could not be read: {problem()}.
+          </p>
+        )}
+      </Show>
+      <ul class="list values">
+        <For
+          each={list.alerts()}
+          fallback={<li class="muted">{list.isRead() ? "It has raised none." : "Waiting for the list …"}</li>}
+        >
+          {(alert) => <AlertRow alert={alert} withDevice={false} />}
+        </For>
+      </ul>
+      <Show when={list.hasMore()}>
+        <button type="button" onClick={() => list.more()}>
+          Show older ones
+        </button>
+      </Show>
+    </section>
+  );
+}

@@ -1,0 +1,25 @@
+// What would become of a command.
+import { For, Show } from "solid-js";
+import type { DryRun } from "../generated/protocol";
+import { formatClock, formatMoment } from "../text/time";
+
+/** The gateway's word on it. */
+export function DryRunResult(props: { dryRun: DryRun }) {
+  return (
+    <div class="dry-run" role="status" data-testid="dry-run" data-valid={String(props.dryRun.valid)}>
+      <Show
+        when={props.dryRun.valid}
+        fallback={
+          <ul>
+            <For each={props.dryRun.errors}>{(error) => <li class="problem">{error}</li>}</For>
+          </ul>
+        }
+      >
+        It would be taken: the device is {props.dryRun.receiver},{" "}
+        {props.dryRun.position === 0 ? "nothing goes before it" : `${props.dryRun.position} go before it`},
+        and it would expire unsent at{" "}
+        <time title={formatMoment(props.dryRun.deliver_by)}>{formatClock(props.dryRun.deliver_by)}</time>.
+      </Show>
+    </div>
+  );
+}

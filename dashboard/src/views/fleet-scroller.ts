@@ -1,0 +1,80 @@
+// What the table and the cards of the fleet have in common: a part of many in view, which tells the worker what it is.
+import { createEffect, createMemo, createSignal, onCleanup } from "solid-js";
+import { windowOnto } from "../parts/virtual";
+import { useApp } from "../store/app";
+
+/** How many devices are asked for before it is known how many there are. */
+const devicesAtFirst = 64;
+/** A pointer that rests for so long has been left there. */
+const restMs = 8_000;
+
+/** How devices lie in the scroller. */
+export interface Layout {
+  readonly rowHeight: number;
+  readonly perLine: number;
+}
+
+/** Follows a scroller and asks for the devices in view. */
+export function useScroller(layout: () => Layout) {
+  const app = useApp();
+  const [scrollTop, setScrollTop] = createSignal(0);
+  const [viewHeight, setViewHeight] = createSignal(0);
+  const view = createMemo(
+    () => {
+      const { rowHeight, perLine } = layout();
+      const lines = Math.ceil(Math.max(devicesAtFirst, app.devices.rows().shown) / perLine);
+      const { start, end } = windowOnto(scrollTop(), viewHeight(), rowHeight, lines);
+      return { from: start * perLine, to: end * perLine };
+    },
+    { from: 0, to: devicesAtFirst },
+    { equals: (one, other) => one.from === other.from && one.to === other.to },
+  );
+  createEffect(() => app.look({ filter: app.fleet.filter(), sort: app.fleet.sort(), ...view() }));
+  onCleanup(() => app.look(null));
+  let place: HTMLElement | undefined;
+  return {
+    /** Called once it is in the document, and `resized` with each of its sizes. */
+    attach: (element: HTMLElement, resized: (size: { width: number }) => void) => {
+      place = element;
+      const observer = new ResizeObserver(() => {
+        setViewHeight(element.clientHeight);
+        resized({ width: element.clientWidth });
+      });
+      observer.observe(element);
+      element.scrollTop = app.fleet.scrollTop;
+      onCleanup(() => observer.disconnect());
+    },
+    scrolled: () => {
+      setScrollTop(place?.scrollTop ?? 0);
+      app.fleet.scrollTop = place?.scrollTop ?? 0;
+    },
+    holding: useHold(),
+  };
+}
+
+/** Nothing moves under a pointer that moves. */
+function useHold() {
+  const app = useApp();
+  let isHeld = false;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  const set = (on: boolean) => {
+    clearTimeout(timer);
+    if (on) timer = setTimeout(() => set(false), restMs);
+    if (on === isHeld) return;
+    isHeld = on;
+    app.client.tell({ kind: "hold", on });
+  };
+  onCleanup(() => set(false));
+  return {
+    onPointerMove: ({ pointerType }: PointerEvent) => {
+      if (pointerType !== "touch") set(true);
+    },
+    onPointerLeave: () => set(false),
+  };
+}
+
+/** What stands in place of the devices where there is none. */
+export function emptyText(known: number, isKnown: boolean): string {
+  if (known > 0) return "No device passes the filter.";
+  return isKnown ? "No device has been heard of yet." : "Waiting for the list of devices …";
+}

@@ -1,0 +1,80 @@
+// All that the gateway counts and measures.
+import { createEffect, createMemo, createSignal, For, onCleanup, Show } from "solid-js";
+import { useApp } from "../store/app";
+import { readMetrics, type Sample } from "../text/metrics";
+import { formatNumber, formatRate } from "../text/number";
+
+const everyMs = 5_000;
+
+/** The table, read again while it is looked at. */
+export function GatewayMetrics() {
+  const app = useApp();
+  const { query, setQuery } = app.place;
+  const [samples, setSamples] = createSignal<readonly Sample[]>([]);
+  const [problem, setProblem] = createSignal<string | null>(null);
+  const read = async () => {
+    const answer = await app.api.metrics();
+    setProblem(answer.kind === "ok" ? null : answer.message);
+    if (answer.kind === "ok") setSamples(readMetrics(answer.value));
+  };
+  createEffect(() => {
+    if (!app.isLive()) return;
+    void read();
+    const timer = setInterval(() => {
+      if (!document.hidden) void read();
+    }, everyMs);
+    onCleanup(() => clearInterval(timer));
+  });
+  const shown = createMemo(() => {
+    const words = (query().q ?? "").toLowerCase().split(/\s+/).filter(Boolean);
+    return samples().filter(({ name, labels, help }) => {
+      const text = `${name} ${labels} ${help}`.toLowerCase();
+      return words.every((word) => text.includes(word));
+    });
+  });
+  return (
+    <section class="card" aria-labelledby="metrics-title">
+      <div class="card-title">
+        <h2 id="metrics-title">Everything it counts</h2>
+        <label>
+          <span class="sr-only">Metrics that contain</span>
+          <input
+            type="search"
+            placeholder="Metrics that contain …"
+            data-testid="metrics-text"
+            value={query().q ?? ""}
+            onInput={({ currentTarget }) => setQuery({ q: currentTarget.value })}
+          />
+        </label>
+        <span class="muted num">{shown().length}</span>
+      </div>
+      <Show when={problem()}>
+        {(text) => (
+          <p class="problem" role="alert">
+            They could not be read: {text()}
+          </p>
+        )}
+      </Show>
+      <section class="table-frame" tabindex="0" aria-label="Everything it counts">
+        <table class="plain dense values" data-testid="metrics">
+          <tbody>
+            <For each={shown()}>
+              {({ name, labels, value, help }) => (
+                <tr>
+                  <th scope="row" class="mono" title={help}>
+                    {name.replace(/^sluice_/, "")}
+                    <span class="muted"> {labels.replaceAll('"', "")}</span>
+                  </th>
+                  <td class="muted wide-only">{help}</td>
+                  <td class="end num">
+                    {Number.isInteger(value) ? formatRate(value) : formatNumber(value, 4)}
+                  </td>
+                </tr>
+              )}
+            </For>
+          </tbody>
+        </table>
+      </section>
+    </section>
+  );
+}

@@ -1,0 +1,58 @@
+// The ways to the pages, each with what wants attention there.
+import { For, Show } from "solid-js";
+import { type PageName, pageHref, type Route } from "../router";
+import { useApp } from "../store/app";
+
+const pages: readonly [name: PageName, label: string, icon: string][] = [
+  ["fleet", "Fleet", "M4 5h16M4 12h16M4 19h16"],
+  ["commands", "Commands", "M5 6l6 6-6 6M13 18h6"],
+  ["alerts", "Alerts", "M12 4l9 16H3zM12 10v5M12 17.5v.5"],
+  ["topics", "Topics", "M5 4v14h6M5 11h6M15 11h5M15 18h5"],
+  ["gateway", "Gateway", "M3 13h4l3-8 4 14 3-6h4"],
+];
+
+/** Pages that belong to one in the navigation. */
+const parents: Partial<Record<Route["kind"], PageName>> = {
+  device: "fleet",
+  command: "commands",
+  batch: "commands",
+};
+
+/** The navigation; at the foot of a phone's screen. */
+export function Navigation() {
+  const app = useApp();
+  const current = () => {
+    const { kind } = app.place.route();
+    return parents[kind] ?? kind;
+  };
+  return (
+    <nav class="nav" aria-label="Pages">
+      <For each={pages}>
+        {([name, label, icon]) => (
+          <a
+            href={pageHref(name, name === "fleet" ? app.fleet.query() : {})}
+            data-testid={`nav-${name}`}
+            aria-current={current() === name ? "page" : undefined}
+          >
+            <svg viewBox="0 0 24 24" width="16" height="16" aria-hidden="true">
+              <path d={icon} />
+            </svg>
+            {label}
+            <Show when={name === "alerts" && app.alerts().active > 0}>
+              <span class="count num" data-severity={app.alerts().worst} data-testid="alert-count">
+                {app.alerts().active}
+                <span class="sr-only"> active</span>
+              </span>
+            </Show>
+            <Show when={name === "commands" && (app.stats()?.commands_open ?? 0) > 0}>
+              <span class="count num">
+                {app.stats()?.commands_open}
+                <span class="sr-only"> open</span>
+              </span>
+            </Show>
+          </a>
+        )}
+      </For>
+    </nav>
+  );
+}

@@ -1,0 +1,106 @@
+// Publishes a message by hand, over MQTT as any client would.
+import { createEffect, createSignal, createUniqueId, Show } from "solid-js";
+import { publishByHand } from "../client/mqtt-publish";
+import { useApp } from "../store/app";
+import { formatClock } from "../text/time";
+
+/** The form; it begins with the topic that is looked at. */
+export function Publish(props: { topic: string }) {
+  const app = useApp();
+  const id = createUniqueId();
+  const [topic, setTopic] = createSignal("");
+  const [payload, setPayload] = createSignal("");
+  const [qos, setQos] = createSignal<0 | 1>(1);
+  const [retain, setRetain] = createSignal(false);
+  const [isBusy, setBusy] = createSignal(false);
+  const [outcome, setOutcome] = createSignal<{ isGood: boolean; text: string } | null>(null);
+  createEffect(() => setTopic(props.topic));
+  const send = async (event: SubmitEvent) => {
+    event.preventDefault();
+    setBusy(true);
+    const url = new URL("mqtt", document.baseURI);
+    url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
+    const message = { topic: topic().trim(), payload: payload(), qos: qos(), retain: retain() };
+    const problem = await publishByHand(url, message);
+    setBusy(false);
+    const took = qos() === 1 ? "The gateway has it" : "Sent";
+    setOutcome({
+      isGood: problem === null,
+      text: problem === null ? `${took}: ${formatClock(Date.now())}.` : `Not published: ${problem}.`,
+    });
+  };
+  return (
+    <section class="card" aria-labelledby={`${id}-title`}>
+      <h2 id={`${id}-title`}>Publish by hand</h2>
+      <form class="command-form" data-testid="publish" onSubmit={(event) => void send(event)}>
+        <div class="field">
+          <label for={`${id}-topic`}>Topic</label>
+          <input
+            id={`${id}-topic`}
+            class="mono"
+            required
+            pattern="[^+#]+"
+            title="A topic has no wildcards"
+            data-testid="publish-topic"
+            autocomplete="off"
+            spellcheck={false}
+            value={topic()}
+            onInput={({ currentTarget }) => setTopic(currentTarget.value)}
+          />
+        </div>
+        <div class="field">
+          <label for={`${id}-payload`}>Payload</label>
+          <textarea
+            id={`${id}-payload`}
+            class="mono"
+            rows="4"
+            data-testid="publish-payload"
+            spellcheck={false}
+            value={payload()}
+            onInput={({ currentTarget }) => setPayload(currentTarget.value)}
+          />
+        </div>
+        <div class="form-end">
+          <button
+            type="submit"
+            class="primary"
+            data-testid="publish-send"
+            disabled={isBusy() || !app.isLive() || topic().trim() === ""}
+          >
+            Publish
+          </button>
+          <label class="check-line">
+            <input
+              type="checkbox"
+              data-testid="publish-acknowledged"
+              checked={qos() === 1}
+              onChange={({ currentTarget }) => setQos(currentTarget.checked ? 1 : 0)}
+            />
+            QoS 1
+          </label>
+          <label class="check-line">
+            <input
+              type="checkbox"
+              data-testid="publish-retain"
+              checked={retain()}
+              onChange={({ currentTarget }) => setRetain(currentTarget.checked)}
+            />
+            Retain
+          </label>
+        </div>
+        <Show when={outcome()}>
+          {(known) => (
+            <p
+              class={known().isGood ? "muted" : "problem"}
+              role="status"
+              data-testid="publish-outcome"
+              data-good={String(known().isGood)}
+            >
+              {known().text}
+            </p>
+          )}
+        </Show>
+      </form>
+    </section>
+  );
+}

@@ -1,0 +1,96 @@
+// The samples of the time that is shown, as numbers: what a chart cannot say to everybody.
+import { createMemo, createSignal, For, Show } from "solid-js";
+import { useApp } from "../store/app";
+import type { Digits } from "../store/device";
+import type { Past } from "../store/past";
+import { endsOf, type Range } from "../store/range";
+import { formatNumber } from "../text/number";
+import { formatClock, formatMoment } from "../text/time";
+
+/** Rows that are shown; all of them are in the file. */
+const rowsMax = 200;
+
+/** The table, shown when it is opened; the newest first. */
+export function SamplesTable(props: { names: readonly string[]; past: Past; range: Range; digits: Digits }) {
+  const [isOpen, setOpen] = createSignal(false);
+  return (
+    <details
+      class="card samples"
+      data-testid="samples"
+      onToggle={({ currentTarget }) => setOpen(currentTarget.open)}
+    >
+      <summary>Values as a table</summary>
+      <Show when={isOpen()}>
+        <Rows {...props} />
+      </Show>
+    </details>
+  );
+}
+
+function Rows(props: { names: readonly string[]; past: Past; range: Range; digits: Digits }) {
+  const app = useApp();
+  const rows = createMemo(() => {
+    props.past.version();
+    const [from] = endsOf(props.range, app.now());
+    const byTime = new Map<number, Map<string, number>>();
+    for (const name of props.names) {
+      const { times, values } = props.past.series(name);
+      // The newest ones of each metric hold all that can be shown.
+      for (let at = times.length - 1; at >= Math.max(0, times.length - 2 * rowsMax); at -= 1) {
+        const [time, value] = [times[at] ?? 0, values[at] ?? null];
+        if (value === null || time < from) continue;
+        const row = byTime.get(time) ?? new Map<string, number>();
+        byTime.set(time, row.set(name, value));
+      }
+    }
+    return [...byTime].sort(([a], [b]) => b - a).slice(0, rowsMax);
+  });
+  return (
+    <section class="table-frame" tabindex="0" aria-label="Values as a table">
+      <table class="plain dense values">
+        <thead>
+          <tr>
+            <th scope="col">Time</th>
+            <For each={props.names}>
+              {(name) => (
+                <th scope="col" class="end">
+                  {name}
+                </th>
+              )}
+            </For>
+          </tr>
+        </thead>
+        <tbody>
+          <For each={rows()} fallback={<Nothing />}>
+            {([time, values]) => (
+              <tr data-at={time}>
+                <th scope="row" class="num" title={formatMoment(time)}>
+                  {formatClock(time)}
+                </th>
+                <For each={props.names}>
+                  {(name) => (
+                    <td class="end num" data-metric={name}>
+                      {textOf(values.get(name), props.digits.of(name))}
+                    </td>
+                  )}
+                </For>
+              </tr>
+            )}
+          </For>
+        </tbody>
+      </table>
+    </section>
+  );
+}
+
+function Nothing() {
+  return (
+    <tr>
+      <td class="muted">No sample in this time.</td>
+    </tr>
+  );
+}
+
+function textOf(value: number | undefined, digits: number): string {
+  return value === undefined ? "" : formatNumber(value, digits);
+}

@@ -1,0 +1,154 @@
+//! The actor's part in commands: tells, sends and keeps back what the book decided, in step with the store.
+
+use super::{
+    Actor, CarriedCommand, DeviceMessage, Downlink,
+    deferred::{Outcome, Settled},
+};
+use crate::{
+    exchange::{Message, Properties},
+    store::{Receipt, Row, Table},
+};
+use bridge::{
+    command::book::{self, Effect, RowKind, Unwritten},
+    event::{ConnectionId, EdgeEvent},
+};
+use protocol::{
+    Command, CommandDetails, CommandId, CommandState, Delivery, DeviceId, Timestamp, TopicName,
+    topics,
+};
+use std::sync::Arc;
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
+
+impl Actor {
+    /// What changed of commands in this round: the rows, and the receipt that lets its effects happen.
+    pub(super) fn command_round(&mut self) -> (Vec<Row>, Option<Receipt>) {
+        let rows: Vec<_> = self.bridge.take_command_rows().into_iter().map(stored_row).collect();
+        let effects = self.bridge.take_effects();
+        if rows.is_empty() && effects.is_empty() && !self.retry_kept_back {
+            return (rows, None);
+        }
+        self.retry_kept_back = false;
+        (rows, Some(self.deferred.round(effects)))
+    }
+
+    /// A round is stored, or could not be.
+    pub(super) fn settle(&mut self, now: Timestamp, outcome: Outcome) {
+        match self.deferred.settle(outcome) {
+            Settled::Stored(effects) => {
+                self.bridge.stored(now);
+                effects.into_iter().for_each(|effect| self.happen(now, effect));
+            }
+            Settled::NotStored(effects) => {
+                let left = self.bridge.not_stored(now, effects);
+                self.deferred.keep_back(left);
+            }
+        }
+    }
+
+    /// Answers once the command has ended, and that is stored.
+    pub(super) fn await_end(&mut self, id: CommandId, reply: oneshot::Sender<Command>) {
+        let Some(details) = self.bridge.commands().get(id) else { return };
+        if details.command.state.is_final() && !self.deferred.concerns(id) {
+            let _caller_may_be_gone = reply.send(details.command.clone());
+        } else {
+            self.waiting.entry(id).or_default().push(reply);
+        }
+    }
+
+    /// Tells and sends what became of commands.
+    fn happen(&mut self, now: Timestamp, effect: Effect) {
+        match effect {
+            Effect::Created(at, details) | Effect::Changed(at, details) => {
+                self.tell(now, at, &details);
+            }
+            Effect::BatchChanged(batch) => self.bridge.announce_batch(now, &batch),
+            Effect::Send { connection, device, delivery } => {
+                let Delivery { id, attempt, .. } = *delivery;
+                if self.bridge.commands().is_to_be_sent(id, attempt, connection) {
+                    self.send(now, connection, command_message(&device, &delivery));
+                }
+            }
+            Effect::AskCancel { connection, device, command } => {
+                let asked = self.bridge.commands().get(command);
+                if asked.is_some_and(|it| it.command.state == CommandState::Cancelling) {
+                    self.send(now, connection, cancel_message(&device, command));
+                }
+            }
+            Effect::Forget(device) => self.bridge.forget_commands_of(&device),
+        }
+    }
+
+    fn tell(&mut self, now: Timestamp, at: Timestamp, details: &CommandDetails) {
+        self.bridge.announce(now, at, details);
+        if details.command.state.is_final()
+            && let Some(callers) = self.waiting.remove(&details.command.id)
+        {
+            for caller in callers {
+                let _caller_may_be_gone = caller.send(details.command.clone());
+            }
+        }
+    }
+
+    /// Writes to the receiver, and a copy to the monitors.
+    fn send(&mut self, now: Timestamp, connection: ConnectionId, message: DeviceMessage) {
+        if self.exchange.has_links() {
+            self.exchange.offer(copy_for_monitors(connection, &message));
+        }
+        let Some(mailbox) = self.mailboxes.get(&connection) else { return };
+        let command = message.command.as_ref().map(|carried| (carried.id, carried.attempt));
+        // Closed: the connection is at its end, and what was not acknowledged on it is sent again on the
+        // next one.
+        if let Err(TrySendError::Full(_)) = mailbox.try_send(Downlink::Publish(Arc::new(message)))
+            && let Some((command, attempt)) = command
+        {
+            let why = Unwritten::Full;
+            self.bridge.edge(now, EdgeEvent::NotWritten { command, attempt, why });
+        }
+    }
+}
+
+fn stored_row(row: book::Row) -> Row {
+    let table = match row.kind {
+        RowKind::Command => Table::Command,
+        RowKind::Batch => Table::Batch,
+    };
+    Row { table, key: row.key, body: row.body.map(String::into_bytes) }
+}
+
+fn command_message(device: &DeviceId, delivery: &Delivery) -> DeviceMessage {
+    let payload = serde_json::to_vec(delivery).expect("a delivery has text keys only");
+    DeviceMessage {
+        topic: name(&topics::command(device, delivery.id)),
+        payload: payload.into(),
+        command: Some(CarriedCommand {
+            id: delivery.id,
+            attempt: delivery.attempt,
+            not_after: delivery.not_after,
+            answer_topic: name(&topics::answer(device, delivery.id)),
+        }),
+    }
+}
+
+fn cancel_message(device: &DeviceId, command: CommandId) -> DeviceMessage {
+    DeviceMessage {
+        topic: name(&topics::cancel(device, command)),
+        payload: format!(r#"{{"id":"{command}"}}"#).into(),
+        command: None,
+    }
+}
+
+fn copy_for_monitors(receiver: ConnectionId, message: &DeviceMessage) -> Message {
+    Message {
+        topic: message.topic.clone(),
+        payload: message.payload.clone(),
+        qos: 1,
+        retain: false,
+        publisher: None,
+        served: Some(receiver),
+        properties: Properties::default(),
+    }
+}
+
+fn name(topic: &str) -> TopicName {
+    topic.parse().expect("ids make valid topics")
+}

@@ -1,0 +1,115 @@
+//! What is to happen once the store has what it follows from: rounds of effects, each waiting for its commit.
+
+use bridge::command::book::Effect;
+use protocol::CommandId;
+use std::collections::VecDeque;
+use tokio::sync::mpsc;
+
+use crate::store::{NotStored, Receipt};
+
+/// How a round ended: its number, and whether it is stored.
+pub(super) type Outcome = (u64, Result<(), NotStored>);
+
+/// The rounds that wait, oldest first.
+#[derive(Debug)]
+pub(super) struct Deferred {
+    rounds: VecDeque<(u64, Vec<Effect>)>,
+    /// Of rounds that could not be stored: they happen with the next that is.
+    kept_back: Vec<Effect>,
+    last: u64,
+    /// One message for each round that waits.
+    outcomes: mpsc::UnboundedSender<Outcome>,
+    lookers: Vec<(u64, Looker)>,
+}
+
+/// Who is to see nothing that is not stored.
+struct Looker(Receipt);
+
+impl std::fmt::Debug for Looker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Looker")
+    }
+}
+
+/// What a round's end means.
+pub(super) enum Settled {
+    /// These may happen now.
+    Stored(Vec<Effect>),
+    /// These did not happen.
+    NotStored(Vec<Effect>),
+}
+
+impl Deferred {
+    /// None wait; and where their outcomes arrive.
+    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Outcome>) {
+        let (outcomes, arrive) = mpsc::unbounded_channel();
+        let (rounds, kept_back, lookers) = (VecDeque::new(), Vec::new(), Vec::new());
+        (Self { rounds, kept_back, last: 0, outcomes, lookers }, arrive)
+    }
+
+    /// Takes a round; the receipt is for the batch that it follows from.
+    pub(super) fn round(&mut self, effects: Vec<Effect>) -> Receipt {
+        self.last += 1;
+        let (number, outcomes) = (self.last, self.outcomes.clone());
+        self.rounds.push_back((number, effects));
+        Box::new(move |outcome| {
+            let _actor_may_have_ended = outcomes.send((number, outcome));
+        })
+    }
+
+    /// A round came to its end.
+    pub(super) fn settle(&mut self, (number, outcome): Outcome) -> Settled {
+        let mut effects = Vec::new();
+        while self.rounds.front().is_some_and(|(first, _)| *first <= number)
+            && let Some((_, round)) = self.rounds.pop_front()
+        {
+            effects.extend(round);
+        }
+        let (seen, waiting) = std::mem::take(&mut self.lookers)
+            .into_iter()
+            .partition(|(waits_for, _)| *waits_for <= number);
+        self.lookers = waiting;
+        for (_, Looker(receipt)) in seen {
+            receipt(Ok(()));
+        }
+        match outcome {
+            Ok(()) => {
+                let mut all = std::mem::take(&mut self.kept_back);
+                all.append(&mut effects);
+                Settled::Stored(all)
+            }
+            Err(_) => Settled::NotStored(effects),
+        }
+    }
+
+    /// These happen with the next round that is stored.
+    pub(super) fn keep_back(&mut self, effects: Vec<Effect>) {
+        self.kept_back.extend(effects);
+    }
+
+    /// Whether something is kept back, and no round under way that could free it.
+    pub(super) fn is_stuck(&self) -> bool {
+        !self.kept_back.is_empty() && self.rounds.is_empty()
+    }
+
+    /// Answers once what was seen is stored, or is known not to be.
+    pub(super) fn look(&mut self, receipt: Receipt) {
+        if self.rounds.is_empty() {
+            receipt(Ok(()));
+        } else {
+            self.lookers.push((self.last, Looker(receipt)));
+        }
+    }
+
+    /// Whether something is still to be told of a command.
+    pub(super) fn concerns(&self, id: CommandId) -> bool {
+        let rounds = self.rounds.iter().flat_map(|(_, effects)| effects);
+        rounds.chain(&self.kept_back).any(|effect| match effect {
+            Effect::Created(_, details) | Effect::Changed(_, details) => details.command.id == id,
+            Effect::BatchChanged(_)
+            | Effect::Send { .. }
+            | Effect::AskCancel { .. }
+            | Effect::Forget(_) => false,
+        })
+    }
+}

@@ -1,0 +1,182 @@
+//! Rows: small things that are kept under a key until they are replaced or gone. What is in one is its
+//! owner's business; here it is bytes with a checksum.
+
+use super::{record::Damage, schema};
+use rusqlite::{Connection, Row as SqlRow, params};
+use std::collections::HashMap;
+
+/// What a row is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Table {
+    /// A device's type and tags; the key is its id.
+    Device,
+    /// A command with its story; the key is its id.
+    Command,
+    /// A batch of commands; the key is its id.
+    Batch,
+}
+
+impl Table {
+    const ALL: [Self; 3] = [Self::Device, Self::Command, Self::Batch];
+
+    /// Its name in the database.
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Device => "device",
+            Self::Command => "command",
+            Self::Batch => "batch",
+        }
+    }
+
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
+}
+
+/// What is kept from now on under a key of a table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// What it is about.
+    pub table: Table,
+    /// Which one.
+    pub key: String,
+    /// What is kept; none: no longer anything.
+    pub body: Option<Vec<u8>>,
+}
+
+impl Row {
+    /// Keeps `body`.
+    #[must_use]
+    pub fn set(table: Table, key: impl Into<String>, body: impl Into<Vec<u8>>) -> Self {
+        Self { table, key: key.into(), body: Some(body.into()) }
+    }
+
+    /// Keeps nothing any longer.
+    #[must_use]
+    pub fn gone(table: Table, key: impl Into<String>) -> Self {
+        Self { table, key: key.into(), body: None }
+    }
+}
+
+/// A key and what is kept under it.
+pub type KeyAndBody = (String, Vec<u8>);
+
+/// All rows that were kept, by table and in the order of their keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rows(HashMap<Table, Vec<KeyAndBody>>);
+
+impl Rows {
+    /// Those of `table`, in the order of their keys.
+    pub fn take(&mut self, table: Table) -> Vec<KeyAndBody> {
+        self.0.remove(&table).unwrap_or_default()
+    }
+
+    /// Adds one that comes behind those of its table.
+    pub(super) fn push(&mut self, row: StoredRow) {
+        self.0.entry(row.table).or_default().push((row.key, row.body));
+    }
+}
+
+/// A row as it lies in the database.
+#[derive(Debug)]
+pub(super) struct StoredRow {
+    pub(super) table: Table,
+    pub(super) key: String,
+    pub(super) body: Vec<u8>,
+}
+
+impl StoredRow {
+    /// The table of all rows.
+    pub(super) const TABLE: &str = "kept";
+
+    /// Reads and checks one.
+    ///
+    /// # Errors
+    /// [`Damage`], or SQLite's.
+    pub(super) fn read(row: &SqlRow<'_>) -> rusqlite::Result<Result<Self, Damage>> {
+        let (name, key): (String, String) = (row.get("kind")?, row.get("key")?);
+        let body: Vec<u8> = row.get("body")?;
+        let whole = row.get::<_, u32>("checksum")? == checksum(&name, &key, &body);
+        Ok(match Table::named(&name).filter(|_| whole) {
+            Some(table) => Ok(Self { table, key, body }),
+            None => Err(Damage(format!("the row of {name} '{key}'"))),
+        })
+    }
+}
+
+/// Writes what is kept under a key.
+///
+/// # Errors
+/// SQLite's.
+pub(super) fn write(
+    connection: &Connection,
+    table: Table,
+    key: &str,
+    body: Option<&[u8]>,
+) -> rusqlite::Result<()> {
+    let name = table.name();
+    match body {
+        Some(body) => {
+            let sql = "INSERT INTO kept (kind, key, body, checksum) VALUES (?1, ?2, ?3, ?4)
+                ON CONFLICT (kind, key) DO UPDATE SET body = ?3, checksum = ?4";
+            let checksum = checksum(name, key, body);
+            connection.prepare_cached(sql)?.execute(params![name, key, body, checksum])?;
+        }
+        None => {
+            let sql = "DELETE FROM kept WHERE kind = ?1 AND key = ?2";
+            connection.prepare_cached(sql)?.execute(params![name, key])?;
+        }
+    }
+    Ok(())
+}
+
+/// Which rows of a table are asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RowsWanted {
+    /// The table.
+    pub table: Table,
+    /// No key before.
+    pub from: String,
+    /// No key from here on; none: up to the end.
+    pub to: Option<String>,
+    /// In which order.
+    pub order: Order,
+    /// At most so many.
+    pub limit: usize,
+}
+
+/// The order of rows by their keys.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    /// The least first.
+    Ascending,
+    /// The greatest first.
+    Descending,
+}
+
+/// Reads the rows that are asked for.
+///
+/// # Errors
+/// The first that does not check, or SQLite's.
+pub(super) fn read(
+    connection: &Connection,
+    wanted: &RowsWanted,
+) -> rusqlite::Result<Result<Vec<KeyAndBody>, Damage>> {
+    let direction = match wanted.order {
+        Order::Ascending => "ASC",
+        Order::Descending => "DESC",
+    };
+    let sql = format!(
+        "SELECT kind, key, body, checksum FROM kept
+         WHERE kind = ?1 AND key >= ?2 AND (?3 IS NULL OR key < ?3) ORDER BY key {direction} LIMIT ?4"
+    );
+    let RowsWanted { table, from, to, limit, .. } = wanted;
+    let mut statement = connection.prepare_cached(&sql)?;
+    let found = statement.query_map(params![table.name(), from, to, limit], StoredRow::read)?;
+    let found: Vec<_> = found.collect::<rusqlite::Result<_>>()?;
+    Ok(found.into_iter().map(|row| row.map(|row| (row.key, row.body))).collect())
+}
+
+fn checksum(name: &str, key: &str, body: &[u8]) -> u32 {
+    schema::checksum(&[], &[name.as_bytes(), key.as_bytes(), body])
+}

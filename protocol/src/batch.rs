@@ -1,0 +1,110 @@
+//! Batches: one command for many devices, a few at a time.
+
+use crate::{CommandRequest, CommandState, DeviceId};
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, fmt};
+
+/// The body of `POST /command-batches`: exactly one of `devices`, `type` and `tag` names the devices.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct BatchRequest {
+    /// These devices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub devices: Option<Vec<DeviceId>>,
+    /// All devices of this type.
+    #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
+    pub kind: Option<String>,
+    /// All devices with this label: `name`, or `name:value`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<String>,
+    /// What each is asked to do.
+    pub command: CommandRequest,
+    /// How many may be under way at a time; all of them unless told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    pub concurrency: Option<u32>,
+    /// How many may begin in a second; above 0, at most 10,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 10_000)))]
+    pub rate: Option<f64>,
+    /// After how many failures the rest is given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub abort_after: Option<AbortAfter>,
+}
+
+/// When a batch is given up: as soon as so many rows have failed, were rejected, timed out or expired.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum AbortAfter {
+    /// So many rows.
+    Failures(u32),
+    /// So many percent of all rows; above 0, at most 100.
+    Percent(f64),
+}
+
+/// Where a batch is in its life.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub enum BatchState {
+    /// Rows begin, as far as `concurrency` and `rate` allow.
+    Running,
+    /// No more rows begin until it is resumed.
+    Paused,
+    /// Every row has ended.
+    Done,
+    /// Too many rows failed: what was not sent by then is cancelled.
+    Aborted,
+    /// Somebody cancelled it: what was not sent by then is cancelled.
+    Cancelled,
+}
+
+impl BatchState {
+    /// Whether it begins no more rows, ever.
+    #[must_use]
+    pub const fn is_final(self) -> bool {
+        match self {
+            Self::Running | Self::Paused => false,
+            Self::Done | Self::Aborted | Self::Cancelled => true,
+        }
+    }
+
+    /// The name on the wire.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Running => "running",
+            Self::Paused => "paused",
+            Self::Done => "done",
+            Self::Aborted => "aborted",
+            Self::Cancelled => "cancelled",
+        }
+    }
+}
+
+impl fmt::Display for BatchState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// A batch as `GET /command-batches/{id}` and `batches/{batch}` give it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Batch {
+    /// Its id, given by the gateway.
+    pub id: String,
+    /// Where it is in its life.
+    pub state: BatchState,
+    /// How many rows it has: one for each device.
+    pub total: usize,
+    /// How many of them are in which state; states without any are left out. What is not yet sent
+    /// counts as `queued`.
+    #[cfg_attr(feature = "typescript", ts(type = "{ [state in CommandState]?: number }"))]
+    pub counts: BTreeMap<CommandState, usize>,
+}
