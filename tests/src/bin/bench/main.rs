@@ -7,6 +7,7 @@
 
 mod channels;
 mod crowd;
+mod edge;
 mod fanout;
 mod flood;
 mod idle;
@@ -34,6 +35,8 @@ enum Scenario {
     Fanout(fanout::Options),
     /// Fan-out, the most deliveries, idle WebSockets, and a fleet on one page
     Channels(channels::Options),
+    /// Quiet devices, devices that come, QoS 1, MQTT between clients
+    Edge(edge::Options),
     /// The devices of a scenario, which starts this itself
     #[command(hide = true)]
     Load(load::Options),
@@ -53,6 +56,7 @@ async fn main() -> anyhow::Result<()> {
     match Args::parse().scenario {
         Scenario::Fanout(options) => fanout::run(&options).await,
         Scenario::Channels(options) => channels::run(&options).await,
+        Scenario::Edge(options) => edge::run(&options).await,
         Scenario::Load(options) => load::run(&options),
         Scenario::Listen(options) => listen::run(&options),
         Scenario::Flood(options) => flood::run(&options),
