@@ -23,9 +23,6 @@ use std::{
 /// A time that is over, for slots that wait for nothing.
 const AT_ONCE: Timestamp = Timestamp(i64::MIN);
 
-/// From this many queued bytes on, gathering more before they are written makes nothing cheaper.
-pub const FULL_BYTES: usize = 64 * 1024;
-
 /// Above this many queued bytes telemetry conflates.
 pub const CONFLATE_BYTES: usize = 256 * 1024;
 
@@ -152,8 +149,6 @@ const ENTRY_BYTES: usize = 64;
 pub enum Wake {
     /// There is something to write, or an earlier time to look again.
     Yes,
-    /// There is enough to write: [`FULL_BYTES`].
-    Full,
     /// The writer knows already.
     No,
 }
@@ -260,12 +255,6 @@ impl Outbox {
         self.bytes
     }
 
-    /// Whether [`FULL_BYTES`] wait.
-    #[must_use]
-    pub fn is_full(&self) -> bool {
-        self.bytes >= FULL_BYTES
-    }
-
     /// When [`Self::take`] has something again without anything being put in.
     #[must_use]
     pub fn next_due(&self) -> Option<Timestamp> {
@@ -341,14 +330,10 @@ impl Outbox {
     }
 
     fn push(&mut self, entry: Entry) -> Wake {
-        let (empty, was_full) = (self.queue.is_empty(), self.is_full());
+        let wake = if self.queue.is_empty() { Wake::Yes } else { Wake::No };
         self.bytes += entry.size();
         self.queue.push_back(entry);
-        match (empty, self.is_full() && !was_full) {
-            (_, true) => Wake::Full,
-            (true, false) => Wake::Yes,
-            (false, false) => Wake::No,
-        }
+        wake
     }
 
     /// Lets go of what waits in a channel's slot; its place in the queue is void then.

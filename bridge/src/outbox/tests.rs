@@ -75,18 +75,6 @@ fn only_the_first_update_wakes_the_writer() {
 }
 
 #[test]
-fn a_full_outbox_wakes_the_writer_again_for_there_is_nothing_to_gather() {
-    let mut outbox = outbox();
-    let one = update("telemetry/d", 1, &format!(r#"{{"a":"{}"}}"#, "x".repeat(FULL_BYTES / 2)));
-    let wakes = [(); 4].map(|()| outbox.every(&one));
-    assert_eq!(wakes, [Wake::Yes, Wake::Full, Wake::No, Wake::No]);
-    let _frame = outbox.take(Timestamp(0), FULL_BYTES);
-    assert!(outbox.is_full());
-    let _frame = outbox.take(Timestamp(0), FULL_BYTES);
-    assert!(!outbox.is_full());
-}
-
-#[test]
 fn latest_merges_to_the_newest_values_and_the_newest_seq() {
     let mut outbox = outbox();
     offer(&mut outbox, 0, &update("telemetry/d", 1, r#"{"a":1,"b":1}"#), EACH_FRAME);

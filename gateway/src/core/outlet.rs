@@ -20,7 +20,6 @@ pub struct Outlet(Arc<Shared>);
 struct Shared {
     outbox: Mutex<Outbox>,
     wake: Notify,
-    full: Notify,
 }
 
 impl Outlet {
@@ -28,7 +27,7 @@ impl Outlet {
     #[must_use]
     pub fn new(epoch: Arc<str>, encoding: Encoding) -> Self {
         let outbox = Mutex::new(Outbox::new(epoch, encoding));
-        Self(Arc::new(Shared { outbox, wake: Notify::new(), full: Notify::new() }))
+        Self(Arc::new(Shared { outbox, wake: Notify::new() }))
     }
 
     /// Waits until there is something to take.
@@ -51,16 +50,6 @@ impl Outlet {
                         time::timeout(clock::steadily_until(at), self.0.wake.notified()).await;
                 }
             }
-        }
-    }
-
-    /// Waits until there is so much that it is best taken at once.
-    ///
-    /// # Cancel safety
-    /// Cancelled, nothing is lost.
-    pub async fn full(&self) {
-        while !self.lock().is_full() {
-            self.0.full.notified().await;
         }
     }
 
@@ -90,10 +79,6 @@ impl Outlet {
         let wake = put(&mut self.lock());
         match wake {
             Wake::Yes => self.0.wake.notify_one(),
-            Wake::Full => {
-                self.0.wake.notify_one();
-                self.0.full.notify_one();
-            }
             Wake::No => {}
         }
     }

@@ -28,20 +28,10 @@ use bridge::event::ConnectionId;
 use bytes::BytesMut;
 use protocol::DeviceId;
 use std::{
-    collections::BTreeMap,
-    future::{Future, poll_fn},
-    io,
-    mem::MaybeUninit,
-    net::SocketAddr,
-    pin::Pin,
-    sync::Arc,
-    task::{Poll, ready},
-    time::Duration,
+    collections::BTreeMap, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
 };
 use tokio::{
-    io::{
-        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
-    },
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     sync::{mpsc, oneshot},
     time::{Instant, Sleep},
 };
@@ -51,10 +41,7 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 pub(super) const OUT_BYTES_HIGH: usize = 64 * 1024;
 
 /// How much is read at a time at first, and at most: it follows what the client sends.
-const READ_BYTES: std::ops::RangeInclusive<usize> = LITTLE_BYTES..=64 * 1024;
-
-/// So much is read without a buffer of the connection's own.
-const LITTLE_BYTES: usize = 2 * 1024;
+const READ_BYTES: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
 
 /// Where the timer rests while there is no deadline.
 const FAR: Duration = Duration::from_secs(24 * 3600);
@@ -267,9 +254,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let backlog = self.may_pull_retained() && self.out.len() < OUT_BYTES_HIGH;
         let may_read = self.may_read();
-        let keep_bytes = if self.read_bytes > LITTLE_BYTES { 4 * self.read_bytes } else { 0 };
-        if self.buffer.is_empty() && self.buffer.capacity() > keep_bytes {
-            self.buffer = BytesMut::new();
+        if may_read {
+            if self.buffer.is_empty() && self.buffer.capacity() > 4 * self.read_bytes {
+                self.buffer = BytesMut::new();
+            }
+            self.buffer.reserve(self.read_bytes);
         }
         tokio::select! {
             biased;
@@ -278,9 +267,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             () = &mut self.timer, if deadline.is_some() => Event::Timer,
             done = finish(&mut self.work), if self.work.is_some() => Event::Done(done),
             stored = self.publishing.pending.front_stored() => Event::Stored(stored),
-            read = read(&mut self.reader, &mut self.buffer, self.read_bytes), if may_read => {
-                Event::Read(read)
-            }
+            read = self.reader.read_buf(&mut self.buffer), if may_read => Event::Read(read),
             order = next_order(&mut self.mailbox) => Event::Order(order),
             message = next_down(&mut self.down) => Event::Down(message),
             message = next_message(&mut self.link) => Event::Message(message),
@@ -371,27 +358,6 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.timer.as_mut().reset(next);
         Ok(())
     }
-}
-
-/// Appends what the socket has to `buffer`. Up to [`LITTLE_BYTES`], it grows only when something is there:
-/// most connections are silent most of the time, and hold no memory for what may come.
-pub(super) async fn read<S: AsyncRead>(
-    reader: &mut ReadHalf<S>,
-    buffer: &mut BytesMut,
-    bytes: usize,
-) -> io::Result<usize> {
-    if bytes > LITTLE_BYTES {
-        buffer.reserve(bytes);
-        return reader.read_buf(buffer).await;
-    }
-    poll_fn(|context| {
-        let mut space = [const { MaybeUninit::uninit() }; LITTLE_BYTES];
-        let mut little = ReadBuf::uninit(&mut space);
-        ready!(Pin::new(&mut *reader).poll_read(context, &mut little))?;
-        buffer.extend_from_slice(little.filled());
-        Poll::Ready(Ok(little.filled().len()))
-    })
-    .await
 }
 
 async fn finish(work: &mut Option<Work>) -> Done {

@@ -13,7 +13,7 @@ use super::{
     },
 };
 use crate::count::Counter;
-use bytes::{Buf as _, BytesMut};
+use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::{
     packet::{
         AssignedClientIdentifier, MaximumPacketSize, Property, ReceiveMaximum, ServerKeepAlive,
@@ -27,7 +27,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     sync::oneshot,
     time::timeout,
 };
@@ -106,9 +106,9 @@ async fn first<S: AsyncRead>(
         if buffer.first().is_some_and(|head| *head != CONNECT) {
             return None;
         }
-        match first_frame(buffer, shared.limits.mqtt_packet_bytes as usize) {
+        match take_frame(buffer, shared.limits.mqtt_packet_bytes as usize) {
             Ok(Some(frame)) => {
-                let first = match connect(frame.body) {
+                return Some(match connect(&frame.body) {
                     Ok(connect) => First::Connect(Box::new(connect)),
                     Err(BadConnect { version, reason }) => First::Refused(
                         // How it wants to be told is not known.
@@ -128,7 +128,7 @@ async fn first<S: AsyncRead>(
             }
             Ok(None) => {}
         }
-        let bytes = read(reader, buffer, 0).await.ok().filter(|bytes| *bytes > 0)?;
+        let bytes = reader.read_buf(buffer).await.ok().filter(|bytes| *bytes > 0)?;
         shared.counters.bytes_in.add(bytes as u64);
     }
 }

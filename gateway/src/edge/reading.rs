@@ -5,10 +5,9 @@ use super::{
     ending::End,
     outbox::Answer,
     reason::Reason,
-    wire::{Frame, FrameError, Packet, decode, first_frame, pingresp},
+    wire::{Frame, FrameError, Packet, decode, pingresp, take_frame},
 };
 use crate::clock::now;
-use bytes::Buf as _;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -39,23 +38,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Err(FrameError::Malformed) => return Err(self.undecoded(Reason::MalformedPacket)),
             }
         }
-        buffer.advance(done);
-        self.buffer = buffer;
         Ok(())
     }
 
-    fn next_frame<'a>(&self, bytes: &'a [u8]) -> Result<Option<Frame<'a>>, End> {
-        match first_frame(bytes, self.shared.limits.mqtt_packet_bytes as usize) {
-            Ok(frame) => Ok(frame),
-            Err(FrameError::TooLarge) => {
-                self.shared.counters.limit_packet.increment();
-                Err(End::Violation(Reason::PacketTooLarge))
-            }
-            Err(FrameError::Malformed) => Err(self.undecoded(Reason::MalformedPacket)),
-        }
-    }
-
-    fn packet(&mut self, frame: &Frame<'_>) -> Result<(), End> {
+    fn packet(&mut self, frame: &Frame) -> Result<(), End> {
         let packet = decode(self.client.version, frame, now);
         let packet = packet.map_err(|reason| self.undecoded(reason))?;
         self.heard = Instant::now();

@@ -70,13 +70,13 @@ pub(crate) struct SubscribeEntry<'a> {
 }
 
 /// Reads `frame`.
-pub(crate) fn decode<'a>(
+pub(crate) fn decode(
     version: Version,
-    frame: &Frame<'a>,
+    frame: &Frame,
     now: impl Fn() -> Timestamp,
-) -> Result<Packet<'a>, Reason> {
+) -> Result<Packet<'_>, Reason> {
     let (kind, flags) = (frame.head >> 4, frame.head & 0x0F);
-    let mut reader = Reader::new(frame.body);
+    let mut reader = Reader::new(&frame.body);
     if kind == 3 {
         return publish(version, flags, reader, now).map(Packet::Publish);
     }

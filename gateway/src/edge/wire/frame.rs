@@ -1,14 +1,14 @@
 //! Cuts whole packets out of what the socket gave.
 
+use bytes::{Buf, BytesMut};
+
 /// One packet: its first byte and what follows its length.
 #[derive(Debug)]
-pub(crate) struct Frame<'a> {
+pub(crate) struct Frame {
     /// Type and flags.
     pub(crate) head: u8,
     /// The remaining bytes.
-    pub(crate) body: &'a [u8],
-    /// How long all of it is.
-    pub(crate) bytes: usize,
+    pub(crate) body: BytesMut,
 }
 
 /// No packet can be cut; the connection cannot go on.
@@ -20,19 +20,21 @@ pub(crate) enum FrameError {
     TooLarge,
 }
 
-/// The whole packet that `buffer` begins with; none: more bytes are needed. `packet_bytes_max` counts all of
-/// it.
-pub(crate) fn first_frame(
-    buffer: &[u8],
+/// The next whole packet of `buffer`; none: more bytes are needed. `packet_bytes_max` counts all of it.
+pub(crate) fn take_frame(
+    buffer: &mut BytesMut,
     packet_bytes_max: usize,
-) -> Result<Option<Frame<'_>>, FrameError> {
+) -> Result<Option<Frame>, FrameError> {
     let Some((header_bytes, body_bytes)) = lengths(buffer)? else { return Ok(None) };
-    let bytes = header_bytes + body_bytes;
-    if bytes > packet_bytes_max {
+    if header_bytes + body_bytes > packet_bytes_max {
         return Err(FrameError::TooLarge);
     }
-    let body = buffer.get(header_bytes..bytes);
-    Ok(body.map(|body| Frame { head: buffer[0], body, bytes }))
+    if buffer.len() < header_bytes + body_bytes {
+        return Ok(None);
+    }
+    let head = buffer[0];
+    buffer.advance(header_bytes);
+    Ok(Some(Frame { head, body: buffer.split_to(body_bytes) }))
 }
 
 fn lengths(buffer: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
@@ -52,7 +54,8 @@ mod tests {
     use super::*;
 
     fn check(bytes: &[u8], packet_bytes_max: usize) -> Result<Option<(u8, Vec<u8>)>, FrameError> {
-        let frame = first_frame(bytes, packet_bytes_max)?;
+        let mut buffer = BytesMut::from(bytes);
+        let frame = take_frame(&mut buffer, packet_bytes_max)?;
         Ok(frame.map(|frame| (frame.head, frame.body.to_vec())))
     }
 

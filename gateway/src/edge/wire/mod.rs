@@ -22,7 +22,7 @@ pub(super) use decode::{Packet, Publish, Subscribe, SubscribeEntry, decode};
 pub(super) use encode::{
     Flow, Outgoing, ack, connack, disconnect, pingresp, publish, suback, unsuback,
 };
-pub(super) use frame::{Frame, FrameError, first_frame};
+pub(super) use frame::{Frame, FrameError, take_frame};
 pub(super) use properties::{encode as encode_properties, expires_at};
 pub(super) use record::{decode_record, encode_record};
 

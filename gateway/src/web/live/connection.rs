@@ -10,7 +10,7 @@ use crate::core::{Outlet, Unanswered};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bridge::{
     hub::{Rights, SubscriberId},
-    outbox::{Counts, Encoding, FULL_BYTES, Frame},
+    outbox::{Counts, Encoding, Frame},
 };
 use futures_util::{
     SinkExt, StreamExt,
@@ -31,7 +31,7 @@ const PONG_WITHIN: Duration = Duration::from_secs(10);
 const LOOK_EVERY: Duration = Duration::from_secs(1);
 
 /// Past this many bytes a frame is cut, so that one frame never holds the line for long.
-pub(in crate::web) const FRAME_BYTES: usize = FULL_BYTES;
+pub(in crate::web) const FRAME_BYTES: usize = 64 * 1024;
 
 /// How long a closing connection waits for the client's close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
@@ -365,16 +365,10 @@ fn advice(connections: u64) -> String {
     format!("{}; come back after {after} ms", CloseCode::ShuttingDown.reason())
 }
 
-/// Waits until there is something to write and the flush interval has passed, or until there is so much
-/// that waiting longer gathers nothing more.
+/// Waits until there is something to write and the flush interval has passed.
 async fn ready_at(outlet: &Outlet, earliest: Instant) {
-    tokio::select! {
-        () = outlet.full() => {}
-        () = async {
-            time::sleep_until(earliest).await;
-            outlet.ready().await;
-        } => {}
-    }
+    time::sleep_until(earliest).await;
+    outlet.ready().await;
 }
 
 fn millis(duration: Duration) -> Millis {

@@ -29,7 +29,7 @@ use std::{
 use tracing::Instrument;
 
 /// What a connection buffers of its socket: small, for there may be ten thousand idle ones.
-const READ_BUFFER_BYTES: usize = 512;
+const READ_BUFFER_BYTES: usize = 4 * 1024;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
