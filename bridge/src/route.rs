@@ -35,6 +35,11 @@ pub enum Destination {
         /// The device.
         device: DeviceId,
     },
+    /// A device's report of its last commands.
+    Recent {
+        /// The device.
+        device: DeviceId,
+    },
     /// A device's answers to a command.
     Answer {
         /// The device.
@@ -52,6 +57,7 @@ impl Destination {
             Self::Telemetry { device, .. }
             | Self::State { device }
             | Self::Event { device }
+            | Self::Recent { device }
             | Self::Answer { device, .. } => Some(device),
             Self::Custom { .. } => None,
         }
@@ -225,6 +231,7 @@ fn device_topic(topic: &str) -> Option<Destination> {
     match (parts.next()?, parts.next(), parts.next(), parts.next()) {
         ("state", None, None, None) => Some(Destination::State { device }),
         ("events", None, None, None) => Some(Destination::Event { device }),
+        ("commands", Some("recent"), None, None) => Some(Destination::Recent { device }),
         ("commands", Some(command), Some("ack"), None) => {
             Some(Destination::Answer { device, command: command.parse().ok()? })
         }

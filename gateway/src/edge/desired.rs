@@ -6,7 +6,7 @@
 //! published there. A device whose connection has no room for the newest is sent it again.
 
 use super::{shared::Shared, subscriptions::Source};
-use crate::exchange::{Message, Properties};
+use crate::exchange::{Arrival, Message, Properties};
 use protocol::{Desired, DeviceId, TopicFilter, TopicName, topics};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,24 +31,18 @@ impl DesiredStates {
         self.lock().by_topic.get(&topic).map(Arc::clone)
     }
 
-    /// Those that `filter` matches, and of `others` those on other topics.
-    pub(super) fn and_others(
-        &self,
-        filter: &TopicFilter,
-        mut others: Vec<Arc<Message>>,
-    ) -> Vec<Arc<Message>> {
+    /// Those that `filter` matches.
+    pub(super) fn matching(&self, filter: &TopicFilter) -> Vec<Arc<Message>> {
         let kept = self.lock();
-        others.retain(|other| !kept.by_topic.contains_key(&other.topic));
         // A filter without wildcards names one topic.
         match filter.as_str().parse::<TopicName>() {
-            Ok(topic) => others.extend(kept.by_topic.get(&topic).map(Arc::clone)),
+            Ok(topic) => kept.by_topic.get(&topic).map(Arc::clone).into_iter().collect(),
             Err(_) => {
                 let matching =
                     kept.by_topic.iter().filter(|(topic, _)| filter.matches(topic.as_str()));
-                others.extend(matching.map(|(_, message)| Arc::clone(message)));
+                matching.map(|(_, message)| Arc::clone(message)).collect()
             }
         }
-        others
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -106,7 +100,7 @@ fn retain(shared: &Shared, message: Arc<Message>) {
 /// To the device's own connection, where it listens; others get it by the exchange.
 fn send(shared: &Shared, device: &DeviceId, message: Arc<Message>) {
     let Some(down) = shared.registry.down(device.as_str()) else { return };
-    if down.try_send(message).is_err() {
+    if down.try_send(arrival(message)).is_err() {
         shared.counters.desired_retries.increment();
         shared.desired.lock().unsent.insert(device.clone());
     }
@@ -118,9 +112,13 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite> super::connection::Connect
     pub(super) fn resend_desired(&mut self) {
         let Some(device) = &self.client.device else { return };
         if let Some(message) = self.shared.desired.on(&topics::desired(device)) {
-            self.deliver(message, Source::Own, None);
+            self.deliver(arrival(message), Source::Own);
         }
     }
+}
+
+fn arrival(message: Arc<Message>) -> Arrival {
+    Arrival { message, share: None, gathering: None }
 }
 
 fn topic(device: &DeviceId) -> TopicName {
@@ -158,30 +156,17 @@ mod tests {
         states
     }
 
-    fn found(states: &DesiredStates, filter: &str, others: Vec<Arc<Message>>) -> Vec<String> {
-        let found = states.and_others(&filter.parse().unwrap(), others);
+    fn found(states: &DesiredStates, filter: &str) -> Vec<String> {
+        let found = states.matching(&filter.parse().unwrap());
         found.iter().map(|message| message.topic.to_string()).collect()
     }
 
     #[test]
-    fn a_filter_finds_what_is_desired_beside_what_others_retained() {
+    fn a_filter_finds_what_is_desired() {
         let states = kept(&["d1", "d2"]);
-        let other = |topic: &str| {
-            let plain = message(
-                &"d1".parse().unwrap(),
-                &Desired {
-                    version: 9,
-                    desired: serde_json::value::RawValue::from_string("{}".into()).unwrap().into(),
-                },
-            );
-            Arc::new(Message { topic: topic.parse().unwrap(), ..plain })
-        };
-        assert_eq!(found(&states, "devices/d1/desired", vec![]), ["devices/d1/desired"]);
-        assert_eq!(found(&states, "devices/d3/desired", vec![]), Vec::<String>::new());
+        assert_eq!(found(&states, "devices/d1/desired"), ["devices/d1/desired"]);
+        assert_eq!(found(&states, "devices/d3/desired"), Vec::<String>::new());
         let both = ["devices/d1/desired", "devices/d2/desired"];
-        assert_eq!(found(&states, "devices/+/desired", vec![]), both);
-        let by_hand = vec![other("devices/d1/desired"), other("devices/d1/state")];
-        let all = ["devices/d1/state", "devices/d1/desired"];
-        assert_eq!(found(&states, "devices/d1/#", by_hand), all);
+        assert_eq!(found(&states, "devices/+/desired"), both);
     }
 }

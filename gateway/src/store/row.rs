@@ -21,11 +21,23 @@ pub enum Table {
     Command,
     /// A batch of commands; the key is its id.
     Batch,
+    /// A retained message; the key is its topic.
+    Retained,
+    /// A session of an MQTT client, its messages and their states; the key is or begins with the client id.
+    Session,
 }
 
 impl Table {
-    const ALL: [Self; 6] =
-        [Self::Device, Self::Alert, Self::Desired, Self::Audit, Self::Command, Self::Batch];
+    const ALL: [Self; 8] = [
+        Self::Device,
+        Self::Alert,
+        Self::Desired,
+        Self::Audit,
+        Self::Command,
+        Self::Batch,
+        Self::Retained,
+        Self::Session,
+    ];
 
     /// Its name in the database.
     const fn name(self) -> &'static str {
@@ -36,6 +48,8 @@ impl Table {
             Self::Audit => "audit",
             Self::Command => "command",
             Self::Batch => "batch",
+            Self::Retained => "retained",
+            Self::Session => "session",
         }
     }
 

@@ -14,6 +14,7 @@ fn texts(inbound: Vec<Inbound>) -> Vec<String> {
         }
         Inbound::State { device, reported } => format!("state {device} {reported}"),
         Inbound::Event { device, event } => format!("{device} raises {}", event.code),
+        Inbound::Recent { device, answers } => format!("recent {device} {}", answers.len()),
         Inbound::Answer { device, command, answer } => {
             format!("{device} {command} {:?}", answer.status)
         }

@@ -7,6 +7,7 @@ mod clients;
 mod commands;
 mod contracts;
 mod desired;
+mod durable;
 mod golden;
 mod history;
 mod http;
