@@ -6,6 +6,7 @@ mod commands;
 mod contracts;
 mod golden;
 mod history;
+mod hostile;
 mod http;
 mod interop;
 mod malformed;
