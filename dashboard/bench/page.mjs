@@ -17,6 +17,7 @@ const port = 18_124;
 const base = `http://127.0.0.1:${port}/`;
 const settleMs = 15_000;
 const mebibyte = 1_048_576;
+let asked = 0;
 const speed = mode === "heap" ? 20 : 1;
 const devices = mode === "heap" ? 1_000 : 10_000;
 
@@ -113,12 +114,9 @@ async function heap(page, minutes) {
 async function heapSizes(page) {
   const session = await page.context().newCDPSession(page);
   const sizes = [["page", await heapOf((method) => session.send(method))]];
-  const [worker] = page.workers();
-  const bytes = await worker.evaluate(() => {
-    globalThis.gc?.();
-    return performance.memory?.usedJSHeapSize ?? 0;
-  });
-  sizes.push(["worker", (bytes / mebibyte).toFixed(1)]);
+  const { sessionId, targetInfo } = await attached(session);
+  if (targetInfo.type !== "worker") throw new Error(`${targetInfo.type} is not the page's worker`);
+  sizes.push(["worker", await heapOf((method) => askWorker(session, sessionId, method))]);
   await session.detach();
   return sizes;
 }
@@ -128,4 +126,33 @@ async function heapOf(send) {
   await send("HeapProfiler.collectGarbage");
   const { usedSize } = await send("Runtime.getHeapUsage");
   return (usedSize / mebibyte).toFixed(1);
+}
+
+/** The page's worker, as the browser's debugger knows it. */
+async function attached(session) {
+  const found = new Promise((resolve) => session.once("Target.attachedToTarget", resolve));
+  await session.send("Target.setAutoAttach", {
+    autoAttach: true,
+    waitForDebuggerOnStart: false,
+    flatten: false,
+  });
+  return found;
+}
+
+function askWorker(session, sessionId, method) {
+  asked += 1;
+  const id = asked;
+  return new Promise((resolve, reject) => {
+    const hear = ({ message }) => {
+      const answer = JSON.parse(message);
+      if (answer.id !== id) return;
+      session.off("Target.receivedMessageFromTarget", hear);
+      if (answer.error === undefined) resolve(answer.result);
+      else reject(new Error(answer.error.message));
+    };
+    session.on("Target.receivedMessageFromTarget", hear);
+    session
+      .send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id, method }) })
+      .catch(reject);
+  });
 }

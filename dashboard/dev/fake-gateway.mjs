@@ -5,7 +5,8 @@
 // With a speed, devices measure that many times as often, and their clocks run that many times as fast.
 //
 // It speaks what the page uses of the contract and no more: no MQTT, no storage, no limits, no replay; telemetry as
-// columns, a history of five minutes, and `since` answered with a snapshot. It serves `dist` under a strict content
+// columns, a history of five minutes, and `since` answered with a snapshot; alerts, desired states, batches and types as
+// `fake-parts.mjs` makes them up. It serves `dist` under a strict content
 // security policy. `POST /dev/close?code=4201` closes every browser's connection with that code,
 // `POST /dev/lag?on=true` calls every browser slow, `POST /dev/store?error=disk%20full` stops keeping history.
 import { randomUUID } from "node:crypto";
@@ -16,6 +17,7 @@ import { parseArgs } from "node:util";
 import { WebSocketServer } from "ws";
 import { ColumnsEncoder } from "../tests/client/columns-encoder.mjs";
 import { makeFleet } from "./fake-fleet.mjs";
+import { Alerts, Batches, deviceTypes, States } from "./fake-parts.mjs";
 import { aCommand, aDevice, aPresence } from "./samples.mjs";
 
 const { values: flags } = parseArgs({
@@ -40,6 +42,9 @@ let offset = 0;
 let messages = 0;
 let deliveries = 0;
 let storeError = null;
+const alerts = new Alerts(publish);
+const states = new States(publish);
+const batches = new Batches(publish, create);
 
 // ---- channels ----
 
@@ -195,12 +200,20 @@ const finals = new Set([
   "timed_out",
 ]);
 
-function create({ device: id, name, params = {}, ttl_ms = 60_000, timeout_ms = 30_000 }) {
+function create({ device: id, name, params = {}, ttl_ms = 60_000, timeout_ms = 30_000, batch = null }) {
   const device = byId.get(id);
   if (device === undefined) return "unknown_device";
   const now = Date.now();
   const command = {
-    ...aCommand({ id: randomUUID(), device: id, name, params, created_at: now, deliver_by: now + ttl_ms }),
+    ...aCommand({
+      id: randomUUID(),
+      device: id,
+      name,
+      params,
+      created_at: now,
+      deliver_by: now + ttl_ms,
+      batch,
+    }),
     transitions: [],
     timeout_ms,
   };
@@ -271,6 +284,7 @@ function move(command, state, by) {
   command.state = state;
   command.transitions.push({ state, at: Date.now(), by, reason: null });
   publish(`commands/${command.device}`, seen(command));
+  batches.moved(command, (of) => finals.has(of));
 }
 
 function seen({ transitions, timeout_ms, ...command }) {
@@ -301,6 +315,11 @@ setInterval(() => {
   device.since = Date.now();
   presence(device, device.online ? "connected" : "connection_lost");
 }, 2_000);
+
+setInterval(() => {
+  const device = fleet[Math.floor(Math.random() * Math.min(fleet.length, 40))];
+  if (device !== undefined) alerts.happen(device.id);
+}, 7_000);
 
 setInterval(() => {
   publish("gateway/stats", {
@@ -366,19 +385,58 @@ function page(items, url) {
 }
 
 function api(url) {
-  const [, , , kind, id] = url.pathname.split("/").map(decodeURIComponent);
+  const [, , , kind, id, part] = url.pathname.split("/").map(decodeURIComponent);
   if (kind === "devices" && id === undefined) return page(fleet.map(device), url);
+  if (kind === "devices" && byId.has(id) && part === "desired") return states.get(id);
+  if (kind === "devices" && byId.has(id) && part === "telemetry") {
+    return history(`telemetry/${id}`, Number(url.searchParams.get("from") ?? 0));
+  }
   if (kind === "devices" && byId.has(id)) return device(byId.get(id));
+  if (kind === "device-types") return page(deviceTypes, url);
+  if (kind === "alerts") return page(alerts.list(url.searchParams), url);
+  if (kind === "command-batches") return batches.get(id);
   if (kind === "commands" && commands.has(id)) {
     const { timeout_ms, ...command } = commands.get(id);
     return command;
   }
   if (kind === "commands" && id === undefined) {
     const of = url.searchParams.get("device");
-    const found = [...commands.values()].filter((command) => of === null || command.device === of);
+    const batch = url.searchParams.get("batch");
+    const found = [...commands.values()].filter(
+      (command) => (of === null || command.device === of) && (batch === null || command.batch === batch),
+    );
     return page(found.reverse().map(seen), url);
   }
   return null;
+}
+
+/** What a request changes; null where there is nothing of that name, or somebody else was first. */
+function change(url, body, tag) {
+  const [, , , kind, id, part] = url.pathname.split("/").map(decodeURIComponent);
+  if (kind === "alerts" && part === "ack") return alerts.acknowledge(id);
+  if (kind === "devices" && part === "desired") return states.put(id, body, tag);
+  if (kind === "devices" && part === "commands" && body.dry_run) {
+    const receiver = byId.get(id)?.online === true ? "online" : "offline";
+    return { valid: true, errors: [], receiver, position: 0, deliver_by: Date.now() + 60_000 };
+  }
+  if (kind === "commands" && part === "cancel") return cancel(id);
+  if (kind === "command-batches" && id === undefined) {
+    const named = ({ id: of, type, tags }) =>
+      body.devices?.includes(of) ||
+      body.type === type ||
+      Object.entries(tags).some((tagged) => tagged.join(":") === body.tag);
+    return batches.start(
+      fleet.filter(named).map(({ id: of }) => of),
+      body,
+    );
+  }
+  return kind === "command-batches" ? batches.steer(id, part) : null;
+}
+
+async function bodyOf(request) {
+  const parts = [];
+  for await (const part of request) parts.push(part);
+  return parts.length === 0 ? {} : JSON.parse(Buffer.concat(parts).toString());
 }
 
 function answerJson(response, status, body) {
@@ -403,7 +461,7 @@ async function answerFile(response, path) {
   }
 }
 
-const server = createServer((request, response) => {
+const server = createServer(async (request, response) => {
   const url = new URL(request.url ?? "/", "http://127.0.0.1");
   if (request.method === "POST" && url.pathname === "/dev/close") {
     for (const { socket } of sessions) socket.close(Number(url.searchParams.get("code")));
@@ -419,7 +477,13 @@ const server = createServer((request, response) => {
     return answerJson(response, 200, {});
   }
   if (!url.pathname.startsWith("/api/")) return void answerFile(response, url.pathname);
-  const body = api(url);
+  const isChange = request.method === "POST" || request.method === "PUT";
+  const body = isChange ? change(url, await bodyOf(request), request.headers["if-match"] ?? null) : api(url);
+  if (isChange && body === null) {
+    const detail = `nothing to change at ${url.pathname}, or somebody else was first`;
+    return answerJson(response, 412, { status: 412, title: "Precondition Failed", detail, code: "changed" });
+  }
+  if (body !== null && typeof body.version === "number") response.setHeader("etag", `"${body.version}"`);
   if (body !== null) return answerJson(response, 200, body);
   answerJson(response, 404, {
     status: 404,

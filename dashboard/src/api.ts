@@ -1,12 +1,15 @@
 // The gateway's HTTP API, as far as the page uses it.
-import type { Alert, AlertState, Batch, BatchRequest, Desired, DeviceType, Session } from "./contract";
+import type { Alert, AlertState, Desired, Session } from "./contract";
 import type {
+  Batch,
+  BatchRequest,
   Command,
   CommandDetails,
   CommandId,
   CommandRequest,
   Device,
   DeviceId,
+  DeviceType,
   DryRun,
   History,
   Page,
@@ -80,8 +83,9 @@ export class Api {
   }
 
   /** The types of devices that are described, with the commands they take. */
-  deviceTypes(): Promise<Read<DeviceType[]>> {
-    return this.#readAll("device-types", {}, alertPagesMax);
+  async deviceTypes(): Promise<Read<DeviceType[]>> {
+    const read = await this.#read<Page<DeviceType>>("device-types");
+    return read.kind === "ok" ? { kind: "ok", value: read.value.items } : read;
   }
 
   /** Who is signed in. */
@@ -182,6 +186,12 @@ export class Api {
   async metrics(): Promise<Read<string>> {
     const read = await this.#ask("../../metrics");
     return read.kind === "ok" ? { kind: "ok", value: await read.value.text() } : read;
+  }
+
+  /** Whether the gateway's description of itself names a path, such as `/mqtt`. */
+  async describes(path: string): Promise<boolean> {
+    const read = await this.#read<{ paths?: Record<string, unknown> }>("../../openapi.json");
+    return read.kind === "ok" && Object.hasOwn(read.value.paths ?? {}, path);
   }
 
   async #readAll<T>(path: string, filter: Record<string, string>, most: number): Promise<Read<T[]>> {

@@ -1,5 +1,5 @@
 // Parts of the contract whose types do not come from the crate `protocol` yet.
-import type { CommandRequest, CommandState, DeviceId, Timestamp } from "./generated/protocol";
+import type { DeviceId, Timestamp } from "./generated/protocol";
 
 /** How grave an alert is. */
 export type Severity = "info" | "warning" | "critical";
@@ -24,28 +24,6 @@ export interface Alert {
   readonly cleared_at: Timestamp | null;
 }
 
-/** How a batch of commands stands. */
-export type BatchState = "running" | "paused" | "done" | "aborted" | "cancelled";
-
-/** A batch of commands. */
-export interface Batch {
-  readonly id: string;
-  readonly state: BatchState;
-  readonly total: number;
-  readonly counts: Partial<Record<CommandState, number>>;
-}
-
-/** What `POST /command-batches` takes; one of `devices`, `type` and `tag`. */
-export interface BatchRequest {
-  readonly devices?: readonly DeviceId[];
-  readonly type?: string;
-  readonly tag?: string;
-  readonly command: CommandRequest;
-  readonly concurrency?: number;
-  readonly rate?: number;
-  readonly abort_after?: { readonly failures: number } | { readonly percent: number };
-}
-
 /** What a device should be and says that it is. */
 export interface Desired {
   readonly version: number;
@@ -60,21 +38,6 @@ export interface TopicMessage {
   readonly encoding: "json" | "utf8" | "base64";
   readonly qos: number;
   readonly retain: boolean;
-}
-
-/** A command that devices of a type take. */
-export interface CommandType {
-  readonly title?: string | null;
-  readonly description?: string | null;
-  /** The JSON Schema of its parameters. */
-  readonly params: Record<string, unknown>;
-}
-
-/** A type of devices, as `GET /device-types` gives it. */
-export interface DeviceType {
-  readonly type: string;
-  readonly title?: string | null;
-  readonly commands: Readonly<Record<string, CommandType>>;
 }
 
 /** Who is signed in. */

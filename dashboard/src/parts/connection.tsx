@@ -232,7 +232,7 @@ export function connectionFacts(state: ConnectionState, health: Health): [name: 
     ["Updates merged", String(health.dropped)],
     ["Resets", String(health.resets)],
     ["Unreadable", String(health.unreadable)],
-    ["Signed in as", userOf(state) ?? "nobody: all on this machine are trusted"],
+    ["Signed in as", userOf(state) ?? "no one (all on this machine are trusted)"],
     ["Session", state.kind === "live" ? state.session.slice(0, 8) : "none"],
   ];
 }

@@ -1,6 +1,7 @@
 // Which commands the types of devices take, as the gateway describes them.
+
 import { type Accessor, createEffect, createSignal } from "solid-js";
-import type { DeviceType } from "../contract";
+import type { DeviceType } from "../generated/protocol";
 import { type App, useApp } from "./app";
 
 const [types, setTypes] = createSignal<ReadonlyMap<string, DeviceType>>(new Map());

@@ -1,6 +1,5 @@
 // Whom the console commands: one device, those that were selected, or all of a type or with a tag.
-import type { BatchRequest } from "../contract";
-import type { CommandRequest, DeviceId } from "../generated/protocol";
+import type { BatchRequest, CommandRequest, DeviceId } from "../generated/protocol";
 import { firstSort, noFilter } from "../worker/select";
 import type { App } from "./app";
 

@@ -1,7 +1,6 @@
 // A batch: how far it is, and what became of it on each device.
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
-import type { Batch, BatchState } from "../contract";
-import type { CommandState } from "../generated/protocol";
+import type { Batch, BatchState, CommandState } from "../generated/protocol";
 import { pageHref } from "../router";
 import { useApp } from "../store/app";
 import { type CommandFilter, createCommandList, noCommandFilter } from "../store/command-list";
@@ -56,9 +55,12 @@ export default function BatchPage(props: { id: string }) {
     <Show
       when={batch()}
       fallback={
-        <p class="empty" data-testid="unknown-batch">
-          {problem() ?? "Looking for the batch …"} <a href={pageHref("commands")}>All commands</a>
-        </p>
+        <>
+          <h1 class="sr-only">Batch</h1>
+          <p class="empty" data-testid="unknown-batch">
+            {problem() ?? "Looking for the batch …"} <a href={pageHref("commands")}>All commands</a>
+          </p>
+        </>
       }
     >
       {(known) => (

@@ -47,9 +47,12 @@ export default function CommandPage(props: { id: string }) {
     <Show
       when={details()}
       fallback={
-        <p class="empty" data-testid="unknown-command">
-          {problem() ?? "Looking for the command …"} <a href={pageHref("commands")}>All commands</a>
-        </p>
+        <>
+          <h1 class="sr-only">Command</h1>
+          <p class="empty" data-testid="unknown-command">
+            {problem() ?? "Looking for the command …"} <a href={pageHref("commands")}>All commands</a>
+          </p>
+        </>
       }
     >
       {(command) => (

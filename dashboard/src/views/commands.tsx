@@ -25,7 +25,7 @@ export default function CommandsPage() {
     <div class="page two" data-testid="commands-page">
       <h1 class="sr-only">Commands</h1>
       <Console />
-      <section class="page-part" aria-label="Commands">
+      <div class="page-part">
         <search class="toolbar">
           <label>
             <span class="sr-only">State</span>
@@ -64,7 +64,7 @@ export default function CommandsPage() {
           />
         </search>
         <CommandTable list={list} />
-      </section>
+      </div>
     </div>
   );
 }

@@ -144,9 +144,12 @@ function Tabs(props: { device: DeviceRecord }) {
 /** Nothing is known of the device yet, or ever. */
 function UnknownDevice(props: { id: string; problem: string | null }) {
   return (
-    <p class="empty" data-testid="unknown-device">
-      {props.problem === null ? `Looking for ${props.id} …` : `${props.id}: ${props.problem}.`}{" "}
-      <a href={pageHref("fleet")}>Go to the fleet</a>
-    </p>
+    <>
+      <h1 class="sr-only">Device</h1>
+      <p class="empty" data-testid="unknown-device">
+        {props.problem === null ? `Looking for ${props.id} …` : `${props.id}: ${props.problem}.`}{" "}
+        <a href={pageHref("fleet")}>Go to the fleet</a>
+      </p>
+    </>
   );
 }

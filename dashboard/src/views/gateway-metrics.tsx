@@ -33,7 +33,7 @@ export function GatewayMetrics() {
     });
   });
   return (
-    <section class="card" aria-labelledby="metrics-title">
+    <div class="card">
       <div class="card-title">
         <h2 id="metrics-title">Everything it counts</h2>
         <label>
@@ -75,6 +75,6 @@ export function GatewayMetrics() {
           </tbody>
         </table>
       </section>
-    </section>
+    </div>
   );
 }

@@ -89,19 +89,21 @@ export function Shell() {
         <ThemeButton />
         <ConnectionIndicator />
       </header>
-      <WorkerBanner />
-      <ConnectionBanner />
-      <StoreBanner />
-      <For each={app.refusals()}>
-        {(refusal) => (
-          <p class="banner" data-kind="refused" data-testid="refusal" role="alert">
-            The gateway does not let this page hear {refusal}
-          </p>
-        )}
-      </For>
-      <p class="sr-only" role="status">
-        {alarmText(app.alarms.newest())}
-      </p>
+      <section aria-label="Notices">
+        <WorkerBanner />
+        <ConnectionBanner />
+        <StoreBanner />
+        <For each={app.refusals()}>
+          {(refusal) => (
+            <p class="banner" data-kind="refused" data-testid="refusal" role="alert">
+              The gateway does not let this page hear {refusal}
+            </p>
+          )}
+        </For>
+        <p class="sr-only" role="status">
+          {alarmText(app.alarms.newest())}
+        </p>
+      </section>
       <main id="main" tabindex="-1" data-live={String(app.isCurrent())}>
         <Suspense fallback={<p class="empty">One moment …</p>}>
           <Switch>
@@ -133,6 +135,7 @@ export function Shell() {
               <GatewayPage />
             </Match>
             <Match when={route().kind === "unknown"}>
+              <h1 class="sr-only">No such page</h1>
               <p class="empty" data-testid="unknown-page">
                 There is no such page. <a href={pageHref("fleet")}>Go to the fleet</a>
               </p>

@@ -10,17 +10,19 @@ use super::{
 };
 use crate::{
     clock::now,
+    config::Ack,
     core::Input,
-    exchange::{Message, Properties},
+    exchange::{Arrival, Message, Properties},
+    store::{Gathering, Row},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bridge::{
     event::ConnectionId,
-    ingest::{Inbound, decode, raw_message},
+    ingest::{Inbound, decode, decode_response, raw_message},
     route::Destination,
 };
 use bytes::Bytes;
-use protocol::{BadTopic, TopicName, levels};
+use protocol::{BadTopic, CommandId, DeviceId, TopicName, levels};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
@@ -82,7 +84,7 @@ pub(super) struct Content<'a> {
 #[derive(Debug)]
 pub(super) enum Step {
     Core(Input),
-    Exchange(Message),
+    Exchange(Message, Option<Gathering>),
 }
 
 /// Messages on their way from one client.
@@ -90,6 +92,8 @@ pub(super) enum Step {
 pub(super) struct Batch {
     inbound: Vec<Inbound>,
     steps: Vec<Step>,
+    /// What is to be stored of it beside what the core stores.
+    gathering: Option<Gathering>,
 }
 
 impl Batch {
@@ -103,6 +107,15 @@ impl Batch {
         self.steps.push(Step::Core(input));
     }
 
+    /// Adds a row that is stored with what the batch leaves in queues.
+    pub(super) fn row(&mut self, shared: &Shared, row: Row) {
+        self.gathering(shared).add(row);
+    }
+
+    fn gathering(&mut self, shared: &Shared) -> &Gathering {
+        self.gathering.get_or_insert_with(|| Gathering::new(shared.store.clone()))
+    }
+
     /// Adds a message of `publisher`.
     pub(super) fn message(
         &mut self,
@@ -112,7 +125,13 @@ impl Batch {
         content: Content<'_>,
     ) {
         if let Some(destination) = &known.destination {
-            match decode(destination, content.payload) {
+            let decoded = match response(destination, &content.properties) {
+                Some((device, command)) => {
+                    decode_response(device, command, content.payload).map(|answer| vec![answer])
+                }
+                None => decode(destination, content.payload),
+            };
+            match decoded {
                 Ok(inbound) => self.inbound.extend(inbound),
                 Err(error) => complain(shared, known, destination, &error),
             }
@@ -155,9 +174,17 @@ impl Batch {
         if message.retain && shared.retained.keep(Arc::new(message.clone())).is_err() {
             shared.counters.limit_retained.increment();
         }
+        let kept = message.retain || shared.exchange.has_keeping_links();
+        // An empty one too: who waits for it waits for the rows of retained messages before it.
+        let gathering = (message.qos > 0 && kept).then(|| self.gathering(shared).clone());
         let receiver = if known.down { down_device(known.topic.as_str()) } else { None };
+        let arrival = || Arrival {
+            message: Arc::new(message.clone()),
+            share: None,
+            gathering: gathering.clone(),
+        };
         if let Some(down) = receiver.and_then(|device| shared.registry.down(device))
-            && down.try_send(Arc::new(message.clone())).is_err()
+            && down.try_send(arrival()).is_err()
         {
             let counters = &shared.counters;
             let dropped =
@@ -165,26 +192,48 @@ impl Batch {
             dropped.increment();
         }
         if to_exchange {
-            self.steps.push(Step::Exchange(message));
+            self.steps.push(Step::Exchange(message, gathering));
         }
     }
 
-    /// The steps to hand it on, and the core's receipt if `receipt_wanted` and the core gets messages.
+    /// The steps to hand it on, and what fires when a part of it is stored, as far as somebody waits.
     pub(super) fn into_steps(
         mut self,
         connection: ConnectionId,
-        receipt_wanted: bool,
-    ) -> (Vec<Step>, Option<oneshot::Receiver<()>>) {
-        if self.inbound.is_empty() {
-            return (self.steps, None);
+        wait: Wait,
+    ) -> (Vec<Step>, Receipts) {
+        let mut receipts = Receipts::default();
+        if let (Some(gathering), Wait::For(Ack::Stored | Ack::Synced)) = (&self.gathering, wait) {
+            let (sender, receiver) = oneshot::channel();
+            gathering.then(|stored| {
+                if stored.is_ok() {
+                    let _connection_may_be_gone = sender.send(());
+                }
+            });
+            receipts[1] = Some(receiver);
         }
-        let (sender, receiver) = oneshot::channel();
-        let inbound = std::mem::take(&mut self.inbound);
-        let receipt = receipt_wanted.then_some(sender);
-        self.input(Input::Ingest { connection, inbound, receipt });
-        (self.steps, receipt_wanted.then_some(receiver))
+        if !self.inbound.is_empty() {
+            let (sender, receiver) = oneshot::channel();
+            let inbound = std::mem::take(&mut self.inbound);
+            let wanted = wait != Wait::ForNothing;
+            let receipt = wanted.then_some(sender);
+            self.input(Input::Ingest { connection, inbound, receipt });
+            receipts[0] = wanted.then_some(receiver);
+        }
+        (self.steps, receipts)
     }
 }
+
+/// Whether somebody waits until a batch is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// As `ingest.ack` says.
+    For(Ack),
+    ForNothing,
+}
+
+/// Of the core, and of what is left in queues and of retained messages.
+pub(super) type Receipts = [Option<oneshot::Receiver<()>>; 2];
 
 /// The core or the exchange has ended.
 #[derive(Clone, Copy, Debug)]
@@ -201,7 +250,7 @@ pub(super) fn forward_now(shared: &Shared, steps: Vec<Step>) -> Result<Vec<Step>
                 Err(TrySendError::Full(input)) => rest.push(Step::Core(input)),
                 Err(TrySendError::Closed(_)) => return Err(Stopped),
             },
-            exchange @ Step::Exchange(_) => rest.push(exchange),
+            exchange @ Step::Exchange(..) => rest.push(exchange),
         }
         break;
     }
@@ -214,12 +263,24 @@ pub(super) async fn forward(shared: &Shared, steps: Vec<Step>) -> Result<(), Sto
     for step in steps {
         match step {
             Step::Core(input) => shared.core.send(input).await.map_err(|_| Stopped)?,
-            Step::Exchange(message) => {
-                shared.exchange.publish(message).await.map_err(|_| Stopped)?;
+            Step::Exchange(message, gathering) => {
+                let published = shared.exchange.publish_gathering(message, gathering).await;
+                published.map_err(|_| Stopped)?;
             }
         }
     }
     Ok(())
+}
+
+/// Whether a message is the response to a command in the way of MQTT 5: on its Response Topic, with its
+/// Correlation Data.
+fn response<'a>(
+    destination: &'a Destination,
+    properties: &Properties,
+) -> Option<(&'a DeviceId, CommandId)> {
+    let Destination::Answer { device, command } = destination else { return None };
+    let correlation = properties.correlation_data.as_ref()?;
+    (correlation.as_ref() == command.to_string().as_bytes()).then_some((device, *command))
 }
 
 fn complain(

@@ -7,12 +7,16 @@
     reason = "helpers of tests: what is not as expected fails the test"
 )]
 
+mod attacks;
 mod connecting;
 mod devices;
+mod durable;
 mod hostile;
+mod limits;
 mod packets;
 mod publishing;
 mod real_clients;
 mod sessions;
+mod shares;
 mod subscribing;
 mod support;
