@@ -2,8 +2,7 @@
 
 use super::{Target, answer, said, until_closed};
 use reqwest::Method;
-use tests::{soon, until};
-use tokio::io::AsyncReadExt as _;
+use tests::soon;
 
 const PATIENCE: [(&str, &str); 2] =
     [("HTTP__HEADER_TIMEOUT_MS", "300"), ("HTTP__BODY_TIMEOUT_MS", "300")];
@@ -46,27 +45,6 @@ async fn who_takes_no_answer_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_full_house_refuses_and_has_room_again_once_the_idle_are_gone() {
-    let limits = [("LIMITS__HTTP_CONNECTIONS", "4"), ("HTTP__HEADER_TIMEOUT_MS", "2000")];
-    let target = Target::with(&limits).await;
-    let mut idle = Vec::new();
-    for _ in 0..8 {
-        idle.push(said(&target.gateway, b"").await);
-    }
-    let mut refused = Vec::new();
-    let last = idle.last_mut().expect("eight of them");
-    soon("a refusal", last.read_to_end(&mut refused)).await.expect("it is told and closed");
-    assert!(refused.starts_with(b"HTTP/1.1 503 "), "{}", String::from_utf8_lossy(&refused));
-    until("room", async || {
-        let healthy = target.gateway.request(Method::GET, "/healthz").send().await;
-        healthy.is_ok_and(|answer| answer.status() == 200)
-    })
-    .await;
-    assert!(target.gateway.metric("sluice_http_refused_full_total").await >= 4);
-    target.stands().await;
-}
-
-#[tokio::test]
 async fn two_ways_to_read_one_request_are_none() {
     let target = Target::with(&[("HTTP__HEADER_TIMEOUT_MS", "500")]).await;
     let put = "PUT /api/v1/devices/smuggled HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
@@ -97,7 +75,6 @@ async fn two_ways_to_read_one_request_are_none() {
 async fn json_that_nests_repeats_or_overflows_is_refused_or_read_but_never_grows() {
     let target = Target::with(&[]).await;
     let deep = "[".repeat(100_000) + &"]".repeat(100_000);
-    let wide = format!(r#"{{"tags":{{{}"z":""}}}}"#, r#""a":"b","#.repeat(20_000));
     let bodies = [
         (format!(r#"{{"tags":{deep}}}"#), 400),
         ("{".repeat(100_000), 400),
@@ -109,7 +86,6 @@ async fn json_that_nests_repeats_or_overflows_is_refused_or_read_but_never_grows
         ("\u{feff}{}".into(), 400),
         (String::new(), 400),
         ("x".repeat(300_000), 413),
-        (wide, 400),
     ];
     for (body, status) in bodies {
         let request = target.gateway.request(Method::PUT, "/api/v1/devices/d1");

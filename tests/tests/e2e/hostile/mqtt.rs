@@ -8,7 +8,6 @@ use tests::{
 use tokio::net::TcpStream;
 
 const PUBREL: u8 = 6;
-const SUBSCRIBE: u8 = 8;
 const VERSIONS: [Version; 2] = [Version::V3, Version::V5];
 
 #[tokio::test]
@@ -142,31 +141,6 @@ async fn deep_and_huge_topics_are_refused_and_their_sender_alone() {
             peer.send(&publish(version, topic, b"x", 0, 0)).await;
             peer.closed().await;
         }
-    }
-    target.stands().await;
-}
-
-#[tokio::test]
-async fn a_storm_of_subscriptions_stops_at_its_limit() {
-    let target = Target::with(&[("LIMITS__MQTT_SUBSCRIPTIONS", "500")]).await;
-    for version in VERSIONS {
-        let mut peer = Peer::connect(target.gateway.mqtt(), Connect::new(version, "storm")).await;
-        let properties: &[u8] = if version == Version::V5 { &[0] } else { &[] };
-        let mut refused = 0;
-        for round in 0..20_u16 {
-            let filters = (0..100).flat_map(|place| {
-                let mut entry = field(format!("+/{round}/{place}/#").as_bytes());
-                entry.push(1);
-                entry
-            });
-            let mut body = [&(round + 1).to_be_bytes()[..], properties].concat();
-            body.extend(filters);
-            peer.send(&packet(SUBSCRIBE, 2, &body)).await;
-            let answer = peer.expect(9).await;
-            let codes = &answer.body[2 + properties.len()..];
-            refused += codes.iter().filter(|code| **code >= 0x80).count();
-        }
-        assert_eq!(refused, 1_500);
     }
     target.stands().await;
 }
