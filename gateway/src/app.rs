@@ -287,7 +287,8 @@ impl App {
         });
         let web_stop = stop.clone();
         parts.spawn(async move {
-            web.run(&config, surroundings, web_stop).await.context("the HTTP listener failed")
+            web.run(&config, surroundings, web_stop).await;
+            Ok(())
         });
         let ExchangeTask { run, stop: exchange_stop } = exchange;
         parts.spawn(async move {

@@ -46,6 +46,7 @@ impl Collector for Snapshot {
         let groups = [
             ("mqtt", self.stats.edge.each().collect::<Vec<_>>()),
             ("websocket", self.stats.web.each().collect()),
+            ("http", self.stats.http.each().collect()),
             ("exchange", self.exchange.each().collect()),
             ("webhook", self.webhook.each().collect()),
         ];

@@ -49,12 +49,34 @@ counters! {
     }
 }
 
+counters! {
+    /// What HTTP connections count, of whatever is asked over them.
+    HttpCounters {
+        /// HTTP connections that were not upgraded to a WebSocket.
+        connections_now,
+        /// HTTP connections accepted.
+        connections_accepted,
+        /// HTTP connections refused because limits.http_connections was reached.
+        refused_full,
+        /// HTTP connections ended by a head that is no HTTP.
+        refused_malformed,
+        /// HTTP connections closed because no whole head of a request came in http.header_timeout_ms.
+        closed_idle,
+        /// HTTP connections closed because nothing of an answer was taken in http.write_timeout_ms.
+        closed_unread,
+        /// Bodies that did not come in http.body_timeout_ms.
+        slow_bodies,
+    }
+}
+
 /// All figures.
 #[derive(Debug)]
 pub struct Stats {
     started: Instant,
     /// Of the WebSocket and HTTP side.
     pub web: WebCounters,
+    /// Of HTTP connections.
+    pub http: HttpCounters,
     /// Of the MQTT side.
     pub edge: Arc<edge::Counters>,
     latest: Mutex<Latest>,
@@ -84,8 +106,8 @@ impl Stats {
     /// Starts at zero.
     #[must_use]
     pub fn new(edge: Arc<edge::Counters>) -> Self {
-        let (started, web) = (Instant::now(), WebCounters::default());
-        Self { started, web, edge, latest: Mutex::default() }
+        let (web, http) = (WebCounters::default(), HttpCounters::default());
+        Self { started: Instant::now(), web, http, edge, latest: Mutex::default() }
     }
 
     /// What the core said last.

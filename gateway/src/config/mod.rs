@@ -105,6 +105,12 @@ pub struct Http {
     pub listen: SocketAddr,
     /// The least time between two frames to one WebSocket; the first goes at once.
     pub flush_ms: u64,
+    /// How long the head of a request may take, and a connection rest between two requests.
+    pub header_timeout_ms: u64,
+    /// How long the body of a request may take.
+    pub body_timeout_ms: u64,
+    /// How long a peer may take nothing of what is written to it.
+    pub write_timeout_ms: u64,
     /// Origins beside the gateway's own from which browsers may use it, such as
     /// `https://dashboard.example`.
     pub allowed_origins: Vec<String>,
@@ -117,6 +123,9 @@ impl Default for Http {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
             flush_ms: 20,
+            header_timeout_ms: 30_000,
+            body_timeout_ms: 30_000,
+            write_timeout_ms: 60_000,
             allowed_origins: Vec::new(),
             allowed_hosts: Vec::new(),
         }
@@ -197,6 +206,8 @@ pub struct Limits {
     pub ring_bytes: u32,
     /// The largest body of an HTTP request, in bytes.
     pub http_body_bytes: u32,
+    /// HTTP connections at the same time, beside WebSockets.
+    pub http_connections: u32,
     /// Devices in all.
     pub devices: u32,
     /// Channels in all.
@@ -252,6 +263,7 @@ impl Default for Limits {
             websocket_subscriptions: 1_000,
             ring_bytes: 16 * 1024 * 1024,
             http_body_bytes: 256 * 1024,
+            http_connections: 10_000,
             devices: 100_000,
             channels: 500_000,
             commands_per_device: 100,

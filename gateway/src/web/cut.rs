@@ -1,51 +1,25 @@
 //! Connections that can be told from outside that nothing more comes: at the gateway's end one that has sent
-//! half a request must not hold it up.
+//! half a request must not hold it up. And who takes none of what is written is not waited for without end.
 
 use std::{
     fmt, io,
-    net::SocketAddr,
     pin::Pin,
     task::{Context, Poll, ready},
+    time::Duration,
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite, ReadBuf},
-    net::{TcpListener, TcpStream},
+    time::{self, Sleep},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
-
-/// Accepts connections that all end their reading when `cut` fires.
-#[derive(Debug)]
-pub(super) struct CutListener {
-    tcp: TcpListener,
-    cut: CancellationToken,
-}
-
-impl CutListener {
-    pub(super) fn new(tcp: TcpListener, cut: CancellationToken) -> Self {
-        Self { tcp, cut }
-    }
-}
-
-impl axum::serve::Listener for CutListener {
-    type Io = CutStream<TcpStream>;
-    type Addr = SocketAddr;
-
-    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
-        let (stream, peer) = axum::serve::Listener::accept(&mut self.tcp).await;
-        (CutStream::new(stream, self.cut.clone()), peer)
-    }
-
-    fn local_addr(&self) -> io::Result<SocketAddr> {
-        self.tcp.local_addr()
-    }
-}
 
 /// A stream that ends when its token fires; what is being written is finished first.
 pub(super) struct CutStream<S> {
     stream: S,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
-    /// Something was to be written and could not yet be.
-    writing: bool,
+    write_within: Duration,
+    /// Something is to be written and cannot be: until when it is tried.
+    stuck: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S: fmt::Debug> fmt::Debug for CutStream<S> {
@@ -55,17 +29,24 @@ impl<S: fmt::Debug> fmt::Debug for CutStream<S> {
 }
 
 impl<S> CutStream<S> {
-    pub(super) fn new(stream: S, cut: CancellationToken) -> Self {
-        Self { stream, cut: Box::pin(cut.cancelled_owned()), writing: false }
+    /// `write_within`: how long the peer may take nothing of what is written.
+    pub(super) fn new(stream: S, cut: CancellationToken, write_within: Duration) -> Self {
+        Self { stream, cut: Box::pin(cut.cancelled_owned()), write_within, stuck: None }
     }
 
-    pub(super) fn get_ref(&self) -> &S {
-        &self.stream
-    }
-
-    fn note<T>(&mut self, written: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
-        self.writing = written.is_pending();
-        written
+    fn note<T>(
+        &mut self,
+        written: Poll<io::Result<T>>,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<T>> {
+        if written.is_ready() {
+            self.stuck = None;
+            return written;
+        }
+        let within = self.write_within;
+        let patience = self.stuck.get_or_insert_with(|| Box::pin(time::sleep(within)));
+        ready!(patience.as_mut().poll(context));
+        Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }
 }
 
@@ -78,7 +59,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for CutStream<S> {
         if let Poll::Ready(read) = Pin::new(&mut self.stream).poll_read(context, buffer) {
             return Poll::Ready(read);
         }
-        if self.writing {
+        if self.stuck.is_some() {
             return Poll::Pending;
         }
         // Nothing read means that the stream has ended.
@@ -94,7 +75,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CutStream<S> {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.note(written)
+        self.note(written, context)
     }
 
     fn poll_write_vectored(
@@ -103,7 +84,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CutStream<S> {
         pieces: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, pieces);
-        self.note(written)
+        self.note(written, context)
     }
 
     fn is_write_vectored(&self) -> bool {

@@ -10,6 +10,7 @@ mod health;
 mod history;
 mod live;
 mod problem;
+mod serving;
 mod sse;
 mod who;
 
@@ -29,10 +30,9 @@ use axum::{
     response::Response,
     routing::{MethodRouter, get},
 };
-use cut::{CutListener, CutStream};
 use guard::Guard;
 use problem::Refused;
-use std::{future::IntoFuture, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -47,10 +47,32 @@ pub struct Web {
     guard: Guard,
     limits: crate::config::Limits,
     flush_every: Duration,
+    patience: Patience,
     epoch: Arc<str>,
     stopping: CancellationToken,
     sockets: TaskTracker,
     requests: TaskTracker,
+}
+
+/// How long peers may take.
+#[derive(Clone, Copy, Debug)]
+struct Patience {
+    /// Until the head of a request has come, from the end of the last one.
+    head: Duration,
+    /// Until its body has come.
+    body: Duration,
+    /// Until some of what is written has been taken.
+    write: Duration,
+}
+
+impl Patience {
+    fn new(config: &crate::config::Http) -> Self {
+        Self {
+            head: Duration::from_millis(config.header_timeout_ms),
+            body: Duration::from_millis(config.body_timeout_ms),
+            write: Duration::from_millis(config.write_timeout_ms),
+        }
+    }
 }
 
 impl Web {
@@ -110,15 +132,12 @@ impl Listener {
 
     /// Serves until `stopping` fires, then until every WebSocket has been closed with 4100 and every
     /// request is answered.
-    ///
-    /// # Errors
-    /// When accepting fails for good.
     pub async fn run(
         self,
         config: &Config,
         surroundings: Surroundings,
         stopping: CancellationToken,
-    ) -> io::Result<()> {
+    ) {
         let Surroundings { core, store, stats, exchange, epoch, webhook } = surroundings;
         let web = Arc::new(Web {
             core,
@@ -129,18 +148,15 @@ impl Listener {
             guard: Guard::new(&config.http, self.address),
             limits: config.limits.clone(),
             flush_every: Duration::from_millis(config.http.flush_ms),
+            patience: Patience::new(&config.http),
             epoch,
             stopping: stopping.clone(),
             sockets: TaskTracker::new(),
             requests: TaskTracker::new(),
         });
         let cut = CancellationToken::new();
-        let listener = CutListener::new(self.tcp, cut.clone());
-        let tcp = axum::serve::ListenerExt::tap_io(listener, prepare);
-        let service = router(Arc::clone(&web)).into_make_service_with_connect_info::<SocketAddr>();
-        let serving = axum::serve(tcp, service)
-            .with_graceful_shutdown(stopping.clone().cancelled_owned())
-            .into_future();
+        let serving =
+            serving::serve(self.tcp, router(Arc::clone(&web)), Arc::clone(&web), cut.clone());
         // The rest of the grace is for what follows.
         let patience = Duration::from_millis(config.shutdown.grace_ms / 2);
         let finish = async {
@@ -152,14 +168,8 @@ impl Listener {
             // What is left are requests that never came whole.
             cut.cancel();
         };
-        let (served, ()) = tokio::join!(serving, finish);
-        served
+        tokio::join!(serving, finish);
     }
-}
-
-/// Small writes go at once. When the option cannot be set the peer has gone already.
-fn prepare(stream: &mut CutStream<tokio::net::TcpStream>) {
-    let _gone_already = stream.get_ref().set_nodelay(true);
 }
 
 /// Notes that a request is under way.
@@ -187,6 +197,7 @@ fn router(web: Arc<Web>) -> Router {
         .fallback(get(assets::serve))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), serving::hurry))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), track))
         .with_state(web)

@@ -1,5 +1,6 @@
 //! Errors of the HTTP API: `application/problem+json` (RFC 9457) with a `code`.
 
+use super::serving;
 use crate::{
     core::{Stopped, Unanswered},
     store::{NotStored, ReadError},
@@ -176,8 +177,23 @@ impl From<TooManyDevices> for Refused {
 
 impl From<JsonRejection> for Refused {
     fn from(rejection: JsonRejection) -> Self {
+        if is_too_slow(&rejection) {
+            let detail = serving::BodyTooSlow.to_string();
+            return Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail);
+        }
         Self::new(rejection.status(), "bad_request", rejection.body_text())
     }
+}
+
+fn is_too_slow(rejection: &JsonRejection) -> bool {
+    let mut error: Option<&(dyn std::error::Error + 'static)> = Some(rejection);
+    while let Some(inner) = error {
+        if inner.is::<serving::BodyTooSlow>() {
+            return true;
+        }
+        error = inner.source();
+    }
+    false
 }
 
 impl From<QueryRejection> for Refused {

@@ -10,6 +10,7 @@ mod desired;
 mod durable;
 mod golden;
 mod history;
+mod hostile;
 mod http;
 mod interop;
 mod malformed;

@@ -1,0 +1,222 @@
+//! MQTT: what killed other brokers, and what fills one.
+
+use super::Target;
+use tests::{
+    Connect, Peer, Version,
+    mqtt::{WILL_RETAIN, field, packet, publish},
+};
+use tokio::net::TcpStream;
+
+const PUBREL: u8 = 6;
+const VERSIONS: [Version; 2] = [Version::V3, Version::V5];
+
+#[tokio::test]
+async fn a_topic_beyond_ascii_reaches_who_wants_it() {
+    let target = Target::with(&[]).await;
+    let mut peer = Peer::connect(target.gateway.mqtt(), Connect::new(Version::V3, "a")).await;
+    peer.subscribe("ü/#", 1).await;
+    for topic in ["ü", "日本/東京", "\u{10ffff}", "ü/é"] {
+        peer.publish(topic, b"x", 1).await;
+    }
+    assert_eq!(peer.message().await.topic, "ü");
+    assert_eq!(peer.message().await.topic, "ü/é");
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_bogus_puback_with_a_backlog_harms_nobody() {
+    let target = Target::with(&[]).await;
+    for version in VERSIONS {
+        let mut slow = Peer::connect(target.gateway.mqtt(), Connect::new(version, "slow")).await;
+        slow.subscribe("backlog", 1).await;
+        let mut source = Peer::connect(target.gateway.mqtt(), Connect::new(version, "s")).await;
+        for _ in 0..300 {
+            source.publish("backlog", b"x", 1).await;
+        }
+        for id in [1, 500, 65_535, 1, 1] {
+            slow.puback(id).await;
+        }
+        drop(slow);
+        target.stands().await;
+    }
+}
+
+#[tokio::test]
+async fn who_resets_after_connect_leaves_the_door_open() {
+    let target = Target::with(&[]).await;
+    for number in 0..200_u32 {
+        let stream = TcpStream::connect(target.gateway.mqtt()).await.expect("it accepts");
+        let client = format!("reset-{number}");
+        let bytes = Connect::new(VERSIONS[number as usize % 2], &client).encode();
+        stream.set_zero_linger().expect("a fresh socket");
+        stream.writable().await.expect("it is open");
+        stream.try_write(&bytes).expect("a CONNECT fits");
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn client_ids_that_are_empty_long_or_odd_are_taken_or_refused() {
+    let target = Target::with(&[]).await;
+    let long = "x".repeat(65_535);
+    for version in VERSIONS {
+        for client in ["", "a b/+#", "\u{1}", "日本", &long] {
+            for clean in [true, false] {
+                let mut peer = Peer::open(target.gateway.mqtt(), version).await;
+                peer.send(&Connect { clean, ..Connect::new(version, client) }.encode()).await;
+                assert_eq!(peer.next().await.expect("a CONNACK").kind, 2);
+            }
+        }
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_full_house_has_room_again_once_one_leaves() {
+    let target = Target::with(&[("LIMITS__MQTT_CONNECTIONS", "4")]).await;
+    let mut inside = Vec::new();
+    for client in ["a", "b", "c", "d"] {
+        inside.push(Peer::connect(target.gateway.mqtt(), Connect::new(Version::V3, client)).await);
+    }
+    for _ in 0..200 {
+        let outside = Connect::new(Version::V5, "outside");
+        assert!(Peer::try_connect(target.gateway.mqtt(), outside).await.is_none());
+    }
+    for peer in inside {
+        peer.disconnect().await;
+    }
+    target.gateway.until_metric("sluice_mqtt_connections", 0).await;
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn hundreds_of_silent_connections_hold_nobody_up() {
+    let target = Target::with(&[("MQTT__CONNECT_TIMEOUT_MS", "3000")]).await;
+    let mut silent = Vec::new();
+    for place in 0..300 {
+        let address = if place % 2 == 0 { target.gateway.mqtt() } else { target.gateway.http() };
+        silent.push(TcpStream::connect(address).await.expect("it accepts"));
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_packet_cut_anywhere_is_not_waited_for_by_others() {
+    let target = Target::with(&[]).await;
+    for version in VERSIONS {
+        let will = Connect { will: Some(("w", b"x")), ..Connect::new(version, "cut") }.encode();
+        let message = publish(version, "devices/cut/telemetry", b"{}", 1, 7);
+        let whole = [will, message].concat();
+        for end in 0..whole.len() {
+            let mut peer = Peer::open(target.gateway.mqtt(), version).await;
+            peer.send(&whole[..end]).await;
+        }
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn lengths_that_lie_reserve_no_memory() {
+    let target = Target::with(&[]).await;
+    let mut liars = Vec::new();
+    for _ in 0..200 {
+        let mut peer = Peer::connect(target.gateway.mqtt(), Connect::new(Version::V5, "")).await;
+        // It says that 262,140 bytes follow, which the limit allows.
+        peer.send(&[0x30, 0xfc, 0xff, 0x0f, 0, 1, b'a']).await;
+        liars.push(peer);
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn deep_and_huge_topics_are_refused_and_their_sender_alone() {
+    let target = Target::with(&[]).await;
+    let deep = "/".repeat(60_000);
+    let huge = "x".repeat(65_535);
+    for topic in [&deep, &huge] {
+        for version in VERSIONS {
+            let connect = Connect::new(version, "deep");
+            let mut peer = Peer::connect(target.gateway.mqtt(), connect).await;
+            assert!(peer.subscribe(topic, 0).await >= 0x80);
+            peer.send(&publish(version, topic, b"x", 0, 0)).await;
+            peer.closed().await;
+        }
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_retained_messages_stops_at_its_limit() {
+    let limits = [("LIMITS__RETAINED_MESSAGES", "100"), ("LIMITS__RETAINED_BYTES", "1000000")];
+    let target = Target::with(&limits).await;
+    let mut peer = Peer::connect(target.gateway.mqtt(), Connect::new(Version::V3, "flood")).await;
+    let payload = vec![b'x'; 10_000];
+    for number in 0..2_000 {
+        let mut bytes = publish(Version::V3, &format!("flood/{number}"), &payload, 0, 0);
+        bytes[0] |= 1;
+        peer.send(&bytes).await;
+    }
+    peer.settle().await;
+    assert!(target.gateway.metric("sluice_mqtt_limit_retained_total").await >= 1_900);
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn wills_that_call_each_other_do_not_go_round() {
+    let target = Target::with(&[]).await;
+    // Each dies of the other's coming: a takeover by the same client id, with a will every time.
+    for round in 0..200 {
+        let will = Connect {
+            will: Some(("devices/will/telemetry", br#"{"dead":1}"#)),
+            will_flags: if round % 2 == 0 { WILL_RETAIN } else { 0 },
+            ..Connect::new(VERSIONS[round % 2], "will")
+        };
+        drop(Peer::connect(target.gateway.mqtt(), will).await);
+    }
+    target.stands().await;
+    let wills = target.gateway.metric("sluice_mqtt_wills_total").await;
+    assert!(wills <= 200, "{wills} wills of 200 deaths");
+}
+
+#[tokio::test]
+async fn qos_2_without_pubrel_stops_at_the_receive_maximum() {
+    let target = Target::with(&[]).await;
+    for version in VERSIONS {
+        let connect = Connect::new(version, "never-released");
+        let mut peer = Peer::connect(target.gateway.mqtt(), connect).await;
+        for id in 1..=65_535 {
+            peer.send(&publish(version, "q2", b"x", 2, id)).await;
+        }
+        peer.send(&packet(PUBREL, 2, &[0, 1])).await;
+        drop(peer);
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn an_alias_of_0_or_beyond_the_maximum_ends_the_connection() {
+    let target = Target::with(&[]).await;
+    for alias in [[0, 0], [0xff, 0xff], [0, 9]] {
+        let connect = Connect::new(Version::V5, "alias");
+        let mut peer = Peer::connect(target.gateway.mqtt(), connect).await;
+        // An alias that is not known yet comes without its topic.
+        let topic: &[u8] = if alias == [0, 9] { b"" } else { b"a" };
+        let body = [&field(topic)[..], &[3, 0x23], &alias, b"x"].concat();
+        peer.send(&packet(3, 0, &body)).await;
+        let goodbye = peer.next().await.expect("a DISCONNECT");
+        assert_eq!(goodbye.kind, 14, "{alias:?}");
+        peer.closed().await;
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_flood_of_connects_leaves_nothing_behind() {
+    let target = Target::with(&[]).await;
+    for number in 0..2_000 {
+        let client = format!("flood-{number}");
+        drop(Peer::connect(target.gateway.mqtt(), Connect::new(Version::V3, &client)).await);
+    }
+    target.gateway.until_metric("sluice_mqtt_connections", 0).await;
+    target.stands().await;
+}
