@@ -13,6 +13,7 @@ pub mod history;
 pub mod hub;
 pub mod ingest;
 pub mod outbox;
+pub mod rights;
 pub mod route;
 pub mod types;
 pub mod update;

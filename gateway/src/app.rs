@@ -176,7 +176,9 @@ impl App {
             Arc::clone(&stats),
             rhythm,
         );
-        let surroundings = web::Surroundings { core: core.clone(), store, stats, exchange, epoch };
+        let mqtt = edge.door();
+        let surroundings =
+            web::Surroundings { core: core.clone(), store, stats, exchange, mqtt, epoch };
         let exchange = ExchangeTask { run: Box::pin(run), stop: exchange_stop };
         Ok(Self {
             config,

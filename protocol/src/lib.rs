@@ -5,6 +5,7 @@
 //! `device-sim`, `cli` and the tests speak through these types; the dashboard's TypeScript is generated
 //! from them. `docs/protocol.md` is the contract in words.
 
+mod access;
 mod ask;
 mod batch;
 mod close;
@@ -20,6 +21,7 @@ mod tell;
 mod topic;
 pub mod topics;
 
+pub use access::{DevicePattern, Role, Session, SignIn};
 pub use ask::{ClientMessage, Cursor, DecodeError, Mode, Refusal, RequestId, SubscribeOptions};
 pub use batch::{AbortAfter, Batch, BatchRequest, BatchState};
 pub use close::{CloseCode, Retry};

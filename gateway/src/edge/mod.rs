@@ -9,7 +9,9 @@ mod batch;
 mod connection;
 mod counters;
 mod delivering;
+mod door;
 mod ending;
+mod flushed;
 mod handshake;
 mod identity;
 mod outbox;
@@ -30,6 +32,7 @@ mod tests;
 mod wire;
 
 pub use counters::Counters;
+pub use door::Door;
 
 use crate::{config::Config, core::Core, exchange::Exchange};
 use bridge::route::RouteTable;
@@ -42,14 +45,11 @@ use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duratio
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-
-/// How many sockets over the limit are answered at the same time; more are closed unanswered.
-const REFUSALS_MAX: usize = 64;
 
 /// How long accepting rests after it failed, as it does when the process has too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -58,9 +58,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Edge {
     listener: TcpListener,
-    shared: Arc<Shared>,
-    room: Arc<Semaphore>,
-    refusals: Arc<Semaphore>,
+    door: Door,
 }
 
 impl Edge {
@@ -76,9 +74,7 @@ impl Edge {
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(config.mqtt.listen).await?;
         let shared = Shared::new(config, core, exchange, routes);
-        let room = Arc::new(Semaphore::new(shared.limits.mqtt_connections as usize));
-        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        Ok(Self { listener, shared: Arc::new(shared), room, refusals })
+        Ok(Self { listener, door: Door::new(Arc::new(shared)) })
     }
 
     /// The address it listens on, with the port that was picked.
@@ -89,10 +85,16 @@ impl Edge {
         self.listener.local_addr()
     }
 
+    /// Where streams come in that others accept.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
     /// What it counts.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
-        self.shared.counters.clone()
+        self.door.counters()
     }
 
     /// Serves until `stop`; then no one new is accepted, clients are told, and it returns when all
@@ -103,12 +105,12 @@ impl Edge {
             tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = self.listener.accept() => self.accepted(accepted, &mut tasks, &stop).await,
-                Some(ended) = tasks.join_next() => note(&self.shared, ended),
+                Some(ended) = tasks.join_next() => note(&self.door.shared, ended),
             }
         }
         drop(self.listener);
         while let Some(ended) = tasks.join_next().await {
-            note(&self.shared, ended);
+            note(&self.door.shared, ended);
         }
     }
 
@@ -139,18 +141,12 @@ impl Edge {
         tasks: &mut JoinSet<()>,
         stop: &CancellationToken,
     ) {
-        let (permit, room) = match self.room.clone().try_acquire_owned() {
-            Ok(permit) => (permit, true),
-            Err(_) => match self.refusals.clone().try_acquire_owned() {
-                Ok(permit) => (permit, false),
-                Err(_) => return self.shared.counters.refused_full.increment(),
-            },
-        };
-        let (shared, stop) = (self.shared.clone(), stop.clone());
-        let handshake = Handshake { shared, socket, address, room, stop };
+        let Some(ticket) = self.door.ticket() else { return };
+        let (door, stop) = (self.door.clone(), stop.clone());
         // At a lower level than what is logged in it: entering a span costs as much as a message.
         let span = tracing::debug_span!("mqtt", %address);
-        tasks.spawn(serve(handshake, permit).instrument(span));
+        let entering = async move { door.enter(socket, address, ticket, stop).await };
+        tasks.spawn(entering.instrument(span));
     }
 }
 

@@ -9,12 +9,14 @@ mod guard;
 mod health;
 mod history;
 mod live;
+mod mqtt;
 mod problem;
 mod sse;
 
 use crate::{
     config::Config,
     core::Core,
+    edge::Door,
     exchange::Exchange,
     stats::Stats,
     store::{NotStored, StoreHandle},
@@ -41,6 +43,7 @@ pub struct Web {
     store: StoreHandle,
     stats: Arc<Stats>,
     exchange: Exchange,
+    mqtt: Door,
     guard: Guard,
     limits: crate::config::Limits,
     flush_every: Duration,
@@ -75,6 +78,8 @@ pub struct Surroundings {
     pub stats: Arc<Stats>,
     /// The exchange, for its figures.
     pub exchange: Exchange,
+    /// Where MQTT over WebSocket comes in.
+    pub mqtt: Door,
     /// What the numbers of updates belong to.
     pub epoch: Arc<str>,
 }
@@ -114,12 +119,13 @@ impl Listener {
         surroundings: Surroundings,
         stopping: CancellationToken,
     ) -> io::Result<()> {
-        let Surroundings { core, store, stats, exchange, epoch } = surroundings;
+        let Surroundings { core, store, stats, exchange, mqtt, epoch } = surroundings;
         let web = Arc::new(Web {
             core,
             store,
             stats,
             exchange,
+            mqtt,
             guard: Guard::new(&config.http, self.address),
             limits: config.limits.clone(),
             flush_every: Duration::from_millis(config.http.flush_ms),
@@ -165,6 +171,7 @@ async fn track(State(web): State<Arc<Web>>, request: Request, next: Next) -> Res
 fn routes() -> Vec<Route> {
     vec![
         ("/ws", get(live::upgrade)),
+        ("/mqtt", get(mqtt::upgrade)),
         ("/sse", get(sse::listen)),
         ("/healthz", get(health::healthz)),
         ("/readyz", get(health::readyz)),

@@ -12,8 +12,9 @@ use axum::{
     },
 };
 use bridge::{
-    hub::{Prelude, Rights, SubscriberId},
+    hub::{Prelude, SubscriberId},
     outbox::{Counts, Encoding, Frame},
+    rights::Rights,
 };
 use futures_util::Stream;
 use live::{Counted, FRAME_BYTES, Past};
@@ -132,7 +133,7 @@ impl Listener {
         let (id, outlet) = (self.id, self.outlet.clone());
         self.past.expect();
         let joined = self.web.core.ask(move |bridge, _| {
-            bridge.hub.join(id, outlet, Rights::Everything);
+            bridge.hub.join(id, outlet, Rights::everything());
             bridge.hub.subscribe(id, None, filters, &options, |_, _| Prelude::Whole);
         });
         if joined.await.is_err() {

@@ -9,6 +9,7 @@ mod history;
 mod http;
 mod interop;
 mod malformed;
+mod mqtt_websocket;
 mod presence;
 mod process;
 mod resume;

@@ -9,8 +9,9 @@ use super::{
 use crate::core::{Outlet, Unanswered};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bridge::{
-    hub::{Rights, SubscriberId},
+    hub::SubscriberId,
     outbox::{Counts, Encoding, Frame},
+    rights::Rights,
 };
 use futures_util::{
     SinkExt, StreamExt,
@@ -148,7 +149,7 @@ impl Connection {
                 user: None,
                 limits,
             });
-            bridge.hub.join(id, outlet, Rights::Everything);
+            bridge.hub.join(id, outlet, Rights::everything());
         };
         self.web.core.ask(welcome).await
     }
