@@ -1,6 +1,7 @@
 //! The gateway as a whole: bound, then running, then drained.
 
 use crate::{
+    auth::{Auth, BadFile},
     clock,
     config::{self, Ack, Config},
     core::{Acknowledge, Actor, Core},
@@ -57,6 +58,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    Credentials(#[from] BadFile),
     /// A row of the database holds something else than it should.
     #[error(
         "the database in '{}' has a command or batch that cannot be read ({source}): start once with \
@@ -140,6 +144,7 @@ impl App {
         rhythm: Arc<Rhythm>,
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
+        let auth = Auth::open(&config.data_dir.0)?;
         let (database, restored) = open_store(&config, start)?;
         let past = past(restored, &config.data_dir.0)?;
         let epoch: Arc<str> = past.hub.epoch.as_str().into();
@@ -177,8 +182,15 @@ impl App {
             rhythm,
         );
         let mqtt = edge.door();
-        let surroundings =
-            web::Surroundings { core: core.clone(), store, stats, exchange, mqtt, epoch };
+        let surroundings = web::Surroundings {
+            auth: auth.clone(),
+            core: core.clone(),
+            store,
+            stats,
+            exchange,
+            mqtt,
+            epoch,
+        };
         let exchange = ExchangeTask { run: Box::pin(run), stop: exchange_stop };
         Ok(Self {
             config,
@@ -242,6 +254,11 @@ impl App {
         let edge_stop = stop.clone();
         parts.spawn(async move {
             edge.run(edge_stop).await;
+            Ok(())
+        });
+        let (auth, auth_stop) = (surroundings.auth.clone(), stop.clone());
+        parts.spawn(async move {
+            auth.watch(auth_stop).await;
             Ok(())
         });
         let web_stop = stop.clone();

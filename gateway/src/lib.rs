@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod args;
+pub mod auth;
 mod clock;
 pub mod config;
 pub mod core;
@@ -19,4 +20,5 @@ pub mod process;
 pub mod rhythm;
 pub mod stats;
 pub mod store;
+pub mod tokens;
 pub mod web;

@@ -1,6 +1,6 @@
 //! Who may do what: roles, patterns that narrow them, and the bodies of `/api/v1/session`.
 
-use crate::{DeviceId, Timestamp, TopicFilter};
+use crate::{DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -140,10 +140,6 @@ pub struct Session {
     pub user: String,
     /// What the user may do.
     pub role: Role,
-    /// The only devices it concerns; null where it concerns all.
-    pub devices: Option<Vec<DevicePattern>>,
-    /// The only channels that may be seen; null where all may.
-    pub channels: Option<Vec<TopicFilter>>,
     /// When the token ends; null where it does not.
     pub expires_at: Option<Timestamp>,
 }

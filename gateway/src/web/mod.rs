@@ -3,6 +3,7 @@
 
 mod api;
 mod assets;
+mod caller;
 mod contracts;
 mod cut;
 mod guard;
@@ -14,6 +15,7 @@ mod problem;
 mod sse;
 
 use crate::{
+    auth::Auth,
     config::Config,
     core::Core,
     edge::Door,
@@ -39,6 +41,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Web {
+    auth: Auth,
     core: Core,
     store: StoreHandle,
     stats: Arc<Stats>,
@@ -70,6 +73,8 @@ type Route = (&'static str, MethodRouter<Arc<Web>>);
 /// What the HTTP side needs of the rest.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
+    /// Who may come in.
+    pub auth: Auth,
     /// The core.
     pub core: Core,
     /// The store, to read the past.
@@ -119,8 +124,9 @@ impl Listener {
         surroundings: Surroundings,
         stopping: CancellationToken,
     ) -> io::Result<()> {
-        let Surroundings { core, store, stats, exchange, mqtt, epoch } = surroundings;
+        let Surroundings { auth, core, store, stats, exchange, mqtt, epoch } = surroundings;
         let web = Arc::new(Web {
+            auth,
             core,
             store,
             stats,
@@ -188,6 +194,7 @@ fn router(web: Arc<Web>) -> Router {
         .fallback(get(assets::serve))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), caller::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), track))
         .with_state(web)

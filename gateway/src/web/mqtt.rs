@@ -1,7 +1,8 @@
 //! `/mqtt`: MQTT over WebSocket (MQTT 5.0, section 6; 3.1.1, section 6). The edge serves it like any other
 //! connection; here a WebSocket becomes a stream of bytes.
 
-use super::{Web, problem::Refused};
+use super::{Web, caller::Caller, problem::Refused};
+use crate::auth::User;
 use axum::{
     extract::{
         ConnectInfo, State,
@@ -18,8 +19,13 @@ use std::{
     pin::Pin,
     sync::Arc,
     task::{Context, Poll, ready},
+    time::Duration,
 };
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
 /// What a client offers [MQTT-6.0.0-3].
@@ -28,6 +34,9 @@ const SUBPROTOCOL: &str = "mqtt";
 /// What a connection buffers of its socket.
 const READ_BUFFER_BYTES: usize = 4 * 1024;
 
+/// How often it is looked whether the user may still be here.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
 /// The most of an MQTT stream that goes into one frame.
 const FRAME_BYTES: usize = 64 * 1024;
 
@@ -35,14 +44,17 @@ const FRAME_BYTES: usize = 64 * 1024;
 pub(super) async fn upgrade(
     State(web): State<Arc<Web>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    Caller(user): Caller,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    std::future::ready(accept(web, peer, upgrade).unwrap_or_else(IntoResponse::into_response)).await
+    std::future::ready(accept(web, peer, user, upgrade).unwrap_or_else(IntoResponse::into_response))
+        .await
 }
 
 fn accept(
     web: Arc<Web>,
     peer: SocketAddr,
+    user: User,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
     let upgrade = upgrade.map_err(|rejection| {
@@ -64,11 +76,23 @@ fn accept(
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
             let run = async move {
-                let stop = web.stopping.clone();
-                web.mqtt.serve(ByteStream::new(socket), peer, stop).await;
+                let stop = web.stopping.child_token();
+                tokio::select! {
+                    () = web.mqtt.serve(ByteStream::new(socket), peer, stop.clone()) => {}
+                    () = stop_when_revoked(&web, &user, &stop) => {}
+                }
             };
             tracker.track_future(run).instrument(span)
         }))
+}
+
+/// Ends a connection in order when its user's token is revoked; never returns, for that end takes time.
+async fn stop_when_revoked(web: &Web, user: &User, stop: &CancellationToken) {
+    while web.auth.still(user) {
+        sleep(LOOK_EVERY).await;
+    }
+    stop.cancel();
+    std::future::pending().await
 }
 
 /// The bytes of a WebSocket's binary frames.

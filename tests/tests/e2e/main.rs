@@ -16,4 +16,5 @@ mod resume;
 mod slow;
 mod sse;
 mod store;
+mod tokens;
 mod websocket;

@@ -1,7 +1,10 @@
 //! Commands over HTTP.
 
 use super::{Body, object, page_rows, parse};
-use crate::web::{Web, problem::Refused};
+use crate::{
+    auth::User,
+    web::{Web, caller, problem::Refused},
+};
 use axum::{
     Json,
     extract::{
@@ -17,9 +20,6 @@ use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
-/// Who commands where nobody needs to sign in.
-pub(super) const LOCAL_USER: &str = "local";
-
 /// The longest `Prefer: wait`.
 const WAIT_S_MAX: u64 = 600;
 
@@ -29,6 +29,7 @@ const KEY_BYTES_MAX: usize = 255;
 /// Creates a command; the WebSocket's way too.
 pub(in crate::web) async fn create_command(
     web: &Web,
+    user: &User,
     device: DeviceId,
     request: CommandRequest,
     key: Option<String>,
@@ -37,9 +38,9 @@ pub(in crate::web) async fn create_command(
         return Err(Refused::bad_request("dry_run is for POST only"));
     }
     web.check_store()?;
-    let id = new_id();
+    let (id, user) = (new_id(), user.name.clone());
     let create = web.core.ask(move |bridge, now| {
-        let caller = Caller { user: LOCAL_USER, key: key.as_deref() };
+        let caller = Caller { user: &user, key: key.as_deref() };
         bridge.command(now, id, &device, request, caller)
     });
     Ok(create.await??)
@@ -51,14 +52,20 @@ pub(super) fn new_id() -> CommandId {
 }
 
 /// Cancels a command; the WebSocket's way too.
-pub(in crate::web) async fn cancel_command(web: &Web, id: CommandId) -> Result<Command, Refused> {
+pub(in crate::web) async fn cancel_command(
+    web: &Web,
+    user: &User,
+    id: CommandId,
+) -> Result<Command, Refused> {
     web.check_store()?;
-    Ok(web.core.ask(move |bridge, now| bridge.cancel(now, id, LOCAL_USER)).await??)
+    let user = user.name.clone();
+    Ok(web.core.ask(move |bridge, now| bridge.cancel(now, id, &user)).await??)
 }
 
 /// `POST /devices/{id}/commands`.
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
+    caller::Caller(user): caller::Caller,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
@@ -67,11 +74,11 @@ pub(super) async fn create(
     let (wait, key) = (preferred_wait(&headers)?, idempotency_key(&headers)?);
     let request: CommandRequest = object(body)?;
     if request.dry_run == Some(true) {
-        let dry =
-            web.core.look(move |bridge, now| bridge.dry_run(now, &device, &request, LOCAL_USER));
+        let user = user.name;
+        let dry = web.core.look(move |bridge, now| bridge.dry_run(now, &device, &request, &user));
         return Ok(Json(dry.await??).into_response());
     }
-    let command = create_command(&web, device, request, key).await?;
+    let command = create_command(&web, &user, device, request, key).await?;
     let Some(wait) = wait else {
         return Ok((StatusCode::ACCEPTED, Json(command)).into_response());
     };
@@ -167,9 +174,10 @@ pub(super) async fn get(
 /// `POST /commands/{id}/cancel`.
 pub(super) async fn cancel(
     State(web): State<Arc<Web>>,
+    caller::Caller(user): caller::Caller,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Command>, Refused> {
-    Ok(Json(cancel_command(&web, parse(&path?)?).await?))
+    Ok(Json(cancel_command(&web, &user, parse(&path?)?).await?))
 }
 
 async fn find(web: &Web, id: CommandId) -> Result<CommandDetails, Refused> {

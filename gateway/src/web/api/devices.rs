@@ -1,9 +1,9 @@
 //! Devices over HTTP.
 
-use super::{Body, commands::LOCAL_USER, object, page_rows, parse};
+use super::{Body, object, page_rows, parse};
 use crate::{
     core::{Input, Outlet},
-    web::{Web, problem::Refused},
+    web::{Web, caller::Caller, problem::Refused},
 };
 use axum::{
     Json,
@@ -199,13 +199,14 @@ pub(super) async fn patch(
 /// `DELETE /devices/{id}`: forgets it and closes its connection.
 pub(super) async fn delete(
     State(web): State<Arc<Web>>,
+    Caller(user): Caller,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Refused> {
     let id: DeviceId = parse(&path?)?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
     let known =
-        web.core.ask(move |bridge, now| bridge.delete_device(now, &asked, LOCAL_USER)).await?;
+        web.core.ask(move |bridge, now| bridge.delete_device(now, &asked, &user.name)).await?;
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&id)) }
 }
 

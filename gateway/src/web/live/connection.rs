@@ -6,7 +6,10 @@ use super::{
     super::Web,
     past::{Past, Piece},
 };
-use crate::core::{Outlet, Unanswered};
+use crate::{
+    auth::{Denied, User},
+    core::{Outlet, Unanswered},
+};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bridge::{
     hub::SubscriberId,
@@ -71,6 +74,7 @@ enum Event {
 pub(super) struct Connection {
     pub(super) web: Arc<Web>,
     pub(super) id: SubscriberId,
+    pub(super) user: User,
     pub(super) outlet: Outlet,
     pub(super) past: Past,
     reader: SplitStream<WebSocket>,
@@ -91,6 +95,7 @@ impl Connection {
     pub(super) fn new(
         web: Arc<Web>,
         id: SubscriberId,
+        user: User,
         encoding: Encoding,
         socket: WebSocket,
     ) -> Self {
@@ -101,6 +106,7 @@ impl Connection {
         Self {
             web,
             id,
+            user,
             outlet,
             past: Past::default(),
             reader,
@@ -139,6 +145,7 @@ impl Connection {
             messages_per_s: limits.websocket_messages_per_s,
         };
         let (id, outlet, epoch) = (self.id, self.outlet.clone(), Arc::clone(&self.web.epoch));
+        let user = (!self.user.is_local()).then(|| self.user.name.as_ref().to_owned());
         let welcome = move |bridge: &mut bridge::bridge::Bridge<Outlet>, now| {
             outlet.say(&Reply::Welcome {
                 session: id.0.to_string(),
@@ -146,7 +153,7 @@ impl Connection {
                 offset: bridge.hub.offset(),
                 server_time: now,
                 ping_interval_ms: millis(PING_EVERY),
-                user: None,
+                user,
                 limits,
             });
             bridge.hub.join(id, outlet, Rights::everything());
@@ -265,10 +272,25 @@ impl Connection {
         self.next_look_at = Instant::now() + LOOK_EVERY;
         self.allowance = self.web.limits.websocket_messages_per_s;
         self.note_counts();
+        if !self.web.auth.still(&self.user) {
+            return Err(End::Close(CloseCode::Unauthenticated));
+        }
         if self.outlet.is_too_slow() {
             self.web.stats.web.closed_too_slow.increment();
             return Err(End::Close(CloseCode::TooSlow));
         }
+        Ok(())
+    }
+
+    /// A `hello` where the user is known: another token of the same user takes the place of the first.
+    pub(super) fn renew(&mut self, token: Option<&str>) -> Result<(), End> {
+        let Some(token) = token else { return Ok(()) };
+        let renewed = self.web.auth.user_of(token);
+        let user = renewed.map_err(|Denied| End::Close(CloseCode::Unauthenticated))?;
+        if (&user.name, user.role) != (&self.user.name, self.user.role) {
+            return Err(End::Close(CloseCode::Forbidden));
+        }
+        self.user = user;
         Ok(())
     }
 
