@@ -162,6 +162,9 @@ impl<S: Sink> Bridge<S> {
                     }
                     self.reported(now, &device, &reported);
                 }
+                Inbound::Recent { device, answers } => {
+                    self.commands.recent(now, &device, &answers);
+                }
                 Inbound::Answer { device, command, answer } => {
                     let known = self.commands.answer(now, &device, command, &answer);
                     self.refused.answers += u64::from(!known);

@@ -4,7 +4,7 @@ use crate::{
     data::{self, Data, Metrics},
     route::{Destination, Payload},
 };
-use protocol::{Answer, CommandId, DeviceId, Timestamp, TopicName};
+use protocol::{Answer, AnswerStatus, CommandId, DeviceId, Timestamp, TopicName};
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 use std::sync::Arc;
@@ -30,6 +30,13 @@ pub enum Inbound {
         /// An object.
         reported: Arc<RawValue>,
     },
+    /// A device's report of its last commands.
+    Recent {
+        /// The device.
+        device: DeviceId,
+        /// What it knows of each.
+        answers: Vec<(CommandId, Answer)>,
+    },
     /// A device's answer to a command.
     Answer {
         /// The device.
@@ -47,7 +54,9 @@ impl Inbound {
     pub fn device(&self) -> Option<&DeviceId> {
         match self {
             Self::Update { device, .. } => device.as_ref(),
-            Self::State { device, .. } | Self::Answer { device, .. } => Some(device),
+            Self::State { device, .. }
+            | Self::Recent { device, .. }
+            | Self::Answer { device, .. } => Some(device),
         }
     }
 }
@@ -107,11 +116,66 @@ pub fn decode(destination: &Destination, payload: &[u8]) -> Result<Vec<Inbound>,
             }
             Ok(vec![Inbound::State { device: device.clone(), reported: reported.into() }])
         }
+        Destination::Recent { device } => {
+            let answers = recent(payload)?;
+            Ok(vec![Inbound::Recent { device: device.clone(), answers }])
+        }
         Destination::Answer { device, command } => {
             let answer = answer(payload)?;
             Ok(vec![Inbound::Answer { device: device.clone(), command: *command, answer }])
         }
     }
+}
+
+/// Reads the response of an MQTT 5 device, which came with the command's id as Correlation Data: such a
+/// device need not know the form of an answer. What has no `status` is the result of a command that succeeded.
+///
+/// # Errors
+/// [`Undecodable`] with the reason.
+pub fn decode_response(
+    device: &DeviceId,
+    command: CommandId,
+    payload: &[u8],
+) -> Result<Inbound, Undecodable> {
+    let value = serde_json::from_slice::<Value>(payload);
+    let answer = match value {
+        Ok(Value::Object(members)) if members.contains_key("status") => answer(payload)?,
+        Ok(result) => succeeded(Some(result)),
+        Err(_) if payload.is_empty() => succeeded(None),
+        Err(_) => succeeded(Some(utf8(payload)?.into())),
+    };
+    Ok(Inbound::Answer { device: device.clone(), command, answer })
+}
+
+fn succeeded(result: Option<Value>) -> Answer {
+    let status = AnswerStatus::Succeeded;
+    Answer { status, attempt: None, progress: None, result, error: None }
+}
+
+/// The most commands that one report may name.
+const RECENT_MAX: usize = 256;
+
+/// A list of ids, each of a command that was carried out, and of answers with their `id`.
+fn recent(payload: &[u8]) -> Result<Vec<(CommandId, Answer)>, Undecodable> {
+    let entries: Vec<Value> = serde_json::from_str(utf8(payload)?)?;
+    if entries.len() > RECENT_MAX {
+        return Err(Undecodable(format!(
+            "{} commands are more than the {RECENT_MAX} that a report may name",
+            entries.len()
+        )));
+    }
+    let read = |(index, entry): (usize, Value)| {
+        let named = |why: String| Undecodable(format!("entry {index} of the report: {why}"));
+        let id = if entry.is_string() { &entry } else { &entry["id"] };
+        let id = serde_json::from_value(id.clone()).map_err(|error| named(error.to_string()))?;
+        let answer = if entry.is_string() {
+            succeeded(None)
+        } else {
+            answer(entry.to_string().as_bytes()).map_err(|error| named(error.to_string()))?
+        };
+        Ok((id, answer))
+    };
+    entries.into_iter().enumerate().map(read).collect()
 }
 
 /// An object; serde would take an array for one.
@@ -248,7 +312,9 @@ mod tests {
                 data.write(&mut text);
                 (timestamp.map(|time| time.0), text)
             }
-            other @ (Inbound::State { .. } | Inbound::Answer { .. }) => panic!("{other:?}"),
+            other @ (Inbound::State { .. } | Inbound::Recent { .. } | Inbound::Answer { .. }) => {
+                panic!("{other:?}")
+            }
         };
         Ok(inbound.into_iter().map(pair).collect())
     }
@@ -330,6 +396,41 @@ mod tests {
         ] {
             assert!(!decoded(bad), "{bad}");
         }
+    }
+
+    #[test]
+    fn a_report_of_the_last_commands_has_ids_and_answers() {
+        let destination = Destination::Recent { device: "d1".parse().unwrap() };
+        let id = "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c";
+        let payload = format!(r#"["{id}", {{"id": "{id}", "status": "failed", "attempt": 2}}]"#);
+        let decoded = decode(&destination, payload.as_bytes()).unwrap();
+        let [Inbound::Recent { answers, .. }] = &decoded[..] else { panic!("{decoded:?}") };
+        let statuses: Vec<_> = answers.iter().map(|(_, it)| (it.status, it.attempt)).collect();
+        assert_eq!(statuses, [(AnswerStatus::Succeeded, None), (AnswerStatus::Failed, Some(2))]);
+        for (bad, named) in [
+            (format!(r#"["{id}", 7]"#), "entry 1"),
+            (r#"[{"status": "failed"}]"#.into(), "entry 0"),
+            (format!("[{}]", vec!["0"; 257].join(",")), "257"),
+        ] {
+            let refused = decode(&destination, bad.as_bytes()).unwrap_err().to_string();
+            assert!(refused.contains(named), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_response_without_a_status_is_the_result_of_success() {
+        let (device, id) = ("d1".parse().unwrap(), CommandId::from_u128(1));
+        let read = |payload: &str| {
+            let read = decode_response(&device, id, payload.as_bytes()).unwrap();
+            let Inbound::Answer { answer, .. } = read else { panic!("{read:?}") };
+            (answer.status, answer.result)
+        };
+        let done = AnswerStatus::Succeeded;
+        assert_eq!(read(r#"{"rpm": 900}"#), (done, Some(serde_json::json!({"rpm": 900}))));
+        assert_eq!(read("done"), (done, Some("done".into())));
+        assert_eq!(read(""), (done, None));
+        assert_eq!(read(r#"{"status": "failed"}"#), (AnswerStatus::Failed, None));
+        assert!(decode_response(&device, id, br#"{"status": "gone"}"#).is_err());
     }
 
     #[test]

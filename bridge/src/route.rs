@@ -30,6 +30,11 @@ pub enum Destination {
         /// The device.
         device: DeviceId,
     },
+    /// A device's report of its last commands.
+    Recent {
+        /// The device.
+        device: DeviceId,
+    },
     /// A device's answers to a command.
     Answer {
         /// The device.
@@ -46,6 +51,7 @@ impl Destination {
         match self {
             Self::Telemetry { device, .. }
             | Self::State { device }
+            | Self::Recent { device }
             | Self::Answer { device, .. } => Some(device),
             Self::Custom { .. } => None,
         }
@@ -218,6 +224,7 @@ fn device_topic(topic: &str) -> Option<Destination> {
     let device = parts.next()?.parse().ok()?;
     match (parts.next()?, parts.next(), parts.next(), parts.next()) {
         ("state", None, None, None) => Some(Destination::State { device }),
+        ("commands", Some("recent"), None, None) => Some(Destination::Recent { device }),
         ("commands", Some(command), Some("ack"), None) => {
             Some(Destination::Answer { device, command: command.parse().ok()? })
         }

@@ -188,6 +188,12 @@ export class Api {
     return read.kind === "ok" ? { kind: "ok", value: await read.value.text() } : read;
   }
 
+  /** Whether the gateway's description of itself names a path, such as `/mqtt`. */
+  async describes(path: string): Promise<boolean> {
+    const read = await this.#read<{ paths?: Record<string, unknown> }>("../../openapi.json");
+    return read.kind === "ok" && Object.hasOwn(read.value.paths ?? {}, path);
+  }
+
   async #readAll<T>(path: string, filter: Record<string, string>, most: number): Promise<Read<T[]>> {
     const items: T[] = [];
     let cursor: string | null = null;

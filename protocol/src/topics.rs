@@ -20,6 +20,12 @@ pub fn answer(device: &DeviceId, command: CommandId) -> String {
     format!("devices/{device}/commands/{command}/ack")
 }
 
+/// `devices/{device}/commands/recent`: what it knows of its last commands, up.
+#[must_use]
+pub fn recent(device: &DeviceId) -> String {
+    format!("devices/{device}/commands/recent")
+}
+
 /// `devices/{device}/commands/{command}/cancel`: the wish to give it up, down.
 #[must_use]
 pub fn cancel(device: &DeviceId, command: CommandId) -> String {

@@ -156,6 +156,7 @@ function useTypeOf(target: () => Target): () => string | null {
       const read = await app.api.device(id);
       return read.kind === "ok" ? read.value.type : null;
     },
+    { initialValue: null },
   );
-  return () => type.latest ?? null;
+  return () => type.latest;
 }

@@ -1,5 +1,14 @@
 // The live tree of MQTT topics.
-import { createEffect, createMemo, createSignal, For, onCleanup, onMount, Show } from "solid-js";
+import {
+  createEffect,
+  createMemo,
+  createResource,
+  createSignal,
+  For,
+  onCleanup,
+  onMount,
+  Show,
+} from "solid-js";
 import { windowOnto } from "../parts/virtual";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
@@ -32,6 +41,8 @@ export default function TopicsPage() {
     app.client.tell({ kind: "lookTopics", view });
   });
   onCleanup(() => app.client.tell({ kind: "lookTopics", view: null }));
+  // A gateway without MQTT over WebSocket has no way to publish from a page.
+  const [takesMqtt] = createResource(app.isLive, () => app.api.describes("/mqtt"), { initialValue: false });
   let place!: HTMLElement;
   onMount(() => {
     const observer = new ResizeObserver(() => setViewHeight(place.clientHeight));
@@ -113,7 +124,9 @@ export default function TopicsPage() {
         </section>
         <div class="topics-side">
           <TopicDetails topic={query().topic ?? null} detail={state()?.chosen ?? null} />
-          <Publish topic={query().topic ?? ""} />
+          <Show when={takesMqtt.latest}>
+            <Publish topic={query().topic ?? ""} />
+          </Show>
         </div>
       </div>
     </div>

@@ -16,11 +16,11 @@ use crate::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bridge::{
     event::ConnectionId,
-    ingest::{Inbound, decode, raw_message},
+    ingest::{Inbound, decode, decode_response, raw_message},
     route::Destination,
 };
 use bytes::Bytes;
-use protocol::{BadTopic, TopicName, levels};
+use protocol::{BadTopic, CommandId, DeviceId, TopicName, levels};
 use std::{sync::Arc, time::Instant};
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
@@ -112,7 +112,13 @@ impl Batch {
         content: Content<'_>,
     ) {
         if let Some(destination) = &known.destination {
-            match decode(destination, content.payload) {
+            let decoded = match response(destination, &content.properties) {
+                Some((device, command)) => {
+                    decode_response(device, command, content.payload).map(|answer| vec![answer])
+                }
+                None => decode(destination, content.payload),
+            };
+            match decoded {
                 Ok(inbound) => self.inbound.extend(inbound),
                 Err(error) => complain(shared, known, destination, &error),
             }
@@ -220,6 +226,17 @@ pub(super) async fn forward(shared: &Shared, steps: Vec<Step>) -> Result<(), Sto
         }
     }
     Ok(())
+}
+
+/// Whether a message is the response to a command in the way of MQTT 5: on its Response Topic, with its
+/// Correlation Data.
+fn response<'a>(
+    destination: &'a Destination,
+    properties: &Properties,
+) -> Option<(&'a DeviceId, CommandId)> {
+    let Destination::Answer { device, command } = destination else { return None };
+    let correlation = properties.correlation_data.as_ref()?;
+    (correlation.as_ref() == command.to_string().as_bytes()).then_some((device, *command))
 }
 
 fn complain(

@@ -13,6 +13,7 @@ fn texts(inbound: Vec<Inbound>) -> Vec<String> {
             text
         }
         Inbound::State { device, reported } => format!("state {device} {reported}"),
+        Inbound::Recent { device, answers } => format!("recent {device} {}", answers.len()),
         Inbound::Answer { device, command, answer } => {
             format!("{device} {command} {:?}", answer.status)
         }

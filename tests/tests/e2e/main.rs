@@ -4,6 +4,7 @@ mod cli;
 mod clients;
 mod commands;
 mod contracts;
+mod durable;
 mod golden;
 mod history;
 mod http;

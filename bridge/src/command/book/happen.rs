@@ -125,6 +125,31 @@ impl Commands {
         true
     }
 
+    /// A device reports what it knows of its last commands: those that are underway or timed out take it for
+    /// an answer. Of others it says nothing new.
+    pub fn recent(&mut self, now: Timestamp, device: &DeviceId, answers: &[(CommandId, Answer)]) {
+        for (id, answer) in answers {
+            let Some(entry) = self.entries.get(id) else { continue };
+            match entry.state() {
+                CommandState::Sent
+                | CommandState::Delivered
+                | CommandState::Started
+                | CommandState::Cancelling
+                | CommandState::TimedOut => {
+                    self.answer(now, device, *id, answer);
+                }
+                CommandState::Scheduled
+                | CommandState::Queued
+                | CommandState::Succeeded
+                | CommandState::Failed
+                | CommandState::Rejected
+                | CommandState::Cancelled
+                | CommandState::Superseded
+                | CommandState::Expired => {}
+            }
+        }
+    }
+
     /// The device is deleted: what was not sent to it is cancelled, and what was told of its commands is
     /// to be forgotten.
     pub fn delete_device(&mut self, now: Timestamp, device: &DeviceId, user: &str) {

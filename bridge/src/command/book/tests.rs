@@ -1,3 +1,7 @@
+mod batches;
+mod expecting;
+mod keeping;
+
 use super::*;
 use protocol::{Answer, AnswerStatus, Status};
 use serde_json::json;

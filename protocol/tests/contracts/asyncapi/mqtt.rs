@@ -17,7 +17,7 @@ struct Topic {
     binding: Value,
 }
 
-fn all() -> [Topic; 6] {
+fn all() -> [Topic; 7] {
     [
         Topic {
             name: "telemetry",
@@ -66,6 +66,37 @@ fn all() -> [Topic; 6] {
             summary: "How far the device is with a command.",
             payload: reference("Answer"),
             examples: answers(),
+            binding: json!({}),
+        },
+        Topic {
+            name: "recent",
+            address: topics::recent(&"device".parse().expect("a device id"))
+                .replace("/device/", "/{device}/"),
+            action: "receive",
+            summary: "What the device knows of its last commands: commands that timed out settle from it.",
+            payload: json!({
+                "type": "array",
+                "maxItems": 256,
+                "items": {
+                    "oneOf": [
+                        {
+                            "description": "A command that was carried out.",
+                            "allOf": [reference("CommandId")],
+                        },
+                        {
+                            "description": "A command, and an answer to it.",
+                            "type": "object",
+                            "properties": {"id": reference("CommandId")},
+                            "required": ["id"],
+                            "allOf": [reference("Answer")],
+                        },
+                    ],
+                },
+            }),
+            examples: vec![json!([
+                "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c",
+                {"id": "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5d", "status": "failed"},
+            ])],
             binding: json!({}),
         },
         Topic {

@@ -1,0 +1,151 @@
+//! What is stored, brought back and taken back.
+
+use super::*;
+use std::collections::HashMap;
+
+/// The store: rows by key, as the last commit left them.
+#[derive(Default)]
+struct Store(HashMap<(RowKind, String), String>);
+
+impl Store {
+    fn commit(&mut self, rows: Vec<Row>) {
+        for Row { kind, key, body } in rows {
+            match body {
+                Some(body) => drop(self.0.insert((kind, key), body)),
+                None => drop(self.0.remove(&(kind, key))),
+            }
+        }
+    }
+
+    fn kept(&self) -> Kept {
+        let of = |wanted: RowKind| {
+            let rows = self.0.iter().filter(move |((kind, _), _)| *kind == wanted);
+            rows.map(|((_, key), body)| (key.clone(), body.clone())).collect()
+        };
+        Kept { commands: of(RowKind::Command), batches: of(RowKind::Batch) }
+    }
+}
+
+/// Lets the gateway die and start again on what was stored.
+fn restart(bench: &mut Bench) {
+    let mut store = Store::default();
+    store.commit(bench.commands.take_rows());
+    let limits = bench.commands.limits;
+    bench.commands = Commands::new(limits);
+    bench.commands.restore(bench.time(), store.kept()).unwrap();
+}
+
+#[test]
+fn after_a_restart_deadlines_that_passed_have_their_effect() {
+    let mut bench = Bench::online();
+    let sent = bench.create(json!({"name": "a", "timeout_ms": 100}));
+    let queued = bench.create(json!({"name": "b", "ttl_ms": 100}));
+    let open = bench.create(json!({"name": "c"}));
+    bench.now += 200;
+    restart(&mut bench);
+    use CommandState as S;
+    assert_eq!(
+        [sent, queued, open].map(|id| bench.state(id)),
+        [S::TimedOut, S::Expired, S::Queued]
+    );
+    assert_eq!(bench.story(sent), [S::Queued, S::Sent, S::TimedOut]);
+}
+
+#[test]
+fn after_a_restart_the_order_stays_and_what_was_acknowledged_is_not_sent_again() {
+    let mut bench = Bench::online();
+    let first = bench.create(json!({"name": "a"}));
+    let low = bench.create(json!({"name": "b"}));
+    let high = bench.create(json!({"name": "c", "priority": 1}));
+    bench.acknowledge(first, 1);
+    restart(&mut bench);
+    bench.receives(SECOND, true);
+    assert_eq!(bench.sent(), [], "the device has the first, which has not ended");
+    bench.answer(first, json!({"status": "succeeded"}));
+    bench.answer(high, json!({"status": "succeeded"}));
+    assert_eq!(bench.sent(), [(SECOND, high, 1), (SECOND, low, 1)]);
+}
+
+#[test]
+fn after_a_restart_what_was_sent_without_puback_is_sent_again() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a"}));
+    restart(&mut bench);
+    bench.receives(FIRST, true);
+    assert_eq!(bench.sent(), [(FIRST, id, 2)]);
+}
+
+#[test]
+fn a_key_is_known_after_a_restart() {
+    let mut bench = Bench::new();
+    let id = bench.try_create_with_key(json!({"name": "a"}), Some("k")).unwrap();
+    restart(&mut bench);
+    assert_eq!(bench.try_create_with_key(json!({"name": "a"}), Some("k")), Ok(id));
+    let reused = bench.try_create_with_key(json!({"name": "b"}), Some("k"));
+    assert_eq!(reused, Err(CreateError::KeyReused("k".into())));
+}
+
+#[test]
+fn ended_commands_are_listed_after_a_restart_up_to_the_limit() {
+    let mut bench = Bench::new();
+    let ids: Vec<_> = (0..4).map(|_| bench.create(json!({"name": "a", "ttl_ms": 0}))).collect();
+    restart(&mut bench);
+    let listed: Vec<_> = bench.commands.list(None).map(|command| command.id).collect();
+    assert_eq!(listed, [ids[3], ids[2]]);
+}
+
+#[test]
+fn what_was_stored_and_not_told_is_told_after_a_restart() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a"}));
+    let told = bench.commands.get(id).unwrap().command.clone();
+    bench.now += 1;
+    bench.answer(id, json!({"status": "succeeded"}));
+    let told_at = Timestamp(1_000);
+    restart(&mut bench);
+    bench.commands.tell_untold(&HashMap::from([(device(), (told_at, told))]));
+    let effects = bench.commands.take_effects();
+    assert!(
+        matches!(&effects[..], [Effect::Changed(_, it)] if it.command.state == CommandState::Succeeded)
+    );
+    let last = bench.commands.get(id).unwrap().command.clone();
+    bench.commands.tell_untold(&HashMap::from([(device(), (bench.time(), last))]));
+    assert_eq!(bench.commands.take_effects(), []);
+}
+
+#[test]
+fn a_command_that_was_not_stored_never_was() {
+    let mut bench = Bench::online();
+    bench.loses(FIRST);
+    let old = bench.create(json!({"name": "a", "supersede": "target"}));
+    bench.commands.take_rows();
+    bench.commands.take_effects();
+    let id = bench.try_create_with_key(json!({"name": "a", "supersede": "target"}), Some("k"));
+    let id = id.unwrap();
+    let effects = bench.commands.take_effects();
+    let left = bench.commands.not_stored(bench.time(), effects);
+    assert!(bench.commands.get(id).is_none());
+    assert_eq!(bench.state(old), CommandState::Queued, "nothing took its place");
+    let gone: Vec<_> =
+        bench.commands.take_rows().into_iter().filter(|row| row.body.is_none()).collect();
+    assert_eq!(gone[0].key, id.to_string());
+    assert!(left.iter().all(|effect| !matches!(effect, Effect::Created(..) | Effect::Send { .. })));
+    assert!(bench.try_create_with_key(json!({"name": "b"}), Some("k")).is_ok(), "the key is free");
+}
+
+#[test]
+fn what_could_not_be_stored_is_not_sent_until_it_can_be() {
+    let mut bench = Bench::new();
+    let id = bench.create(json!({"name": "a"}));
+    bench.commands.take_effects();
+    bench.receives(FIRST, true);
+    let effects = bench.commands.take_effects();
+    let left = bench.commands.not_stored(bench.time(), effects);
+    assert!(left.iter().all(|effect| !matches!(effect, Effect::Send { .. })), "{left:?}");
+    assert_eq!(bench.state(id), CommandState::Queued);
+    assert_eq!(bench.commands.get(id).unwrap().command.attempt, 0);
+    bench.receives(SECOND, true);
+    assert_eq!(bench.sent(), []);
+    bench.commands.stored(bench.time());
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+}

@@ -1,0 +1,268 @@
+//! Model checking of one command's life: every order of PUBACKs, answers, disconnects, timers, cancels,
+//! restarts and crashes before a commit, exhaustively to a depth of [`DEPTH`] and by seed beyond.
+//!
+//! The store is modelled too: rows count from their commit on, and what is to be sent is sent only then. A
+//! crash before a commit loses both. After each step the rules of docs/protocol.md, section 4, must hold.
+
+use bridge::{
+    command::book::{Caller, CommandLimits, Commands, Effect, Kept, RowKind},
+    event::ConnectionId,
+};
+use protocol::{Answer, AnswerStatus, CommandId, CommandState, DeviceId, Timestamp};
+use rand::{RngExt, SeedableRng, rngs::StdRng};
+use std::collections::HashMap;
+
+/// Every sequence of so many steps is played; tests/run plays the longer ones.
+const DEPTH: u32 = if cfg!(debug_assertions) { 3 } else { 5 };
+/// How long the sequences are that are drawn by seed.
+const LONG: usize = 40;
+/// How many of them, unless `SEEDS` says.
+const SEEDS: u64 = 1_000;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    Connect,
+    Disconnect,
+    Puback,
+    Old(AnswerStatus),
+    New(AnswerStatus),
+    Wait,
+    Cancel,
+    Restart,
+}
+
+/// Each step, and whether the gateway dies before what it did is committed.
+fn steps() -> Vec<(Step, bool)> {
+    use AnswerStatus as A;
+    let alone = [
+        Step::Connect,
+        Step::Disconnect,
+        Step::Puback,
+        Step::Old(A::Succeeded),
+        Step::Old(A::Progress),
+        Step::New(A::Started),
+        Step::New(A::Succeeded),
+        Step::New(A::Failed),
+        Step::New(A::Cancelled),
+        Step::New(A::NotCancelled),
+        Step::Wait,
+        Step::Cancel,
+        Step::Restart,
+    ];
+    let crashes = [Step::Connect, Step::Puback, Step::New(A::Succeeded), Step::Wait, Step::Cancel];
+    alone.map(|step| (step, false)).into_iter().chain(crashes.map(|step| (step, true))).collect()
+}
+
+struct World {
+    commands: Commands,
+    rows: HashMap<(RowKind, String), String>,
+    now: i64,
+    connection: Option<ConnectionId>,
+    connections: u64,
+    idempotent: bool,
+    /// Attempts that reached the device.
+    arrived: u32,
+    /// The device has it, and the gateway has stored that.
+    has_it: bool,
+    last: CommandState,
+}
+
+const ID: CommandId = CommandId::from_u128(7);
+
+fn device() -> DeviceId {
+    "d".parse().expect("a device id")
+}
+
+fn limits() -> CommandLimits {
+    CommandLimits {
+        open_per_device: 10,
+        ended_kept: 10,
+        params_bytes: 100,
+        result_bytes: 100,
+        batch_devices: 10,
+        batches_open: 10,
+        batches_kept: 10,
+    }
+}
+
+impl World {
+    fn new(idempotent: bool) -> Self {
+        let mut commands = Commands::new(limits());
+        let request = serde_json::json!({
+            "name": "open", "ttl_ms": 90, "timeout_ms": 100, "idempotent": idempotent,
+        });
+        let request = serde_json::from_value(request).expect("a request");
+        let caller = Caller { user: "ada", key: None };
+        let created = commands.create(Timestamp(1_000), ID, &device(), request, vec![], caller);
+        let mut world = Self {
+            commands,
+            rows: HashMap::new(),
+            now: 1_000,
+            connection: None,
+            connections: 0,
+            idempotent,
+            arrived: 0,
+            has_it: false,
+            last: created.expect("it is valid").state,
+        };
+        world.commit();
+        world
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp(self.now)
+    }
+
+    fn play(&mut self, step: Step, crash: bool) {
+        let had_it = self.has_it;
+        self.act(step);
+        if crash {
+            self.commands.take_rows();
+            self.commands.take_effects();
+            self.has_it = had_it;
+            self.restart();
+        } else {
+            self.commit();
+        }
+        self.check();
+    }
+
+    fn act(&mut self, step: Step) {
+        let now = self.now();
+        match step {
+            Step::Connect if self.connection.is_none() => {
+                self.connections += 1;
+                let connection = ConnectionId(self.connections);
+                self.connection = Some(connection);
+                self.commands.receives(now, &device(), connection, true, true);
+            }
+            Step::Disconnect => {
+                if let Some(connection) = self.connection.take() {
+                    self.commands.receives_not(now, &device(), connection);
+                }
+            }
+            Step::Puback if self.arrived > 0 && self.connection.is_some() => {
+                let attempt = self.attempt();
+                self.has_it = true;
+                self.commands.delivered(now, ID, attempt);
+            }
+            Step::Old(status) if self.arrived > 1 => self.answer(status, 1),
+            Step::New(status) if self.arrived > 0 => {
+                self.has_it = true;
+                self.answer(status, self.attempt());
+            }
+            Step::Wait => {
+                self.now += 60;
+                self.commands.tick(self.now());
+            }
+            Step::Cancel => {
+                let _refused_where_it_must_be = self.commands.cancel(now, ID, "ada");
+            }
+            Step::Restart => self.restart(),
+            Step::Connect | Step::Puback | Step::Old(_) | Step::New(_) => {}
+        }
+    }
+
+    fn answer(&mut self, status: AnswerStatus, attempt: u32) {
+        let (progress, result, error) = (None, None, None);
+        let answer = Answer { status, attempt: Some(attempt), progress, result, error };
+        assert!(self.commands.answer(self.now(), &device(), ID, &answer), "it is lost");
+    }
+
+    fn attempt(&self) -> u32 {
+        self.commands.get(ID).expect("no command is lost").command.attempt
+    }
+
+    /// What changed is stored; then what is to be sent is sent.
+    fn commit(&mut self) {
+        for row in self.commands.take_rows() {
+            match row.body {
+                Some(body) => drop(self.rows.insert((row.kind, row.key), body)),
+                None => drop(self.rows.remove(&(row.kind, row.key))),
+            }
+        }
+        for effect in self.commands.take_effects() {
+            let Effect::Send { connection, delivery, .. } = effect else { continue };
+            if !self.commands.is_to_be_sent(delivery.id, delivery.attempt, connection) {
+                continue;
+            }
+            assert_eq!(Some(connection), self.connection, "sent to whom nobody listens");
+            assert!(delivery.not_after >= self.now(), "sent though its time is over");
+            assert!(!self.has_it || self.idempotent, "sent again though the device has it");
+            self.arrived += 1;
+            self.has_it = false;
+        }
+    }
+
+    fn restart(&mut self) {
+        self.connection = None;
+        self.commands = Commands::new(limits());
+        let commands =
+            self.rows.iter().map(|((_, key), body)| (key.clone(), body.clone())).collect();
+        let kept = Kept { commands, batches: vec![] };
+        self.commands.restore(self.now(), kept).expect("what was written reads back");
+    }
+
+    fn check(&mut self) {
+        let details = self.commands.get(ID).expect("no command is lost");
+        let (state, late) = (details.command.state, details.command.late);
+        // A crash may take back what nobody was told; what was committed stays.
+        if self.last.is_final() && state != self.last {
+            assert!(self.last == CommandState::TimedOut, "{} became {state}", self.last);
+            assert!(late && state.is_final(), "timed out, then {state} and not late");
+        }
+        if state == CommandState::Expired {
+            assert_eq!(self.arrived, 0, "expired means that it certainly did not run");
+        }
+        if matches!(state, CommandState::Queued | CommandState::Scheduled) {
+            assert_eq!(self.arrived, 0, "it was sent and waits again");
+        }
+        self.last = state;
+    }
+
+    /// Whatever happened, it ends.
+    fn end(&mut self) {
+        self.act(Step::Disconnect);
+        for _ in 0..4 {
+            self.play(Step::Wait, false);
+        }
+        assert!(self.last.is_final(), "it never ends: {}", self.last);
+    }
+}
+
+fn play(sequence: &[(Step, bool)], idempotent: bool) {
+    let failed = std::panic::catch_unwind(|| {
+        let mut world = World::new(idempotent);
+        sequence.iter().for_each(|(step, crash)| world.play(*step, *crash));
+        world.end();
+    });
+    assert!(failed.is_ok(), "idempotent: {idempotent}, {sequence:?}");
+}
+
+#[test]
+fn every_short_sequence_keeps_the_rules() {
+    let steps = steps();
+    let count = steps.len();
+    for number in 0..count.pow(DEPTH) {
+        // The device is there first in half of them, so that most reach it.
+        let mut rest = number;
+        let mut sequence = vec![(Step::Connect, false)];
+        for _ in 0..DEPTH {
+            sequence.push(steps[rest % count]);
+            rest /= count;
+        }
+        play(&sequence, number % 2 == 0);
+        play(&sequence[1..], number % 2 == 1);
+    }
+}
+
+#[test]
+fn long_sequences_by_seed_keep_the_rules() {
+    let seeds = std::env::var("SEEDS").ok().and_then(|text| text.parse().ok()).unwrap_or(SEEDS);
+    let steps = steps();
+    for seed in 0..seeds {
+        let mut rng = StdRng::seed_from_u64(seed);
+        let sequence: Vec<_> = (0..LONG).map(|_| steps[rng.random_range(0..steps.len())]).collect();
+        play(&sequence, seed % 2 == 0);
+    }
+}
