@@ -145,7 +145,13 @@ impl App {
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let auth = Auth::open(&config.data_dir.0)?;
-        let (database, restored) = open_store(&config, start)?;
+        let (database, mut restored) = open_store(&config, start)?;
+        let store = database.handle();
+        let edge_past = edge::Past {
+            store: store.clone(),
+            retained: restored.rows.take(store::Table::Retained),
+            sessions: restored.rows.take(store::Table::Session),
+        };
         let past = past(restored, &config.data_dir.0)?;
         let epoch: Arc<str> = past.hub.epoch.as_str().into();
         let (core, inputs) = Core::channel();
@@ -156,7 +162,8 @@ impl App {
             ..exchange::Settings::default()
         };
         let (exchange, run) = Exchange::start(settings, exchange_stop.clone());
-        let edge = edge::Edge::bind(&config, core.clone(), exchange.clone(), routes).await;
+        let edge =
+            edge::Edge::bind(&config, core.clone(), exchange.clone(), routes, edge_past).await;
         let edge = edge.map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
         let mqtt = edge.local_address().map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
         let web = web::Listener::bind(&config).await;
@@ -167,7 +174,6 @@ impl App {
         let settings = settings_of(&config, &endpoints, types);
         let bridge = Bridge::new(clock::now(), settings, past)
             .map_err(|source| StartError::Command { path: config.data_dir.0.clone(), source })?;
-        let store = database.handle();
         let acknowledge = match config.ingest.ack {
             Ack::Accepted => Acknowledge::Accepted,
             Ack::Stored | Ack::Synced => Acknowledge::Stored,

@@ -161,7 +161,7 @@ fn rate(events: u64, time: Millis) -> f64 {
 }
 
 /// Resident memory, where the system tells it (Linux: proc(5), statm).
-fn memory_bytes() -> Option<u64> {
+pub(crate) fn memory_bytes() -> Option<u64> {
     let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
     Some(pages * 4_096)

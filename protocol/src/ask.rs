@@ -322,9 +322,6 @@ impl SubscribeOptions {
                 return Err(format!("fields names {count} metrics, not at most {FIELDS_MAX}"));
             }
         }
-        if self.history.is_some() && self.since.is_some() {
-            return Err("history and since exclude each other: leave one out".into());
-        }
         self.history.as_ref().map_or(Ok(()), HistoryRequest::check)
     }
 }

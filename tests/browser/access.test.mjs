@@ -1,19 +1,8 @@
 // The page for those who use no mouse, and for those who do not see it as it looks.
 import assert from "node:assert/strict";
-import axe from "axe-core";
+import { findings } from "./lib/axe.mjs";
 import { until, untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
-
-/** What axe finds wrong, as rule and places. */
-async function findings({ page }) {
-  await page.evaluate(axe.source);
-  const { violations } = await page.evaluate(() =>
-    globalThis.axe.run(document, { resultTypes: ["violations"] }),
-  );
-  return violations.map(
-    ({ id, nodes }) => `${id}: ${nodes.map(({ target }) => target.join(" ")).join(", ")}`,
-  );
-}
 
 for (const colorScheme of ["light", "dark"]) {
   for (const [size, viewport] of Object.entries({ wide: undefined, phone: { width: 390, height: 844 } })) {
@@ -38,11 +27,8 @@ for (const colorScheme of ["light", "dark"]) {
 
       for (const [address, handle] of [
         ["#/?view=grid&columns=flow", "device-card"],
-        ["#/device/pump-001?tab=state", "device-state"],
-        ["#/device/pump-001?tab=events", "device-events"],
         ["#/device/pump-001?tab=connections", "connection-row"],
         ["#/commands", "command-row"],
-        ["#/alerts?state=all", "alerts"],
         ["#/topics?topic=devices%2Fpump-001%2Ftelemetry", "topic-payload"],
         ["#/gateway", "metrics"],
         ["#/nowhere", "unknown-page"],

@@ -98,6 +98,7 @@ impl Config {
         vec![
             ("mqtt.connect_timeout_ms", mqtt.connect_timeout_ms, 100, day_ms),
             ("mqtt.write_timeout_ms", mqtt.write_timeout_ms, 100, day_ms),
+            ("mqtt.flapping_ban_s", mqtt.flapping_ban_s, 1, 365 * 86_400),
             ("http.flush_ms", self.http.flush_ms, 0, 10_000),
             ("presence.silent_after_ms", self.presence.silent_after_ms, 1_000, 365 * day_ms),
             ("shutdown.grace_ms", self.shutdown.grace_ms, 0, day_ms),
@@ -106,11 +107,19 @@ impl Config {
             ("limits.mqtt_subscriptions", limits.mqtt_subscriptions.into(), 1, many),
             ("limits.mqtt_sessions", limits.mqtt_sessions.into(), 0, many),
             ("limits.mqtt_session_seconds", limits.mqtt_session_seconds.into(), 0, many),
-            ("limits.mqtt_queue_messages", limits.mqtt_queue_messages.into(), 1, many),
+            // Each message that waits has a packet id of its own.
+            ("limits.mqtt_queue_messages", limits.mqtt_queue_messages.into(), 1, 50_000),
+            ("limits.mqtt_inflight", limits.mqtt_inflight.into(), 1, 10_000),
             (
                 "limits.mqtt_queue_bytes",
                 limits.mqtt_queue_bytes.into(),
                 limits.mqtt_packet_bytes.into(),
+                many,
+            ),
+            (
+                "limits.mqtt_queued_bytes",
+                limits.mqtt_queued_bytes.into(),
+                limits.mqtt_queue_bytes.into(),
                 many,
             ),
             ("limits.topic_bytes", limits.topic_bytes.into(), 1, TOPIC_BYTES_MAX),

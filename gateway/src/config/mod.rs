@@ -67,6 +67,13 @@ pub struct Mqtt {
     pub connect_timeout_ms: u64,
     /// How long a write to a peer may take before the connection is given up.
     pub write_timeout_ms: u64,
+    /// The longest keep-alive, in seconds: MQTT 5 clients that want a longer one, or none, are told; 0: as
+    /// clients want.
+    pub keep_alive_max_s: u16,
+    /// A client id that connects more often in a minute is banned; 0: never.
+    pub flapping_connects: u32,
+    /// For how long, in seconds.
+    pub flapping_ban_s: u64,
 }
 
 impl Default for Mqtt {
@@ -75,6 +82,9 @@ impl Default for Mqtt {
             listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
             connect_timeout_ms: 10_000,
             write_timeout_ms: 10_000,
+            keep_alive_max_s: 0,
+            flapping_connects: 0,
+            flapping_ban_s: 300,
         }
     }
 }
@@ -147,8 +157,18 @@ pub struct Limits {
     pub mqtt_session_seconds: u32,
     /// Messages that may wait to be written to one MQTT client.
     pub mqtt_queue_messages: u32,
-    /// Their bytes.
+    /// Their bytes, and those of what is in flight to it.
     pub mqtt_queue_bytes: u32,
+    /// Memory for what waits for and is in flight to all MQTT clients, in bytes.
+    pub mqtt_queued_bytes: u32,
+    /// QoS 1 and 2 messages that may be in flight from and to one MQTT client.
+    pub mqtt_inflight: u16,
+    /// Messages that one MQTT client may send in a second; 0: any number.
+    pub mqtt_messages_per_s: u32,
+    /// Bytes of their payloads, likewise.
+    pub mqtt_bytes_per_s: u32,
+    /// Messages that one MQTT client is sent in a second; 0: any number.
+    pub mqtt_deliveries_per_s: u32,
     /// The longest topic or filter, in bytes.
     pub topic_bytes: u32,
     /// The most levels of a topic or filter.
@@ -199,6 +219,11 @@ impl Default for Limits {
             mqtt_session_seconds: 7 * 24 * 3_600,
             mqtt_queue_messages: 10_000,
             mqtt_queue_bytes: 16 * 1024 * 1024,
+            mqtt_queued_bytes: 512 * 1024 * 1024,
+            mqtt_inflight: 1_000,
+            mqtt_messages_per_s: 0,
+            mqtt_bytes_per_s: 0,
+            mqtt_deliveries_per_s: 0,
             topic_bytes: 1_024,
             topic_levels: 16,
             retained_messages: 100_000,

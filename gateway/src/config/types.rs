@@ -88,8 +88,8 @@ mod tests {
         assert_eq!(
             mistakes(json!({"temperature": 90, "haste": 1})),
             [
-                "params: Additional properties are not allowed ('haste' was unexpected)",
                 "params.temperature: 90 is greater than the maximum of 35",
+                "params: Additional properties are not allowed ('haste' was unexpected)",
             ]
         );
         assert_eq!(mistakes(json!({})), ["params: \"temperature\" is a required property"]);

@@ -10,8 +10,10 @@ use super::{
 };
 use crate::{
     clock::now,
+    config::Ack,
     core::Input,
-    exchange::{Message, Properties},
+    exchange::{Arrival, Message, Properties},
+    store::{Gathering, Row},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bridge::{
@@ -82,7 +84,7 @@ pub(super) struct Content<'a> {
 #[derive(Debug)]
 pub(super) enum Step {
     Core(Input),
-    Exchange(Message),
+    Exchange(Message, Option<Gathering>),
 }
 
 /// Messages on their way from one client.
@@ -90,6 +92,8 @@ pub(super) enum Step {
 pub(super) struct Batch {
     inbound: Vec<Inbound>,
     steps: Vec<Step>,
+    /// What is to be stored of it beside what the core stores.
+    gathering: Option<Gathering>,
 }
 
 impl Batch {
@@ -101,6 +105,15 @@ impl Batch {
     /// Adds an input that is no message.
     pub(super) fn input(&mut self, input: Input) {
         self.steps.push(Step::Core(input));
+    }
+
+    /// Adds a row that is stored with what the batch leaves in queues.
+    pub(super) fn row(&mut self, shared: &Shared, row: Row) {
+        self.gathering(shared).add(row);
+    }
+
+    fn gathering(&mut self, shared: &Shared) -> &Gathering {
+        self.gathering.get_or_insert_with(|| Gathering::new(shared.store.clone()))
     }
 
     /// Adds a message of `publisher`.
@@ -161,9 +174,17 @@ impl Batch {
         if message.retain && shared.retained.keep(Arc::new(message.clone())).is_err() {
             shared.counters.limit_retained.increment();
         }
+        let kept = message.retain || shared.exchange.has_keeping_links();
+        // An empty one too: who waits for it waits for the rows of retained messages before it.
+        let gathering = (message.qos > 0 && kept).then(|| self.gathering(shared).clone());
         let receiver = if known.down { down_device(known.topic.as_str()) } else { None };
+        let arrival = || Arrival {
+            message: Arc::new(message.clone()),
+            share: None,
+            gathering: gathering.clone(),
+        };
         if let Some(down) = receiver.and_then(|device| shared.registry.down(device))
-            && down.try_send(Arc::new(message.clone())).is_err()
+            && down.try_send(arrival()).is_err()
         {
             let counters = &shared.counters;
             let dropped =
@@ -171,26 +192,48 @@ impl Batch {
             dropped.increment();
         }
         if to_exchange {
-            self.steps.push(Step::Exchange(message));
+            self.steps.push(Step::Exchange(message, gathering));
         }
     }
 
-    /// The steps to hand it on, and the core's receipt if `receipt_wanted` and the core gets messages.
+    /// The steps to hand it on, and what fires when a part of it is stored, as far as somebody waits.
     pub(super) fn into_steps(
         mut self,
         connection: ConnectionId,
-        receipt_wanted: bool,
-    ) -> (Vec<Step>, Option<oneshot::Receiver<()>>) {
-        if self.inbound.is_empty() {
-            return (self.steps, None);
+        wait: Wait,
+    ) -> (Vec<Step>, Receipts) {
+        let mut receipts = Receipts::default();
+        if let (Some(gathering), Wait::For(Ack::Stored | Ack::Synced)) = (&self.gathering, wait) {
+            let (sender, receiver) = oneshot::channel();
+            gathering.then(|stored| {
+                if stored.is_ok() {
+                    let _connection_may_be_gone = sender.send(());
+                }
+            });
+            receipts[1] = Some(receiver);
         }
-        let (sender, receiver) = oneshot::channel();
-        let inbound = std::mem::take(&mut self.inbound);
-        let receipt = receipt_wanted.then_some(sender);
-        self.input(Input::Ingest { connection, inbound, receipt });
-        (self.steps, receipt_wanted.then_some(receiver))
+        if !self.inbound.is_empty() {
+            let (sender, receiver) = oneshot::channel();
+            let inbound = std::mem::take(&mut self.inbound);
+            let wanted = wait != Wait::ForNothing;
+            let receipt = wanted.then_some(sender);
+            self.input(Input::Ingest { connection, inbound, receipt });
+            receipts[0] = wanted.then_some(receiver);
+        }
+        (self.steps, receipts)
     }
 }
+
+/// Whether somebody waits until a batch is stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wait {
+    /// As `ingest.ack` says.
+    For(Ack),
+    ForNothing,
+}
+
+/// Of the core, and of what is left in queues and of retained messages.
+pub(super) type Receipts = [Option<oneshot::Receiver<()>>; 2];
 
 /// The core or the exchange has ended.
 #[derive(Clone, Copy, Debug)]
@@ -207,7 +250,7 @@ pub(super) fn forward_now(shared: &Shared, steps: Vec<Step>) -> Result<Vec<Step>
                 Err(TrySendError::Full(input)) => rest.push(Step::Core(input)),
                 Err(TrySendError::Closed(_)) => return Err(Stopped),
             },
-            exchange @ Step::Exchange(_) => rest.push(exchange),
+            exchange @ Step::Exchange(..) => rest.push(exchange),
         }
         break;
     }
@@ -220,8 +263,9 @@ pub(super) async fn forward(shared: &Shared, steps: Vec<Step>) -> Result<(), Sto
     for step in steps {
         match step {
             Step::Core(input) => shared.core.send(input).await.map_err(|_| Stopped)?,
-            Step::Exchange(message) => {
-                shared.exchange.publish(message).await.map_err(|_| Stopped)?;
+            Step::Exchange(message, gathering) => {
+                let published = shared.exchange.publish_gathering(message, gathering).await;
+                published.map_err(|_| Stopped)?;
             }
         }
     }

@@ -6,7 +6,10 @@
 
 use super::{
     batch::Batch,
+    delivering::Aliases,
     ending::End,
+    journal::Journal,
+    pace::Pace,
     pending::Pending,
     publishing::Publishing,
     receives::Receives,
@@ -14,11 +17,12 @@ use super::{
     session::{Inherited, Kept, Session},
     shared::Shared,
     subscribing::Linked,
-    wire::{Version, Will},
+    subscriptions::Source,
+    wire::{Dialect, Version, Will},
 };
 use crate::{
     core::Downlink,
-    exchange::{Link, Message},
+    exchange::{Arrival, Attendance, Link},
 };
 use bridge::event::ConnectionId;
 use bytes::BytesMut;
@@ -67,8 +71,12 @@ enum Event {
     Stored(bool),
     Read(io::Result<usize>),
     Order(Downlink),
-    Down(Option<Arc<Message>>),
-    Message(Option<Arc<Message>>),
+    Down(Option<Arrival>),
+    Message(Option<Arrival>),
+    /// What was noted in the journal is stored.
+    Journaled,
+    /// There is room for retained messages.
+    Backlog,
     Written(io::Result<usize>),
 }
 
@@ -78,6 +86,7 @@ pub(super) struct Client {
     pub(super) connection: ConnectionId,
     pub(super) address: SocketAddr,
     pub(super) version: Version,
+    pub(super) dialect: Dialect,
     pub(super) id: Arc<str>,
     /// The device that the client id names, if it is a device id.
     pub(super) device: Option<DeviceId>,
@@ -98,12 +107,17 @@ pub(super) struct Connection<S> {
     pub(super) session: Session,
     pub(super) link: Option<Link>,
     pub(super) publishing: Publishing,
+    /// Towards a client of MQTT 5 that takes some.
+    pub(super) aliases: Option<Box<Aliases>>,
+    /// Where rates are bounded.
+    pub(super) pace: Option<Box<Pace>>,
+    pub(super) rests: Rests,
     /// The devices whose commands the core was told it can receive.
     pub(super) receives: BTreeMap<DeviceId, Receives>,
     pub(super) batch: Batch,
     pub(super) work: Option<Work>,
     pub(super) mailbox: Option<(mpsc::Sender<Downlink>, mpsc::Receiver<Downlink>)>,
-    pub(super) down: Option<mpsc::Receiver<Arc<Message>>>,
+    pub(super) down: Option<mpsc::Receiver<Arrival>>,
     pub(super) buffer: BytesMut,
     pub(super) out: BytesMut,
     pub(super) reader: ReadHalf<S>,
@@ -120,12 +134,21 @@ pub(super) struct Connection<S> {
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
+/// Until when a client that was too fast is neither read nor sent messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rests {
+    pub(super) reading: Option<Instant>,
+    pub(super) writing: Option<Instant>,
+}
+
 /// What the handshake found out and made.
 pub(super) struct Opening<S> {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     /// How many messages the client takes unacknowledged.
     pub(super) window: u16,
+    /// How many topic aliases it takes.
+    pub(super) aliases_max: u16,
     pub(super) inherited: Inherited,
     pub(super) reader: ReadHalf<S>,
     pub(super) writer: WriteHalf<S>,
@@ -147,14 +170,24 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 kept
             }
             None => {
-                let session = Session::new(&shared.limits, window);
+                let mut session = Session::new(&shared, window);
+                if client.session_expiry > 0 {
+                    let journal = Journal::new(&shared, client.id.clone());
+                    session.journal = Some(Box::new(journal));
+                }
                 Kept { session, link: None, down: None }
             }
         };
+        if let Some(link) = &link {
+            link.attend(Attendance::Here);
+        }
         let heard = Instant::now();
         let far = heard + client.silence_max.unwrap_or(FAR);
         Self {
             publishing: Publishing::default(),
+            aliases: Aliases::new(opening.aliases_max),
+            pace: Pace::new(&shared.limits, heard),
+            rests: Rests::default(),
             receives: BTreeMap::new(),
             batch: Batch::default(),
             work: None,
@@ -197,6 +230,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let decoded = self.decode_packets();
         self.hand_on();
         decoded?;
+        self.keep_journal();
         self.fill();
         // What could not be written is told.
         self.hand_on();
@@ -218,6 +252,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         if let Some(deadline) = deadline.filter(|deadline| *deadline < self.timer.deadline()) {
             self.timer.as_mut().reset(deadline);
         }
+        let backlog = self.may_pull_retained() && self.out.len() < OUT_BYTES_HIGH;
         let may_read = self.may_read();
         if may_read {
             if self.buffer.is_empty() && self.buffer.capacity() > 4 * self.read_bytes {
@@ -236,6 +271,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             order = next_order(&mut self.mailbox) => Event::Order(order),
             message = next_down(&mut self.down) => Event::Down(message),
             message = next_message(&mut self.link) => Event::Message(message),
+            () = journaled(self.session.journal.as_deref()) => Event::Journaled,
+            () = tokio::task::yield_now(), if backlog => Event::Backlog,
             written = self.writer.write_buf(&mut self.out), if !self.out.is_empty() => {
                 Event::Written(written)
             }
@@ -255,9 +292,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Event::Read(read) => return self.read(read),
             Event::Order(Downlink::Kick) => return Err(End::Kicked),
             Event::Order(Downlink::Publish(message)) => self.deliver_order(&message),
-            Event::Down(Some(message)) => self.deliver_down(message),
+            Event::Down(Some(arrival)) => self.deliver(arrival, Source::Own),
             Event::Down(None) => self.down = None,
-            Event::Message(Some(message)) => self.deliver_message(message),
+            Event::Message(Some(arrival)) => self.deliver(arrival, Source::Link),
+            // The next round does what can be done now.
+            Event::Journaled | Event::Backlog => {}
             Event::Written(written) => return self.written(written),
         }
         Ok(())
@@ -290,17 +329,22 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.may_decode() && self.out.len() < OUT_BYTES_HIGH
     }
 
-    /// The next moment at which the peer has been silent or stuck for too long.
+    /// The next moment at which the peer has been silent or stuck for too long, or has rested long enough.
     fn deadline(&self) -> Option<Instant> {
         let silent = self.client.silence_max.map(|max| self.heard + max);
         let stuck = self.stuck_since.map(|since| since + self.shared.write_timeout());
-        silent.into_iter().chain(stuck).min()
+        let Rests { reading, writing } = self.rests;
+        [silent, stuck, reading, writing].into_iter().flatten().min()
     }
 
     fn time_out(&mut self, now: Instant) -> Result<(), End> {
         // Not reading is not silence.
         if !self.may_read() {
             self.heard = now;
+        }
+        let Rests { reading, writing } = &mut self.rests;
+        for rest in [reading, writing] {
+            rest.take_if(|until| *until <= now);
         }
         if self.client.silence_max.is_some_and(|max| self.heard + max <= now) {
             return Err(End::KeepAlive);
@@ -338,10 +382,15 @@ async fn next_order(
     }
 }
 
+async fn journaled(journal: Option<&Journal>) {
+    match journal {
+        Some(journal) => journal.stored().notified().await,
+        None => std::future::pending().await,
+    }
+}
+
 /// The next message to the device's own topics; none: nobody can reach it that way any more.
-pub(super) async fn next_down(
-    down: &mut Option<mpsc::Receiver<Arc<Message>>>,
-) -> Option<Arc<Message>> {
+pub(super) async fn next_down(down: &mut Option<mpsc::Receiver<Arrival>>) -> Option<Arrival> {
     match down {
         Some(down) => down.recv().await,
         None => std::future::pending().await,
@@ -349,7 +398,7 @@ pub(super) async fn next_down(
 }
 
 /// The next message of the exchange; none: it has stopped.
-pub(super) async fn next_message(link: &mut Option<Link>) -> Option<Arc<Message>> {
+pub(super) async fn next_message(link: &mut Option<Link>) -> Option<Arrival> {
     match link {
         Some(link) => link.recv().await,
         None => std::future::pending().await,

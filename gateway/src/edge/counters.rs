@@ -1,5 +1,6 @@
 //! What the edge counts. Plain atomics: counting never waits; the metrics endpoint reads them.
 
+use super::subscriptions::Subscription;
 use crate::count::counters;
 
 counters! {
@@ -11,6 +12,12 @@ counters! {
         connections_accepted,
         /// Sessions kept for clients that are away.
         sessions_now,
+        /// Sessions of clients that were away until they expired.
+        sessions_expired,
+        /// Subscriptions of all sessions.
+        subscriptions_now,
+        /// Those of them that are shared.
+        shared_subscriptions_now,
         /// Sockets closed because `limits.mqtt_connections` was reached.
         refused_full,
         /// Connections that sent no CONNECT in time.
@@ -21,6 +28,8 @@ counters! {
         refused_version,
         /// CONNECTs with a client id that cannot be.
         refused_client_id,
+        /// CONNECTs of client ids that came more than `mqtt.flapping_connects` times in a minute.
+        refused_banned,
         /// CONNECTs refused for another reason.
         refused_other,
         /// Connections that took the place of another with their client id.
@@ -39,6 +48,16 @@ counters! {
         bytes_in,
         /// Bytes written.
         bytes_out,
+        /// Sockets accepted.
+        sockets,
+        /// Packets read.
+        packets_in,
+        /// Packets made to be written.
+        packets_out,
+        /// Bytes of the payloads of messages received.
+        payload_bytes_in,
+        /// Bytes of the payloads of messages written.
+        payload_bytes_out,
         /// QoS 0 messages received.
         publishes_in_qos0,
         /// QoS 1 messages received.
@@ -59,6 +78,11 @@ counters! {
         limit_subscriptions,
         /// Messages over the Receive Maximum that was announced.
         limit_receive_maximum,
+        /// Times that a client was not read because it sent more than `limits.mqtt_messages_per_s` or
+        /// `limits.mqtt_bytes_per_s`.
+        limit_rate_in,
+        /// Times that a client was sent nothing because it had got `limits.mqtt_deliveries_per_s`.
+        limit_rate_out,
         /// Sessions ended with their connection because `limits.mqtt_sessions` are kept already.
         limit_sessions,
         /// Retained messages over `limits.retained_messages` or `limits.retained_bytes`; delivered, not kept.
@@ -79,6 +103,22 @@ counters! {
 }
 
 impl Counters {
+    /// A subscription came.
+    pub(super) fn comes(&self, subscription: &Subscription) {
+        self.subscriptions_now.increment();
+        if subscription.share.is_some() {
+            self.shared_subscriptions_now.increment();
+        }
+    }
+
+    /// A subscription went.
+    pub(super) fn goes(&self, subscription: &Subscription) {
+        self.subscriptions_now.decrement();
+        if subscription.share.is_some() {
+            self.shared_subscriptions_now.decrement();
+        }
+    }
+
     /// Messages received, whatever their QoS.
     #[must_use]
     pub fn publishes_in(&self) -> u64 {

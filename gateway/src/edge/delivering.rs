@@ -2,56 +2,102 @@
 
 use super::{
     connection::{Connection, OUT_BYTES_HIGH},
-    outbox::{Entry, Next, Received},
+    ending::End,
+    journal::Then,
+    outbox::{Answer, Entry, Next, Received, WrongFlow},
     reason::Reason,
-    subscriptions::Source,
+    subscriptions::{Grant, Source},
     wire::{Flow, Outgoing, Version, ack, encode_properties, publish},
 };
 use crate::{
     clock::now,
     core::{DeviceMessage, Input},
-    exchange::{Message, Properties},
+    exchange::{Arrival, Message, Properties},
+    store::Gathering,
 };
 use bridge::{command::book::Unwritten, event::EdgeEvent};
 use bytes::{Bytes, BytesMut};
-use protocol::Timestamp;
-use std::sync::Arc;
-use tokio::io::{AsyncRead, AsyncWrite};
+use protocol::{Timestamp, TopicName};
+use std::{collections::HashMap, sync::Arc};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+/// Retained messages are taken while fewer messages than this wait.
+const WAITING_LOW: usize = 100;
+
+/// The topics that the gateway has given aliases to, towards one client.
+#[derive(Debug)]
+pub(super) struct Aliases {
+    count_max: u16,
+    known: HashMap<TopicName, u16>,
+}
+
+/// How a topic is named in a PUBLISH.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Naming {
+    Plain,
+    /// With an alias that it has from now on.
+    Introduced(u16),
+    /// By its alias alone.
+    Alias(u16),
+}
+
+impl Aliases {
+    /// None where the client wants none.
+    pub(super) fn new(count_max: u16) -> Option<Box<Self>> {
+        (count_max > 0).then(|| Box::new(Self { count_max, known: HashMap::new() }))
+    }
+
+    /// The first topics get the aliases: devices hear few.
+    fn naming(&self, topic: &TopicName) -> Naming {
+        match self.known.get(topic) {
+            Some(alias) => Naming::Alias(*alias),
+            None => match u16::try_from(self.known.len()) {
+                Ok(count) if count < self.count_max => Naming::Introduced(count + 1),
+                Ok(_) | Err(_) => Naming::Plain,
+            },
+        }
+    }
+}
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// The core sends the device a command, a cancel or its desired state.
     pub(super) fn deliver_order(&mut self, order: &DeviceMessage) {
         let message = Arc::new(message_of(order));
-        self.deliver(message, Source::Own, order.command.as_ref().map(|it| (it.id, it.attempt)));
-    }
-
-    /// Another client published to one of the device's own topics.
-    pub(super) fn deliver_down(&mut self, message: Arc<Message>) {
-        self.deliver(message, Source::Own, None);
-    }
-
-    /// The exchange has a message.
-    pub(super) fn deliver_message(&mut self, message: Arc<Message>) {
-        if message.served != Some(self.client.connection) {
-            self.deliver(message, Source::Link, None);
-        }
-    }
-
-    fn deliver(
-        &mut self,
-        message: Arc<Message>,
-        source: Source,
-        command: Option<(protocol::CommandId, u32)>,
-    ) {
         let me = self.client.connection;
-        if let Some(grant) = self.session.subscriptions.select(&message, source, me) {
-            let entry = Entry { command, ..Entry::new(message, grant) };
-            let queued = self.session.outbox.push(entry);
-            if queued.is_err() {
-                self.not_written(command, Unwritten::Full);
-            }
-            self.count_dropped(queued);
+        let grant = self.session.subscriptions.select(&message, Source::Own, me);
+        let command = order.command.as_ref().map(|it| (it.id, it.attempt));
+        if let Some(grant) = grant {
+            self.queue(Entry { command, ..Entry::new(message, grant) }, None);
         }
+    }
+
+    /// A message came: of the exchange, or another client's to one of the device's own topics.
+    pub(super) fn deliver(&mut self, arrival: Arrival, source: Source) {
+        let Arrival { message, share, gathering } = arrival;
+        let me = self.client.connection;
+        if message.served == Some(me) {
+            return;
+        }
+        let subscriptions = &self.session.subscriptions;
+        let grant = match share {
+            Some(share) => subscriptions.select_shared(&message, &share),
+            None => subscriptions.select(&message, source, me),
+        };
+        if let Some(grant) = grant {
+            self.queue(Entry::new(message, grant), gathering);
+        }
+    }
+
+    pub(super) fn queue(&mut self, entry: Entry, gathering: Option<Gathering>) {
+        let command = entry.command;
+        let queued = self.session.push(entry, gathering, &self.shared);
+        if queued.is_err() {
+            self.not_written(command, Unwritten::Full);
+        }
+        self.count_dropped(queued);
     }
 
     /// Tells the core of a command that never reaches the client.
@@ -62,7 +108,27 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    pub(super) fn count_dropped(&self, queued: Result<(), Entry>) {
+    /// Takes retained messages that were promised, while few others wait.
+    pub(super) fn pull_retained(&mut self) {
+        if self.session.outbox.waiting() >= WAITING_LOW {
+            return;
+        }
+        let Some((wanted, messages)) = self.session.backlog.next(&self.shared.retained) else {
+            return;
+        };
+        for message in messages {
+            let identifiers = wanted.identifier.into_iter().collect();
+            let grant = Grant { qos: wanted.qos, retain: true, identifiers };
+            self.queue(Entry::new(message, grant), None);
+        }
+    }
+
+    /// Whether retained messages can be taken.
+    pub(super) fn may_pull_retained(&self) -> bool {
+        !self.session.backlog.is_empty() && self.session.outbox.waiting() < WAITING_LOW
+    }
+
+    fn count_dropped(&self, queued: Result<(), Entry>) {
         if let Err(entry) = queued {
             let counters = &self.shared.counters;
             let dropped =
@@ -77,13 +143,37 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// Moves messages to the bytes to write, as far as these and the client's window have room.
     pub(super) fn fill(&mut self) {
-        while self.out.len() < OUT_BYTES_HIGH {
+        self.pull_retained();
+        while self.out.len() < OUT_BYTES_HIGH && self.rests.writing.is_none() {
             match self.session.outbox.next() {
                 Some(Next::Message { entry, id, duplicate }) => self.write(&entry, id, duplicate),
                 Some(Next::Release(id)) => {
-                    ack(&mut self.out, self.client.version, Flow::Rel, id, Reason::Success);
+                    self.ack(Flow::Rel, id, Reason::Success);
                 }
                 None => return,
+            }
+        }
+    }
+
+    /// Answers with a packet of a flow.
+    pub(super) fn ack(&mut self, flow: Flow, id: u16, reason: Reason) {
+        ack(&mut self.out, self.client.dialect, flow, id, reason);
+        self.shared.counters.packets_out.increment();
+    }
+
+    /// Gives the store what was noted, and does what waited for it.
+    pub(super) fn keep_journal(&mut self) {
+        let Some(journal) = &mut self.session.journal else { return };
+        journal.flush();
+        while let Some(all) = self.session.journal.as_mut().and_then(|journal| journal.due()) {
+            for then in all {
+                match then {
+                    Then::Release(id) => self.ack(Flow::Rel, id, Reason::Success),
+                    Then::Complete(id) => {
+                        self.ack(Flow::Comp, id, Reason::Success);
+                    }
+                    Then::Answer(answer) => self.answer(answer),
+                }
             }
         }
     }
@@ -91,13 +181,22 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     fn write(&mut self, entry: &Entry, id: Option<u16>, duplicate: bool) {
         let message = &entry.message;
         let expires_in = message.properties.expires_at.map(|at| seconds_until(at, now()));
+        let naming = match &self.aliases {
+            Some(aliases) => aliases.naming(&message.topic),
+            None => Naming::Plain,
+        };
+        let (topic, alias) = match naming {
+            Naming::Plain => (message.topic.as_str(), None),
+            Naming::Introduced(alias) => (message.topic.as_str(), Some(alias)),
+            Naming::Alias(alias) => ("", Some(alias)),
+        };
         let mut properties = BytesMut::new();
         if self.client.version == Version::V5 {
             let identifiers = &entry.identifiers;
-            encode_properties(&mut properties, &message.properties, expires_in, identifiers);
+            encode_properties(&mut properties, &message.properties, expires_in, identifiers, alias);
         }
         let packet = Outgoing {
-            topic: message.topic.as_str(),
+            topic,
             payload: &message.payload,
             qos: entry.qos,
             retain: entry.retain,
@@ -107,7 +206,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         };
         let counters = &self.shared.counters;
         let too_large = packet.packet_bytes(self.client.version) > self.client.packet_bytes_max;
-        let dropped = if expires_in == Some(0) {
+        // Of a QoS 2 message that was sent before, the client may have the id: its flow must end.
+        let dropped = if expires_in == Some(0) && !(duplicate && entry.qos == 2) {
             Some(&counters.dropped_expired)
         } else if too_large {
             Some(&counters.dropped_too_large)
@@ -117,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         if let Some(dropped) = dropped {
             dropped.increment();
             if let Some(id) = id {
-                self.session.outbox.acknowledge(id);
+                self.session.give_up(id);
             }
             if too_large {
                 self.not_written(entry.command, Unwritten::TooLarge);
@@ -126,26 +226,46 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         publish(&mut self.out, self.client.version, &packet);
         counters.publishes_out.increment();
+        counters.packets_out.increment();
+        counters.payload_bytes_out.add(message.payload.len() as u64);
+        if let (Naming::Introduced(alias), Some(aliases)) = (naming, &mut self.aliases) {
+            aliases.known.insert(message.topic.clone(), alias);
+        }
+        if let Some(pace) = &mut self.pace {
+            self.rests.writing = pace.delivered(Instant::now());
+            if self.rests.writing.is_some() {
+                self.shared.counters.limit_rate_out.increment();
+            }
+        }
     }
 
     /// PUBACK or PUBCOMP came.
-    pub(super) fn acknowledged(&mut self, id: u16) {
-        if let Some((command, attempt)) = self.session.outbox.acknowledge(id) {
+    pub(super) fn acknowledged(&mut self, id: u16, answer: Answer) -> Result<(), End> {
+        let ended = self.session.answered(id, answer).map_err(wrong_flow)?;
+        if let Some((command, attempt)) = ended.and_then(|ended| ended.command) {
             let event =
                 EdgeEvent::Delivered { connection: self.client.connection, command, attempt };
             self.batch.input(Input::Edge { event, mailbox: None });
         }
+        Ok(())
     }
 
     /// PUBREC came.
-    pub(super) fn received(&mut self, id: u16, accepted: bool) {
-        let reason = match self.session.outbox.receive(id, accepted) {
-            Received::Release => Reason::Success,
-            Received::Unknown => Reason::PacketIdNotFound,
-            Received::Refused => return,
+    pub(super) fn received(&mut self, id: u16, accepted: bool) -> Result<(), End> {
+        let reason = match self.session.received(id, accepted).map_err(wrong_flow)? {
+            // The journal has it sent.
+            Received::Release(_) if self.session.journal.is_some() => return Ok(()),
+            Received::Release(_) => Reason::Success,
+            Received::Unknown if accepted => Reason::PacketIdNotFound,
+            Received::Unknown | Received::Refused(_) => return Ok(()),
         };
-        ack(&mut self.out, self.client.version, Flow::Rel, id, reason);
+        self.ack(Flow::Rel, id, reason);
+        Ok(())
     }
+}
+
+fn wrong_flow(_: WrongFlow) -> End {
+    End::Violation(Reason::ProtocolError)
 }
 
 /// Whole seconds until `at`, rounded up; 0: it has passed.

@@ -1,17 +1,18 @@
 //! How connections end, and what is left to do then.
 
 use super::{
-    batch::{Batch, forward},
+    batch::{Batch, Wait, forward},
     connection::{Connection, Done},
+    journal::KeptWill,
     parked::Parked,
     reason::Reason,
     registry::Takeover,
     session::{Inherited, Kept, Session},
     wire::disconnect,
 };
-use crate::core::Input;
+use crate::{clock, core::Input, exchange::Attendance};
 use bridge::event::EdgeEvent;
-use protocol::PresenceReason;
+use protocol::{Millis, PresenceReason};
 use std::time::Duration;
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
@@ -96,20 +97,27 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let parked = match heir {
             Some(Takeover { heir, .. }) => {
+                if !kept {
+                    self.session.forget();
+                }
                 let session = kept.then(|| self.take_session());
                 let inherited = Inherited { attached: self.client.attached, session };
                 // The heir may be gone already; then nobody inherits.
                 let _gone = heir.send(inherited);
                 None
             }
-            None if kept => self.park(),
+            None if kept => self.park(&end),
             None => None,
         };
+        // What was not taken away by now has ended.
+        if !kept {
+            self.session.forget();
+        }
         if parked.is_none() {
             self.shared.registry.release(&self.client.id, self.client.connection);
         }
         if let Some(reason) = end.goodbye() {
-            disconnect(&mut self.out, self.client.version, reason);
+            disconnect(&mut self.out, self.client.dialect, reason);
             let _late = timeout(GOODBYE_TIMEOUT, self.close()).await;
         }
         parked
@@ -118,9 +126,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Whether the client finds its session again.
     fn keeps_session(&self, end: &End, heir: Option<&Takeover>) -> bool {
         match end {
-            End::TakenOver(_) => heir.is_some_and(|heir| !heir.clean),
-            End::Stopping | End::Panicked => false,
+            End::TakenOver(_) => {
+                heir.is_some_and(|heir| !heir.clean) && self.client.session_expiry > 0
+            }
+            End::Panicked => false,
             End::Disconnected
+            | End::Stopping
             | End::Lost
             | End::KeepAlive
             | End::WriteTimeout
@@ -141,18 +152,34 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     fn take_session(&mut self) -> Kept {
-        let fresh = Session::new(&self.shared.limits, 0);
-        let mut session = std::mem::replace(&mut self.session, fresh);
-        session.outbox.forget_commands();
+        // The core sends them again, on the next connection.
+        self.session.outbox.forget_commands();
+        if let Some(journal) = &mut self.session.journal {
+            journal.flush();
+        }
+        let fresh = Session::new(&self.shared, 0);
+        let session = std::mem::replace(&mut self.session, fresh);
         Kept { session, link: self.link.take(), down: self.down.take() }
     }
 
-    /// Keeps the session for the client to come back; none: there are too many already.
-    fn park(&mut self) -> Option<Parked> {
+    /// Keeps the session for the client to come back; none: there are too many already, or the gateway
+    /// stops and the disk keeps it.
+    fn park(&mut self, end: &End) -> Option<Parked> {
         let Ok(room) = self.shared.sessions.clone().try_acquire_owned() else {
             self.shared.counters.limit_sessions.increment();
+            self.session.forget();
             return None;
         };
+        self.note_parked();
+        if matches!(end, End::Stopping) {
+            if let Some(journal) = &mut self.session.journal {
+                journal.flush();
+            }
+            return None;
+        }
+        if let Some(link) = &self.link {
+            link.attend(Attendance::Away);
+        }
         let now = Instant::now();
         let lasts = Duration::from_secs(self.client.session_expiry.into());
         // Without a sender nobody takes over any more: the registry has forgotten us.
@@ -167,10 +194,24 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 (will, now + delay.min(lasts))
             }),
             expires: now + lasts,
+            ends_at: clock::now().plus(Millis(u64::from(self.client.session_expiry) * 1_000)),
+            lasts_s: self.client.session_expiry,
             taken_over,
             stop: self.stop.clone(),
             _room: room,
         })
+    }
+
+    /// The disk is told that the client is away.
+    fn note_parked(&mut self) {
+        let (now, lasts_s) = (clock::now(), self.client.session_expiry);
+        let in_seconds = |seconds: u32| now.plus(Millis(u64::from(seconds) * 1_000));
+        let will = self
+            .client
+            .will
+            .clone()
+            .map(|will| KeptWill { due: Some(in_seconds(will.delay.min(lasts_s))), will });
+        self.session.note_head(lasts_s, Some(in_seconds(lasts_s)), will);
     }
 
     fn count(&self, end: &End) {
@@ -202,7 +243,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             self.batch.input(Input::Edge { event, mailbox: None });
         }
         // Messages first: they came before the end.
-        let (mut steps, _) = std::mem::take(&mut self.batch).into_steps(connection, false);
+        let (mut steps, _) =
+            std::mem::take(&mut self.batch).into_steps(connection, Wait::ForNothing);
         let mut last = Batch::default();
         if let Some(device) = self.client.device.clone().filter(|_| self.client.attached) {
             let event = EdgeEvent::Detached { device, connection, reason: end.presence() };
@@ -212,7 +254,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         if let Some(will) = self.client.will.take_if(|will| !kept || will.delay == 0) {
             last.will(&self.shared, connection, will);
         }
-        steps.extend(last.into_steps(connection, false).0);
+        steps.extend(last.into_steps(connection, Wait::ForNothing).0);
         if forward(&self.shared, steps).await.is_err() {
             tracing::debug!("the gateway stops: the end of the connection is not told");
         }

@@ -3,23 +3,29 @@
 use super::{
     batch::{BadName, Known},
     connection::{Client, Connection, Opening},
-    publishing::{RECEIVE_MAXIMUM, TOPIC_ALIAS_MAXIMUM},
+    publishing::TOPIC_ALIAS_MAXIMUM,
     reason::Reason,
     registry::Takeover,
     session::Inherited,
     shared::Shared,
-    wire::{BadConnect, Connect, FrameError, Version, connack, connect, take_frame},
+    wire::{
+        BadConnect, Connect, Dialect, FrameError, Reasons, Version, connack, connect, take_frame,
+    },
 };
 use crate::count::Counter;
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::{
     packet::{
-        AssignedClientIdentifier, MaximumPacketSize, Property, ReceiveMaximum,
-        SessionExpiryInterval, SharedSubscriptionAvailable, TopicAliasMaximum,
+        AssignedClientIdentifier, MaximumPacketSize, Property, ReceiveMaximum, ServerKeepAlive,
+        SessionExpiryInterval, TopicAliasMaximum,
     },
     result_code::MqttError,
 };
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
     sync::oneshot,
@@ -33,10 +39,8 @@ const CONNECT: u8 = 0x10;
 /// The longest client id, in bytes.
 const CLIENT_ID_BYTES_MAX: usize = 256;
 
-/// How many messages may be in flight to a client: one of 3.1.1, which cannot say, and one of 5 at
-/// most, however much more it announces.
+/// How many messages may be in flight to a client of 3.1.1, which cannot say what it takes, at most.
 const WINDOW_V3: u16 = 100;
-const WINDOW_V5_MAX: u16 = 1_000;
 
 /// A socket on its way to become a connection.
 pub(super) struct Handshake<S> {
@@ -51,7 +55,7 @@ pub(super) struct Handshake<S> {
 /// What came first, if it could be a CONNECT.
 enum First {
     Connect(Box<Connect>),
-    Refused(Option<Version>, Reason),
+    Refused(Option<Dialect>, Reason),
 }
 
 impl<S: AsyncRead + AsyncWrite> Handshake<S> {
@@ -74,18 +78,18 @@ impl<S: AsyncRead + AsyncWrite> Handshake<S> {
                 shared.counters.refused_malformed.increment();
                 return None;
             }
-            Ok(Some(First::Refused(version, reason))) => Err((version, reason)),
+            Ok(Some(First::Refused(dialect, reason))) => Err((dialect, reason)),
             Ok(Some(First::Connect(connect))) => {
-                let version = Some(connect.version);
-                check(&shared, &connect, room).map_err(|reason| (version, reason)).map(|()| connect)
+                let dialect = Some(dialect(&connect));
+                check(&shared, &connect, room).map_err(|reason| (dialect, reason)).map(|()| connect)
             }
         };
         match verdict {
             Ok(connect) => open(shared, *connect, address, reader, writer, buffer, stop).await,
-            Err((version, reason)) => {
+            Err((dialect, reason)) => {
                 counter(&shared, reason).increment();
                 tracing::debug!(?reason, "connection refused");
-                refuse(writer, version, reason, shared.write_timeout()).await;
+                refuse(writer, dialect, reason, shared.write_timeout()).await;
                 None
             }
         }
@@ -106,7 +110,15 @@ async fn first<S: AsyncRead>(
             Ok(Some(frame)) => {
                 return Some(match connect(&frame.body) {
                     Ok(connect) => First::Connect(Box::new(connect)),
-                    Err(BadConnect { version, reason }) => First::Refused(version, reason),
+                    Err(BadConnect { version, reason }) => First::Refused(
+                        // How it wants to be told is not known.
+                        version.map(|version| Dialect {
+                            version,
+                            reasons: Reasons::AsCodes,
+                            packet_bytes_max: usize::MAX,
+                        }),
+                        reason,
+                    ),
                 });
             }
             Err(FrameError::Malformed) => return None,
@@ -135,6 +147,9 @@ fn check(shared: &Shared, connect: &Connect, room: bool) -> Result<(), Reason> {
     if connect.extended_authentication {
         return Err(Reason::BadAuthenticationMethod);
     }
+    if shared.flapping.comes(id, Instant::now()).is_err() {
+        return Err(Reason::Banned);
+    }
     match connect.will.as_ref().map(|will| Known::new(shared, &will.topic)) {
         Some(Err(BadName::Invalid | BadName::OverLimit)) => Err(Reason::TopicNameInvalid),
         Some(Ok(_)) | None => Ok(()),
@@ -148,6 +163,7 @@ fn counter(shared: &Shared, reason: Reason) -> &Counter {
         Reason::MalformedPacket | Reason::ProtocolError => &counters.refused_malformed,
         Reason::UnsupportedVersion => &counters.refused_version,
         Reason::ClientIdNotValid => &counters.refused_client_id,
+        Reason::Banned => &counters.refused_banned,
         Reason::Success
         | Reason::NoSubscriptionExisted
         | Reason::ImplementationSpecific
@@ -161,20 +177,19 @@ fn counter(shared: &Shared, reason: Reason) -> &Counter {
         | Reason::ReceiveMaximumExceeded
         | Reason::TopicAliasInvalid
         | Reason::PacketTooLarge
-        | Reason::AdministrativeAction
-        | Reason::SharedSubscriptionsNotSupported => &counters.refused_other,
+        | Reason::AdministrativeAction => &counters.refused_other,
     }
 }
 
 async fn refuse<S: AsyncWrite>(
     mut writer: WriteHalf<S>,
-    version: Option<Version>,
+    dialect: Option<Dialect>,
     reason: Reason,
     write_timeout: Duration,
 ) {
-    let Some(version) = version else { return };
+    let Some(dialect) = dialect else { return };
     let mut out = BytesMut::new();
-    connack(&mut out, version, false, reason, &[]);
+    connack(&mut out, dialect, false, reason, &[]);
     let _late = timeout(write_timeout, async {
         writer.write_all_buf(&mut out).await?;
         writer.shutdown().await
@@ -204,8 +219,12 @@ async fn open<S: AsyncRead + AsyncWrite>(
     };
     let mut out = BytesMut::new();
     let session_expiry = connect.session_expiry.min(shared.limits.mqtt_session_seconds);
-    let told_expiry = (session_expiry < connect.session_expiry).then_some(session_expiry);
-    let properties = match connack_properties(&shared, assigned.as_deref(), told_expiry) {
+    let told = Told {
+        assigned: assigned.as_deref(),
+        session_expiry: (session_expiry < connect.session_expiry).then_some(session_expiry),
+        keep_alive: keep_alive_told(&connect, shared.mqtt.keep_alive_max_s),
+    };
+    let properties = match connack_properties(&shared, &told) {
         Ok(properties) => properties,
         Err(error) => {
             tracing::error!(%error, "limits.mqtt_packet_bytes must be from 1 to 268,435,455");
@@ -213,23 +232,28 @@ async fn open<S: AsyncRead + AsyncWrite>(
         }
     };
     let session_present = inherited.session.is_some();
-    connack(&mut out, connect.version, session_present, Reason::Success, &properties);
+    let keep_alive = told.keep_alive.unwrap_or(connect.keep_alive);
+    let dialect = dialect(&connect);
+    connack(&mut out, dialect, session_present, Reason::Success, &properties);
     shared.counters.connections_accepted.increment();
+    shared.counters.packets_in.increment();
+    shared.counters.packets_out.increment();
     let window = match connect.version {
         Version::V3 => WINDOW_V3,
-        Version::V5 => connect.receive_maximum.unwrap_or(u16::MAX).min(WINDOW_V5_MAX),
-    };
+        Version::V5 => connect.receive_maximum.unwrap_or(u16::MAX),
+    }
+    .min(shared.limits.mqtt_inflight);
     let client = Client {
         connection,
         address,
         version: connect.version,
+        dialect,
         device: id.parse().ok(),
         id,
         attached: false,
         session_expiry,
         packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
-        silence_max: (connect.keep_alive > 0)
-            .then(|| Duration::from_millis(u64::from(connect.keep_alive) * 1_500)),
+        silence_max: (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
         will: connect.will,
     };
     let was_attached = inherited.attached;
@@ -237,6 +261,7 @@ async fn open<S: AsyncRead + AsyncWrite>(
         shared,
         client,
         window,
+        aliases_max: connect.aliases_max.min(TOPIC_ALIAS_MAXIMUM),
         inherited,
         reader,
         writer,
@@ -250,7 +275,28 @@ async fn open<S: AsyncRead + AsyncWrite>(
         connection.attach(true);
     }
     connection.resume();
+    connection.note_connected();
     Some(connection)
+}
+
+fn dialect(connect: &Connect) -> Dialect {
+    let packet_bytes_max = connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize);
+    Dialect { version: connect.version, reasons: connect.reasons, packet_bytes_max }
+}
+
+/// The keep-alive that an MQTT 5 client is told because it wants a longer one than `max` seconds. One of
+/// 3.1.1 cannot be told.
+fn keep_alive_told(connect: &Connect, max: u16) -> Option<u16> {
+    let longer = connect.keep_alive == 0 || connect.keep_alive > max;
+    (max > 0 && longer && connect.version == Version::V5).then_some(max)
+}
+
+/// What a client is told that it did not ask for.
+struct Told<'a> {
+    /// Its client id.
+    assigned: Option<&'a str>,
+    session_expiry: Option<u32>,
+    keep_alive: Option<u16>,
 }
 
 /// Waits until the connection that had the client id has ended, and for what it leaves.
@@ -263,21 +309,19 @@ async fn inherit(incumbent: oneshot::Sender<Takeover>, clean: bool) -> Inherited
     }
 }
 
-fn connack_properties(
-    shared: &Shared,
-    assigned: Option<&str>,
-    session_expiry: Option<u32>,
-) -> Result<Vec<Property>, MqttError> {
+fn connack_properties(shared: &Shared, told: &Told<'_>) -> Result<Vec<Property>, MqttError> {
     let mut properties: Vec<Property> = vec![
-        ReceiveMaximum::new(RECEIVE_MAXIMUM)?.into(),
+        ReceiveMaximum::new(shared.limits.mqtt_inflight)?.into(),
         MaximumPacketSize::new(shared.limits.mqtt_packet_bytes)?.into(),
         TopicAliasMaximum::new(TOPIC_ALIAS_MAXIMUM)?.into(),
-        SharedSubscriptionAvailable::new(0)?.into(),
     ];
-    if let Some(seconds) = session_expiry {
+    if let Some(seconds) = told.keep_alive {
+        properties.push(ServerKeepAlive::new(seconds)?.into());
+    }
+    if let Some(seconds) = told.session_expiry {
         properties.push(SessionExpiryInterval::new(seconds)?.into());
     }
-    if let Some(assigned) = assigned {
+    if let Some(assigned) = told.assigned {
         properties.push(AssignedClientIdentifier::new(assigned)?.into());
     }
     Ok(properties)

@@ -5,16 +5,24 @@
 //! peer harms only itself: each connection is a task of its own, everything it can make grow is
 //! bounded and counted, and a panic ends that task alone.
 
+mod backlog;
 mod batch;
+mod budget;
 mod connection;
 mod counters;
 mod delivering;
 mod door;
 mod ending;
+<<<<<<< HEAD
 mod flushed;
+=======
+mod flapping;
 mod handshake;
 mod identity;
+mod journal;
+mod mark;
 mod outbox;
+mod pace;
 mod parked;
 mod pending;
 mod publishing;
@@ -22,11 +30,13 @@ mod reading;
 mod reason;
 mod receives;
 mod registry;
+mod restoring;
 mod retained;
 mod session;
 mod shared;
 mod subscribing;
 mod subscriptions;
+mod system;
 #[cfg(test)]
 mod tests;
 mod wire;
@@ -34,13 +44,19 @@ mod wire;
 pub use counters::Counters;
 pub use door::Door;
 
-use crate::{config::Config, core::Core, exchange::Exchange};
+use crate::{
+    config::Config,
+    core::Core,
+    exchange::Exchange,
+    store::{KeyAndBody, StoreHandle},
+};
 use bridge::route::RouteTable;
 use ending::End;
 use futures_util::FutureExt as _;
 use handshake::Handshake;
 use parked::Parked;
 use shared::Shared;
+use socket2::{SockRef, TcpKeepalive};
 use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -51,6 +67,10 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
 
+/// After so long a silence the system asks whether the other side is still there: half-open connections of
+/// clients without keep-alive end that way.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+
 /// How long accepting rests after it failed, as it does when the process has too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -59,6 +79,18 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Edge {
     listener: TcpListener,
     door: Door,
+    sessions: Vec<KeyAndBody>,
+}
+
+/// The store, and what it has of MQTT.
+#[derive(Debug)]
+pub struct Past {
+    /// Where more is kept.
+    pub store: StoreHandle,
+    /// The rows of `Table::Retained`.
+    pub retained: Vec<KeyAndBody>,
+    /// The rows of `Table::Session`.
+    pub sessions: Vec<KeyAndBody>,
 }
 
 impl Edge {
@@ -71,10 +103,13 @@ impl Edge {
         core: Core,
         exchange: Exchange,
         routes: RouteTable,
+        past: Past,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(config.mqtt.listen).await?;
-        let shared = Shared::new(config, core, exchange, routes);
-        Ok(Self { listener, door: Door::new(Arc::new(shared)) })
+        let Past { store, retained, sessions } = past;
+        let shared = Shared::new(config, core, exchange, routes, store);
+        shared.retained.restore(retained);
+        Ok(Self { listener, door: Door::new(Arc::new(shared)), sessions })
     }
 
     /// The address it listens on, with the port that was picked.
@@ -99,8 +134,13 @@ impl Edge {
 
     /// Serves until `stop`; then no one new is accepted, clients are told, and it returns when all
     /// connections have ended.
-    pub async fn run(self, stop: CancellationToken) {
+    pub async fn run(mut self, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
+        let sessions = std::mem::take(&mut self.sessions);
+        for parked in restoring::restore(&self.door.shared, sessions, &stop).await {
+            tasks.spawn(parked.run());
+        }
+        tasks.spawn(system::run(self.door.shared.clone(), stop.clone()));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
@@ -122,8 +162,11 @@ impl Edge {
     ) {
         match accepted {
             Ok((socket, address)) => {
-                if let Err(error) = socket.set_nodelay(true) {
-                    tracing::debug!(%error, "TCP_NODELAY is not to be had");
+                self.door.shared.counters.sockets.increment();
+                let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER);
+                let set = SockRef::from(&socket).set_tcp_keepalive(&keepalive);
+                if let Err(error) = set.and_then(|()| socket.set_nodelay(true)) {
+                    tracing::debug!(%error, "options of the socket are not to be had");
                 }
                 self.spawn(socket, address, tasks, stop);
             }

@@ -2,8 +2,9 @@
 //! its delay, until the client comes back or the session expires.
 
 use super::{
-    batch::{Batch, forward},
+    batch::{Batch, Wait, forward},
     connection::{next_down, next_message},
+    journal::KeptWill,
     outbox::Entry,
     registry::Takeover,
     session::{Inherited, Kept},
@@ -11,8 +12,9 @@ use super::{
     subscriptions::Source,
     wire::Will,
 };
-use crate::exchange::Message;
+use crate::{clock, exchange::Arrival};
 use bridge::event::ConnectionId;
+use protocol::{Millis, Timestamp};
 use std::sync::Arc;
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
@@ -30,6 +32,9 @@ pub(super) struct Parked {
     /// With when to publish it.
     pub(super) will: Option<(Will, Instant)>,
     pub(super) expires: Instant,
+    /// The same for the disk, with how long that is from the end of a connection, in seconds.
+    pub(super) ends_at: Timestamp,
+    pub(super) lasts_s: u32,
     pub(super) taken_over: oneshot::Receiver<Takeover>,
     pub(super) stop: CancellationToken,
     pub(super) _room: OwnedSemaphorePermit,
@@ -41,8 +46,8 @@ enum Event {
     TakenOver(Option<Takeover>),
     Expired,
     WillDue,
-    Down(Option<Arc<Message>>),
-    Message(Option<Arc<Message>>),
+    Down(Option<Arrival>),
+    Message(Option<Arrival>),
 }
 
 impl Parked {
@@ -51,7 +56,12 @@ impl Parked {
         self.shared.counters.sessions_now.increment();
         let heir = loop {
             match self.next_event().await {
-                Event::Stop | Event::Expired | Event::Message(None) => break None,
+                // The disk keeps it.
+                Event::Stop | Event::Message(None) => return self.stopped(),
+                Event::Expired => {
+                    self.shared.counters.sessions_expired.increment();
+                    break None;
+                }
                 Event::TakenOver(takeover) => break takeover,
                 Event::WillDue => self.publish_will().await,
                 Event::Down(Some(message)) => self.collect(message, Source::Own),
@@ -76,13 +86,16 @@ impl Parked {
     }
 
     /// QoS 0 is not kept for who is away.
-    fn collect(&mut self, message: Arc<Message>, source: Source) {
+    fn collect(&mut self, arrival: Arrival, source: Source) {
+        let Arrival { message, share, gathering } = arrival;
         let session = &mut self.kept.session;
-        let Some(grant) = session.subscriptions.select(&message, source, self.connection) else {
-            return;
+        let grant = match share {
+            Some(share) => session.subscriptions.select_shared(&message, &share),
+            None => session.subscriptions.select(&message, source, self.connection),
         };
+        let Some(grant) = grant else { return };
         let entry = Entry::new(message, grant);
-        if entry.qos > 0 && session.outbox.push(entry).is_err() {
+        if entry.qos > 0 && session.push(entry, gathering, &self.shared).is_err() {
             self.shared.counters.dropped_qos12.increment();
         }
     }
@@ -91,16 +104,36 @@ impl Parked {
         let Some((will, _)) = self.will.take() else { return };
         let mut batch = Batch::default();
         batch.will(&self.shared, self.connection, will);
-        let (steps, _) = batch.into_steps(self.connection, false);
+        let (steps, _) = batch.into_steps(self.connection, Wait::ForNothing);
         if forward(&self.shared, steps).await.is_err() {
             tracing::debug!("the gateway stops: a will is not published");
         }
+        self.note();
+    }
+
+    /// The disk is told how the session stands.
+    pub(super) fn note(&mut self) {
+        let will = self.will.as_ref().map(|(will, due)| {
+            let in_time = due.saturating_duration_since(Instant::now()).as_millis();
+            let due = clock::now().plus(Millis(u64::try_from(in_time).unwrap_or(u64::MAX)));
+            KeptWill { due: Some(due), will: will.clone() }
+        });
+        let session = &mut self.kept.session;
+        session.note_head(self.lasts_s, Some(self.ends_at), will);
+        if let Some(journal) = &mut session.journal {
+            journal.flush();
+        }
+    }
+
+    fn stopped(self) {
+        self.shared.counters.sessions_now.decrement();
     }
 
     async fn end(mut self, heir: Option<Takeover>) {
         let goes_on = heir.as_ref().is_some_and(|heir| !heir.clean);
         if !goes_on {
             self.publish_will().await;
+            self.kept.session.forget();
         }
         self.shared.counters.sessions_now.decrement();
         self.shared.registry.release(&self.client_id, self.connection);

@@ -15,8 +15,8 @@ pub(super) struct PendingAck {
 /// The acknowledgements of one batch.
 #[derive(Debug, Default)]
 pub(super) struct Pending {
-    /// Fires when the batch is stored; none: there is nothing to store.
-    pub(super) receipt: Option<oneshot::Receiver<()>>,
+    /// Each fires when a part of the batch is stored: what it says, what it left in queues.
+    pub(super) receipts: [Option<oneshot::Receiver<()>>; 2],
     pub(super) acks: Vec<PendingAck>,
 }
 
@@ -45,12 +45,16 @@ impl PendingQueue {
     /// Nothing is lost: the batch stays until [`Self::pop`].
     pub(super) async fn front_stored(&mut self) -> bool {
         let Some(front) = self.0.front_mut() else { return std::future::pending().await };
-        let stored = match &mut front.receipt {
-            Some(receipt) => receipt.await.is_ok(),
-            None => true,
-        };
-        front.receipt = None;
-        stored
+        for receipt in &mut front.receipts {
+            if let Some(waiting) = receipt {
+                let stored = waiting.await.is_ok();
+                *receipt = None;
+                if !stored {
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// Removes the oldest batch.
@@ -64,7 +68,10 @@ mod tests {
     use super::*;
 
     fn pending(id: u16, receipt: Option<oneshot::Receiver<()>>) -> Pending {
-        Pending { receipt, acks: vec![PendingAck { flow: Flow::Ack, id, reason: Reason::Success }] }
+        Pending {
+            receipts: [receipt, None],
+            acks: vec![PendingAck { flow: Flow::Ack, id, reason: Reason::Success }],
+        }
     }
 
     #[tokio::test]
@@ -90,5 +97,18 @@ mod tests {
         queue.push(pending(1, Some(receipt)));
         drop(sender);
         assert!(!queue.front_stored().await);
+    }
+
+    #[tokio::test]
+    async fn a_batch_is_stored_when_all_its_parts_are() {
+        let mut queue = PendingQueue::default();
+        let (first, one) = oneshot::channel();
+        let (second, two) = oneshot::channel();
+        queue.push(Pending { receipts: [Some(one), Some(two)], ..pending(1, None) });
+        first.send(()).unwrap();
+        let early = tokio::time::timeout(std::time::Duration::ZERO, queue.front_stored()).await;
+        assert!(early.is_err());
+        second.send(()).unwrap();
+        assert!(queue.front_stored().await);
     }
 }

@@ -1,20 +1,20 @@
 //! What the client publishes: checked, routed, batched, acknowledged once it is stored.
 
 use super::{
-    batch::{BadName, Batch, Content, Known, forward, forward_now},
+    batch::{BadName, Batch, Content, Known, Wait, forward, forward_now},
     connection::{Connection, Done},
     ending::End,
+    journal::Then,
     pending::{Pending, PendingAck, PendingQueue},
     reason::Reason,
     session::Incoming,
-    wire::{Flow, Publish, Version, ack},
+    wire::{Flow, Publish, Version},
 };
 use std::{collections::HashMap, sync::Arc};
-use tokio::io::{AsyncRead, AsyncWrite};
-
-/// How many QoS 1 and 2 messages a client may have unacknowledged: MQTT 5 clients are told; a 3.1.1
-/// client is not read while it has as many.
-pub(super) const RECEIVE_MAXIMUM: u16 = 1_000;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
 /// How many topic aliases an MQTT 5 client may set up; it is told.
 pub(super) const TOPIC_ALIAS_MAXIMUM: u16 = 64;
@@ -40,9 +40,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Whether the next packet may be decoded.
     pub(super) fn may_decode(&self) -> bool {
         let unacknowledged: usize = self.publishing.unacknowledged.iter().sum();
-        let full =
-            self.client.version == Version::V3 && unacknowledged >= usize::from(RECEIVE_MAXIMUM);
-        self.work.is_none() && !full
+        let full = self.client.version == Version::V3 && unacknowledged >= self.receive_maximum();
+        self.work.is_none() && !full && self.rests.reading.is_none()
+    }
+
+    /// How many QoS 1 and 2 messages a client may have unacknowledged: MQTT 5 clients are told; a 3.1.1
+    /// client is not read while it has as many.
+    fn receive_maximum(&self) -> usize {
+        self.shared.limits.mqtt_inflight.into()
     }
 
     /// PUBLISH came.
@@ -54,6 +59,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             _ => &counters.publishes_in_qos2,
         }
         .increment();
+        counters.payload_bytes_in.add(publish.payload.len() as u64);
+        self.pace_reading(publish.payload.len());
         let known = match self.known(&publish)? {
             Ok(known) => known,
             Err(reason) => return self.refuse(&publish, reason),
@@ -64,6 +71,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return Ok(());
         }
         let refused = known.forbidden.then_some(Reason::TopicNameInvalid);
+        if let (Some(journal), Some(id), 2, None) =
+            (&self.session.journal, publish.id, publish.qos, refused)
+        {
+            self.batch.row(&self.shared, journal.incoming(id));
+        }
         if refused.is_some() {
             self.shared.counters.dropped_forbidden.increment();
         } else {
@@ -135,14 +147,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 // Its PUBREC follows when it is stored.
                 Some(Incoming::Pending) => return Ok(false),
                 Some(Incoming::Recorded) => {
-                    ack(&mut self.out, self.client.version, Flow::Rec, id, Reason::Success);
+                    self.ack(Flow::Rec, id, Reason::Success);
                     return Ok(false);
                 }
                 None => {}
             }
         }
         let unfinished = self.publishing.unacknowledged[0] + self.session.incoming.len();
-        if self.client.version == Version::V5 && unfinished >= usize::from(RECEIVE_MAXIMUM) {
+        if self.client.version == Version::V5 && unfinished >= self.receive_maximum() {
             self.shared.counters.limit_receive_maximum.increment();
             return Err(End::Violation(Reason::ReceiveMaximumExceeded));
         }
@@ -170,8 +182,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let acks = std::mem::take(&mut self.publishing.acks);
         let batch: Batch = std::mem::take(&mut self.batch);
-        let (steps, receipt) = batch.into_steps(self.client.connection, !acks.is_empty());
-        let pending = Pending { receipt, acks };
+        let wait = if acks.is_empty() { Wait::ForNothing } else { Wait::For(self.shared.ack) };
+        let (steps, receipts) = batch.into_steps(self.client.connection, wait);
+        let pending = Pending { receipts, acks };
         let Ok(steps) = forward_now(&self.shared, steps) else {
             self.work = Some(Box::pin(std::future::ready(Done::Stopped)));
             return;
@@ -198,18 +211,21 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 self.session.incoming.insert(id, Incoming::Recorded);
             } else if flow == Flow::Rec {
                 self.session.incoming.remove(&id);
+                if let Some(journal) = &mut self.session.journal {
+                    journal.incoming_done(id);
+                }
             }
             if stored {
                 let told =
                     if self.client.version == Version::V3 { Reason::Success } else { reason };
-                ack(&mut self.out, self.client.version, flow, id, told);
+                self.ack(flow, id, told);
             } else {
                 self.publishing.unstored += 1;
                 self.shared.counters.unstored.increment();
             }
         }
         // A client whose window is full of them would wait for ever; it is to come back and send again.
-        if self.publishing.unstored >= usize::from(RECEIVE_MAXIMUM) {
+        if self.publishing.unstored >= self.receive_maximum() {
             return Err(End::Violation(Reason::ImplementationSpecific));
         }
         Ok(())
@@ -218,8 +234,22 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// PUBREL came.
     pub(super) fn released(&mut self, id: u16) {
         let known = self.session.incoming.remove(&id).is_some();
+        if let Some(journal) = self.session.journal.as_mut().filter(|_| known) {
+            // After PUBCOMP the id may mean another message: the disk must not know it any more.
+            journal.incoming_done(id);
+            return journal.then(Then::Complete(id));
+        }
         let reason = if known { Reason::Success } else { Reason::PacketIdNotFound };
-        ack(&mut self.out, self.client.version, Flow::Comp, id, reason);
+        self.ack(Flow::Comp, id, reason);
+    }
+
+    /// A message of so many bytes counts for the client's rates.
+    fn pace_reading(&mut self, bytes: usize) {
+        let Some(pace) = &mut self.pace else { return };
+        self.rests.reading = pace.came(bytes, Instant::now());
+        if self.rests.reading.is_some() {
+            self.shared.counters.limit_rate_in.increment();
+        }
     }
 }
 

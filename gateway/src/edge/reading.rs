@@ -3,6 +3,7 @@
 use super::{
     connection::Connection,
     ending::End,
+    outbox::Answer,
     reason::Reason,
     wire::{Frame, FrameError, Packet, decode, pingresp, take_frame},
 };
@@ -15,10 +16,20 @@ use tokio::{
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Handles the whole packets that have come, as far as nothing must be waited for.
     pub(super) fn decode_packets(&mut self) -> Result<(), End> {
+        let mut packets = 0;
+        let decoded = self.decode_counting(&mut packets);
+        self.shared.counters.packets_in.add(packets);
+        decoded
+    }
+
+    fn decode_counting(&mut self, packets: &mut u64) -> Result<(), End> {
         while self.may_decode() {
             let packet_bytes_max = self.shared.limits.mqtt_packet_bytes as usize;
             match take_frame(&mut self.buffer, packet_bytes_max) {
-                Ok(Some(frame)) => self.packet(&frame)?,
+                Ok(Some(frame)) => {
+                    *packets += 1;
+                    self.packet(&frame)?;
+                }
                 Ok(None) => break,
                 Err(FrameError::TooLarge) => {
                     self.shared.counters.limit_packet.increment();
@@ -36,12 +47,16 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.heard = Instant::now();
         match packet {
             Packet::Publish(publish) => self.published(publish)?,
-            Packet::PubAck(id) | Packet::PubComp(id) => self.acknowledged(id),
-            Packet::PubRec { id, accepted } => self.received(id, accepted),
+            Packet::PubAck(id) => self.acknowledged(id, Answer::Acknowledged)?,
+            Packet::PubComp(id) => self.acknowledged(id, Answer::Completed)?,
+            Packet::PubRec { id, accepted } => self.received(id, accepted)?,
             Packet::PubRel(id) => self.released(id),
-            Packet::Subscribe(subscribe) => self.subscribe(&subscribe),
+            Packet::Subscribe(subscribe) => self.subscribe(&subscribe)?,
             Packet::Unsubscribe { id, filters } => self.unsubscribe(id, &filters),
-            Packet::PingReq => pingresp(&mut self.out),
+            Packet::PingReq => {
+                pingresp(&mut self.out);
+                self.shared.counters.packets_out.increment();
+            }
             Packet::Disconnect { reason, session_expiry } => {
                 return Err(self.goodbye(reason, session_expiry));
             }
@@ -60,7 +75,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             if self.client.session_expiry == 0 && seconds != 0 {
                 return End::Violation(Reason::ProtocolError);
             }
-            self.client.session_expiry = seconds;
+            self.client.session_expiry = seconds.min(self.shared.limits.mqtt_session_seconds);
         }
         if reason == 0 {
             self.client.will = None;

@@ -11,6 +11,7 @@ pub(super) enum Reason {
     ImplementationSpecific = 0x83,
     UnsupportedVersion = 0x84,
     ClientIdNotValid = 0x85,
+    Banned = 0x8A,
     ShuttingDown = 0x8B,
     BadAuthenticationMethod = 0x8C,
     KeepAliveTimeout = 0x8D,
@@ -23,7 +24,6 @@ pub(super) enum Reason {
     PacketTooLarge = 0x95,
     QuotaExceeded = 0x97,
     AdministrativeAction = 0x98,
-    SharedSubscriptionsNotSupported = 0x9E,
 }
 
 impl Reason {
@@ -39,6 +39,7 @@ impl Reason {
             Self::UnsupportedVersion => Some(0x01),
             Self::ClientIdNotValid => Some(0x02),
             Self::QuotaExceeded | Self::ShuttingDown => Some(0x03),
+            Self::Banned => Some(0x05),
             Self::NoSubscriptionExisted
             | Self::MalformedPacket
             | Self::ProtocolError
@@ -52,8 +53,33 @@ impl Reason {
             | Self::ReceiveMaximumExceeded
             | Self::TopicAliasInvalid
             | Self::PacketTooLarge
-            | Self::AdministrativeAction
-            | Self::SharedSubscriptionsNotSupported => None,
+            | Self::AdministrativeAction => None,
         }
+    }
+
+    /// What an MQTT 5 client is told in words, at most 127 bytes; none where there is nothing to explain.
+    pub(super) const fn words(self) -> Option<&'static str> {
+        let words = match self {
+            Self::Success | Self::NoSubscriptionExisted => return None,
+            Self::MalformedPacket => "the packet cannot be read",
+            Self::ProtocolError => "MQTT does not allow this packet here",
+            Self::ImplementationSpecific => "what was published cannot be stored: come back later",
+            Self::UnsupportedVersion => "MQTT 3.1.1 and 5 are served",
+            Self::ClientIdNotValid => "a client id has at most 256 bytes and no control characters",
+            Self::Banned => "this client id came too often and must stay away for a while",
+            Self::ShuttingDown => "the gateway is shutting down",
+            Self::BadAuthenticationMethod => "no extended authentication is offered",
+            Self::KeepAliveTimeout => "nothing came for one and a half times the keep-alive",
+            Self::TakenOver => "another connection uses this client id now",
+            Self::TopicFilterInvalid => "this is no topic filter, or longer or deeper than allowed",
+            Self::TopicNameInvalid => "this topic cannot be published to",
+            Self::PacketIdNotFound => "there is no message with this packet id",
+            Self::ReceiveMaximumExceeded => "more unacknowledged messages than the receive maximum",
+            Self::TopicAliasInvalid => "the topic alias is 0 or beyond the maximum",
+            Self::PacketTooLarge => "the packet is larger than allowed",
+            Self::QuotaExceeded => "a limit of the gateway is reached",
+            Self::AdministrativeAction => "the connection was closed by an operator",
+        };
+        Some(words)
     }
 }

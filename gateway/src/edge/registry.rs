@@ -1,7 +1,7 @@
 //! Who is connected, by client id: for takeovers, and for messages to a device's own topics.
 
 use super::session::Inherited;
-use crate::exchange::Message;
+use crate::exchange::Arrival;
 use bridge::event::ConnectionId;
 use std::{
     collections::HashMap,
@@ -30,7 +30,7 @@ pub(super) struct Registry(Mutex<HashMap<Arc<str>, Entry>>);
 struct Entry {
     connection: ConnectionId,
     takeover: oneshot::Sender<Takeover>,
-    down: Option<mpsc::Sender<Arc<Message>>>,
+    down: Option<mpsc::Sender<Arrival>>,
 }
 
 impl Registry {
@@ -64,7 +64,7 @@ impl Registry {
         &self,
         client_id: &str,
         connection: ConnectionId,
-    ) -> mpsc::Receiver<Arc<Message>> {
+    ) -> mpsc::Receiver<Arrival> {
         let (sender, receiver) = mpsc::channel(DOWN_MESSAGES_MAX);
         let mut clients = self.lock();
         let entry = clients.get_mut(client_id).filter(|entry| entry.connection == connection);
@@ -75,7 +75,7 @@ impl Registry {
     }
 
     /// Where messages to the own topics of device `client_id` go; none: it subscribed to none.
-    pub(super) fn down(&self, client_id: &str) -> Option<mpsc::Sender<Arc<Message>>> {
+    pub(super) fn down(&self, client_id: &str) -> Option<mpsc::Sender<Arrival>> {
         self.lock().get(client_id)?.down.clone().filter(|sender| !sender.is_closed())
     }
 

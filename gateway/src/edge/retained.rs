@@ -1,13 +1,18 @@
 //! Retained messages: the last one of each topic whose publisher set RETAIN.
 //!
-//! In memory. Everything goes through [`Retained::keep`] and [`Retained::matching`], so that they can
-//! move to the disk without anybody noticing.
+//! In memory, to be found at once, and on the disk. A change is given to the store while the memory is locked,
+//! so that both have the same order.
 
-use crate::exchange::Message;
-use protocol::{TopicFilter, TopicName, levels};
+use super::wire::{decode_record, encode_record};
+use crate::{
+    exchange::Message,
+    store::{Batch, KeyAndBody, Row, StoreHandle, Table},
+};
+use protocol::{Offset, Timestamp, TopicFilter, TopicName, levels};
 use std::{
     collections::BTreeMap,
-    sync::{Arc, RwLock},
+    ops::Bound,
+    sync::{Arc, PoisonError, RwLock},
 };
 
 /// All retained messages, bounded in number and bytes.
@@ -15,6 +20,7 @@ use std::{
 pub(super) struct Retained {
     messages_max: usize,
     bytes_max: usize,
+    store: StoreHandle,
     kept: RwLock<Kept>,
 }
 
@@ -28,39 +34,123 @@ struct Kept {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
+/// Some of the retained messages that match a filter.
+#[derive(Debug, Default)]
+pub(super) struct Page {
+    pub(super) messages: Vec<Arc<Message>>,
+    /// The topic behind which to go on; none: these are the last.
+    pub(super) after: Option<TopicName>,
+}
+
 impl Retained {
-    pub(super) fn new(messages_max: u32, bytes_max: u32) -> Self {
+    pub(super) fn new(messages_max: u32, bytes_max: u32, store: StoreHandle) -> Self {
         let (messages_max, bytes_max) = (messages_max as usize, bytes_max as usize);
-        Self { messages_max, bytes_max, kept: RwLock::default() }
+        Self { messages_max, bytes_max, store, kept: RwLock::default() }
+    }
+
+    /// Takes up what an earlier process kept. What cannot be read is left where it is, and said.
+    pub(super) fn restore(&self, rows: Vec<KeyAndBody>) {
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        for (topic, body) in rows {
+            match decode_record(&body) {
+                Ok(record) => kept.insert(record.message),
+                Err(_) => tracing::warn!(topic, "a retained message on the disk cannot be read"),
+            }
+        }
     }
 
     /// Keeps `message` in the place of an older one on its topic; an empty payload only removes that.
     pub(super) fn keep(&self, message: Arc<Message>) -> Result<(), Full> {
-        let mut kept = self.kept.write().unwrap_or_else(std::sync::PoisonError::into_inner);
-        if let Some(old) = kept.by_topic.remove(&message.topic) {
-            kept.bytes -= bytes(&old);
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        let was_there = kept.remove(&message.topic);
+        let full = kept.by_topic.len() >= self.messages_max
+            || kept.bytes + bytes(&message) > self.bytes_max;
+        if message.payload.is_empty() || full {
+            if was_there {
+                self.write(Row::gone(Table::Retained, message.topic.as_str()));
+            }
+            return if message.payload.is_empty() { Ok(()) } else { Err(Full) };
         }
-        if message.payload.is_empty() {
-            return Ok(());
-        }
-        let bytes_after = kept.bytes + bytes(&message);
-        if kept.by_topic.len() >= self.messages_max || bytes_after > self.bytes_max {
-            return Err(Full);
-        }
-        kept.bytes = bytes_after;
-        kept.by_topic.insert(message.topic.clone(), message);
+        let body = encode_record(&message, message.qos, true, &[]);
+        self.write(Row::set(Table::Retained, message.topic.as_str(), body));
+        kept.insert(message);
         Ok(())
     }
 
-    /// The retained messages whose topic `filter` matches, by topic.
-    pub(super) fn matching(&self, filter: &TopicFilter) -> Vec<Arc<Message>> {
-        let kept = self.kept.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let fixed = fixed_part(filter);
-        let Ok(from) = fixed.parse::<TopicName>() else {
-            return matches(kept.by_topic.iter(), filter);
+    /// Lets go of what has expired at `now`.
+    pub(super) fn sweep(&self, now: Timestamp) {
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        let expired = |message: &Arc<Message>| {
+            message.properties.expires_at.is_some_and(|expires_at| expires_at <= now)
         };
-        let within = kept.by_topic.range(from..);
-        matches(within.take_while(|(topic, _)| topic.as_str().starts_with(&fixed)), filter)
+        let all = kept.by_topic.iter();
+        let gone: Vec<TopicName> =
+            all.filter(|(_, kept)| expired(kept)).map(|(topic, _)| topic.clone()).collect();
+        for topic in gone {
+            kept.remove(&topic);
+            self.write(Row::gone(Table::Retained, topic.as_str()));
+        }
+    }
+
+    /// How many there are, and their bytes.
+    pub(super) fn counts(&self) -> (usize, usize) {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        (kept.by_topic.len(), kept.bytes)
+    }
+
+    /// The retained messages on topics behind `after` that `filter` matches, in the order of their topics:
+    /// at most `messages_max`, of the next `topics_max` topics.
+    pub(super) fn page(
+        &self,
+        filter: &TopicFilter,
+        after: Option<&TopicName>,
+        messages_max: usize,
+        topics_max: usize,
+    ) -> Page {
+        let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
+        let fixed = fixed_part(filter);
+        let first: Option<TopicName> = fixed.parse().ok();
+        let from = match (after, &first) {
+            (Some(after), _) => Bound::Excluded(after),
+            (None, Some(first)) => Bound::Included(first),
+            (None, None) => Bound::Unbounded,
+        };
+        let mut page = Page::default();
+        for (looked_at, (topic, message)) in
+            kept.by_topic.range((from, Bound::Unbounded)).enumerate()
+        {
+            if !topic.as_str().starts_with(&fixed) {
+                break;
+            }
+            if filter.matches(topic.as_str()) {
+                page.messages.push(Arc::clone(message));
+            }
+            if page.messages.len() >= messages_max || looked_at + 1 >= topics_max {
+                page.after = Some(topic.clone());
+                break;
+            }
+        }
+        page
+    }
+
+    fn write(&self, row: Row) {
+        let (updates, receipts) = (Vec::new(), Vec::new());
+        self.store.keep(Batch { updates, rows: vec![row], receipts, through: Offset(0) });
+    }
+}
+
+impl Kept {
+    fn insert(&mut self, message: Arc<Message>) {
+        self.bytes += bytes(&message);
+        self.by_topic.insert(message.topic.clone(), message);
+    }
+
+    fn remove(&mut self, topic: &TopicName) -> bool {
+        let old = self.by_topic.remove(topic);
+        if let Some(old) = &old {
+            self.bytes -= bytes(old);
+        }
+        old.is_some()
     }
 }
 
@@ -74,17 +164,12 @@ fn fixed_part(filter: &TopicFilter) -> String {
     fixed.collect::<Vec<_>>().join("/")
 }
 
-fn matches<'a>(
-    all: impl Iterator<Item = (&'a TopicName, &'a Arc<Message>)>,
-    filter: &TopicFilter,
-) -> Vec<Arc<Message>> {
-    all.filter(|(topic, _)| filter.matches(topic.as_str())).map(|(_, kept)| kept.clone()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::{self, Database, Settings};
     use proptest::prelude::*;
+    use tempfile::TempDir;
 
     fn message(topic: &str, payload: &str) -> Arc<Message> {
         Arc::new(Message {
@@ -98,49 +183,117 @@ mod tests {
         })
     }
 
+    /// All that match, by small pages.
+    fn all(retained: &Retained, filter: &str) -> Vec<Arc<Message>> {
+        let filter = filter.parse().unwrap();
+        let (mut found, mut after) = (Vec::new(), None);
+        loop {
+            let page = retained.page(&filter, after.as_ref(), 2, 3);
+            found.extend(page.messages);
+            after = page.after;
+            if after.is_none() {
+                return found;
+            }
+        }
+    }
+
     fn found(retained: &Retained, filter: &str) -> Vec<String> {
-        let found = retained.matching(&filter.parse().unwrap());
-        found.iter().map(|kept| kept.topic.to_string()).collect()
+        all(retained, filter).iter().map(|kept| kept.topic.to_string()).collect()
+    }
+
+    struct Fixture {
+        retained: Retained,
+        database: Option<Database>,
+        folder: TempDir,
+    }
+
+    fn fixture(messages_max: u32, bytes_max: u32) -> Fixture {
+        let folder = TempDir::new().unwrap();
+        let (database, _) = store::open(Settings::new(folder.path().into())).unwrap();
+        let retained = Retained::new(messages_max, bytes_max, database.handle());
+        Fixture { retained, database: Some(database), folder }
+    }
+
+    impl Fixture {
+        /// What another process finds.
+        fn restarted(mut self) -> Retained {
+            self.database.take().unwrap().close(Offset(0)).unwrap();
+            let (database, mut restored) =
+                store::open(Settings::new(self.folder.path().into())).unwrap();
+            let retained = Retained::new(100, 10_000, database.handle());
+            retained.restore(restored.rows.take(Table::Retained));
+            retained
+        }
     }
 
     #[test]
     fn the_last_message_of_a_topic_stays_until_an_empty_one() {
-        let retained = Retained::new(10, 1_000);
+        let fixture = fixture(10, 1_000);
+        let retained = &fixture.retained;
         retained.keep(message("a/b", "1")).unwrap();
         retained.keep(message("a/b", "2")).unwrap();
-        let kept = retained.matching(&"a/+".parse().unwrap());
+        let kept = all(retained, "a/+");
         assert_eq!(kept.iter().map(|kept| &kept.payload[..]).collect::<Vec<_>>(), [b"2"]);
         retained.keep(message("a/b", "")).unwrap();
-        assert_eq!(found(&retained, "a/+"), Vec::<String>::new());
+        assert_eq!(found(retained, "a/+"), Vec::<String>::new());
     }
 
     #[test]
     fn messages_over_the_bounds_are_refused_and_leave_nothing_stale() {
-        let retained = Retained::new(2, 10);
+        let fixture = fixture(2, 10);
+        let retained = &fixture.retained;
         retained.keep(message("a", "1")).unwrap();
         retained.keep(message("b", "1")).unwrap();
         assert_eq!(retained.keep(message("c", "1")), Err(Full));
         assert_eq!(retained.keep(message("b", "123456789")), Err(Full));
-        assert_eq!(found(&retained, "#"), ["a"]);
+        assert_eq!(found(retained, "#"), ["a"]);
         retained.keep(message("c", "1")).unwrap();
+        assert_eq!(retained.counts(), (2, 4));
+    }
+
+    #[test]
+    fn what_is_retained_is_there_after_a_restart() {
+        let fixture = fixture(3, 1_000);
+        for (topic, payload) in [("a", "1"), ("b", "2"), ("b", "3"), ("c", "4"), ("c", "")] {
+            fixture.retained.keep(message(topic, payload)).unwrap();
+        }
+        let again = fixture.restarted();
+        let kept = all(&again, "#");
+        assert_eq!(kept.iter().map(|kept| &kept.payload[..]).collect::<Vec<_>>(), [b"1", b"3"]);
+        assert_eq!(again.counts(), (2, 4));
+    }
+
+    #[test]
+    fn what_has_expired_is_let_go() {
+        let fixture = fixture(10, 1_000);
+        let mut brief = Message::clone(&message("a", "1"));
+        brief.properties.expires_at = Some(Timestamp(1_000));
+        fixture.retained.keep(Arc::new(brief)).unwrap();
+        fixture.retained.keep(message("b", "1")).unwrap();
+        fixture.retained.sweep(Timestamp(999));
+        assert_eq!(found(&fixture.retained, "#"), ["a", "b"]);
+        fixture.retained.sweep(Timestamp(1_000));
+        assert_eq!(found(&fixture.retained, "#"), ["b"]);
+        assert_eq!(found(&fixture.restarted(), "#"), ["b"]);
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
         fn what_matches_is_found(
             topics in prop::collection::vec("[ab$]?(/[ab]?){0,2}", 1..8),
             filter in "[ab+$]?(/[ab+]?){0,2}(/#)?",
         ) {
             prop_assume!(!filter.is_empty() && topics.iter().all(|topic| !topic.is_empty()));
-            let retained = Retained::new(100, 10_000);
+            let fixture = fixture(100, 10_000);
             for topic in &topics {
-                retained.keep(message(topic, "x")).unwrap();
+                fixture.retained.keep(message(topic, "x")).unwrap();
             }
             let parsed: TopicFilter = filter.parse().unwrap();
             let mut expected: Vec<_> = topics.into_iter().filter(|t| parsed.matches(t)).collect();
             expected.sort();
             expected.dedup();
-            prop_assert_eq!(found(&retained, &filter), expected);
+            prop_assert_eq!(found(&fixture.retained, &filter), expected);
         }
     }
 }

@@ -1,13 +1,17 @@
 //! What belongs to a client rather than to its connection, so that it can outlive that.
 
 use super::{
-    outbox::{Bounds, Outbox},
+    backlog::Backlog,
+    journal::{Head, Journal, KeptWill},
+    outbox::{Answer, Bounds, Ended, Entry, Outbox, Received, WrongFlow},
+    shared::Shared,
     subscriptions::Subscriptions,
 };
 use crate::{
-    config::Limits,
-    exchange::{Link, Message},
+    exchange::{Arrival, Link},
+    store::Gathering,
 };
+use protocol::Timestamp;
 use std::{collections::HashMap, sync::Arc};
 use tokio::sync::mpsc;
 
@@ -18,6 +22,10 @@ pub(super) struct Session {
     pub(super) outbox: Outbox,
     /// QoS 2 messages received and not yet released, by id.
     pub(super) incoming: HashMap<u16, Incoming>,
+    /// Retained messages that were promised and wait for room.
+    pub(super) backlog: Backlog,
+    /// Its side of the disk; none: it ends with its connection.
+    pub(super) journal: Option<Box<Journal>>,
 }
 
 /// A QoS 2 message of the client.
@@ -31,16 +39,96 @@ pub(super) enum Incoming {
 
 impl Session {
     /// A new session; `window` messages may be in flight to the client.
-    pub(super) fn new(limits: &Limits, window: u16) -> Self {
+    pub(super) fn new(shared: &Shared, window: u16) -> Self {
         let bounds = Bounds {
-            messages_max: limits.mqtt_queue_messages as usize,
-            payload_bytes_max: limits.mqtt_queue_bytes as usize,
-            retained_max: limits.retained_messages as usize,
+            messages_max: shared.limits.mqtt_queue_messages as usize,
+            payload_bytes_max: shared.limits.mqtt_queue_bytes as usize,
+            budget: Arc::clone(&shared.budget),
         };
         Self {
-            subscriptions: Subscriptions::default(),
+            subscriptions: Subscriptions::new(Arc::clone(&shared.counters)),
             outbox: Outbox::new(bounds, window),
             incoming: HashMap::new(),
+            backlog: Backlog::default(),
+            journal: None,
+        }
+    }
+
+    /// Queues a message; on the disk too where the session is kept there, with what `gathering` holds if there
+    /// is one. Gives it back where there is no room.
+    pub(super) fn push(
+        &mut self,
+        mut entry: Entry,
+        gathering: Option<Gathering>,
+        shared: &Shared,
+    ) -> Result<(), Entry> {
+        // Who sends commands keeps them, and sends them again.
+        let journal = self.journal.as_ref().filter(|_| entry.qos > 0 && entry.command.is_none());
+        let Some(journal) = journal else { return self.outbox.push(entry).map(|_| ()) };
+        entry.stored = Some(journal.mark());
+        let kept = entry.clone();
+        if let Some(number) = self.outbox.push(entry)? {
+            let gathering = gathering.unwrap_or_else(|| Gathering::new(shared.store.clone()));
+            journal.queued(&gathering, number, &kept);
+        }
+        Ok(())
+    }
+
+    /// PUBACK or PUBCOMP came.
+    pub(super) fn answered(&mut self, id: u16, answer: Answer) -> Result<Option<Ended>, WrongFlow> {
+        let ended = self.outbox.answer(id, answer)?;
+        Ok(ended.inspect(|ended| self.note_done(ended)))
+    }
+
+    /// What `id` carries is not sent after all.
+    pub(super) fn give_up(&mut self, id: u16) {
+        if let Some(ended) = self.outbox.end(id) {
+            self.note_done(&ended);
+        }
+    }
+
+    /// PUBREC came. Where the journal must know first, it has PUBREL sent.
+    pub(super) fn received(&mut self, id: u16, accepted: bool) -> Result<Received, WrongFlow> {
+        let received = self.outbox.receive(id, accepted)?;
+        if let Some(journal) = &mut self.journal {
+            match received {
+                Received::Release(number) => journal.released(number),
+                Received::Refused(number) => journal.done(number),
+                Received::Unknown => {}
+            }
+        }
+        Ok(received)
+    }
+
+    fn note_done(&mut self, ended: &Ended) {
+        if let Some(journal) = &mut self.journal {
+            journal.done(ended.number);
+        }
+    }
+
+    /// Writes what the disk must know of the session as a whole; `ends_at` is none while its client is
+    /// connected.
+    pub(super) fn note_head(
+        &mut self,
+        lasts_s: u32,
+        ends_at: Option<Timestamp>,
+        will: Option<KeptWill>,
+    ) {
+        let Some(journal) = &mut self.journal else { return };
+        journal.head(&Head {
+            session: journal.session(),
+            lasts_s,
+            ends_at,
+            sent_through: self.outbox.sent_through().0,
+            subscriptions: self.subscriptions.iter().cloned().collect(),
+            will,
+        });
+    }
+
+    /// The session has ended: nothing of it stays on the disk.
+    pub(super) fn forget(&mut self) {
+        if let Some(journal) = self.journal.take() {
+            journal.erase(self.outbox.numbers(), self.incoming.keys().copied());
         }
     }
 }
@@ -59,5 +147,5 @@ pub(super) struct Inherited {
 pub(super) struct Kept {
     pub(super) session: Session,
     pub(super) link: Option<Link>,
-    pub(super) down: Option<mpsc::Receiver<Arc<Message>>>,
+    pub(super) down: Option<mpsc::Receiver<Arrival>>,
 }

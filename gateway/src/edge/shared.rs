@@ -1,10 +1,14 @@
 //! What all connections have in common.
 
-use super::{counters::Counters, registry::Registry, retained::Retained};
+use super::{
+    budget::Budget, counters::Counters, flapping::Flapping, registry::Registry, retained::Retained,
+    system::System,
+};
 use crate::{
-    config::{Config, Limits, Mqtt},
+    config::{Ack, Config, Limits, Mqtt},
     core::Core,
     exchange::Exchange,
+    store::StoreHandle,
 };
 use bridge::{event::ConnectionId, route::RouteTable};
 use std::{
@@ -28,6 +32,13 @@ pub(super) struct Shared {
     pub(super) counters: Arc<Counters>,
     pub(super) registry: Registry,
     pub(super) retained: Retained,
+    pub(super) store: StoreHandle,
+    /// What an acknowledged message survives.
+    pub(super) ack: Ack,
+    /// What all outboxes have together.
+    pub(super) budget: Arc<Budget>,
+    pub(super) flapping: Flapping,
+    pub(super) system: System,
     pub(super) complaints: Complaints,
     pub(super) connections: AtomicU64,
     /// Room for sessions of clients that are away.
@@ -35,7 +46,13 @@ pub(super) struct Shared {
 }
 
 impl Shared {
-    pub(super) fn new(config: &Config, core: Core, exchange: Exchange, routes: RouteTable) -> Self {
+    pub(super) fn new(
+        config: &Config,
+        core: Core,
+        exchange: Exchange,
+        routes: RouteTable,
+        store: StoreHandle,
+    ) -> Self {
         let limits = config.limits.clone();
         Self {
             core,
@@ -44,7 +61,12 @@ impl Shared {
             mqtt: config.mqtt.clone(),
             counters: Arc::default(),
             registry: Registry::default(),
-            retained: Retained::new(limits.retained_messages, limits.retained_bytes),
+            retained: Retained::new(limits.retained_messages, limits.retained_bytes, store.clone()),
+            store,
+            ack: config.ingest.ack,
+            budget: Arc::new(Budget::new(limits.mqtt_queued_bytes as usize)),
+            flapping: Flapping::new(&config.mqtt),
+            system: System::new(),
             complaints: Complaints::default(),
             connections: AtomicU64::new(1),
             sessions: Arc::new(Semaphore::new(limits.mqtt_sessions as usize)),

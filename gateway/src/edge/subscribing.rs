@@ -4,16 +4,20 @@
 //! commands after the SUBACK is in the bytes to write, so that no command overtakes it.
 
 use super::{
+    backlog::Wanted,
     batch::check_limits,
     connection::{Client, Connection, Done},
+    ending::End,
+    journal::{KeptWill, Then},
     outbox::Entry,
     publishing::is_under,
     reason::Reason,
     receives::is_down,
-    subscriptions::{Grant, Source, Subscription},
+    subscriptions::{Grant, Source, Subscription, shared},
+    system,
     wire::{Subscribe, SubscribeEntry, suback, unsuback},
 };
-use crate::exchange::{Exchange, Link, Stopped};
+use crate::exchange::{Exchange, Interest, Keeping, Link, Stopped};
 use protocol::TopicFilter;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -29,7 +33,7 @@ pub(super) struct Linked {
 #[derive(Debug)]
 pub(super) enum Answer {
     /// SUBACK, and then the retained messages of these.
-    Subscribed { id: u16, codes: Vec<u8>, granted: Vec<Granted> },
+    Subscribed { id: u16, codes: Vec<Result<u8, Reason>>, granted: Vec<Granted> },
     /// UNSUBACK.
     Unsubscribed { id: u16, codes: Vec<Reason>, filters: Vec<String> },
 }
@@ -43,28 +47,33 @@ pub(super) struct Granted {
 
 #[derive(Debug)]
 enum Change {
-    Follow(TopicFilter),
-    Leave(TopicFilter),
+    Follow(Interest),
+    Leave(Interest),
 }
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// SUBSCRIBE came.
-    pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) {
+    pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), End> {
+        // `[MQTT-3.8.3-4]`
+        if subscribe.entries.iter().any(|it| it.no_local && it.filter.starts_with("$share/")) {
+            return Err(End::Violation(Reason::ProtocolError));
+        }
         let (mut codes, mut granted, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for entry in &subscribe.entries {
             match self.grant(entry, subscribe.identifier) {
                 Ok(grant) => {
-                    codes.push(grant.subscription.qos);
+                    codes.push(Ok(grant.subscription.qos));
                     if grant.subscription.source == Source::Link {
-                        changes.push(Change::Follow(grant.subscription.filter.clone()));
+                        changes.push(Change::Follow(grant.subscription.interest()));
                     }
                     granted.push(grant);
                 }
-                Err(reason) => codes.push(reason.code()),
+                Err(reason) => codes.push(Err(reason)),
             }
         }
         let id = subscribe.id;
         self.change_link(changes, Answer::Subscribed { id, codes, granted });
+        Ok(())
     }
 
     fn grant(
@@ -73,21 +82,27 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         identifier: Option<u32>,
     ) -> Result<Granted, Reason> {
         check_limits(&self.shared, entry.filter).map_err(|_| Reason::TopicFilterInvalid)?;
-        if entry.filter.starts_with("$share/") {
-            return Err(Reason::SharedSubscriptionsNotSupported);
-        }
-        let filter: TopicFilter = entry.filter.parse().map_err(|_| Reason::TopicFilterInvalid)?;
+        let (share, text) = match shared(entry.filter) {
+            Some((name, filter)) => (Some(share_name(name)?), filter),
+            // `$share/x` without a filter is none.
+            None if entry.filter.starts_with("$share/") => return Err(Reason::TopicFilterInvalid),
+            None => (None, entry.filter),
+        };
+        let filter: TopicFilter = text.parse().map_err(|_| Reason::TopicFilterInvalid)?;
         let known = self.session.subscriptions.get(entry.filter).is_some();
         let count_max = self.shared.limits.mqtt_subscriptions as usize;
         if !known && self.session.subscriptions.len() >= count_max {
             self.shared.counters.limit_subscriptions.increment();
             return Err(Reason::QuotaExceeded);
         }
-        let own = |device| is_down(&filter, device);
+        let own = |device| share.is_none() && is_down(&filter, device);
         let source =
             if self.client.device.as_ref().is_some_and(own) { Source::Own } else { Source::Link };
+        let retained_wanted = share.is_none()
+            && (entry.retain_handling == 0 || (entry.retain_handling == 1 && !known));
         let subscription = Subscription {
             filter,
+            share,
             qos: entry.qos,
             no_local: entry.no_local,
             retain_as_published: entry.retain_as_published,
@@ -95,7 +110,6 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             source,
         };
         self.session.subscriptions.insert(subscription.clone());
-        let retained_wanted = entry.retain_handling == 0 || (entry.retain_handling == 1 && !known);
         Ok(Granted { subscription, retained_wanted })
     }
 
@@ -108,8 +122,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Some(_) => Reason::Success,
                 None => Reason::NoSubscriptionExisted,
             });
-            if let Some(Subscription { source: Source::Link, filter, .. }) = removed {
-                changes.push(Change::Leave(filter));
+            let Some(removed) = removed else { continue };
+            self.session.backlog.remove(&removed.filter);
+            if removed.source == Source::Link {
+                changes.push(Change::Leave(removed.interest()));
             }
         }
         let filters = filters.iter().map(|filter| (*filter).into()).collect();
@@ -123,30 +139,50 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return;
         }
         let exchange = self.shared.exchange.clone();
+        let keeping = match &self.session.journal {
+            Some(_) => Keeping::OnDisk,
+            None => Keeping::InMemory,
+        };
         self.work = Some(Box::pin(async move {
-            match follow(exchange, link, changes).await {
+            match follow(exchange, link, keeping, changes).await {
                 Ok(link) => Done::Linked(Linked { link: Some(link), answer }),
                 Err(Stopped) => Done::Stopped,
             }
         }));
     }
 
-    /// The link follows: answers the client.
+    /// The link follows: answers the client, once the disk knows where the session is kept there.
     pub(super) fn linked(&mut self, linked: Linked) {
         self.link = linked.link.filter(|_| self.session.subscriptions.any(Source::Link));
-        match linked.answer {
+        self.note_connected();
+        match &mut self.session.journal {
+            Some(journal) => journal.then(Then::Answer(linked.answer)),
+            None => self.answer(linked.answer),
+        }
+    }
+
+    /// The disk is told how the session stands.
+    pub(super) fn note_connected(&mut self) {
+        let will = self.client.will.clone().map(|will| KeptWill { due: None, will });
+        self.session.note_head(self.client.session_expiry, None, will);
+    }
+
+    pub(super) fn answer(&mut self, answer: Answer) {
+        self.shared.counters.packets_out.increment();
+        match answer {
             Answer::Subscribed { id, codes, granted } => {
-                suback(&mut self.out, self.client.version, id, &codes);
+                suback(&mut self.out, self.client.dialect, id, &codes);
                 self.listen_to_own();
                 for grant in &granted {
                     self.attach_by_filter(&grant.subscription.filter);
                     self.send_retained(grant);
                 }
-                let filters = granted.iter().map(|grant| grant.subscription.filter.as_str());
+                let own = granted.iter().filter(|grant| grant.subscription.share.is_none());
+                let filters = own.map(|grant| grant.subscription.filter.as_str());
                 self.tell_receives_by(filters);
             }
             Answer::Unsubscribed { id, codes, filters } => {
-                unsuback(&mut self.out, self.client.version, id, &codes);
+                unsuback(&mut self.out, self.client.dialect, id, &codes);
                 self.listen_to_own();
                 self.tell_receives_by(filters.iter().map(String::as_str));
             }
@@ -189,29 +225,38 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return;
         }
         let Subscription { filter, qos, identifier, .. } = &granted.subscription;
-        let identifiers: Vec<u32> = identifier.iter().copied().collect();
-        for message in self.shared.retained.matching(filter) {
-            let grant = Grant { qos: *qos, retain: true, identifiers: identifiers.clone() };
-            let entry = Entry::new(Arc::clone(&message), grant);
-            let queued = self.session.outbox.push_retained(entry);
-            self.count_dropped(queued);
+        for message in system::matching(&self.shared, filter) {
+            let identifiers = identifier.iter().copied().collect();
+            let grant = Grant { qos: *qos, retain: true, identifiers };
+            self.queue(Entry::new(Arc::new(message), grant), None);
         }
+        self.session.backlog.add(Wanted::new(filter.clone(), *qos, *identifier));
+        self.pull_retained();
     }
+}
+
+/// The name of a share has a character and no wildcard `[MQTT-4.8.2-1]`.
+fn share_name(text: &str) -> Result<Box<str>, Reason> {
+    if text.is_empty() || text.contains(['+', '#']) {
+        return Err(Reason::TopicFilterInvalid);
+    }
+    Ok(text.into())
 }
 
 async fn follow(
     exchange: Exchange,
     link: Option<Link>,
+    keeping: Keeping,
     changes: Vec<Change>,
 ) -> Result<Link, Stopped> {
     let mut link = match link {
         Some(link) => link,
-        None => exchange.link().await?,
+        None => exchange.link(keeping).await?,
     };
     for change in changes {
         match change {
-            Change::Follow(filter) => link.subscribe(&filter).await?,
-            Change::Leave(filter) => link.unsubscribe(&filter).await?,
+            Change::Follow(interest) => link.subscribe(interest).await?,
+            Change::Leave(interest) => link.unsubscribe(interest).await?,
         }
     }
     Ok(link)

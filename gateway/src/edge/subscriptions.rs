@@ -1,13 +1,19 @@
 //! What one client subscribed, and which of it a message meets. Pure.
 
-use crate::exchange::Message;
+use super::counters::Counters;
+use crate::exchange::{Interest, Message, Share};
 use bridge::event::ConnectionId;
 use protocol::TopicFilter;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 
 /// A granted filter with its options.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Subscription {
     pub(super) filter: TopicFilter,
+    /// The name of the share; none: the subscription is the client's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) share: Option<Box<str>>,
     pub(super) qos: u8,
     pub(super) no_local: bool,
     pub(super) retain_as_published: bool,
@@ -17,8 +23,33 @@ pub(super) struct Subscription {
     pub(super) source: Source,
 }
 
+impl Subscription {
+    /// Whether this is what a client calls `text`.
+    fn is(&self, text: &str) -> bool {
+        match &self.share {
+            None => self.filter.as_str() == text,
+            Some(name) => shared(text) == Some((name, self.filter.as_str())),
+        }
+    }
+
+    /// What the link follows for it.
+    pub(super) fn interest(&self) -> Interest {
+        let (filter, name) = (self.filter.clone(), self.share.clone());
+        match name {
+            None => Interest::Own(filter),
+            Some(name) => Interest::Shared(Arc::new(Share { name, filter })),
+        }
+    }
+}
+
+/// The share's name and the filter in `$share/{name}/{filter}`; none: `text` is something else.
+pub(super) fn shared(text: &str) -> Option<(&str, &str)> {
+    text.strip_prefix("$share/")?.split_once('/')
+}
+
 /// How the messages of a subscription come to the connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub(super) enum Source {
     /// Through the exchange.
     Link,
@@ -38,36 +69,53 @@ pub(super) struct Grant {
 }
 
 /// The subscriptions of one client.
-#[derive(Debug, Default)]
-pub(super) struct Subscriptions(Vec<Subscription>);
+#[derive(Debug)]
+pub(super) struct Subscriptions {
+    all: Vec<Subscription>,
+    /// Counts all subscriptions there are.
+    counters: Arc<Counters>,
+}
 
 impl Subscriptions {
+    pub(super) const fn new(counters: Arc<Counters>) -> Self {
+        Self { all: Vec::new(), counters }
+    }
+
     pub(super) fn len(&self) -> usize {
-        self.0.len()
+        self.all.len()
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Subscription> {
+        self.all.iter()
     }
 
     pub(super) fn get(&self, filter: &str) -> Option<&Subscription> {
-        self.0.iter().find(|known| known.filter.as_str() == filter)
+        self.all.iter().find(|known| known.is(filter))
     }
 
+    /// The filters that are the client's alone.
     pub(super) fn filters(&self) -> impl Iterator<Item = &TopicFilter> + Clone {
-        self.0.iter().map(|known| &known.filter)
+        self.all.iter().filter(|known| known.share.is_none()).map(|known| &known.filter)
     }
 
     /// Whether some subscription's messages come by `source`.
     pub(super) fn any(&self, source: Source) -> bool {
-        self.0.iter().any(|known| known.source == source)
+        self.all.iter().any(|known| known.source == source)
     }
 
     /// Adds `subscription` or takes its options over; tells whether the filter was there already.
     pub(super) fn insert(&mut self, subscription: Subscription) -> bool {
-        match self.0.iter_mut().find(|known| known.filter == subscription.filter) {
+        let same = |known: &&mut Subscription| {
+            known.filter == subscription.filter && known.share == subscription.share
+        };
+        match self.all.iter_mut().find(same) {
             Some(known) => {
                 *known = subscription;
                 true
             }
             None => {
-                self.0.push(subscription);
+                self.counters.comes(&subscription);
+                self.all.push(subscription);
                 false
             }
         }
@@ -75,8 +123,23 @@ impl Subscriptions {
 
     /// Removes the subscription to `filter`.
     pub(super) fn remove(&mut self, filter: &str) -> Option<Subscription> {
-        let at = self.0.iter().position(|known| known.filter.as_str() == filter)?;
-        Some(self.0.swap_remove(at))
+        let at = self.all.iter().position(|known| known.is(filter))?;
+        let removed = self.all.swap_remove(at);
+        self.counters.goes(&removed);
+        Some(removed)
+    }
+
+    /// How a message that came by `share` is delivered; none: the client has left the share.
+    pub(super) fn select_shared(&self, message: &Message, share: &Share) -> Option<Grant> {
+        let same = |known: &&Subscription| {
+            known.share.as_deref() == Some(&*share.name) && known.filter == share.filter
+        };
+        let known = self.all.iter().find(same)?;
+        Some(Grant {
+            qos: known.qos,
+            retain: known.retain_as_published && message.retain,
+            identifiers: known.identifier.into_iter().collect(),
+        })
     }
 
     /// How `message`, which came by `source`, is delivered to `me`; none: it is not.
@@ -91,7 +154,8 @@ impl Subscriptions {
     ) -> Option<Grant> {
         let topic = message.topic.as_str();
         let mut grant: Option<Grant> = None;
-        for known in self.0.iter().filter(|known| known.filter.matches(topic)) {
+        let matching = |known: &&Subscription| known.share.is_none() && known.filter.matches(topic);
+        for known in self.all.iter().filter(matching) {
             if known.source == Source::Own && source == Source::Link {
                 return None;
             }
@@ -104,6 +168,12 @@ impl Subscriptions {
             grant.identifiers.extend(known.identifier);
         }
         grant
+    }
+}
+
+impl Drop for Subscriptions {
+    fn drop(&mut self) {
+        self.all.iter().for_each(|gone| self.counters.goes(gone));
     }
 }
 
@@ -128,6 +198,7 @@ mod tests {
     fn subscription(filter: &str, qos: u8, identifier: u32) -> Subscription {
         Subscription {
             filter: filter.parse().unwrap(),
+            share: None,
             qos,
             no_local: false,
             retain_as_published: false,
@@ -138,7 +209,7 @@ mod tests {
 
     #[test]
     fn overlapping_filters_give_the_highest_qos_and_all_identifiers() {
-        let mut all = Subscriptions::default();
+        let mut all = Subscriptions::new(Arc::default());
         all.insert(subscription("a/#", 0, 7));
         all.insert(subscription("a/+", 2, 8));
         all.insert(subscription("b", 1, 9));
@@ -151,7 +222,7 @@ mod tests {
 
     #[test]
     fn no_local_hides_only_what_the_client_itself_published() {
-        let mut all = Subscriptions::default();
+        let mut all = Subscriptions::new(Arc::default());
         all.insert(Subscription { no_local: true, ..subscription("a", 1, 1) });
         assert_eq!(all.select(&message("a"), Source::Link, ME), None);
         assert!(all.select(&message("a"), Source::Link, ConnectionId(2)).is_some());
@@ -159,14 +230,14 @@ mod tests {
 
     #[test]
     fn retain_stays_only_where_it_is_wanted_as_published() {
-        let mut all = Subscriptions::default();
+        let mut all = Subscriptions::new(Arc::default());
         all.insert(Subscription { retain_as_published: true, ..subscription("a", 1, 1) });
         assert!(all.select(&message("a"), Source::Link, ME).unwrap().retain);
     }
 
     #[test]
     fn a_filter_subscribed_again_takes_the_new_options() {
-        let mut all = Subscriptions::default();
+        let mut all = Subscriptions::new(Arc::default());
         assert!(!all.insert(subscription("a", 0, 1)));
         assert!(all.insert(subscription("a", 2, 2)));
         assert_eq!(all.len(), 1);
@@ -174,8 +245,27 @@ mod tests {
     }
 
     #[test]
+    fn a_share_is_a_subscription_of_its_own() {
+        let counters: Arc<Counters> = Arc::default();
+        let mut all = Subscriptions::new(counters.clone());
+        all.insert(subscription("a", 0, 1));
+        all.insert(Subscription { share: Some("g".into()), ..subscription("a", 2, 2) });
+        assert_eq!(counters.subscriptions_now.get(), 2);
+        assert_eq!(counters.shared_subscriptions_now.get(), 1);
+        let share = |name: &str| Share { name: name.into(), filter: "a".parse().unwrap() };
+        assert_eq!(all.select(&message("a"), Source::Link, ME).unwrap().identifiers, [1]);
+        assert_eq!(all.select_shared(&message("a"), &share("g")).unwrap().identifiers, [2]);
+        assert_eq!(all.select_shared(&message("a"), &share("h")), None);
+        assert_eq!(all.get("$share/g/a").unwrap().qos, 2);
+        assert!(all.remove("$share/h/a").is_none() && all.remove("$share/g/a").is_some());
+        assert_eq!(all.get("a").unwrap().qos, 0);
+        drop(all);
+        assert_eq!(counters.subscriptions_now.get(), 0);
+    }
+
+    #[test]
     fn a_message_to_an_own_topic_counts_by_its_own_way_only() {
-        let mut all = Subscriptions::default();
+        let mut all = Subscriptions::new(Arc::default());
         all.insert(Subscription { source: Source::Own, ..subscription("d/+", 1, 1) });
         all.insert(subscription("#", 0, 2));
         assert_eq!(all.select(&message("d/x"), Source::Link, ME), None);

@@ -19,5 +19,7 @@ counters! {
         renewals,
         /// Links of sessions.
         links_now,
+        /// Links of sessions that are kept on disk.
+        keeping_links_now,
     }
 }

@@ -3,6 +3,7 @@
 
 use super::{
     counters::Counters,
+    message::Interest,
     outlets::{Outlet, Outlets},
     round::{Queued, Round},
     router::Hit,
@@ -10,7 +11,6 @@ use super::{
     settings::Settings,
     watchdog::Watchdog,
 };
-use protocol::TopicFilter;
 use std::sync::Arc;
 use tokio::{
     sync::{Semaphore, mpsc::UnboundedReceiver, oneshot},
@@ -31,9 +31,9 @@ pub(super) enum Input {
     /// A link came.
     Open { link: LinkId, outlet: Outlet },
     /// It subscribes; `done` once that is in force.
-    Subscribe { link: LinkId, filter: TopicFilter, done: oneshot::Sender<()> },
+    Subscribe { link: LinkId, interest: Interest, done: oneshot::Sender<()> },
     /// It unsubscribes; likewise.
-    Unsubscribe { link: LinkId, filter: TopicFilter, done: oneshot::Sender<()> },
+    Unsubscribe { link: LinkId, interest: Interest, done: oneshot::Sender<()> },
     /// It went.
     Close { link: LinkId },
     /// Something bad happens to the router, outside of any round.
@@ -134,21 +134,21 @@ impl Engine {
         match input {
             Input::Publish(queued) => self.publish(queued, round),
             Input::Open { link, outlet } => self.outlets.open(link, outlet),
-            Input::Subscribe { link, filter, done } => {
-                if self.outlets.subscribe(link, &filter) {
-                    round.change(self.routes.add(link, &filter, round.next_ticket()));
+            Input::Subscribe { link, interest, done } => {
+                if let Some((place, filter)) = self.outlets.subscribe(link, interest) {
+                    round.change(self.routes.add(place, &filter, round.next_ticket()));
                 }
                 round.tell(done);
             }
-            Input::Unsubscribe { link, filter, done } => {
-                if self.outlets.unsubscribe(link, &filter) {
-                    round.change(self.routes.remove(link, &filter));
+            Input::Unsubscribe { link, interest, done } => {
+                if let Some((place, filter)) = self.outlets.unsubscribe(link, &interest) {
+                    round.change(self.routes.remove(place, &filter));
                 }
                 round.tell(done);
             }
             Input::Close { link } => {
-                for filter in self.outlets.close(link) {
-                    round.change(self.routes.remove(link, &filter));
+                for (place, filter) in self.outlets.close(link) {
+                    round.change(self.routes.remove(place, &filter));
                 }
             }
             #[cfg(test)]
@@ -178,9 +178,9 @@ impl Engine {
         let mut deliveries = 0_usize;
         for hit in hits {
             self.parts.counters.lost.add(self.routes.missed(&hit) as u64);
-            let Some(message) = round.message(hit.ticket) else { continue };
-            for link in self.routes.links(&hit, message.topic.as_str()) {
-                self.outlets.offer(link, hit.ticket, message);
+            let Some(queued) = round.message(hit.ticket) else { continue };
+            for link in self.routes.links(&hit, queued.message.topic.as_str()) {
+                self.outlets.offer(link, hit.ticket, queued);
                 deliveries += 1;
             }
             if deliveries >= TURN_DELIVERIES {

@@ -1,13 +1,18 @@
 //! A session's end of the exchange.
 
 use super::{
-    Stopped, counters::Counters, engine::Input, message::Message, outlets::Inlet, routes::LinkId,
+    Stopped,
+    counters::Counters,
+    engine::Input,
+    message::{Arrival, Attendance, Interest, Keeping},
+    outlets::Inlet,
+    routes::LinkId,
 };
-use protocol::TopicFilter;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedSender, oneshot};
 
-/// Receives what matches its filters, each message once, in the order of publishing. Dropping it ends its
+/// Receives what matches its filters, each message once (and once more for each shared subscription that
+/// chose it), in the order of publishing. Dropping it ends its
 /// subscriptions and makes room for another.
 #[derive(Debug)]
 pub struct Link {
@@ -15,6 +20,7 @@ pub struct Link {
     /// Not bounded by itself: a link waits for the answer to each of its commands.
     pub(super) inputs: UnboundedSender<Input>,
     pub(super) inlet: Inlet,
+    pub(super) keeping: Keeping,
     pub(super) counters: Arc<Counters>,
     pub(super) _slot: OwnedSemaphorePermit,
 }
@@ -28,9 +34,9 @@ impl Link {
     ///
     /// # Cancel safety
     /// If given up, the subscription may or may not be in force.
-    pub async fn subscribe(&mut self, filter: &TopicFilter) -> Result<(), Stopped> {
-        let (link, filter) = (self.id, filter.clone());
-        self.ask(|done| Input::Subscribe { link, filter, done }).await
+    pub async fn subscribe(&mut self, interest: Interest) -> Result<(), Stopped> {
+        let link = self.id;
+        self.ask(|done| Input::Subscribe { link, interest, done }).await
     }
 
     /// Ends a subscription; a message whose publishing begins after this has returned is not received, one
@@ -41,16 +47,21 @@ impl Link {
     ///
     /// # Cancel safety
     /// If given up, the subscription may or may not be in force.
-    pub async fn unsubscribe(&mut self, filter: &TopicFilter) -> Result<(), Stopped> {
-        let (link, filter) = (self.id, filter.clone());
-        self.ask(|done| Input::Unsubscribe { link, filter, done }).await
+    pub async fn unsubscribe(&mut self, interest: Interest) -> Result<(), Stopped> {
+        let link = self.id;
+        self.ask(|done| Input::Unsubscribe { link, interest, done }).await
+    }
+
+    /// Says whether the client is connected: shared messages go to those that are.
+    pub fn attend(&self, attendance: Attendance) {
+        self.inlet.attend(attendance);
     }
 
     /// The next message; none when the exchange has stopped.
     ///
     /// # Cancel safety
     /// Safe.
-    pub async fn recv(&mut self) -> Option<Arc<Message>> {
+    pub async fn recv(&mut self) -> Option<Arrival> {
         self.inlet.recv().await
     }
 
@@ -64,6 +75,9 @@ impl Link {
 impl Drop for Link {
     fn drop(&mut self) {
         self.counters.links_now.decrement();
+        if self.keeping == Keeping::OnDisk {
+            self.counters.keeping_links_now.decrement();
+        }
         let _gone_as_well = self.inputs.send(Input::Close { link: self.id });
     }
 }

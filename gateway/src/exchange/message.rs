@@ -1,8 +1,10 @@
 //! What travels through the exchange.
 
+use crate::store::Gathering;
 use bridge::event::ConnectionId;
 use bytes::Bytes;
-use protocol::TopicName;
+use protocol::{TopicFilter, TopicName};
+use std::sync::Arc;
 
 /// What a message costs beside its bytes: the structs, the queues' entries, the router's own copy.
 const OVERHEAD_BYTES: usize = 256;
@@ -26,6 +28,53 @@ pub struct Message {
     pub properties: Properties,
 }
 
+/// A message as it comes out of a link.
+#[derive(Clone, Debug)]
+pub struct Arrival {
+    /// The message.
+    pub message: Arc<Message>,
+    /// The shared subscription it comes by; none: all others that match.
+    pub share: Option<Arc<Share>>,
+    /// Where a link that keeps what comes puts what must be stored before the publisher is acknowledged.
+    pub gathering: Option<Gathering>,
+}
+
+/// A shared subscription: each message that matches goes to one of its members (MQTT 5.0, section 4.8.2).
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Share {
+    /// The name of the share.
+    pub name: Box<str>,
+    /// What its members want together.
+    pub filter: TopicFilter,
+}
+
+/// What a link subscribes.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Interest {
+    /// All messages that match.
+    Own(TopicFilter),
+    /// A part of them.
+    Shared(Arc<Share>),
+}
+
+/// Whether the client of a link is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Attendance {
+    /// It reads what comes: shared messages are for it.
+    Here,
+    /// Its session collects for it: it gets shared messages only where nobody is here.
+    Away,
+}
+
+/// Whether a link keeps what comes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Keeping {
+    /// It is gone with the process.
+    InMemory,
+    /// Its client finds it again; publishers wait for that.
+    OnDisk,
+}
+
 /// The MQTT 5 properties of a PUBLISH that are forwarded unchanged (MQTT 5.0, section 3.3.2.3).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Properties {
@@ -45,7 +94,8 @@ pub struct Properties {
 
 impl Message {
     /// How many bytes it counts for in a bounded queue.
-    pub(super) fn weight_bytes(&self) -> usize {
+    #[must_use]
+    pub fn weight_bytes(&self) -> usize {
         OVERHEAD_BYTES
             + self.topic.as_str().len()
             + self.payload.len()

@@ -9,6 +9,8 @@
 //! links is our own map.
 //!
 //! Guaranteed, while the process lives:
+//! - Of each shared subscription one member gets a message, in turn: one whose client is connected, where
+//!   there is such a one with room.
 //! - A link gets every message that matches one of its filters, once, in the order of publishing, as long
 //!   as it keeps its queue from filling up. A full queue drops what comes for that link only
 //!   ([`Counters::dropped`]); no link delays another, or a publisher.
@@ -36,9 +38,10 @@ mod watchdog;
 
 pub use counters::Counters;
 pub use link::Link;
-pub use message::{Message, Properties};
+pub use message::{Arrival, Attendance, Interest, Keeping, Message, Properties, Share};
 pub use settings::Settings;
 
+use crate::store::Gathering;
 use engine::{Input, Parts};
 use round::Queued;
 use routes::LinkId;
@@ -103,6 +106,12 @@ impl Exchange {
         self.shared.counters.links_now.get() > 0
     }
 
+    /// Whether a link keeps what comes: without one, publishers have nothing to wait for.
+    #[must_use]
+    pub fn has_keeping_links(&self) -> bool {
+        self.shared.counters.keeping_links_now.get() > 0
+    }
+
     /// The counters.
     #[must_use]
     pub fn counters(&self) -> &Arc<Counters> {
@@ -117,15 +126,30 @@ impl Exchange {
     /// # Cancel safety
     /// If given up, the message has not been published.
     pub async fn publish(&self, message: Message) -> Result<(), Stopped> {
+        self.publish_gathering(message, None).await
+    }
+
+    /// As [`Self::publish`]; links that keep what comes add to `gathering` what must be stored.
+    ///
+    /// # Errors
+    /// The exchange has stopped.
+    ///
+    /// # Cancel safety
+    /// If given up, the message has not been published.
+    pub async fn publish_gathering(
+        &self,
+        message: Message,
+        gathering: Option<Gathering>,
+    ) -> Result<(), Stopped> {
         let room = Arc::clone(&self.shared.room).acquire_many_owned(self.room_for(&message)).await;
-        self.enqueue(message, room.map_err(|_closed| Stopped)?)
+        self.enqueue(message, gathering, room.map_err(|_closed| Stopped)?)
     }
 
     /// Publishes if there is room at once; else the message is dropped and counted. For copies of
     /// what its receiver gets by another way.
     pub fn offer(&self, message: Message) {
         let room = Arc::clone(&self.shared.room).try_acquire_many_owned(self.room_for(&message));
-        let published = room.is_ok_and(|room| self.enqueue(message, room).is_ok());
+        let published = room.is_ok_and(|room| self.enqueue(message, None, room).is_ok());
         if !published {
             self.shared.counters.dropped.increment();
         }
@@ -136,8 +160,13 @@ impl Exchange {
         bytes.min(self.shared.settings.queue_bytes_max)
     }
 
-    fn enqueue(&self, message: Message, room: OwnedSemaphorePermit) -> Result<(), Stopped> {
-        let queued = Queued { message: Arc::new(message), _room: room };
+    fn enqueue(
+        &self,
+        message: Message,
+        gathering: Option<Gathering>,
+        room: OwnedSemaphorePermit,
+    ) -> Result<(), Stopped> {
+        let queued = Queued { message: Arc::new(message), gathering, _room: room };
         self.shared.inputs.send(Input::Publish(queued)).map_err(|_gone| Stopped)?;
         self.shared.counters.published.increment();
         Ok(())
@@ -150,18 +179,22 @@ impl Exchange {
     ///
     /// # Cancel safety
     /// Safe.
-    pub async fn link(&self) -> Result<Link, Stopped> {
+    pub async fn link(&self, keeping: Keeping) -> Result<Link, Stopped> {
         let shared = &self.shared;
         let slot = Arc::clone(&shared.slots).acquire_owned().await.map_err(|_closed| Stopped)?;
         let id = LinkId(shared.next_link.fetch_add(1, Relaxed));
-        let (outlet, inlet) = outlets::queue(shared.settings.link_queue_messages_max);
+        let (outlet, inlet) = outlets::queue(shared.settings.link_queue_messages_max, keeping);
         let open = Input::Open { link: id, outlet };
         shared.inputs.send(open).map_err(|_gone| Stopped)?;
         shared.counters.links_now.increment();
+        if keeping == Keeping::OnDisk {
+            shared.counters.keeping_links_now.increment();
+        }
         Ok(Link {
             id,
             inputs: shared.inputs.clone(),
             inlet,
+            keeping,
             counters: Arc::clone(&shared.counters),
             _slot: slot,
         })

@@ -1,12 +1,17 @@
-//! The links' ends in the engine: a bounded queue each.
+//! The links' ends in the engine: a bounded queue each, and who takes part in which shared subscription.
 
-use super::{counters::Counters, message::Message, routes::LinkId};
+use super::{
+    counters::Counters,
+    message::{Arrival, Attendance, Interest, Keeping, Share},
+    round::Queued,
+    routes::LinkId,
+};
 use protocol::TopicFilter;
 use std::{
     collections::{HashMap, HashSet},
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
@@ -14,31 +19,40 @@ use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 /// The way into a link's queue.
 #[derive(Debug)]
 pub(super) struct Outlet {
-    queue: Sender<Arc<Message>>,
-    queued_bytes: Arc<AtomicUsize>,
+    queue: Sender<Arrival>,
+    state: Arc<State>,
+    keeping: Keeping,
     /// The newest message that was offered; a link gets each only once.
     newest_ticket: Option<u64>,
-    filters: HashSet<TopicFilter>,
+    interests: HashSet<Interest>,
 }
 
 /// The way out of it.
 #[derive(Debug)]
 pub(super) struct Inlet {
-    queue: Receiver<Arc<Message>>,
-    queued_bytes: Arc<AtomicUsize>,
+    queue: Receiver<Arrival>,
+    state: Arc<State>,
+}
+
+/// What both ends know.
+#[derive(Debug, Default)]
+struct State {
+    queued_bytes: AtomicUsize,
+    away: AtomicBool,
 }
 
 /// A queue for `messages_max` messages.
-pub(super) fn queue(messages_max: usize) -> (Outlet, Inlet) {
+pub(super) fn queue(messages_max: usize, keeping: Keeping) -> (Outlet, Inlet) {
     let (sender, receiver) = channel(messages_max);
-    let queued_bytes = Arc::new(AtomicUsize::new(0));
+    let state = Arc::<State>::default();
     let outlet = Outlet {
         queue: sender,
-        queued_bytes: Arc::clone(&queued_bytes),
+        state: Arc::clone(&state),
+        keeping,
         newest_ticket: None,
-        filters: HashSet::new(),
+        interests: HashSet::new(),
     };
-    (outlet, Inlet { queue: receiver, queued_bytes })
+    (outlet, Inlet { queue: receiver, state })
 }
 
 impl Inlet {
@@ -46,39 +60,85 @@ impl Inlet {
     ///
     /// # Cancel safety
     /// Safe.
-    pub(super) async fn recv(&mut self) -> Option<Arc<Message>> {
-        let message = self.queue.recv().await?;
-        self.queued_bytes.fetch_sub(message.weight_bytes(), Relaxed);
-        Some(message)
+    pub(super) async fn recv(&mut self) -> Option<Arrival> {
+        let arrival = self.queue.recv().await?;
+        self.state.queued_bytes.fetch_sub(arrival.message.weight_bytes(), Relaxed);
+        Some(arrival)
+    }
+
+    /// Notes whether the client is connected.
+    pub(super) fn attend(&self, attendance: Attendance) {
+        self.state.away.store(attendance == Attendance::Away, Relaxed);
     }
 }
 
 impl Outlet {
-    fn offer(&mut self, message: &Arc<Message>, bytes_max: usize, counters: &Counters) {
-        let bytes = message.weight_bytes();
-        let before = self.queued_bytes.fetch_add(bytes, Relaxed);
-        let fits = before == 0 || before + bytes <= bytes_max;
-        let refused = match fits.then(|| self.queue.try_send(Arc::clone(message))) {
-            Some(Ok(())) => return counters.delivered.increment(),
-            Some(Err(TrySendError::Closed(_))) => 0,
-            Some(Err(TrySendError::Full(_))) | None => 1,
+    fn offer(&mut self, queued: &Queued, share: Option<Arc<Share>>, bounds: &Bounds) {
+        let bytes = queued.message.weight_bytes();
+        let refused = if self.has_room(bytes, bounds) {
+            let gathering = queued.gathering.clone().filter(|_| self.keeping == Keeping::OnDisk);
+            let message = Arc::clone(&queued.message);
+            self.state.queued_bytes.fetch_add(bytes, Relaxed);
+            match self.queue.try_send(Arrival { message, share, gathering }) {
+                Ok(()) => return bounds.counters.delivered.increment(),
+                Err(TrySendError::Closed(_)) => return,
+                Err(TrySendError::Full(_)) => {
+                    self.state.queued_bytes.fetch_sub(bytes, Relaxed);
+                    1
+                }
+            }
+        } else {
+            1
         };
-        self.queued_bytes.fetch_sub(bytes, Relaxed);
-        counters.dropped.add(refused as u64);
+        bounds.counters.dropped.add(refused);
     }
+
+    fn has_room(&self, bytes: usize, bounds: &Bounds) -> bool {
+        let before = self.state.queued_bytes.load(Relaxed);
+        self.queue.capacity() > 0 && (before == 0 || before + bytes <= bounds.bytes_max)
+    }
+
+    fn is_away(&self) -> bool {
+        self.state.away.load(Relaxed)
+    }
+}
+
+struct Bounds {
+    bytes_max: usize,
+    counters: Arc<Counters>,
+}
+
+/// The members of a shared subscription. To the routes it is a link like any other.
+struct Group {
+    share: Arc<Share>,
+    members: Vec<LinkId>,
+    /// Whose turn it is.
+    next: usize,
+    newest_ticket: Option<u64>,
 }
 
 /// The outlets of all links.
 pub(super) struct Outlets {
     by_link: HashMap<LinkId, Outlet>,
-    bytes_max: usize,
-    counters: Arc<Counters>,
+    groups: HashMap<LinkId, Group>,
+    group_of: HashMap<Arc<Share>, LinkId>,
+    groups_opened: u64,
+    bounds: Bounds,
 }
+
+/// What the routes must be told of: who wants what.
+type Place = (LinkId, TopicFilter);
 
 impl Outlets {
     /// No links; each queue will hold `bytes_max` bytes.
     pub(super) fn new(bytes_max: usize, counters: Arc<Counters>) -> Self {
-        Self { by_link: HashMap::new(), bytes_max, counters }
+        Self {
+            by_link: HashMap::new(),
+            groups: HashMap::new(),
+            group_of: HashMap::new(),
+            groups_opened: 0,
+            bounds: Bounds { bytes_max, counters },
+        }
     }
 
     /// A link came.
@@ -86,26 +146,99 @@ impl Outlets {
         self.by_link.insert(link, outlet);
     }
 
-    /// A link went; returns what it had subscribed.
-    pub(super) fn close(&mut self, link: LinkId) -> HashSet<TopicFilter> {
-        self.by_link.remove(&link).map(|outlet| outlet.filters).unwrap_or_default()
+    /// A link went; returns whom the routes need not know any more.
+    pub(super) fn close(&mut self, link: LinkId) -> Vec<Place> {
+        let interests = self.by_link.remove(&link).map(|outlet| outlet.interests);
+        let all = interests.into_iter().flatten();
+        all.filter_map(|interest| self.withdraw(link, &interest)).collect()
     }
 
-    /// Notes a subscription; false if it is there already.
-    pub(super) fn subscribe(&mut self, link: LinkId, filter: &TopicFilter) -> bool {
-        self.by_link.get_mut(&link).is_some_and(|outlet| outlet.filters.insert(filter.clone()))
-    }
-
-    /// Removes a subscription; false if it isn't there.
-    pub(super) fn unsubscribe(&mut self, link: LinkId, filter: &TopicFilter) -> bool {
-        self.by_link.get_mut(&link).is_some_and(|outlet| outlet.filters.remove(filter))
-    }
-
-    /// Gives a link a message unless it has had it already: tickets must ascend. A full queue drops it.
-    pub(super) fn offer(&mut self, link: LinkId, ticket: u64, message: &Arc<Message>) {
-        let Some(outlet) = self.by_link.get_mut(&link) else { return };
-        if outlet.newest_ticket.replace(ticket) != Some(ticket) {
-            outlet.offer(message, self.bytes_max, &self.counters);
+    /// Notes a subscription; none if the routes know it already.
+    pub(super) fn subscribe(&mut self, link: LinkId, interest: Interest) -> Option<Place> {
+        if !self.by_link.get_mut(&link)?.interests.insert(interest.clone()) {
+            return None;
         }
+        match interest {
+            Interest::Own(filter) => Some((link, filter)),
+            Interest::Shared(share) => self.join(link, share),
+        }
+    }
+
+    /// Removes a subscription; none if somebody still needs it, or it isn't there.
+    pub(super) fn unsubscribe(&mut self, link: LinkId, interest: &Interest) -> Option<Place> {
+        if !self.by_link.get_mut(&link)?.interests.remove(interest) {
+            return None;
+        }
+        self.withdraw(link, interest)
+    }
+
+    /// Gives a link, or one of a group, a message unless it has had it already: tickets must ascend. A full
+    /// queue drops it.
+    pub(super) fn offer(&mut self, link: LinkId, ticket: u64, queued: &Queued) {
+        if let Some(outlet) = self.by_link.get_mut(&link) {
+            if outlet.newest_ticket.replace(ticket) != Some(ticket) {
+                outlet.offer(queued, None, &self.bounds);
+            }
+        } else if let Some(group) = self.groups.get_mut(&link)
+            && group.newest_ticket.replace(ticket) != Some(ticket)
+        {
+            let share = Arc::clone(&group.share);
+            let chosen = group.choose(&self.by_link, queued.message.weight_bytes(), &self.bounds);
+            if let Some(outlet) = self.by_link.get_mut(&chosen) {
+                outlet.offer(queued, Some(share), &self.bounds);
+            }
+        }
+    }
+
+    fn join(&mut self, link: LinkId, share: Arc<Share>) -> Option<Place> {
+        if let Some(group) = self.group_of.get(&share).and_then(|id| self.groups.get_mut(id)) {
+            group.members.push(link);
+            return None;
+        }
+        self.groups_opened += 1;
+        // Links are numbered from the other end.
+        let id = LinkId(u64::MAX - self.groups_opened);
+        let filter = share.filter.clone();
+        self.group_of.insert(Arc::clone(&share), id);
+        self.groups.insert(id, Group { share, members: vec![link], next: 0, newest_ticket: None });
+        Some((id, filter))
+    }
+
+    fn withdraw(&mut self, link: LinkId, interest: &Interest) -> Option<Place> {
+        let share = match interest {
+            Interest::Own(filter) => return Some((link, filter.clone())),
+            Interest::Shared(share) => share,
+        };
+        let id = *self.group_of.get(share)?;
+        let group = self.groups.get_mut(&id)?;
+        group.members.retain(|member| *member != link);
+        if !group.members.is_empty() {
+            return None;
+        }
+        self.groups.remove(&id);
+        self.group_of.remove(share);
+        Some((id, share.filter.clone()))
+    }
+}
+
+impl Group {
+    /// Whose turn it is: of those who are here the next with room, else of those who are away, else the next.
+    fn choose(
+        &mut self,
+        outlets: &HashMap<LinkId, Outlet>,
+        bytes: usize,
+        bounds: &Bounds,
+    ) -> LinkId {
+        let count = self.members.len();
+        let in_turn = (0..count).map(|step| (self.next + step) % count);
+        let takes = |at: &usize| {
+            outlets.get(&self.members[*at]).filter(|outlet| outlet.has_room(bytes, bounds))
+        };
+        let here = in_turn.clone().find(|at| takes(at).is_some_and(|outlet| !outlet.is_away()));
+        let chosen = here
+            .or_else(|| in_turn.clone().find(|at| takes(at).is_some()))
+            .unwrap_or(self.next % count);
+        self.next = (chosen + 1) % count;
+        self.members[chosen]
     }
 }

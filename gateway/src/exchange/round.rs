@@ -1,6 +1,7 @@
 //! What the router does in one go.
 
 use super::{message::Message, router::Router, routes::Change};
+use crate::store::Gathering;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 
@@ -13,6 +14,8 @@ const STEPS: usize = 256;
 pub(super) struct Queued {
     /// The message.
     pub(super) message: Arc<Message>,
+    /// What its publisher waits for, in links that keep what comes.
+    pub(super) gathering: Option<Gathering>,
     /// The room it takes in the queue, until it has been delivered.
     pub(super) _room: OwnedSemaphorePermit,
 }
@@ -105,9 +108,9 @@ impl Round {
     }
 
     /// The message with this ticket.
-    pub(super) fn message(&self, ticket: u64) -> Option<&Arc<Message>> {
+    pub(super) fn message(&self, ticket: u64) -> Option<&Queued> {
         let index = usize::try_from(ticket.checked_sub(self.first_ticket)?).ok()?;
-        self.messages.get(index).map(|queued| &queued.message)
+        self.messages.get(index)
     }
 
     /// The ticket that the next message gets.

@@ -16,6 +16,7 @@
 mod commit;
 mod error;
 mod fold;
+mod gather;
 mod live;
 mod open;
 mod pending;
@@ -34,6 +35,7 @@ mod tests;
 mod writer;
 
 pub use error::{NotStored, OpenError, Place, ReadError};
+pub use gather::Gathering;
 pub use open::{Database, open};
 pub use reader::{LogPage, Past, RangePage};
 

@@ -5,14 +5,19 @@
 //! header that says what the body is of; it is compared with the row it came from, and zstd's checksum
 //! covers both, so a body that does not check is never served.
 
+mod body;
+mod number;
+
+pub(super) use body::{Body, Label, Packer, unpack};
+
 use bridge::{
     data::{Data, Metrics},
     update::Stamp,
 };
-use protocol::{Offset, Seq, Timestamp, TopicName};
+use number::{put, take, take_text, unzigzag, zigzag};
+use protocol::{Offset, Seq, Timestamp};
 use serde_json::value::RawValue;
-use std::{io, sync::Arc};
-use zstd::bulk::{Compressor, Decompressor};
+use std::sync::Arc;
 
 /// A channel's number in one database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -238,153 +243,8 @@ impl<'a> Iterator for Iter<'a> {
     }
 }
 
-/// What a body is of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Label {
-    /// A commit: updates of all channels, the first that were kept behind the offset `after`.
-    Log { after: Offset },
-    /// Updates of one channel.
-    Block { channel: ChannelId, name: TopicName },
-}
-
-/// What a row of the database holds: records and what they are of.
-#[derive(Clone, Debug)]
-pub(super) struct Body {
-    pub(super) label: Label,
-    pub(super) summary: Summary,
-    pub(super) records: Records,
-}
-
-/// Makes bodies; keeps what zstd needs for it.
-pub(super) struct Packer {
-    zstd: Compressor<'static>,
-    plain: Vec<u8>,
-}
-
-impl std::fmt::Debug for Packer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Packer").finish_non_exhaustive()
-    }
-}
-
-impl Packer {
-    /// A packer at zstd's level 1, with its checksum.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    pub(super) fn new() -> io::Result<Self> {
-        let mut zstd = Compressor::new(1)?;
-        zstd.include_checksum(true)?;
-        Ok(Self { zstd, plain: Vec::new() })
-    }
-
-    /// The body of `records`, which are not empty.
-    ///
-    /// # Errors
-    /// When there is no memory for it.
-    pub(super) fn pack(&mut self, label: &Label, records: &Records) -> io::Result<Vec<u8>> {
-        self.plain.clear();
-        put(&mut self.plain, VERSION);
-        let (tag, number, name) = match label {
-            Label::Log { after } => (TAG_LOG, after.0, ""),
-            Label::Block { channel, name } => (TAG_BLOCK, channel.0, name.as_str()),
-        };
-        put(&mut self.plain, tag);
-        put(&mut self.plain, number);
-        put_text(&mut self.plain, name);
-        let summary = records.summary().expect("a body has records");
-        summary.numbers().into_iter().for_each(|number| put(&mut self.plain, number));
-        self.plain.extend_from_slice(&records.bytes);
-        self.zstd.compress(&self.plain)
-    }
-}
-
-/// Reads a body.
-///
-/// # Errors
-/// [`Damage`] when it is not what was packed.
-pub(super) fn unpack(body: &[u8]) -> Result<Body, Damage> {
-    let size = Decompressor::upper_bound(body).filter(|size| *size <= PLAIN_BYTES_MAX);
-    let size = size.ok_or_else(|| Damage::new("a body of an impossible size"))?;
-    let plain = zstd::bulk::decompress(body, size)
-        .map_err(|error| Damage(format!("a body that does not unpack: {error}")))?;
-    let mut rest = plain.as_slice();
-    let version = take(&mut rest)?;
-    if version != VERSION {
-        return Err(Damage(format!("a body of the unknown version {version}")));
-    }
-    let (tag, number, name) = (take(&mut rest)?, take(&mut rest)?, take_text(&mut rest)?);
-    let label = match tag {
-        TAG_LOG => Label::Log { after: Offset(number) },
-        TAG_BLOCK => {
-            let name =
-                name.parse().map_err(|error| Damage(format!("a body's channel: {error}")))?;
-            Label::Block { channel: ChannelId(number), name }
-        }
-        unknown => return Err(Damage(format!("a body of the unknown kind {unknown}"))),
-    };
-    let mut numbers = [0; 9];
-    for number in &mut numbers {
-        *number = take(&mut rest)?;
-    }
-    let summary = Summary::from_numbers(numbers);
-    let records = Records { bytes: rest.to_vec(), summary: Some(summary), previous: [0; 4] };
-    Ok(Body { label, summary, records })
-}
-
-const VERSION: u64 = 1;
-const TAG_LOG: u64 = 0;
-const TAG_BLOCK: u64 = 1;
-
-/// No body is larger: it holds some MiB and at most one update more, which is at most one MQTT packet.
-const PLAIN_BYTES_MAX: usize = 512 * 1024 * 1024;
-
 fn numbers(channel: ChannelId, stamp: Stamp) -> [u64; 4] {
     [channel.0, stamp.seq.0, stamp.offset.0, stamp.timestamp.0.cast_unsigned()]
-}
-
-const fn zigzag(difference: u64) -> u64 {
-    let signed = difference.cast_signed();
-    (signed << 1 ^ signed >> 63).cast_unsigned()
-}
-
-const fn unzigzag(number: u64) -> u64 {
-    number >> 1 ^ (number & 1).wrapping_neg()
-}
-
-/// Appends a number, seven bits a byte, the lowest first.
-fn put(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number as u8 | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number as u8);
-}
-
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    put(bytes, text.len() as u64);
-    bytes.extend_from_slice(text.as_bytes());
-}
-
-fn take(bytes: &mut &[u8]) -> Result<u64, Damage> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let Some((byte, rest)) = bytes.split_first() else { break };
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if *byte < 0x80 {
-            return Ok(number);
-        }
-    }
-    Err(Damage::new("a number that does not end"))
-}
-
-fn take_text<'a>(bytes: &mut &'a [u8]) -> Result<&'a str, Damage> {
-    let length = take(bytes)?;
-    let split = usize::try_from(length).ok().and_then(|length| bytes.split_at_checked(length));
-    let (text, rest) = split.ok_or_else(|| Damage::new("a text that is cut off"))?;
-    *bytes = rest;
-    std::str::from_utf8(text).map_err(|_| Damage::new("a text that is not UTF-8"))
 }
 
 #[cfg(test)]

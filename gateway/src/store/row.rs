@@ -14,10 +14,15 @@ pub enum Table {
     Command,
     /// A batch of commands; the key is its id.
     Batch,
+    /// A retained message; the key is its topic.
+    Retained,
+    /// A session of an MQTT client, its messages and their states; the key is or begins with the client id.
+    Session,
 }
 
 impl Table {
-    const ALL: [Self; 3] = [Self::Device, Self::Command, Self::Batch];
+    const ALL: [Self; 5] =
+        [Self::Device, Self::Command, Self::Batch, Self::Retained, Self::Session];
 
     /// Its name in the database.
     const fn name(self) -> &'static str {
@@ -25,6 +30,8 @@ impl Table {
             Self::Device => "device",
             Self::Command => "command",
             Self::Batch => "batch",
+            Self::Retained => "retained",
+            Self::Session => "session",
         }
     }
 

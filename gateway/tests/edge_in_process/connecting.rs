@@ -19,8 +19,8 @@ async fn both_versions_are_accepted_on_one_port() {
     five.send(&client(5, "five").packet()).await;
     let (head, body) = five.packet().await;
     assert_eq!((head, &body[..2]), (0x20, &[0, 0][..]));
-    // Receive Maximum, Maximum Packet Size, Topic Alias Maximum, no shared subscriptions.
-    let expected = [&[0x21, 0x03, 0xE8][..], &[0x27, 0, 4, 0, 0], &[0x22, 0, 64], &[0x2A, 0]];
+    // Receive Maximum, Maximum Packet Size, Topic Alias Maximum.
+    let expected = [&[0x21, 0x03, 0xE8][..], &[0x27, 0, 4, 0, 0], &[0x22, 0, 64]];
     assert_eq!(body[3..], expected.concat());
 }
 
@@ -77,7 +77,8 @@ async fn a_malformed_connect_is_told_where_the_version_can_say_it() {
         assert_eq!(refused(&edge, &bytes).await, [0x20, 3, 0, 0x82, 0], "{properties:?}");
     }
     // An authentication method that nobody offers; a will to no topic.
-    let bytes = Connect { properties: &[0x15, 0, 1, b'x'], ..client(5, "x") }.packet();
+    let method = [&CODES[..], &[0x15, 0, 1, b'x']].concat();
+    let bytes = Connect { properties: &method, ..client(5, "x") }.packet();
     assert_eq!(refused(&edge, &bytes).await, [0x20, 3, 0, 0x8C, 0]);
     let bytes = Connect { will: Some(("a/+", "gone")), ..client(5, "x") }.packet();
     assert_eq!(refused(&edge, &bytes).await, [0x20, 3, 0, 0x90, 0]);

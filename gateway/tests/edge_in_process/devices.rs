@@ -67,6 +67,25 @@ fn command() -> Downlink {
     }))
 }
 
+/// Maximum Packet Size (MQTT 5.0, section 3.1.2.11.4): 60 bytes.
+const SMALL: [u8; 5] = [0x27, 0, 0, 0, 60];
+
+#[tokio::test]
+async fn a_command_that_is_larger_than_its_receiver_takes_is_told_at_once() {
+    let mut edge = TestEdge::start().await;
+    let small = Connect { properties: &SMALL, ..client(5, "d1") };
+    let mut peer = edge.connect_as(&small).await;
+    peer.send(&subscribe(5, 1, &[("devices/d1/commands/#", 1)])).await;
+    assert_eq!(peer.packet().await.0, 0x90);
+    attached(edge.event().await.0);
+    let (_, mailbox) = edge.event().await;
+    mailbox.unwrap().send(command()).await.unwrap();
+    let (event, _) = edge.event().await;
+    let why = bridge::command::book::Unwritten::TooLarge;
+    let command = COMMAND.parse().unwrap();
+    assert_eq!(event, EdgeEvent::NotWritten { command, attempt: 3, why });
+}
+
 #[tokio::test]
 async fn a_device_is_attached_by_its_first_use_of_its_topics() {
     let mut edge = TestEdge::start().await;

@@ -9,10 +9,13 @@
 
 mod connecting;
 mod devices;
+mod durable;
 mod hostile;
+mod limits;
 mod packets;
 mod publishing;
 mod real_clients;
 mod sessions;
+mod shares;
 mod subscribing;
 mod support;

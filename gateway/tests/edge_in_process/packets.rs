@@ -35,10 +35,13 @@ pub(crate) struct Connect<'a> {
     pub(crate) will: Option<(&'a str, &'a str)>,
 }
 
-/// A clean session without keep-alive.
+/// A clean session without keep-alive, of a client that wants reasons as codes, not in words.
 pub(crate) fn client(version: u8, id: &str) -> Connect<'_> {
-    Connect { version, id, clean: true, keep_alive: 0, properties: &[], will: None }
+    Connect { version, id, clean: true, keep_alive: 0, properties: &CODES, will: None }
 }
+
+/// Request Problem Information 0.
+pub(crate) const CODES: [u8; 2] = [0x17, 0];
 
 impl Connect<'_> {
     pub(crate) fn packet(&self) -> Vec<u8> {

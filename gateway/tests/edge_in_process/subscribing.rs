@@ -47,9 +47,9 @@ async fn bad_filters_are_refused_one_by_one() {
     let edge = TestEdge::with(|config| config.limits.mqtt_subscriptions = 2).await;
     let deep = "/".repeat(16);
     let filters =
-        [("a", 1), ("a#", 0), ("$share/g/a", 0), (deep.as_str(), 0), ("b", 2), ("c", 0), ("a", 0)];
+        [("a", 1), ("a#", 0), ("$share/g", 0), (deep.as_str(), 0), ("b", 2), ("c", 0), ("a", 0)];
     let (_, codes) = subscribed(&edge, 5, &filters).await;
-    assert_eq!(codes, [1, 0x8F, 0x9E, 0x8F, 2, 0x97, 0]);
+    assert_eq!(codes, [1, 0x8F, 0x8F, 0x8F, 2, 0x97, 0]);
     let (_, codes) = subscribed(&edge, 4, &filters).await;
     assert_eq!(codes, [1, 0x80, 0x80, 0x80, 2, 0x80, 0]);
     assert_eq!(edge.counters.limit_subscriptions.get(), 2);

@@ -5,10 +5,13 @@ use bridge::{event::EdgeEvent, ingest::Inbound, route::RouteTable};
 use gateway::{
     config::Config,
     core::{Core, Downlink, Input},
-    edge::{Counters, Edge},
-    exchange::{Exchange, Message, Properties, Settings},
+    edge::{Counters, Edge, Past},
+    exchange::{Exchange, Interest, Keeping, Message, Properties, Settings},
+    store::{self, Database, Order, RowsWanted, Table},
 };
+use protocol::Offset;
 use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
@@ -38,6 +41,10 @@ pub(crate) struct TestEdge {
     tasks: JoinSet<()>,
     /// The exchange, and the core that forgets.
     others: JoinSet<()>,
+    /// None once it is closed.
+    database: Option<Database>,
+    folder: Arc<TempDir>,
+    config: Config,
 }
 
 impl TestEdge {
@@ -50,16 +57,65 @@ impl TestEdge {
         let mut config = Config::default();
         config.mqtt.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);
+        Self::on(config, Arc::new(TempDir::new().unwrap())).await
+    }
+
+    /// On what another one left.
+    async fn on(config: Config, folder: Arc<TempDir>) -> Self {
+        let settings = store::Settings::new(folder.path().into());
+        let (database, mut restored) = store::open(settings).unwrap();
+        let past = Past {
+            store: database.handle(),
+            retained: restored.rows.take(Table::Retained),
+            sessions: restored.rows.take(Table::Session),
+        };
         let (core, inputs) = Core::channel();
         let (stop, mut tasks, mut others) =
             (CancellationToken::new(), JoinSet::new(), JoinSet::new());
         let (exchange, engine) = Exchange::start(Settings::default(), CancellationToken::new());
         others.spawn(engine);
-        let edge =
-            Edge::bind(&config, core, exchange.clone(), RouteTable::new(vec![])).await.unwrap();
+        let edge = Edge::bind(&config, core, exchange.clone(), RouteTable::new(vec![]), past)
+            .await
+            .unwrap();
         let (address, counters) = (edge.local_address().unwrap(), edge.counters());
         tasks.spawn(edge.run(stop.clone()));
-        Self { address, counters, exchange, inputs, stop, tasks, others }
+        let database = Some(database);
+        Self { address, counters, exchange, inputs, stop, tasks, others, database, folder, config }
+    }
+
+    /// The keys of all rows about sessions.
+    pub(crate) async fn session_rows(&self) -> Vec<String> {
+        let wanted = RowsWanted {
+            table: Table::Session,
+            from: String::new(),
+            to: None,
+            order: Order::Ascending,
+            limit: 100,
+        };
+        let store = self.database.as_ref().expect("it is open").handle();
+        let rows = soon(store.rows(wanted)).await.unwrap();
+        rows.into_iter().map(|(key, _)| key).collect()
+    }
+
+    /// Ends as a killed process does, but with all that was given to the store, and starts again on it.
+    pub(crate) async fn killed_and_restarted(mut self) -> Self {
+        // Tasks end where they stand: nothing of the end is noted.
+        self.tasks.shutdown().await;
+        self.start_again().await
+    }
+
+    /// Ends in order, and starts again.
+    pub(crate) async fn restarted(mut self) -> Self {
+        self.stop.cancel();
+        soon(self.tasks.join_next()).await.expect("the edge runs").expect("it does not panic");
+        self.start_again().await
+    }
+
+    async fn start_again(mut self) -> Self {
+        self.others.shutdown().await;
+        let database = self.database.take().expect("it is open");
+        tokio::task::spawn_blocking(move || database.close(Offset(0))).await.unwrap().unwrap();
+        Self::on(self.config.clone(), Arc::clone(&self.folder)).await
     }
 
     /// The next input of the core.
@@ -134,8 +190,8 @@ impl TestEdge {
 
     /// Waits until all that was published before has gone through the exchange.
     pub(crate) async fn exchange_is_idle(&self) {
-        let mut link = soon(self.exchange.link()).await.unwrap();
-        soon(link.subscribe(&"marker".parse().unwrap())).await.unwrap();
+        let mut link = soon(self.exchange.link(Keeping::InMemory)).await.unwrap();
+        soon(link.subscribe(Interest::Own("marker".parse().unwrap()))).await.unwrap();
         let topic = "marker".parse().unwrap();
         let properties = Properties::default();
         let message = Message {

@@ -96,6 +96,23 @@ fn history_of(told: &[Value]) -> Value {
 }
 
 #[tokio::test]
+async fn who_resumes_may_ask_for_the_past_too() {
+    let gateway = TestGateway::start().await;
+    publish(&gateway, "d1", 0..3).await;
+    let mut live = gateway.live().await;
+    let offset = live.subscribe(&["telemetry/d1"]).await.pop().expect("live")["offset"].clone();
+    let since = json!({"epoch": live.welcome["epoch"], "offset": offset});
+    publish(&gateway, "d1", 3..5).await;
+    let mut live = gateway.live().await;
+    let options = json!({"since": since, "history": {"last": 4}});
+    let told = live.subscribe_with(&["telemetry/d1"], options).await;
+    assert_eq!(history(&told)["timestamps"], times(1..5));
+    let missed: Vec<_> = told.iter().filter(|message| message["replayed"] == true).collect();
+    assert_eq!(missed.len(), 2, "{told:?}");
+    assert_eq!((&missed[0]["seq"], &missed[1]["seq"]), (&json!(4), &json!(5)));
+}
+
+#[tokio::test]
 async fn each_channel_of_a_wildcard_has_a_history_of_its_own() {
     let gateway = TestGateway::start().await;
     publish(&gateway, "d1", 0..5).await;

@@ -1,12 +1,13 @@
 //! CONNECT (MQTT 5.0, section 3.1; 3.1.1, section 3.1).
 
 use super::{
-    Version,
+    Reasons, Version,
     properties::{properties, travel},
     reader::Reader,
 };
 use crate::{edge::reason::Reason, exchange};
 use mqtt_protocol_core::mqtt::packet::Property;
+use serde::{Deserialize, Serialize};
 
 /// What a client wants when it comes.
 #[derive(Debug)]
@@ -23,16 +24,20 @@ pub(crate) struct Connect {
     pub(crate) receive_maximum: Option<u16>,
     /// The largest packet it takes, in bytes.
     pub(crate) packet_bytes_max: Option<u32>,
+    /// How many topic aliases it lets the gateway set up.
+    pub(crate) aliases_max: u16,
+    pub(crate) reasons: Reasons,
     pub(crate) will: Option<Will>,
     /// It wants to authenticate in a way that is not offered.
     pub(crate) extended_authentication: bool,
 }
 
 /// The message to publish when the client is gone.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Will {
     /// As it came: not yet checked to be a topic name.
     pub(crate) topic: String,
+    #[serde(with = "in_base64")]
     pub(crate) payload: Vec<u8>,
     pub(crate) qos: u8,
     pub(crate) retain: bool,
@@ -40,7 +45,51 @@ pub(crate) struct Will {
     pub(crate) delay: u32,
     /// In seconds from its publication.
     pub(crate) expiry: Option<u32>,
+    #[serde(with = "as_on_the_wire")]
     pub(crate) properties: exchange::Properties,
+}
+
+/// A payload as text.
+mod in_base64 {
+    use base64::{Engine as _, prelude::BASE64_STANDARD};
+    use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(bytes: &[u8], to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_str(&BASE64_STANDARD.encode(bytes))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<u8>, D::Error> {
+        BASE64_STANDARD.decode(String::deserialize(from)?).map_err(D::Error::custom)
+    }
+}
+
+/// Properties that travel with a message, as in a PUBLISH.
+mod as_on_the_wire {
+    use super::{
+        super::properties::{encode, properties, travel},
+        in_base64,
+    };
+    use crate::{edge::wire::reader::Reader, exchange::Properties};
+    use bytes::BytesMut;
+    use serde::{Deserializer, Serializer, de::Error as _};
+
+    pub(super) fn serialize<S: Serializer>(with: &Properties, to: S) -> Result<S::Ok, S::Error> {
+        let (mut encoded, mut out) = (BytesMut::new(), BytesMut::new());
+        encode(&mut encoded, with, None, &[], None);
+        crate::edge::wire::encode::variable(&mut out, encoded.len());
+        out.extend_from_slice(&encoded);
+        in_base64::serialize(&out, to)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Properties, D::Error> {
+        let bytes = in_base64::deserialize(from)?;
+        let unreadable = || D::Error::custom("these are no properties of MQTT");
+        let mut found = Properties::default();
+        for property in properties(&mut Reader::new(&bytes)).map_err(|_| unreadable())? {
+            travel(&mut found, property).map_err(|_| unreadable())?;
+        }
+        Ok(found)
+    }
 }
 
 /// A CONNECT that is none; `version` tells how to answer, if at all.
@@ -86,12 +135,19 @@ fn read(version: Version, mut reader: Reader<'_>) -> Result<Connect, Reason> {
         },
         receive_maximum: None,
         packet_bytes_max: None,
+        aliases_max: 0,
+        reasons: Reasons::InWords,
         will: None,
         extended_authentication: false,
     };
     if version == Version::V5 {
-        for property in properties(&mut reader)? {
-            connect.take(&property)?;
+        let all = properties(&mut reader)?;
+        for property in &all {
+            connect.take(property)?;
+        }
+        let is_data = |property: &Property| matches!(property, Property::AuthenticationData(_));
+        if !connect.extended_authentication && all.iter().any(is_data) {
+            return Err(Reason::ProtocolError);
         }
     }
     connect.client_id = reader.text()?.into();
@@ -115,8 +171,12 @@ impl Connect {
             Property::ReceiveMaximum(count) => self.receive_maximum = Some(count.val()),
             Property::MaximumPacketSize(bytes) => self.packet_bytes_max = Some(bytes.val()),
             Property::AuthenticationMethod(_) => self.extended_authentication = true,
-            Property::TopicAliasMaximum(_)
-            | Property::RequestResponseInformation(_)
+            Property::TopicAliasMaximum(count) => self.aliases_max = count.val(),
+            Property::RequestProblemInformation(wanted) if wanted.val() == 0 => {
+                self.reasons = Reasons::AsCodes;
+            }
+            // The Response Topic of a command says all; there is no Response Information beside it.
+            Property::RequestResponseInformation(_)
             | Property::RequestProblemInformation(_)
             | Property::AuthenticationData(_)
             | Property::UserProperty(_) => {}

@@ -1,6 +1,6 @@
 //! Packets the gateway sends, appended to a buffer.
 
-use super::Version;
+use super::{Dialect, Version};
 use crate::edge::reason::Reason;
 use bytes::{BufMut as _, BytesMut};
 use mqtt_protocol_core::mqtt::packet::Property;
@@ -65,34 +65,54 @@ pub(crate) fn publish(out: &mut BytesMut, version: Version, packet: &Outgoing<'_
 }
 
 /// Appends a packet of a flow; 3.1.1 has no reasons.
-pub(crate) fn ack(out: &mut BytesMut, version: Version, flow: Flow, id: u16, reason: Reason) {
-    let plain = version == Version::V3 || reason == Reason::Success;
-    out.put_u8(flow as u8);
-    out.put_u8(if plain { 2 } else { 3 });
-    out.put_u16(id);
-    if !plain {
-        out.put_u8(reason.code());
+pub(crate) fn ack(out: &mut BytesMut, dialect: Dialect, flow: Flow, id: u16, reason: Reason) {
+    if dialect.version == Version::V3 || reason == Reason::Success {
+        out.put_slice(&[flow as u8, 2]);
+        return out.put_u16(id);
     }
+    let explained = explanation(dialect, reason, 4 + 1);
+    out.put_u8(flow as u8);
+    variable(out, 3 + explained.len());
+    out.put_u16(id);
+    out.put_u8(reason.code());
+    out.put_slice(&explained);
 }
+
+/// The properties that say `reason` in words, with their length; empty: there are none to say, or they
+/// would make a packet of `other_bytes` larger than the client takes.
+fn explanation(dialect: Dialect, reason: Reason, other_bytes: usize) -> Vec<u8> {
+    let Some(words) = dialect.words(reason) else { return Vec::new() };
+    let properties = [&[REASON_STRING, 0, words.len() as u8][..], words.as_bytes()].concat();
+    // The words are short: their length, and that of the packet, take a byte or two.
+    if other_bytes + properties.len() + 2 > dialect.packet_bytes_max {
+        return Vec::new();
+    }
+    [&[properties.len() as u8][..], &properties].concat()
+}
+
+/// The identifier of Reason String.
+const REASON_STRING: u8 = 0x1F;
 
 /// Appends CONNACK, as far as 3.1.1 can say `reason`; `properties` are for MQTT 5.
 pub(crate) fn connack(
     out: &mut BytesMut,
-    version: Version,
+    dialect: Dialect,
     session_present: bool,
     reason: Reason,
     properties: &[Property],
 ) {
     let present = u8::from(session_present);
-    match version {
+    match dialect.version {
         Version::V3 => {
             if let Some(code) = reason.connack_v3() {
                 out.put_slice(&[0x20, 2, present, code]);
             }
         }
         Version::V5 => {
-            let encoded: Vec<u8> =
+            let mut encoded: Vec<u8> =
                 properties.iter().flat_map(Property::to_continuous_buffer).collect();
+            let explained = explanation(dialect, reason, 5 + encoded.len());
+            encoded.extend(explained.iter().skip(1));
             out.put_u8(0x20);
             variable(out, 2 + variable_bytes(encoded.len()) + encoded.len());
             out.put_slice(&[present, reason.code()]);
@@ -102,21 +122,31 @@ pub(crate) fn connack(
     }
 }
 
-/// Appends SUBACK; a code is the QoS granted, or a reason of 0x80 and up.
-pub(crate) fn suback(out: &mut BytesMut, version: Version, id: u16, codes: &[u8]) {
-    let v3 = |code: &u8| (*code).min(0x80);
-    match version {
-        Version::V3 => listed(out, 0x90, id, &[], codes.iter().map(v3)),
-        Version::V5 => listed(out, 0x90, id, &[0], codes.iter().copied()),
+/// Appends SUBACK: of each filter the QoS granted, or why not.
+pub(crate) fn suback(out: &mut BytesMut, dialect: Dialect, id: u16, codes: &[Result<u8, Reason>]) {
+    let five = |code: &Result<u8, Reason>| code.unwrap_or_else(Reason::code);
+    match dialect.version {
+        Version::V3 => listed(out, 0x90, id, &[], codes.iter().map(|code| code.unwrap_or(0x80))),
+        Version::V5 => {
+            let refused = codes.iter().find_map(|code| code.err());
+            let properties = listed_properties(dialect, refused, codes.len());
+            listed(out, 0x90, id, &properties, codes.iter().map(five));
+        }
     }
 }
 
 /// Appends UNSUBACK; 3.1.1 has no codes.
-pub(crate) fn unsuback(out: &mut BytesMut, version: Version, id: u16, codes: &[Reason]) {
-    match version {
+pub(crate) fn unsuback(out: &mut BytesMut, dialect: Dialect, id: u16, codes: &[Reason]) {
+    match dialect.version {
         Version::V3 => listed(out, 0xB0, id, &[], [].into_iter()),
         Version::V5 => listed(out, 0xB0, id, &[0], codes.iter().map(|code| code.code())),
     }
+}
+
+/// The properties of a SUBACK whose first refusal is `refused`.
+fn listed_properties(dialect: Dialect, refused: Option<Reason>, codes: usize) -> Vec<u8> {
+    let explained = refused.map_or_else(Vec::new, |reason| explanation(dialect, reason, 7 + codes));
+    if explained.is_empty() { vec![0] } else { explained }
 }
 
 fn listed(
@@ -139,9 +169,13 @@ pub(crate) fn pingresp(out: &mut BytesMut) {
 }
 
 /// Appends DISCONNECT; a 3.1.1 client is told nothing.
-pub(crate) fn disconnect(out: &mut BytesMut, version: Version, reason: Reason) {
-    if version == Version::V5 {
-        out.put_slice(&[0xE0, 1, reason.code()]);
+pub(crate) fn disconnect(out: &mut BytesMut, dialect: Dialect, reason: Reason) {
+    if dialect.version == Version::V5 {
+        let explained = explanation(dialect, reason, 3);
+        out.put_u8(0xE0);
+        variable(out, 1 + explained.len());
+        out.put_u8(reason.code());
+        out.put_slice(&explained);
     }
 }
 

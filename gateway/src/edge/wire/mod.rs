@@ -15,6 +15,7 @@ mod encode;
 mod frame;
 mod properties;
 mod reader;
+mod record;
 
 pub(super) use connect::{BadConnect, Connect, Will, connect};
 pub(super) use decode::{Packet, Publish, Subscribe, SubscribeEntry, decode};
@@ -23,6 +24,33 @@ pub(super) use encode::{
 };
 pub(super) use frame::{Frame, FrameError, take_frame};
 pub(super) use properties::{encode as encode_properties, expires_at};
+pub(super) use record::{decode_record, encode_record};
+
+use super::reason::Reason;
+
+/// How a client is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Dialect {
+    pub(super) version: Version,
+    pub(super) reasons: Reasons,
+    /// The largest packet it takes.
+    pub(super) packet_bytes_max: usize,
+}
+
+/// Whether a client wants reasons in words (MQTT 5.0, section 3.1.2.11.7).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reasons {
+    InWords,
+    AsCodes,
+}
+
+impl Dialect {
+    /// The words for `reason`; none: there are none, the client cannot hear them or does not want to.
+    fn words(&self, reason: Reason) -> Option<&'static str> {
+        let wanted = self.version == Version::V5 && self.reasons == Reasons::InWords;
+        reason.words().filter(|_| wanted)
+    }
+}
 
 /// The version a client speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use bytes::{BufMut as _, Bytes, BytesMut};
 use mqtt_protocol_core::mqtt::{
     packet::Property, prelude::PropertyValueAccess as _, result_code::MqttError,
 };
-use protocol::{Millis, Timestamp};
+use protocol::{Millis, Timestamp, TopicName};
 use std::mem::{Discriminant, discriminant};
 
 /// The properties at the front of `reader`. Of those that may not repeat, a second one is a protocol
@@ -73,7 +73,9 @@ pub(super) fn travel(with: &mut exchange::Properties, property: Property) -> Res
     match property {
         Property::PayloadFormatIndicator(format) => with.payload_is_utf8 = Some(format.val() == 1),
         Property::ContentType(text) => with.content_type = Some(text.val().into()),
-        Property::ResponseTopic(topic) => with.response_topic = Some(topic.val().into()),
+        Property::ResponseTopic(topic) if topic.val().parse::<TopicName>().is_ok() => {
+            with.response_topic = Some(topic.val().into());
+        }
         Property::CorrelationData(data) => {
             with.correlation_data = Some(Bytes::copy_from_slice(data.val()));
         }
@@ -89,7 +91,12 @@ pub(crate) fn encode(
     properties: &exchange::Properties,
     expiry: Option<u32>,
     identifiers: &[u32],
+    alias: Option<u16>,
 ) {
+    if let Some(alias) = alias {
+        out.put_u8(TOPIC_ALIAS);
+        out.put_u16(alias);
+    }
     if let Some(utf8) = properties.payload_is_utf8 {
         out.put_slice(&[0x01, u8::from(utf8)]);
     }

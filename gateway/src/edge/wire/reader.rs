@@ -34,6 +34,10 @@ impl<'a> Reader<'a> {
         Ok(u16::from(self.u8()?) << 8 | u16::from(self.u8()?))
     }
 
+    pub(super) fn u32(&mut self) -> Result<u32, Reason> {
+        Ok(u32::from(self.u16()?) << 16 | u32::from(self.u16()?))
+    }
+
     /// A packet id: never 0.
     pub(super) fn packet_id(&mut self) -> Result<u16, Reason> {
         match self.u16()? {

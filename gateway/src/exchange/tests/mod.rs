@@ -4,7 +4,9 @@ mod failing;
 mod links;
 mod routing;
 
-use super::{Exchange, Link, Message, Properties, Settings, engine::Input, router::Router};
+use super::{
+    Exchange, Interest, Keeping, Link, Message, Properties, Settings, engine::Input, router::Router,
+};
 use protocol::{TopicFilter, TopicName};
 use std::{
     sync::{Arc, atomic::AtomicU64, atomic::Ordering::Relaxed},
@@ -34,9 +36,9 @@ impl Fixture {
     }
 
     async fn link(&self, filters: &[&str]) -> Link {
-        let mut link = within(self.exchange.link()).await.unwrap();
+        let mut link = within(self.exchange.link(Keeping::InMemory)).await.unwrap();
         for filter in filters {
-            within(link.subscribe(&self::filter(filter))).await.unwrap();
+            within(link.subscribe(own(filter))).await.unwrap();
         }
         link
     }
@@ -48,13 +50,13 @@ impl Fixture {
     /// Publishes a message only for `link`, and returns what that received before it.
     async fn settle(&self, link: &mut Link) -> Vec<Arc<Message>> {
         let end = format!("settled/{}", self.settled.fetch_add(1, Relaxed));
-        within(link.subscribe(&filter(&end))).await.unwrap();
+        within(link.subscribe(own(&end))).await.unwrap();
         self.publish(&end, "").await;
         let mut received = Vec::new();
         loop {
-            let message = within(link.recv()).await.unwrap();
+            let message = within(link.recv()).await.unwrap().message;
             if message.topic.as_str() == end {
-                within(link.unsubscribe(&filter(&end))).await.unwrap();
+                within(link.unsubscribe(own(&end))).await.unwrap();
                 return received;
             }
             received.extend((!message.topic.as_str().starts_with("settled/")).then_some(message));
@@ -83,6 +85,10 @@ async fn within<T>(future: impl Future<Output = T>) -> T {
 
 fn filter(filter: &str) -> TopicFilter {
     filter.parse().unwrap()
+}
+
+fn own(filter: &str) -> Interest {
+    Interest::Own(self::filter(filter))
 }
 
 fn topic(topic: &str) -> TopicName {

@@ -1,6 +1,6 @@
 //! What reaches whom, and in which order.
 
-use super::{Fixture, filter, message, payloads, topic, topics, within};
+use super::{Fixture, message, own, payloads, topic, topics, within};
 use crate::exchange::{Message, Properties, Settings};
 use bridge::event::ConnectionId;
 use proptest::prelude::*;
@@ -28,7 +28,7 @@ async fn a_message_arrives_as_it_was_published() {
         },
     };
     fixture.exchange.publish(message.clone()).await.unwrap();
-    assert_eq!(*within(link.recv()).await.unwrap(), message);
+    assert_eq!(*within(link.recv()).await.unwrap().message, message);
 }
 
 #[tokio::test]
@@ -68,7 +68,10 @@ async fn a_hundred_thousand_messages_reach_a_link_that_reads() {
         };
         let reading = async {
             for n in numbers.clone() {
-                assert_eq!(within(link.recv()).await.unwrap().payload.as_ref(), n.to_be_bytes());
+                assert_eq!(
+                    within(link.recv()).await.unwrap().message.payload.as_ref(),
+                    n.to_be_bytes()
+                );
             }
         };
         join!(publishing, reading);
@@ -102,7 +105,7 @@ async fn filters_beyond_the_bound_are_served_all_the_same() {
     }
     assert_eq!(topics(&fixture.settle(&mut first).await), ["a/1", "b"]);
     assert_eq!(topics(&fixture.settle(&mut second).await), ["b", "c/2", "$d"]);
-    second.unsubscribe(&filter("c/+")).await.unwrap();
+    second.unsubscribe(own("c/+")).await.unwrap();
     fixture.publish("c/2", "").await;
     fixture.publish("$d", "").await;
     assert_eq!(topics(&fixture.settle(&mut second).await), ["$d"]);

@@ -122,12 +122,16 @@ async fn subscribe(
             return Ok(());
         }
     };
-    let id = connection.id;
+    let (id, resumes) = (connection.id, options.since.is_some());
     let subscribe = move |bridge: &mut Bridge<Outlet>, _| {
         bridge.hub.subscribe(id, mark, channels, &options, |hub, sink| {
             let names: Vec<_> = past.iter().map(|history| history.channel.clone()).collect();
             for history in past {
                 sink.reply(&Reply::History(history));
+            }
+            if resumes {
+                // What came since is part of what was missed.
+                return Prelude::Whole;
             }
             // What came since the store was read.
             match hub.newer(&names, through) {

@@ -1,16 +1,30 @@
 //! The devices: packets built beforehand, into which only the time of sending is written, on one
 //! thread that sleeps between them. So it is never the generator that is the limit.
 
-use crate::{Window, now_us};
-use anyhow::{Context as _, ensure};
+use crate::{
+    SECOND_US, now_us,
+    part::{self, Plan},
+    socket::{DIGITS, mqtt},
+};
+use anyhow::Context as _;
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use std::{
-    io::{Read as _, Write as _},
+    io::{self, Read as _, Write as _},
     net::{SocketAddr, TcpStream},
     thread,
     time::Duration,
 };
-use tests::{Connect, Version, mqtt::publish};
+use tests::{Version, mqtt::publish};
+
+/// When the devices send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Step {
+    /// One after the other, evenly.
+    Even,
+    /// All at once, as devices do that measure at the full second.
+    Together,
+}
 
 /// How many devices, and how fast.
 #[derive(Clone, Copy, Debug, clap::Args)]
@@ -21,22 +35,48 @@ pub(crate) struct Load {
     /// Messages a second of each device
     #[arg(long, default_value_t = 50)]
     pub(crate) rate: u32,
+    /// How they are spread over the time
+    #[arg(long, default_value = "even")]
+    pub(crate) step: Step,
+    /// The QoS of their messages, 0 or 1
+    #[arg(long, default_value_t = 0, value_parser = clap::value_parser!(u8).range(..=1))]
+    pub(crate) qos: u8,
+}
+
+impl Load {
+    /// As arguments.
+    pub(crate) fn arguments(self) -> Vec<String> {
+        let Self { devices, rate, step, qos } = self;
+        let step = step.to_possible_value().expect("none is skipped");
+        let pairs = [
+            ("--devices", devices.to_string()),
+            ("--rate", rate.to_string()),
+            ("--step", step.get_name().into()),
+            ("--qos", qos.to_string()),
+        ];
+        pairs.into_iter().flat_map(|(name, value)| [name.into(), value]).collect()
+    }
+
+    /// When a message is due.
+    fn due(self, plan: &Plan, number: u64) -> u64 {
+        let (devices, rate) = (u64::from(self.devices), u64::from(self.rate));
+        plan.start_us
+            + match self.step {
+                Step::Even => number * SECOND_US / (devices * rate),
+                Step::Together => number / devices * SECOND_US / rate,
+            }
+    }
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     #[arg(long)]
     address: SocketAddr,
-    /// When the first message is due
+    /// The first level of the devices' topics
     #[arg(long)]
-    start_us: u64,
-    /// When to stop
-    #[arg(long)]
-    stop_us: u64,
+    root: String,
     #[command(flatten)]
     load: Load,
-    #[command(flatten)]
-    window: Window,
 }
 
 /// What the devices did.
@@ -44,13 +84,14 @@ pub(crate) struct Options {
 pub(crate) struct Sent {
     /// Messages sent in the window.
     pub(crate) messages: u64,
-    /// How late a message of the window was sent at the worst: more than a few milliseconds would mean that the
-    /// generator, or the server by not reading, held the load back.
+    /// How late a message of the window was sent at the worst: more than a few milliseconds would mean
+    /// that the generator, or the server by not reading, held the load back.
     pub(crate) late_us_max: u64,
 }
 
-/// The time of sending, in its place: microseconds have 16 digits until the year 2286.
+/// The time of sending, in its place.
 const TIME: &str = "0000000000000000";
+const _: () = assert!(TIME.len() == DIGITS);
 
 /// A reading as a device sends it, 100 bytes.
 fn reading(number: u32) -> String {
@@ -60,56 +101,78 @@ fn reading(number: u32) -> String {
     )
 }
 
-struct Device {
+/// A device with its connection and the packet that it sends.
+pub(crate) struct Device {
     stream: TcpStream,
     packet: Vec<u8>,
     time_at: usize,
+    qos: u8,
 }
 
 impl Device {
-    fn connect(address: SocketAddr, number: u32) -> anyhow::Result<Self> {
-        let id = format!("bench-{number:04}");
-        let mut stream = TcpStream::connect(address).context("the server accepts no device")?;
-        stream.set_nodelay(true)?;
-        stream.write_all(&Connect::new(Version::V3, &id).encode())?;
-        let mut answer = [0; 4];
-        stream.read_exact(&mut answer)?;
-        ensure!(answer[3] == 0, "the server refuses a device with {}", answer[3]);
-        let topic = format!("devices/{id}/telemetry");
-        let packet = publish(Version::V3, &topic, reading(number).as_bytes(), 0, 0);
+    /// Connects one that publishes under `{root}/bench-{number}/telemetry`.
+    pub(crate) fn connect(
+        address: SocketAddr,
+        root: &str,
+        number: u32,
+        qos: u8,
+    ) -> anyhow::Result<Self> {
+        let id = format!("bench-{number:05}");
+        let stream = mqtt(address, &id)?;
+        let topic = format!("{root}/{id}/telemetry");
+        let packet = publish(Version::V3, &topic, reading(number).as_bytes(), qos, 1);
         let time_at = packet.windows(TIME.len()).position(|bytes| bytes == TIME.as_bytes());
-        Ok(Self { stream, packet, time_at: time_at.context("a reading has a time")? })
+        stream.set_nonblocking(qos > 0)?;
+        Ok(Self { stream, packet, time_at: time_at.context("a reading has a time")?, qos })
     }
 
-    fn send(&mut self, at_us: u64) -> std::io::Result<()> {
+    /// The packet with this time in it.
+    pub(crate) fn packet(&mut self, at_us: u64) -> &[u8] {
         let time = format!("{at_us:016}");
         self.packet[self.time_at..self.time_at + TIME.len()].copy_from_slice(time.as_bytes());
+        &self.packet
+    }
+
+    /// Writes bytes, such as some packets.
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Sends a message; takes what acknowledgements have come.
+    fn send(&mut self, at_us: u64) -> io::Result<()> {
+        if self.qos > 0 {
+            match self.stream.read(&mut [0; 256]) {
+                Ok(0) => return Err(io::ErrorKind::ConnectionAborted.into()),
+                Err(error) if error.kind() != io::ErrorKind::WouldBlock => return Err(error),
+                Ok(_) | Err(_) => {}
+            }
+        }
+        self.packet(at_us);
         self.stream.write_all(&self.packet)
     }
 }
 
-/// Sends as told and prints what was [`Sent`] as JSON.
+/// Sends as ordered and reports what was [`Sent`].
 pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
-    let Options { address, start_us, stop_us, load, window } = *options;
-    let devices = (0..load.devices).map(|number| Device::connect(address, number));
+    let Options { address, root, load } = options;
+    let devices = (0..load.devices).map(|number| Device::connect(*address, root, number, load.qos));
     let mut devices: Vec<_> = devices.collect::<anyhow::Result<_>>()?;
-    let a_second = u64::from(load.devices) * u64::from(load.rate);
+    let plan = part::await_order()?;
     let mut sent = Sent { messages: 0, late_us_max: 0 };
     for number in 0_u64.. {
-        let due = start_us + number * 1_000_000 / a_second;
-        if due >= stop_us {
+        let due = load.due(&plan, number);
+        if due >= plan.stop_us {
             break;
         }
         let at = wait_until(due);
         let place = usize::try_from(number % u64::from(load.devices))?;
         devices[place].send(at).context("the server closed a device's connection")?;
-        if window.has(at) {
+        if plan.counts(at) {
             sent.messages += 1;
             sent.late_us_max = sent.late_us_max.max(at - due);
         }
     }
-    serde_json::to_writer(std::io::stdout(), &sent)?;
-    Ok(())
+    part::report(&sent)
 }
 
 fn wait_until(due_us: u64) -> u64 {

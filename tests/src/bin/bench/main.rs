@@ -1,13 +1,22 @@
 //! Benchmarks of the real binaries against other brokers; `tests/bench` builds and runs this.
 //!
-//! Every part is a process of its own, so that the server's CPU time is the server's alone: the
-//! server ([`target`]), the devices ([`load`]), the subscribers ([`listen`]), and this one, which
-//! starts them and reads the clocks ([`fanout`]). [`report`] writes what came out.
+//! Every part is a process of its own, so that the server's CPU time and memory are the server's alone:
+//! the server ([`target`]), the devices ([`load`]), the subscribers ([`listen`]), both of them at full
+//! speed ([`flood`]), clients that only are there ([`crowd`]), and this one, which starts them
+//! ([`part`]) and reads the clocks. [`report`] writes what came out.
 
+mod channels;
+mod crowd;
+mod edge;
 mod fanout;
+mod flood;
+mod idle;
 mod listen;
 mod load;
+mod paced;
+mod part;
 mod report;
+mod socket;
 mod target;
 
 use clap::{Parser, Subcommand};
@@ -24,45 +33,41 @@ struct Args {
 enum Scenario {
     /// Devices that measure, and subscribers that want all of it
     Fanout(fanout::Options),
+    /// Fan-out, the most deliveries, idle WebSockets, and a fleet on one page
+    Channels(channels::Options),
+    /// Quiet devices, devices that come, QoS 1, MQTT between clients
+    Edge(edge::Options),
     /// The devices of a scenario, which starts this itself
     #[command(hide = true)]
     Load(load::Options),
     /// The subscribers of a scenario, which starts this itself
     #[command(hide = true)]
     Listen(listen::Options),
+    /// Devices and subscribers at full speed, for a scenario, which starts this itself
+    #[command(hide = true)]
+    Flood(flood::Options),
+    /// Idle clients of a scenario, which starts this itself
+    #[command(hide = true)]
+    Crowd(crowd::Options),
 }
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> anyhow::Result<()> {
     match Args::parse().scenario {
         Scenario::Fanout(options) => fanout::run(&options).await,
+        Scenario::Channels(options) => channels::run(&options).await,
+        Scenario::Edge(options) => edge::run(&options).await,
         Scenario::Load(options) => load::run(&options),
         Scenario::Listen(options) => listen::run(&options),
+        Scenario::Flood(options) => flood::run(&options),
+        Scenario::Crowd(options) => crowd::run(&options),
     }
 }
+
+const SECOND_US: u64 = 1_000_000;
 
 /// Microseconds since the Unix epoch: all processes share this clock.
 fn now_us() -> u64 {
     let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock after 1970");
     u64::try_from(since.as_micros()).expect("fits for half a million years")
-}
-
-/// Messages that were sent from `begin_us` on and before `end_us` count; those around them warm up.
-#[derive(Clone, Copy, Debug, clap::Args)]
-struct Window {
-    #[arg(long)]
-    begin_us: u64,
-    #[arg(long)]
-    end_us: u64,
-}
-
-impl Window {
-    fn has(self, sent_us: u64) -> bool {
-        (self.begin_us..self.end_us).contains(&sent_us)
-    }
-
-    fn arguments(self) -> [String; 4] {
-        let Self { begin_us, end_us } = self;
-        ["--begin-us".into(), begin_us.to_string(), "--end-us".into(), end_us.to_string()]
-    }
 }

@@ -1,7 +1,7 @@
 //! The servers that are measured.
 
-use crate::listen::Language;
-use anyhow::Context as _;
+use crate::socket::Language;
+use anyhow::{Context as _, ensure};
 use std::{
     fs,
     net::{SocketAddr, TcpListener, TcpStream},
@@ -17,6 +17,8 @@ pub(crate) enum Kind {
     Sluice,
     /// Debian's Mosquitto.
     Mosquitto,
+    /// Debian's NATS server, with its MQTT and its WebSocket listener.
+    Nats,
 }
 
 impl Kind {
@@ -25,23 +27,32 @@ impl Kind {
         match self {
             Self::Sluice => "Sluice",
             Self::Mosquitto => "Mosquitto",
+            Self::Nats => "NATS",
         }
     }
 
-    /// What its subscribers speak.
-    pub(crate) const fn language(self) -> Language {
+    /// What its subscribers speak over WebSocket.
+    pub(crate) const fn web(self) -> Language {
         match self {
             Self::Sluice => Language::Sluice,
-            Self::Mosquitto => Language::Mqtt,
+            Self::Mosquitto => Language::MqttWeb,
+            Self::Nats => Language::Nats,
         }
     }
 
     /// Starts it, with nothing in it.
     pub(crate) async fn start(self) -> anyhow::Result<Target> {
-        match self {
-            Self::Sluice => Ok(Target::Sluice(TestGateway::start().await)),
-            Self::Mosquitto => Mosquitto::start().await.map(Target::Mosquitto),
-        }
+        Ok(match self {
+            Self::Sluice => {
+                let limits = [
+                    ("LIMITS__MQTT_CONNECTIONS", "21000"),
+                    ("LIMITS__WEBSOCKET_CONNECTIONS", "11000"),
+                ];
+                Target::Sluice(Box::new(TestGateway::with(&limits).await))
+            }
+            Self::Mosquitto => Target::Other(Other::start("mosquitto", mosquitto_config).await?),
+            Self::Nats => Target::Other(Other::start("nats-server", nats_config).await?),
+        })
     }
 
     /// Its version.
@@ -49,9 +60,10 @@ impl Kind {
         let (program, arguments) = match self {
             Self::Sluice => (tests::binary("sluice-gateway"), "--version"),
             Self::Mosquitto => ("mosquitto".into(), "-h"),
+            Self::Nats => ("nats-server".into(), "--version"),
         };
-        let output = Command::new(program).arg(arguments).output()?;
-        let text = String::from_utf8(output.stdout)?;
+        let output = Command::new(program).arg(arguments).output();
+        let text = String::from_utf8(output.with_context(|| self.name())?.stdout)?;
         Ok(text.lines().next().context("it prints its version")?.to_owned())
     }
 }
@@ -75,8 +87,8 @@ impl Cpu {
 /// A server that runs; it ends when this is dropped.
 #[derive(Debug)]
 pub(crate) enum Target {
-    Sluice(TestGateway),
-    Mosquitto(Mosquitto),
+    Sluice(Box<TestGateway>),
+    Other(Other),
 }
 
 impl Target {
@@ -84,67 +96,101 @@ impl Target {
     pub(crate) fn mqtt(&self) -> SocketAddr {
         match self {
             Self::Sluice(gateway) => gateway.mqtt(),
-            Self::Mosquitto(mosquitto) => mosquitto.mqtt,
+            Self::Other(other) => other.mqtt,
         }
     }
 
-    /// Where subscribers connect.
-    pub(crate) fn websocket(&self) -> SocketAddr {
-        match self {
-            Self::Sluice(gateway) => gateway.http(),
-            Self::Mosquitto(mosquitto) => mosquitto.websocket,
+    /// Where subscribers connect that speak a language.
+    pub(crate) fn address(&self, language: Language) -> SocketAddr {
+        match (self, language) {
+            (_, Language::Mqtt) => self.mqtt(),
+            (Self::Sluice(gateway), _) => gateway.http(),
+            (Self::Other(other), _) => other.websocket,
         }
     }
 
     /// The CPU time that it has taken.
     pub(crate) fn cpu(&self) -> anyhow::Result<Cpu> {
-        let pid = match self {
-            Self::Sluice(gateway) => gateway.pid(),
-            Self::Mosquitto(mosquitto) => mosquitto.child.id(),
-        };
-        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).context("the server runs")?;
+        let stat = self.read("stat")?;
         // Behind the name in parentheses: utime and stime are fields 14 and 15 (man proc_pid_stat).
         let (_, fields) = stat.rsplit_once(')').context("stat has a name")?;
         let mut ticks = fields.split_whitespace().skip(11).map(str::parse);
         let mut next = || ticks.next().context("stat has enough fields")?.context("a number");
         Ok(Cpu { user: next()?, system: next()? })
     }
+
+    /// Its resident memory in KiB.
+    pub(crate) fn memory_kib(&self) -> anyhow::Result<u64> {
+        let status = self.read("status")?;
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
+        let number = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        Ok(number.context("status has the resident memory")?.parse()?)
+    }
+
+    fn read(&self, file: &str) -> anyhow::Result<String> {
+        let pid = match self {
+            Self::Sluice(gateway) => gateway.pid(),
+            Self::Other(other) => other.child.id(),
+        };
+        fs::read_to_string(format!("/proc/{pid}/{file}")).context("the server runs")
+    }
 }
 
-/// Mosquitto with a listener for MQTT and one for MQTT over WebSocket.
+/// A server with a listener for MQTT and one for WebSocket.
 #[derive(Debug)]
-pub(crate) struct Mosquitto {
+pub(crate) struct Other {
     child: Child,
     mqtt: SocketAddr,
     websocket: SocketAddr,
     _folder: TempDir,
 }
 
-impl Mosquitto {
-    async fn start() -> anyhow::Result<Self> {
+impl Other {
+    async fn start(
+        program: &str,
+        config: impl Fn(SocketAddr, SocketAddr, &str) -> anyhow::Result<String>,
+    ) -> anyhow::Result<Self> {
         let folder = TempDir::new()?;
         let (mqtt, websocket) = (free_address()?, free_address()?);
-        let config = format!(
-            "allow_anonymous true\nuser root\nset_tcp_nodelay true\nmax_queued_messages 0\n\
-             log_dest none\nlistener {} 127.0.0.1\nlistener {} 127.0.0.1\nprotocol websockets\n",
-            mqtt.port(),
-            websocket.port()
-        );
-        let file = folder.path().join("mosquitto.conf");
-        fs::write(&file, config)?;
-        let mut command = Command::new("mosquitto");
+        let file = folder.path().join("config");
+        let path = folder.path().to_str().context("a path in UTF-8")?;
+        fs::write(&file, config(mqtt, websocket, path)?)?;
+        let mut command = Command::new(program);
         command.arg("-c").arg(file).stdout(Stdio::null()).stderr(Stdio::null());
-        let child = command.spawn().context("mosquitto starts")?;
-        let mosquitto = Self { child, mqtt, websocket, _folder: folder };
-        until("mosquitto's listeners", async || {
-            TcpStream::connect(mqtt).is_ok() && TcpStream::connect(websocket).is_ok()
+        let child = command.spawn().with_context(|| format!("{program} does not start"))?;
+        let mut other = Self { child, mqtt, websocket, _folder: folder };
+        let mut ended = None;
+        until("the other server's listeners", async || {
+            ended = other.child.try_wait().ok().flatten();
+            let listens = [mqtt, websocket].map(|address| TcpStream::connect(address).is_ok());
+            ended.is_some() || listens == [true; 2]
         })
         .await;
-        Ok(mosquitto)
+        ensure!(ended.is_none(), "{program} ended at once");
+        Ok(other)
     }
 }
 
-impl Drop for Mosquitto {
+fn mosquitto_config(mqtt: SocketAddr, websocket: SocketAddr, _: &str) -> anyhow::Result<String> {
+    let user = std::env::var("USER").unwrap_or_else(|_| "root".into());
+    Ok(format!(
+        "allow_anonymous true\nuser {user}\nset_tcp_nodelay true\nmax_queued_messages 0\n\
+         log_dest none\nlistener {} 127.0.0.1\nlistener {} 127.0.0.1\nprotocol websockets\n",
+        mqtt.port(),
+        websocket.port()
+    ))
+}
+
+/// Its MQTT needs JetStream, which QoS 0 does not use.
+fn nats_config(mqtt: SocketAddr, websocket: SocketAddr, folder: &str) -> anyhow::Result<String> {
+    Ok(format!(
+        "server_name: bench\nlisten: \"{}\"\njetstream {{ store_dir: \"{folder}\" }}\n\
+         mqtt {{ listen: \"{mqtt}\" }}\nwebsocket {{ listen: \"{websocket}\", no_tls: true }}\n",
+        free_address()?
+    ))
+}
+
+impl Drop for Other {
     fn drop(&mut self) {
         // It has nothing to save.
         let _gone_already = self.child.kill();

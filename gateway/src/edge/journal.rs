@@ -1,0 +1,240 @@
+//! What lies on the disk of one session, and what waits for that.
+//!
+//! A session that outlives its connection has a row for itself ([`Head`]), one for each message that is not
+//! done, and one for the id of each QoS 2 message of the client that is not released. A message leaves the
+//! queue, and an answer the gateway, once its row is stored: so a packet id never means two messages, whenever
+//! the process dies. A session that ends with its connection has no journal.
+
+use super::{
+    mark::Mark,
+    outbox::{Entry, Number},
+    shared::Shared,
+    subscribing::Answer,
+    subscriptions::Subscription,
+    wire::{Will, encode_record},
+};
+use crate::{
+    config::Ack,
+    store::{Batch, Gathering, NotStored, Row, StoreHandle, Table},
+};
+use protocol::{Offset, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, sync::Arc};
+use tokio::sync::Notify;
+
+/// What a session's own row says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Head {
+    /// Which session of the client it is; rows of another one are left over.
+    pub(super) session: u32,
+    /// How long the session outlives its connection, in seconds.
+    pub(super) lasts_s: u32,
+    /// When it ends; none: its client is connected.
+    pub(super) ends_at: Option<Timestamp>,
+    /// The last message that may have been sent.
+    pub(super) sent_through: u64,
+    pub(super) subscriptions: Vec<Subscription>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) will: Option<KeptWill>,
+}
+
+/// A will that may have to be published.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct KeptWill {
+    /// When it is due; none: its client is connected.
+    pub(super) due: Option<Timestamp>,
+    pub(super) will: Will,
+}
+
+/// What is done once it is stored.
+#[derive(Debug)]
+pub(super) enum Then {
+    /// PUBREL goes out.
+    Release(u16),
+    /// PUBCOMP goes out.
+    Complete(u16),
+    /// A changed subscription is answered.
+    Answer(Answer),
+}
+
+/// The disk's side of a session.
+#[derive(Debug)]
+pub(super) struct Journal {
+    store: StoreHandle,
+    client_id: Arc<str>,
+    session: u32,
+    ack: Ack,
+    stored: Arc<Notify>,
+    /// To be given to the store together.
+    rows: Vec<Row>,
+    then: Vec<Then>,
+    waiting: VecDeque<(Mark, Vec<Then>)>,
+}
+
+impl Journal {
+    /// The journal of a new session of `client_id`.
+    pub(super) fn new(shared: &Shared, client_id: Arc<str>) -> Self {
+        Self::of(shared, client_id, rand::random())
+    }
+
+    /// The journal of a session that was restored.
+    pub(super) fn of(shared: &Shared, client_id: Arc<str>, session: u32) -> Self {
+        Self {
+            store: shared.store.clone(),
+            client_id,
+            session,
+            ack: shared.ack,
+            stored: Arc::default(),
+            rows: Vec::new(),
+            then: Vec::new(),
+            waiting: VecDeque::new(),
+        }
+    }
+
+    /// Is notified when something was stored that was waited for.
+    pub(super) fn stored(&self) -> &Notify {
+        &self.stored
+    }
+
+    /// The session's number.
+    pub(super) const fn session(&self) -> u32 {
+        self.session
+    }
+
+    /// Writes the session's own row.
+    pub(super) fn head(&mut self, head: &Head) {
+        let body = serde_json::to_vec(head).expect("a head has text keys only");
+        self.rows.push(Row::set(Table::Session, &*self.client_id, body));
+    }
+
+    /// What a message needs to be stored: the mark that its entry bears.
+    pub(super) fn mark(&self) -> Mark {
+        let mark = Mark::default();
+        if self.ack == Ack::Accepted {
+            mark.set();
+        }
+        mark
+    }
+
+    /// Has a message stored with what `gathering` holds.
+    pub(super) fn queued(&self, gathering: &Gathering, number: Number, entry: &Entry) {
+        let Entry { message, qos, retain, identifiers, .. } = entry;
+        let body = encode_record(message, *qos, *retain, identifiers);
+        gathering.add(Row::set(Table::Session, self.key(Part::Message(number)), body));
+        if let Some(mark) = entry.stored.clone().filter(|mark| !mark.is_set()) {
+            gathering.then(self.receipt(mark));
+        }
+    }
+
+    /// A message is done.
+    pub(super) fn done(&mut self, number: Number) {
+        self.rows.push(Row::gone(Table::Session, self.key(Part::Message(number))));
+    }
+
+    /// The client has a QoS 2 message; PUBREL follows.
+    pub(super) fn released(&mut self, number: Number) {
+        let key = self.key(Part::Message(number));
+        self.rows.push(Row::set(Table::Session, key, [RELEASED]));
+        self.then.push(Then::Release(number.id()));
+    }
+
+    /// The row for a QoS 2 message of the client.
+    pub(super) fn incoming(&self, id: u16) -> Row {
+        Row::set(Table::Session, self.key(Part::Incoming(id)), Vec::new())
+    }
+
+    /// A QoS 2 message of the client is no longer known.
+    pub(super) fn incoming_done(&mut self, id: u16) {
+        self.rows.push(Row::gone(Table::Session, self.key(Part::Incoming(id))));
+    }
+
+    /// Does `then` once all that was noted is stored.
+    pub(super) fn then(&mut self, then: Then) {
+        self.then.push(then);
+    }
+
+    /// The session has ended: removes its rows, those of `numbers` and `incoming` too.
+    pub(super) fn erase(
+        mut self,
+        numbers: impl Iterator<Item = Number>,
+        incoming: impl Iterator<Item = u16>,
+    ) {
+        self.rows.push(Row::gone(Table::Session, &*self.client_id));
+        let parts = numbers.map(Part::Message).chain(incoming.map(Part::Incoming));
+        let gone: Vec<Row> = parts.map(|part| Row::gone(Table::Session, self.key(part))).collect();
+        self.rows.extend(gone);
+        self.then.clear();
+        self.flush();
+    }
+
+    /// Gives the store what was noted.
+    pub(super) fn flush(&mut self) {
+        if self.rows.is_empty() && self.then.is_empty() {
+            return;
+        }
+        let (rows, then) = (std::mem::take(&mut self.rows), std::mem::take(&mut self.then));
+        let mut batch =
+            Batch { updates: Vec::new(), rows, receipts: Vec::new(), through: Offset(0) };
+        if !then.is_empty() {
+            let mark = self.mark();
+            if !mark.is_set() {
+                batch.receipts.push(Box::new(self.receipt(mark.clone())));
+            }
+            self.waiting.push_back((mark, then));
+        }
+        self.store.keep(batch);
+    }
+
+    /// What is to be done now.
+    pub(super) fn due(&mut self) -> Option<Vec<Then>> {
+        self.waiting.pop_front_if(|(mark, _)| mark.is_set()).map(|(_, then)| then)
+    }
+
+    /// Where the disk fails, life goes on: `mark` is set either way.
+    fn receipt(&self, mark: Mark) -> impl FnOnce(Result<(), NotStored>) + Send + 'static {
+        let stored = Arc::clone(&self.stored);
+        move |_either_way| {
+            mark.set();
+            stored.notify_one();
+        }
+    }
+
+    fn key(&self, part: Part) -> String {
+        part.key(&self.client_id, self.session)
+    }
+}
+
+/// The body of a row whose message the client has.
+pub(super) const RELEASED: u8 = 0;
+
+/// A row of a session beside its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Incoming(u16),
+    Message(Number),
+}
+
+impl Part {
+    /// The key of its row.
+    pub(super) fn key(self, client_id: &str, session: u32) -> String {
+        match self {
+            Self::Incoming(id) => format!("{client_id}\t{session:08x}i{id:04x}"),
+            Self::Message(number) => format!("{client_id}\t{session:08x}m{:016x}", number.0),
+        }
+    }
+
+    /// The client, the session and the part that a key names; none: it names a session itself. A client id
+    /// has no control characters.
+    pub(super) fn of_key(key: &str) -> Option<(&str, u32, Self)> {
+        let (client, rest) = key.split_once('\t')?;
+        let (session, rest) = rest.split_at_checked(8)?;
+        let (kind, number) = rest.split_at_checked(1)?;
+        let number = u64::from_str_radix(number, 16).ok()?;
+        let part = match kind {
+            "i" => Self::Incoming(u16::try_from(number).ok()?),
+            "m" => Self::Message(Number(number)),
+            _ => return None,
+        };
+        Some((client, u32::from_str_radix(session, 16).ok()?, part))
+    }
+}

@@ -1,0 +1,60 @@
+//! Rows that several tasks gather for one commit: all of them are stored, or none.
+
+use super::{Batch, NotStored, Receipt, Row, StoreHandle};
+use protocol::Offset;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// What is to be stored in one commit, gathered by everybody who holds a clone; the store gets it when the
+/// last clone is gone.
+#[derive(Clone, Debug)]
+pub struct Gathering(Arc<Gathered>);
+
+struct Gathered {
+    store: StoreHandle,
+    batch: Mutex<Batch>,
+}
+
+impl std::fmt::Debug for Gathered {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.lock().fmt(f)
+    }
+}
+
+impl Gathering {
+    /// Nothing yet.
+    #[must_use]
+    pub fn new(store: StoreHandle) -> Self {
+        let (updates, rows, receipts) = (Vec::new(), Vec::new(), Vec::new());
+        let batch = Mutex::new(Batch { updates, rows, receipts, through: Offset(0) });
+        Self(Arc::new(Gathered { store, batch }))
+    }
+
+    /// Adds a row.
+    pub fn add(&self, row: Row) {
+        self.0.lock().rows.push(row);
+    }
+
+    /// Calls `receipt` when everything is stored that was gathered here, and that was given to the store
+    /// before; or when it was not.
+    pub fn then(&self, receipt: impl FnOnce(Result<(), NotStored>) + Send + 'static) {
+        self.0.lock().receipts.push(Box::new(receipt) as Receipt);
+    }
+}
+
+impl Gathered {
+    fn lock(&self) -> MutexGuard<'_, Batch> {
+        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Gathered {
+    fn drop(&mut self) {
+        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let (rows, receipts) =
+            (std::mem::take(&mut batch.rows), std::mem::take(&mut batch.receipts));
+        if !rows.is_empty() || !receipts.is_empty() {
+            let through = Offset(0);
+            self.store.keep(Batch { updates: Vec::new(), rows, receipts, through });
+        }
+    }
+}

@@ -1,0 +1,187 @@
+//! What survives the end of the process: sessions, their queues and flows, wills, retained messages.
+
+use super::{packets::*, support::*};
+
+/// An MQTT 5 client whose session is to last for an hour.
+fn kept(id: &str) -> Connect<'_> {
+    const HOUR: [u8; 7] = [0x17, 0, 0x11, 0, 0, 0x0E, 0x10];
+    Connect { clean: false, properties: &HOUR, ..client(5, id) }
+}
+
+async fn subscribed(edge: &TestEdge, connect: &Connect<'_>, filters: &[(&str, u8)]) -> Peer {
+    let mut peer = edge.connect_as(connect).await;
+    peer.send(&subscribe(connect.version, 1, filters)).await;
+    assert_eq!(peer.packet().await.0, 0x90);
+    peer
+}
+
+#[tokio::test]
+async fn queued_messages_survive_a_kill_and_come_once_without_dup() {
+    for version in [4, 5] {
+        let edge = TestEdge::start().await;
+        let connect = Connect { version, ..kept("s") };
+        let mut peer = subscribed(&edge, &connect, &[("a/+", 2)]).await;
+        peer.send(&DISCONNECT).await;
+        peer.closes().await;
+        edge.counts("sessions_now", 1).await;
+        let mut publisher = edge.connect(4, "p").await;
+        for (id, qos) in [(1, 1), (2, 2), (3, 1)] {
+            publisher.send(&publish(4, "a/x", qos, id, "x")).await;
+            let answer = if qos == 1 { 0x40 } else { 0x50 };
+            assert_eq!(publisher.raw().await, ack(answer, id));
+        }
+        let edge = edge.killed_and_restarted().await;
+        let (mut peer, present) = edge.come_back(&connect).await;
+        assert!(present);
+        for (id, qos) in [(1, 1), (2, 2), (3, 1)] {
+            assert_eq!(peer.raw().await, publish(version, "a/x", qos, id, "x"));
+        }
+        peer.send(&[ack(0x40, 1), ack(0x50, 2), ack(0x40, 3)].concat()).await;
+        assert_eq!(peer.raw().await, ack(0x62, 2));
+        peer.send(&ack(0x70, 2)).await;
+        peer.hears_nothing().await;
+        // It is subscribed still, and what it had is gone from the disk.
+        let mut publisher = edge.connect(4, "p").await;
+        publisher.send(&publish(4, "a/y", 1, 1, "new")).await;
+        assert_eq!(peer.raw().await, publish(version, "a/y", 1, 4, "new"));
+        peer.send(&ack(0x40, 4)).await;
+        peer.hears_nothing().await;
+        let edge = edge.killed_and_restarted().await;
+        let (mut peer, present) = edge.come_back(&connect).await;
+        assert!(present);
+        peer.hears_nothing().await;
+    }
+}
+
+#[tokio::test]
+async fn flows_go_on_after_a_kill_with_the_same_ids() {
+    let edge = TestEdge::start().await;
+    let mut peer = subscribed(&edge, &kept("s"), &[("a", 2)]).await;
+    let mut publisher = edge.connect(4, "p").await;
+    for id in 1..=3 {
+        publisher.send(&publish(4, "a", 2, id, "x")).await;
+        assert_eq!(peer.raw().await, publish(5, "a", 2, id, "x"));
+    }
+    peer.send(&[ack(0x50, 1), ack(0x50, 3)].concat()).await;
+    assert_eq!(peer.raw().await, ack(0x62, 1));
+    assert_eq!(peer.raw().await, ack(0x62, 3));
+    peer.send(&ack(0x70, 3)).await;
+    peer.hears_nothing().await;
+    let edge = edge.killed_and_restarted().await;
+    let (mut peer, present) = edge.come_back(&kept("s")).await;
+    assert!(present);
+    assert_eq!(peer.raw().await, ack(0x62, 1));
+    assert_eq!(peer.raw().await, publish_with(5, 0x0C, &[], "a", 2, "x"));
+    peer.send(&ack(0x70, 1)).await;
+    peer.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_qos_2_message_received_before_a_kill_is_a_duplicate_after_it() {
+    let edge = TestEdge::start().await;
+    let _reader = subscribed(&edge, &kept("reader"), &[("a", 0)]).await;
+    let mut peer = edge.connect_as(&kept("s")).await;
+    peer.send(&[publish(5, "a", 2, 7, "x"), publish(5, "a", 2, 8, "x")].concat()).await;
+    assert_eq!(peer.raw().await, ack(0x50, 7));
+    assert_eq!(peer.raw().await, ack(0x50, 8));
+    peer.send(&ack(0x62, 8)).await;
+    assert_eq!(peer.raw().await, ack(0x70, 8));
+    let edge = edge.killed_and_restarted().await;
+    let mut reader = edge.connect_as(&kept("reader")).await;
+    let (mut peer, present) = edge.come_back(&kept("s")).await;
+    assert!(present);
+    peer.send(&publish_with(5, 0x0C, &[], "a", 7, "x")).await;
+    assert_eq!(peer.raw().await, ack(0x50, 7));
+    peer.send(&ack(0x62, 7)).await;
+    assert_eq!(peer.raw().await, ack(0x70, 7));
+    // 8 was released: it may mean another message now.
+    peer.send(&publish(5, "a", 2, 8, "new")).await;
+    assert_eq!(peer.raw().await, ack(0x50, 8));
+    assert_eq!(reader.raw().await, publish(5, "a", 0, 0, "new"));
+}
+
+#[tokio::test]
+async fn a_session_that_ended_is_not_there_after_a_restart() {
+    let edge = TestEdge::start().await;
+    let filters = [("a", 1)];
+    drop(subscribed(&edge, &kept("cleaned"), &filters).await);
+    edge.counts("sessions_now", 1).await;
+    drop(edge.connect_as(&Connect { clean: true, ..client(5, "cleaned") }).await);
+    let mut ended = subscribed(&edge, &kept("ended"), &filters).await;
+    ended.send(&packet(0xE0, &[0, 5, 0x11, 0, 0, 0, 0])).await;
+    ended.closes().await;
+    drop(subscribed(&edge, &client(5, "brief"), &filters).await);
+    let mut kept_one = subscribed(&edge, &kept("kept"), &[("a", 1), ("b", 1)]).await;
+    kept_one.send(&unsubscribe(5, 2, &["a"])).await;
+    kept_one.packet().await;
+    let edge = edge.restarted().await;
+    for id in ["cleaned", "ended", "brief"] {
+        assert!(!edge.come_back(&kept(id)).await.1, "{id}");
+    }
+    let (mut peer, present) = edge.come_back(&kept("kept")).await;
+    assert!(present);
+    let mut publisher = edge.connect(4, "p").await;
+    publisher.send(&[publish(4, "a", 1, 1, "no"), publish(4, "b", 1, 2, "yes")].concat()).await;
+    assert_eq!(peer.raw().await, publish(5, "b", 1, 1, "yes"));
+}
+
+#[tokio::test]
+async fn a_will_that_waits_survives_a_kill_and_one_whose_client_was_connected_too() {
+    let edge = TestEdge::start().await;
+    let mut delayed = kept("delayed");
+    delayed.will = Some(("will", "gone"));
+    let mut peer = edge.connect_as(&delayed).await;
+    peer.hears_nothing().await;
+    let watcher = subscribed(&edge, &kept("watcher"), &[("will", 1)]).await;
+    drop(watcher);
+    edge.counts("sessions_now", 1).await;
+    let edge = edge.killed_and_restarted().await;
+    let mut watcher = edge.connect_as(&kept("watcher")).await;
+    // It was published with QoS 0: who is here gets it, or the process that restarted came first.
+    edge.counts("wills", 1).await;
+    watcher.send(&PINGREQ).await;
+    assert!(edge.come_back(&Connect { will: None, ..delayed }).await.1);
+}
+
+#[tokio::test]
+async fn retained_messages_survive_a_kill_with_their_properties() {
+    let edge = TestEdge::start().await;
+    let mut publisher = edge.connect(5, "p").await;
+    let properties = [&[0x03, 0, 1, b't'][..], &[0x26, 0, 1, b'k', 0, 1, b'v']].concat();
+    publisher.send(&publish_with(5, 0x03, &properties, "r/a", 1, "kept")).await;
+    publisher.send(&publish_with(5, 0x03, &[], "r/b", 2, "gone")).await;
+    publisher.send(&publish_with(5, 0x03, &[], "r/b", 3, "")).await;
+    for id in 1..=3 {
+        assert_eq!(publisher.raw().await, ack(0x40, id));
+    }
+    let edge = edge.killed_and_restarted().await;
+    let mut peer = subscribed(&edge, &client(5, "s"), &[("r/#", 0)]).await;
+    assert_eq!(peer.raw().await, publish_with(5, 0x01, &properties, "r/a", 0, "kept"));
+    peer.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_share_survives_a_restart() {
+    let edge = TestEdge::start().await;
+    drop(subscribed(&edge, &kept("worker"), &[("$share/g/jobs", 1)]).await);
+    edge.counts("sessions_now", 1).await;
+    let edge = edge.restarted().await;
+    let mut publisher = edge.connect(4, "p").await;
+    publisher.send(&publish(4, "jobs", 1, 1, "job")).await;
+    publisher.packet().await;
+    let mut peer = edge.connect_as(&kept("worker")).await;
+    assert_eq!(peer.raw().await, publish(5, "jobs", 1, 1, "job"));
+}
+
+#[tokio::test]
+async fn a_client_without_a_kept_session_leaves_nothing_on_the_disk() {
+    let edge = TestEdge::start().await;
+    let mut peer = subscribed(&edge, &client(5, "brief"), &[("a", 2)]).await;
+    peer.send(&publish(5, "a", 2, 1, "x")).await;
+    for _ in 0..2 {
+        peer.packet().await;
+    }
+    assert_eq!(edge.session_rows().await, Vec::<String>::new());
+    let _kept = subscribed(&edge, &kept("kept"), &[("a", 2)]).await;
+    assert_eq!(edge.session_rows().await, ["kept"]);
+}
