@@ -13,10 +13,8 @@ mod counters;
 mod delivering;
 mod door;
 mod ending;
-<<<<<<< HEAD
-mod flushed;
-=======
 mod flapping;
+mod flushed;
 mod handshake;
 mod identity;
 mod journal;
