@@ -207,7 +207,7 @@ mod tests {
         let auth = Auth::open(folder.path()).unwrap();
         let user = auth.user_of(&good).unwrap();
         assert_eq!(auth.user_of(&expired), Err(Denied));
-        for wrong in ["", "slt_", "slt_a_b", &good[1..], &format!("{good}x")] {
+        for wrong in ["", "slt_", "slt_a_b", good.trim_start_matches('s'), &format!("{good}x")] {
             assert_eq!(auth.user_of(wrong), Err(Denied), "{wrong}");
         }
         Tokens::edit(folder.path(), |tokens| Ok::<_, EditError>(tokens.revoke("anna"))).unwrap();
