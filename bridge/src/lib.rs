@@ -15,6 +15,7 @@ pub mod history;
 pub mod hub;
 pub mod ingest;
 pub mod outbox;
+pub mod rights;
 pub mod route;
 pub mod shadow;
 pub mod types;

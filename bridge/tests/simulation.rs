@@ -11,10 +11,9 @@
 
 use bridge::{
     data::{Data, Metrics},
-    hub::{
-        Beginning, Found, Gap, Hub, HubLimits, Next, Prelude, Restored, Rights, Sink, SubscriberId,
-    },
+    hub::{Beginning, Found, Gap, Hub, HubLimits, Next, Prelude, Restored, Sink, SubscriberId},
     outbox::{Delivery, Encoding, Frame, Outbox},
+    rights::Rights,
     update::{Stamp, Update},
 };
 use protocol::{
@@ -278,7 +277,7 @@ impl World {
         let id = SubscriberId(self.next_id);
         let outbox = Outbox::new("one".into(), Encoding::Json);
         let reader = Reader(Rc::new(RefCell::new(outbox)), Rc::clone(&self.clock));
-        self.hub.join(id, reader.clone(), Rights::Everything);
+        self.hub.join(id, reader.clone(), Rights::everything());
         let (filters, options) = self.clients[client].connected(id, reader);
         self.hub.subscribe(id, None, filters, &options, |_, _| Prelude::Whole);
     }

@@ -1,6 +1,7 @@
 //! The gateway as a whole: bound, then running, then drained.
 
 use crate::{
+    auth::{Auth, BadFile},
     clock,
     config::{self, Ack, Config},
     core::{Acknowledge, Actor, Core, Keeping, Watchers, watched},
@@ -60,6 +61,9 @@ pub enum StartError {
     /// The database cannot be used.
     #[error(transparent)]
     Store(#[from] OpenError),
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    Credentials(#[from] BadFile),
     /// A row of the database holds something else than it should.
     #[error(
         "the database in '{}' has a {what} '{key}' that cannot be read: start once with --recover",
@@ -157,6 +161,7 @@ impl App {
         rhythm: Arc<Rhythm>,
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
+        let auth = Auth::open(&config.data_dir.0)?;
         let (database, mut restored) = open_store(&config, start)?;
         let store = database.handle();
         let edge_past = edge::Past {
@@ -200,8 +205,17 @@ impl App {
             Arc::clone(&stats),
             rhythm,
         );
-        let surroundings =
-            web::Surroundings { core: core.clone(), store, stats, exchange, epoch, webhook };
+        let mqtt = edge.door();
+        let surroundings = web::Surroundings {
+            auth: auth.clone(),
+            core: core.clone(),
+            store,
+            stats,
+            exchange,
+            mqtt,
+            epoch,
+            webhook,
+        };
         let exchange = ExchangeTask { run: Box::pin(run), stop: exchange_stop };
         Ok(Self {
             config,
@@ -283,6 +297,11 @@ impl App {
         let edge_stop = stop.clone();
         parts.spawn(async move {
             edge.run(edge_stop).await;
+            Ok(())
+        });
+        let (auth, auth_stop) = (surroundings.auth.clone(), stop.clone());
+        parts.spawn(async move {
+            auth.watch(auth_stop).await;
             Ok(())
         });
         let web_stop = stop.clone();

@@ -1,7 +1,8 @@
 //! The command line of `sluice-gateway`.
 
 use crate::config::{Config, Mistakes, Sources, load};
-use clap::Parser;
+use crate::tokens::TokenAction;
+use clap::{Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf};
 
 /// Bridges MQTT devices and browsers: an MQTT broker, a WebSocket server and a dashboard in one.
@@ -12,7 +13,7 @@ use std::{net::SocketAddr, path::PathBuf};
 #[command(name = "sluice-gateway", version)]
 pub struct Args {
     /// Read settings from this TOML file
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Add a small simulated fleet
     #[arg(long)]
@@ -30,16 +31,37 @@ pub struct Args {
     #[arg(long, value_name = "ADDRESS")]
     http_listen: Option<SocketAddr>,
     /// Where files are kept (data_dir)
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
+    /// What to do instead of serving
+    #[command(subcommand)]
+    pub action: Option<Action>,
+}
+
+/// What to do instead of serving.
+#[derive(Debug, Subcommand)]
+pub enum Action {
+    /// Manage the tokens that HTTP and WebSocket need
+    #[command(subcommand)]
+    Token(TokenAction),
 }
 
 impl Args {
-    /// The settings of all sources.
+    /// The settings of all sources, fit to serve with.
     ///
     /// # Errors
     /// All [`Mistakes`] together.
     pub fn settings(&self) -> Result<Config, Mistakes> {
+        let config = self.read()?;
+        let exposed: Vec<_> = config.exposed().iter().map(ToString::to_string).collect();
+        if exposed.is_empty() { Ok(config) } else { Err(Mistakes(exposed)) }
+    }
+
+    /// The settings of all sources, though it may be that one cannot serve with them.
+    ///
+    /// # Errors
+    /// All [`Mistakes`] together.
+    pub fn read(&self) -> Result<Config, Mistakes> {
         let address = |address: SocketAddr| address.to_string();
         let dir = self.data_dir.as_ref().map(|dir| dir.display().to_string());
         let flags = [

@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod args;
+pub mod auth;
 mod clock;
 pub mod config;
 pub mod core;
@@ -19,5 +20,6 @@ pub mod process;
 pub mod rhythm;
 pub mod stats;
 pub mod store;
+pub mod tokens;
 pub mod web;
 pub mod webhook;

@@ -3,7 +3,11 @@
 //! Exit codes: 0 fine, 64 usage or configuration, 1 runtime.
 
 use clap::Parser as _;
-use gateway::{app::Start, args::Args, process};
+use gateway::{
+    app::Start,
+    args::{Action, Args},
+    process,
+};
 use std::{
     io::{self, Write as _},
     process::ExitCode,
@@ -24,12 +28,16 @@ fn main() -> ExitCode {
             return report(error.print().map_err(Into::into), code);
         }
     };
-    let config = match args.settings() {
+    let read = if args.action.is_some() { args.read() } else { args.settings() };
+    let config = match read {
         Ok(config) => config,
         Err(mistakes) => {
             return report(writeln!(io::stderr(), "{mistakes}").map_err(Into::into), USAGE);
         }
     };
+    if let Some(Action::Token(action)) = args.action {
+        return report(action.run(&config.data_dir.0), 0);
+    }
     if args.check_config {
         return report(writeln!(io::stdout(), "the configuration is fine").map_err(Into::into), 0);
     }

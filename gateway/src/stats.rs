@@ -22,6 +22,10 @@ counters! {
         refused_hosts,
         /// Requests refused for their Origin.
         refused_origins,
+        /// Requests and connections without a token, or with one that does not count.
+        refused_unauthenticated,
+        /// Requests that the role of their user does not allow.
+        refused_forbidden,
         /// Frames written.
         frames_out,
         /// Bytes of these frames.

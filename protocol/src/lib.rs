@@ -5,6 +5,7 @@
 //! `device-sim`, `cli` and the tests speak through these types; the dashboard's TypeScript is generated
 //! from them. `docs/protocol.md` is the contract in words.
 
+mod access;
 mod alert;
 mod ask;
 mod audit;
@@ -23,6 +24,7 @@ mod tell;
 mod topic;
 pub mod topics;
 
+pub use access::{DevicePattern, Role, Session, SignIn};
 pub use alert::{Alert, AlertFigures, AlertId, AlertState, BadAlertId, DeviceEvent, Severity};
 pub use ask::{ClientMessage, Cursor, DecodeError, Mode, Refusal, RequestId, SubscribeOptions};
 pub use audit::{AuditEntry, AuditParty};

@@ -1,12 +1,15 @@
-// Publishes and subscribes with mqtt.js: roundtrip.mjs HOST PORT VERSION COUNT
+// Publishes and subscribes with mqtt.js: roundtrip.mjs HOST PORT VERSION COUNT [PATH]
+//
+// With a PATH it speaks MQTT over WebSocket there.
 //
 // For each QoS it publishes COUNT messages and waits for all of them to come back, in order; then it
 // prints one JSON object of what came. Exits with 1 where something did not happen within 30 s.
 
 import mqtt from "mqtt";
 
-const [host, port, version, count] = process.argv.slice(2);
-const name = `mqttjs-${version.replaceAll(".", "")}`;
+const [host, port, version, count, path] = process.argv.slice(2);
+const name = `mqttjs-${version.replaceAll(".", "")}${path ? "-ws" : ""}`;
+const url = path ? `ws://${host}:${port}${path}` : `mqtt://${host}:${port}`;
 const topic = `devices/${name}/telemetry`;
 
 const deadline = setTimeout(() => {
@@ -14,7 +17,7 @@ const deadline = setTimeout(() => {
   process.exit(1);
 }, 30_000);
 
-const client = await mqtt.connectAsync(`mqtt://${host}:${port}`, {
+const client = await mqtt.connectAsync(url, {
   clientId: name,
   protocolVersion: version === "5" ? 5 : 4,
   reconnectPeriod: 0,

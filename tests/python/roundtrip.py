@@ -1,4 +1,6 @@
-"""Publishes and subscribes with paho-mqtt: roundtrip.py HOST PORT VERSION COUNT
+"""Publishes and subscribes with paho-mqtt: roundtrip.py HOST PORT VERSION COUNT [PATH]
+
+With a PATH it speaks MQTT over WebSocket there.
 
 For each QoS it publishes COUNT messages and waits for all of them to come back, in order; then it
 prints one JSON object of what came. Exits with 1 where something did not happen within 30 s.
@@ -13,11 +15,18 @@ import paho.mqtt.client as mqtt
 DEADLINE_S = 30
 
 
-def main(host, port, version, count):
+def main(host, port, version, count, path=None):
     protocol = {"3.1.1": mqtt.MQTTv311, "5": mqtt.MQTTv5}[version]
-    name = f"paho-{version.replace('.', '')}"
+    name = f"paho-{version.replace('.', '')}{'-ws' if path else ''}"
     events = queue.Queue()
-    client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name, protocol=protocol)
+    client = mqtt.Client(
+        mqtt.CallbackAPIVersion.VERSION2,
+        client_id=name,
+        protocol=protocol,
+        transport="websockets" if path else "tcp",
+    )
+    if path:
+        client.ws_set_options(path=path)
     client.on_connect = lambda client, data, flags, reason, properties: events.put(reason)
     client.on_subscribe = lambda client, data, mid, reasons, properties: events.put(reasons)
     messages = queue.Queue()
@@ -46,4 +55,4 @@ def main(host, port, version, count):
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]))
+    main(sys.argv[1], int(sys.argv[2]), sys.argv[3], int(sys.argv[4]), *sys.argv[5:])

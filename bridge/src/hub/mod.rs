@@ -12,6 +12,7 @@ pub use catchup::{Found, Gap, Next};
 use crate::{
     data::Data,
     outbox::Delivery,
+    rights::Rights,
     update::{ChannelKind, Stamp, Update},
 };
 use catchup::{Job, refuse_channel};
@@ -80,34 +81,6 @@ pub struct Restored {
     pub stamp: Stamp,
     /// Its value.
     pub value: Option<Data>,
-}
-
-/// Which channels a user may see.
-#[derive(Clone, Debug, Default)]
-pub enum Rights {
-    /// All.
-    #[default]
-    Everything,
-    /// Those that one of these matches.
-    Only(Arc<[TopicFilter]>),
-}
-
-impl Rights {
-    /// Whether the user may see `channel`: the one place that decides it.
-    #[must_use]
-    pub fn may_see(&self, channel: &TopicName) -> bool {
-        match self {
-            Self::Everything => true,
-            Self::Only(filters) => filters.iter().any(|filter| filter.matches(channel.as_str())),
-        }
-    }
-
-    /// Whether a filter can be granted: one without wildcards must be visible itself; what others match
-    /// is decided channel by channel.
-    fn grant(&self, filter: &TopicFilter) -> bool {
-        let name = filter.as_str().parse::<TopicName>();
-        name.map_or(true, |name| self.may_see(&name))
-    }
 }
 
 /// Whether what a subscription is told first reaches up to what comes live.

@@ -1,9 +1,10 @@
 //! What a value must be beyond its type, and the relations between values.
 
 use super::{Config, Retention};
+use crate::auth;
 use bridge::route::{self, RouteTable};
 use protocol::TopicFilter;
-use std::{fmt, net::SocketAddr};
+use std::fmt;
 
 /// A value that cannot be: the key, the value and the way out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,10 +32,6 @@ impl Config {
     #[must_use]
     pub fn mistakes(&self) -> Vec<Unusable> {
         let mut mistakes = Vec::new();
-        for (key, address) in [("mqtt.listen", self.mqtt.listen), ("http.listen", self.http.listen)]
-        {
-            mistakes.extend(loopback_only(key, address));
-        }
         for (key, value, least, most) in self.ranges() {
             if !(least..=most).contains(&value) {
                 mistakes.push(unusable(key, format!("{value} is not in {least}-{most}")));
@@ -53,6 +50,29 @@ impl Config {
         mistakes.extend(self.alert_rules().err().unwrap_or_default());
         mistakes.extend(self.webhook.mistake());
         mistakes
+    }
+
+    /// Listeners that other machines reach though nobody has to sign in there.
+    #[must_use]
+    pub fn exposed(&self) -> Vec<Unusable> {
+        let mqtt = (!self.mqtt.listen.ip().is_loopback()).then(|| {
+            let why = format!(
+                "{} can be reached from other machines, and this version has no credentials for plain \
+                 MQTT yet: use 127.0.0.1 or [::1], and /mqtt on the HTTP port with a token",
+                self.mqtt.listen
+            );
+            unusable("mqtt.listen", why)
+        });
+        let signed_in = auth::is_set_up(&self.data_dir.0);
+        let http = (!signed_in && !self.http.listen.ip().is_loopback()).then(|| {
+            let why = format!(
+                "{} can be reached from other machines, and there are no credentials: make a token with \
+                 'sluice-gateway token create' (and the same --config or --data-dir), or use 127.0.0.1",
+                self.http.listen
+            );
+            unusable("http.listen", why)
+        });
+        mqtt.into_iter().chain(http).collect()
     }
 
     /// The routes, compiled.
@@ -152,15 +172,6 @@ impl Config {
 
 fn unusable(key: &str, why: String) -> Unusable {
     Unusable { key: key.into(), why }
-}
-
-/// Without credentials only the machine itself is trusted.
-fn loopback_only(key: &str, address: SocketAddr) -> Option<Unusable> {
-    let why = format!(
-        "{address} can be reached from other machines, and this version has no credentials yet: \
-         use 127.0.0.1 or [::1]"
-    );
-    (!address.ip().is_loopback()).then(|| unusable(key, why))
 }
 
 /// The most hours that a rule may say: a thousand years.

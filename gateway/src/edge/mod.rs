@@ -12,8 +12,10 @@ mod connection;
 mod counters;
 mod delivering;
 mod desired;
+mod door;
 mod ending;
 mod flapping;
+mod flushed;
 mod handshake;
 mod identity;
 mod journal;
@@ -40,6 +42,7 @@ mod wire;
 
 pub use counters::Counters;
 pub use desired::DesiredPublisher;
+pub use door::Door;
 
 use crate::{
     config::Config,
@@ -58,14 +61,11 @@ use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duratio
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
-    sync::{OwnedSemaphorePermit, Semaphore},
+    sync::OwnedSemaphorePermit,
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument as _;
-
-/// How many sockets over the limit are answered at the same time; more are closed unanswered.
-const REFUSALS_MAX: usize = 64;
 
 /// After so long a silence the system asks whether the other side is still there: half-open connections of
 /// clients without keep-alive end that way.
@@ -78,9 +78,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 #[derive(Debug)]
 pub struct Edge {
     listener: TcpListener,
-    shared: Arc<Shared>,
-    room: Arc<Semaphore>,
-    refusals: Arc<Semaphore>,
+    door: Door,
     sessions: Vec<KeyAndBody>,
 }
 
@@ -111,9 +109,7 @@ impl Edge {
         let Past { store, retained, sessions } = past;
         let shared = Shared::new(config, core, exchange, routes, store);
         shared.retained.restore(retained);
-        let room = Arc::new(Semaphore::new(shared.limits.mqtt_connections as usize));
-        let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
-        Ok(Self { listener, shared: Arc::new(shared), room, refusals, sessions })
+        Ok(Self { listener, door: Door::new(Arc::new(shared)), sessions })
     }
 
     /// The address it listens on, with the port that was picked.
@@ -124,16 +120,22 @@ impl Edge {
         self.listener.local_addr()
     }
 
+    /// Where streams come in that others accept.
+    #[must_use]
+    pub fn door(&self) -> Door {
+        self.door.clone()
+    }
+
     /// What it counts.
     #[must_use]
     pub fn counters(&self) -> Arc<Counters> {
-        self.shared.counters.clone()
+        self.door.counters()
     }
 
     /// The way to tell devices what is desired of them.
     #[must_use]
     pub fn desired_publisher(&self) -> DesiredPublisher {
-        DesiredPublisher(Arc::downgrade(&self.shared))
+        DesiredPublisher(Arc::downgrade(&self.door.shared))
     }
 
     /// Serves until `stop`; then no one new is accepted, clients are told, and it returns when all
@@ -141,20 +143,20 @@ impl Edge {
     pub async fn run(mut self, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
         let sessions = std::mem::take(&mut self.sessions);
-        for parked in restoring::restore(&self.shared, sessions, &stop).await {
+        for parked in restoring::restore(&self.door.shared, sessions, &stop).await {
             tasks.spawn(parked.run());
         }
-        tasks.spawn(system::run(self.shared.clone(), stop.clone()));
+        tasks.spawn(system::run(self.door.shared.clone(), stop.clone()));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
                 accepted = self.listener.accept() => self.accepted(accepted, &mut tasks, &stop).await,
-                Some(ended) = tasks.join_next() => note(&self.shared, ended),
+                Some(ended) = tasks.join_next() => note(&self.door.shared, ended),
             }
         }
         drop(self.listener);
         while let Some(ended) = tasks.join_next().await {
-            note(&self.shared, ended);
+            note(&self.door.shared, ended);
         }
     }
 
@@ -166,7 +168,7 @@ impl Edge {
     ) {
         match accepted {
             Ok((socket, address)) => {
-                self.shared.counters.sockets.increment();
+                self.door.shared.counters.sockets.increment();
                 let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER);
                 let set = SockRef::from(&socket).set_tcp_keepalive(&keepalive);
                 if let Err(error) = set.and_then(|()| socket.set_nodelay(true)) {
@@ -188,18 +190,12 @@ impl Edge {
         tasks: &mut JoinSet<()>,
         stop: &CancellationToken,
     ) {
-        let (permit, room) = match self.room.clone().try_acquire_owned() {
-            Ok(permit) => (permit, true),
-            Err(_) => match self.refusals.clone().try_acquire_owned() {
-                Ok(permit) => (permit, false),
-                Err(_) => return self.shared.counters.refused_full.increment(),
-            },
-        };
-        let (shared, stop) = (self.shared.clone(), stop.clone());
-        let handshake = Handshake { shared, socket, address, room, stop };
+        let Some(ticket) = self.door.ticket() else { return };
+        let (door, stop) = (self.door.clone(), stop.clone());
         // At a lower level than what is logged in it: entering a span costs as much as a message.
         let span = tracing::debug_span!("mqtt", %address);
-        tasks.spawn(serve(handshake, permit).instrument(span));
+        let entering = async move { door.enter(socket, address, ticket, stop).await };
+        tasks.spawn(entering.instrument(span));
     }
 }
 

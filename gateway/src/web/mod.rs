@@ -3,20 +3,24 @@
 
 mod api;
 mod assets;
+mod caller;
 mod contracts;
 mod cut;
 mod guard;
 mod health;
 mod history;
 mod live;
+mod mqtt;
 mod problem;
 mod serving;
 mod sse;
 mod who;
 
 use crate::{
+    auth::Auth,
     config::Config,
     core::Core,
+    edge::Door,
     exchange::Exchange,
     stats::Stats,
     store::{NotStored, StoreHandle},
@@ -39,11 +43,13 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 /// What the handlers share.
 #[derive(Debug)]
 pub struct Web {
+    auth: Auth,
     core: Core,
     store: StoreHandle,
     stats: Arc<Stats>,
     exchange: Exchange,
     webhook: Option<Webhook>,
+    mqtt: Door,
     guard: Guard,
     limits: crate::config::Limits,
     flush_every: Duration,
@@ -92,6 +98,8 @@ type Route = (&'static str, MethodRouter<Arc<Web>>);
 /// What the HTTP side needs of the rest.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
+    /// Who may come in.
+    pub auth: Auth,
     /// The core.
     pub core: Core,
     /// The store, to read the past.
@@ -100,6 +108,8 @@ pub struct Surroundings {
     pub stats: Arc<Stats>,
     /// The exchange, for its figures.
     pub exchange: Exchange,
+    /// Where MQTT over WebSocket comes in.
+    pub mqtt: Door,
     /// What the numbers of updates belong to.
     pub epoch: Arc<str>,
     /// The webhook, for its figures.
@@ -138,13 +148,16 @@ impl Listener {
         surroundings: Surroundings,
         stopping: CancellationToken,
     ) {
-        let Surroundings { core, store, stats, exchange, epoch, webhook } = surroundings;
+        let Surroundings { auth, core, store, stats, exchange, mqtt, epoch, webhook } =
+            surroundings;
         let web = Arc::new(Web {
+            auth,
             core,
             store,
             stats,
             exchange,
             webhook,
+            mqtt,
             guard: Guard::new(&config.http, self.address),
             limits: config.limits.clone(),
             flush_every: Duration::from_millis(config.http.flush_ms),
@@ -181,6 +194,7 @@ async fn track(State(web): State<Arc<Web>>, request: Request, next: Next) -> Res
 fn routes() -> Vec<Route> {
     vec![
         ("/ws", get(live::upgrade)),
+        ("/mqtt", get(mqtt::upgrade)),
         ("/sse", get(sse::listen)),
         ("/healthz", get(health::healthz)),
         ("/readyz", get(health::readyz)),
@@ -198,6 +212,7 @@ fn router(web: Arc<Web>) -> Router {
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), serving::hurry))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), caller::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), track))
         .with_state(web)

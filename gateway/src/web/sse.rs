@@ -1,8 +1,8 @@
 //! `GET /sse?channels=a,b`: the one-way way to listen (HTML Standard, server-sent events), for clients without
 //! WebSocket. Each event's data is what a frame would be; its id is a cursor to resume from.
 
-use super::{Web, live, problem::Refused};
-use crate::core::Outlet;
+use super::{Web, caller::Caller, live, problem::Refused};
+use crate::{auth::User, core::Outlet};
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     http::HeaderMap,
@@ -12,8 +12,9 @@ use axum::{
     },
 };
 use bridge::{
-    hub::{Prelude, Rights, SubscriberId},
+    hub::{Prelude, SubscriberId},
     outbox::{Counts, Encoding, Frame},
+    rights::Rights,
 };
 use futures_util::Stream;
 use live::{Counted, FRAME_BYTES, Past};
@@ -46,6 +47,7 @@ pub(super) struct Wanted {
 pub(super) async fn listen(
     State(web): State<Arc<Web>>,
     query: Result<Query<Wanted>, QueryRejection>,
+    Caller(user): Caller,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
     let Query(wanted) = query?;
@@ -65,7 +67,7 @@ pub(super) async fn listen(
     let id = live::next_subscriber();
     let speak = async move {
         let _counted = counted;
-        Listener::new(web, id, sender).run(filters, options).await;
+        Listener::new(web, id, user, sender).run(filters, options).await;
     };
     sockets.spawn(speak.instrument(tracing::info_span!("sse", id = id.0)));
     let keep_alive = KeepAlive::new().interval(COMMENT_EVERY);
@@ -113,6 +115,7 @@ impl Stream for Events {
 struct Listener {
     web: Arc<Web>,
     id: SubscriberId,
+    user: User,
     outlet: Outlet,
     past: Past,
     events: mpsc::Sender<Event>,
@@ -122,17 +125,17 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(web: Arc<Web>, id: SubscriberId, events: mpsc::Sender<Event>) -> Self {
+    fn new(web: Arc<Web>, id: SubscriberId, user: User, events: mpsc::Sender<Event>) -> Self {
         let outlet = Outlet::new(Arc::clone(&web.epoch), Encoding::Json);
         let (past, offset) = (Past::default(), Offset(0));
-        Self { web, id, outlet, past, events, live: false, offset }
+        Self { web, id, user, outlet, past, events, live: false, offset }
     }
 
     async fn run(mut self, filters: Vec<TopicFilter>, options: SubscribeOptions) {
         let (id, outlet) = (self.id, self.outlet.clone());
         self.past.expect();
         let joined = self.web.core.ask(move |bridge, _| {
-            bridge.hub.join(id, outlet, Rights::Everything);
+            bridge.hub.join(id, outlet, Rights::everything());
             bridge.hub.subscribe(id, None, filters, &options, |_, _| Prelude::Whole);
         });
         if joined.await.is_err() {
@@ -157,7 +160,7 @@ impl Listener {
                 () = self.web.stopping.cancelled() => return,
                 () = events.closed() => return,
                 piece = self.past.piece() => if self.past.take(piece).is_err() { return },
-                _ = look.tick() => if self.is_too_slow() { return },
+                _ = look.tick() => if self.is_too_slow() || !self.web.auth.still(&self.user) { return },
                 room = room_for_frame(&self.outlet, next_frame_at, &events) => {
                     let Some(room) = room else { return };
                     next_frame_at = Instant::now() + self.web.flush_every;

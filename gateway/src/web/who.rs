@@ -1,6 +1,11 @@
 //! Who asks, and from where: what the audit log tells of a request.
 
-use super::Web;
+use super::{
+    Web,
+    caller::{Caller, unauthenticated},
+    problem::Refused,
+};
+use crate::auth::User;
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
     http::request::Parts,
@@ -8,10 +13,7 @@ use axum::{
 use bridge::audit::{Deed, Party};
 use protocol::DeviceId;
 use serde_json::Value;
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
-
-/// Who asks where nobody needs to sign in.
-pub(super) const LOCAL_USER: &str = "local";
+use std::{net::SocketAddr, sync::Arc};
 
 /// Who asks. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -23,9 +25,9 @@ pub(super) struct Who {
 }
 
 impl Who {
-    /// Somebody on the gateway's own machine.
-    pub(super) fn local(peer: SocketAddr) -> Self {
-        Self { user: LOCAL_USER.into(), address: Some(peer.to_string().into()) }
+    /// `user`, who asks from `peer`.
+    pub(super) fn new(user: &User, peer: Option<SocketAddr>) -> Self {
+        Self { user: user.name.clone(), address: peer.map(|peer| peer.to_string().into()) }
     }
 
     /// Something they did, for the audit log.
@@ -41,11 +43,11 @@ impl Who {
 }
 
 impl FromRequestParts<Arc<Web>> for Who {
-    type Rejection = Infallible;
+    type Rejection = Refused;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Infallible> {
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Refused> {
         let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0);
-        let address = peer.map(|peer| peer.to_string().into());
-        std::future::ready(Ok(Self { user: LOCAL_USER.into(), address })).await
+        let caller = parts.extensions.get::<Caller>().ok_or_else(unauthenticated);
+        std::future::ready(caller.map(|Caller(user)| Self::new(user, peer))).await
     }
 }

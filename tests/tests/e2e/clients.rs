@@ -1,4 +1,5 @@
-//! Widely used MQTT clients: paho-mqtt (Python) and mqtt.js. `tests/run` installs both.
+//! Widely used MQTT clients: paho-mqtt (Python) and mqtt.js, over TCP and over WebSocket. `tests/run`
+//! installs both.
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
@@ -7,18 +8,29 @@ use tokio::process::Command;
 
 const COUNT: usize = 100;
 
+/// What carries MQTT.
+#[derive(Clone, Copy)]
+enum Transport {
+    Tcp,
+    WebSocket,
+}
+
 /// Runs a client's script against a gateway, for both versions of MQTT; what it published came back
 /// to it and to a WebSocket, all of it in order.
-async fn check(program: PathBuf, script: &str, client: &str) {
+async fn check(program: PathBuf, script: &str, client: &str, transport: Transport) {
     let gateway = TestGateway::start().await;
+    let (address, path, suffix) = match transport {
+        Transport::Tcp => (gateway.mqtt(), None, ""),
+        Transport::WebSocket => (gateway.http(), Some("/mqtt"), "-ws"),
+    };
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(script);
     for version in ["3.1.1", "5"] {
         let mut live = gateway.live().await;
-        let channel = format!("telemetry/{client}-{}", version.replace('.', ""));
+        let channel = format!("telemetry/{client}-{}{suffix}", version.replace('.', ""));
         live.subscribe(&[&channel]).await;
         let mut command = Command::new(&program);
-        let (host, port) = (gateway.mqtt().ip().to_string(), gateway.mqtt().port().to_string());
-        command.arg(&script).args([&host, &port, version, &COUNT.to_string()]);
+        let (host, port) = (address.ip().to_string(), address.port().to_string());
+        command.arg(&script).args([&host, &port, version, &COUNT.to_string()]).args(path);
         let Ended { code, stdout, stderr } = Program::of(command).run().await;
         assert_eq!(code, Some(0), "{program:?} with MQTT {version}: {stderr}");
         let came: Value = serde_json::from_str(&stdout).expect("the script prints JSON");
@@ -34,16 +46,33 @@ async fn check(program: PathBuf, script: &str, client: &str) {
     }
 }
 
+fn python() -> PathBuf {
+    let python = std::env::var_os("SLUICE_PYTHON");
+    python.expect("SLUICE_PYTHON is a Python with paho-mqtt: tests/run makes one").into()
+}
+
+fn node() -> PathBuf {
+    let packages = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("js/node_modules/mqtt");
+    assert!(packages.is_dir(), "{} is missing: npm ci in tests/js", packages.display());
+    "node".into()
+}
+
 #[tokio::test]
 async fn paho_publishes_and_subscribes_with_both_versions() {
-    let python = std::env::var_os("SLUICE_PYTHON");
-    let python = python.expect("SLUICE_PYTHON is a Python with paho-mqtt: tests/run makes one");
-    check(python.into(), "python/roundtrip.py", "paho").await;
+    check(python(), "python/roundtrip.py", "paho", Transport::Tcp).await;
 }
 
 #[tokio::test]
 async fn mqtt_js_publishes_and_subscribes_with_both_versions() {
-    let packages = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("js/node_modules/mqtt");
-    assert!(packages.is_dir(), "{} is missing: npm ci in tests/js", packages.display());
-    check("node".into(), "js/roundtrip.mjs", "mqttjs").await;
+    check(node(), "js/roundtrip.mjs", "mqttjs", Transport::Tcp).await;
+}
+
+#[tokio::test]
+async fn paho_does_the_same_over_websocket() {
+    check(python(), "python/roundtrip.py", "paho", Transport::WebSocket).await;
+}
+
+#[tokio::test]
+async fn mqtt_js_does_the_same_over_websocket() {
+    check(node(), "js/roundtrip.mjs", "mqttjs", Transport::WebSocket).await;
 }

@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     core::Outlet,
-    web::{Web, problem::Refused, who::LOCAL_USER},
+    web::{Web, caller, problem::Refused},
 };
 use axum::{
     Json,
@@ -24,6 +24,7 @@ use std::sync::Arc;
 /// `POST /command-batches`.
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
+    caller::Caller(user): caller::Caller,
     headers: HeaderMap,
     body: Body,
 ) -> Result<(StatusCode, Json<Batch>), Refused> {
@@ -35,7 +36,7 @@ pub(super) async fn create(
     web.check_store()?;
     let id = new_id().to_string();
     let create = web.core.ask(move |bridge, now| {
-        let caller = Caller { user: LOCAL_USER, key: key.as_deref() };
+        let caller = Caller { user: &user.name, key: key.as_deref() };
         bridge.command_batch(now, id, &mut new_id, request, caller)
     });
     Ok((StatusCode::ACCEPTED, Json(create.await??)))
@@ -71,15 +72,18 @@ pub(super) async fn resume(
 /// `POST /command-batches/{id}/cancel`.
 pub(super) async fn cancel(
     State(web): State<Arc<Web>>,
+    caller::Caller(user): caller::Caller,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Batch>, Refused> {
-    change(&web, path, |bridge, now, id| bridge.cancel_batch(now, id, LOCAL_USER)).await
+    change(&web, path, move |bridge, now, id| bridge.cancel_batch(now, id, &user.name)).await
 }
 
 async fn change(
     web: &Web,
     path: Result<Path<String>, PathRejection>,
-    change: fn(&mut Bridge<Outlet>, Timestamp, &str) -> Result<Batch, BatchError>,
+    change: impl FnOnce(&mut Bridge<Outlet>, Timestamp, &str) -> Result<Batch, BatchError>
+    + Send
+    + 'static,
 ) -> Result<Json<Batch>, Refused> {
     let id = batch_id(path)?;
     web.check_store()?;

@@ -11,7 +11,7 @@ mod types;
 
 pub(super) use commands::{cancel_command, create_command};
 
-use super::{Route, Web, problem::Refused, with_routes};
+use super::{Route, Web, caller, problem::Refused, with_routes};
 use axum::{
     Json, Router,
     extract::{Request, rejection::JsonRejection},
@@ -52,6 +52,7 @@ pub(super) fn routes() -> Vec<Route> {
         ("/command-batches/{id}/resume", post(batches::resume)),
         ("/command-batches/{id}/cancel", post(batches::cancel)),
         ("/device-types", get(types::list)),
+        ("/session", get(caller::session).post(caller::sign_in).delete(caller::sign_out)),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! What a client asks, and what it is answered.
 
 use super::{
-    super::{Web, api, history, problem::Refused},
+    super::{Web, api, caller, history, problem::Refused},
     connection::{Connection, End},
 };
 use crate::{
@@ -15,7 +15,7 @@ use bridge::{
     hub::{Prelude, Sink as _},
 };
 use protocol::{
-    ClientMessage, CloseCode, Command, History, HistoryRequest, Offset, Reply, RequestId,
+    ClientMessage, CloseCode, Command, History, HistoryRequest, Offset, Reply, RequestId, Role,
     SubscribeOptions, TopicFilter,
 };
 use std::sync::Arc;
@@ -36,7 +36,8 @@ impl Connection {
         let id = self.id;
         let core = self.web.core.clone();
         let done = match message {
-            ClientMessage::Hello { .. } => {
+            ClientMessage::Hello { token } => {
+                self.renew(token.as_deref())?;
                 self.outlet.say(&Reply::Ok { id: mark, command: None });
                 Ok(())
             }
@@ -55,14 +56,21 @@ impl Connection {
                 self.past.expect();
                 core.ask(move |bridge, _| bridge.hub.replay(id, mark, channel, (from, to))).await
             }
+            ClientMessage::Command { .. } | ClientMessage::Cancel { .. }
+                if self.user.role < Role::Operator =>
+            {
+                let Refused { code, detail, .. } = caller::forbidden(&self.user, Role::Operator);
+                self.refuse(mark, code, detail);
+                Ok(())
+            }
             ClientMessage::Command { device, request } => {
                 let created =
-                    api::create_command(&self.web, self.who.clone(), device, request, None).await;
+                    api::create_command(&self.web, self.who(), device, request, None).await;
                 self.tell_command(mark, created);
                 Ok(())
             }
             ClientMessage::Cancel { command } => {
-                let cancelled = api::cancel_command(&self.web, self.who.clone(), command).await;
+                let cancelled = api::cancel_command(&self.web, self.who(), command).await;
                 self.tell_command(mark, cancelled);
                 Ok(())
             }

@@ -6,18 +6,22 @@ use super::{
     super::{Web, who::Who},
     past::{Past, Piece},
 };
-use crate::core::{Outlet, Unanswered};
+use crate::{
+    auth::{Denied, User},
+    core::{Outlet, Unanswered},
+};
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bridge::{
-    hub::{Rights, SubscriberId},
+    hub::SubscriberId,
     outbox::{Counts, Encoding, Frame},
+    rights::Rights,
 };
 use futures_util::{
     SinkExt, StreamExt,
     stream::{SplitSink, SplitStream},
 };
 use protocol::{ClientMessage, CloseCode, DecodeError, Limits, Millis, Reply, RequestId};
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::{self, Instant};
 use tokio_tungstenite::tungstenite::{Error as TungsteniteError, error::ProtocolError};
 
@@ -70,7 +74,8 @@ enum Event {
 pub(super) struct Connection {
     pub(super) web: Arc<Web>,
     pub(super) id: SubscriberId,
-    pub(super) who: Who,
+    pub(super) user: User,
+    peer: SocketAddr,
     pub(super) outlet: Outlet,
     pub(super) past: Past,
     reader: SplitStream<WebSocket>,
@@ -91,7 +96,8 @@ impl Connection {
     pub(super) fn new(
         web: Arc<Web>,
         id: SubscriberId,
-        who: Who,
+        user: User,
+        peer: SocketAddr,
         encoding: Encoding,
         socket: WebSocket,
     ) -> Self {
@@ -102,7 +108,8 @@ impl Connection {
         Self {
             web,
             id,
-            who,
+            user,
+            peer,
             outlet,
             past: Past::default(),
             reader,
@@ -115,6 +122,11 @@ impl Connection {
             allowance,
             lagging: false,
         }
+    }
+
+    /// Who asks, for the audit log.
+    pub(super) fn who(&self) -> Who {
+        Who::new(&self.user, Some(self.peer))
     }
 
     pub(super) async fn run(mut self) {
@@ -141,6 +153,7 @@ impl Connection {
             messages_per_s: limits.websocket_messages_per_s,
         };
         let (id, outlet, epoch) = (self.id, self.outlet.clone(), Arc::clone(&self.web.epoch));
+        let user = (!self.user.is_local()).then(|| self.user.name.as_ref().to_owned());
         let welcome = move |bridge: &mut bridge::bridge::Bridge<Outlet>, now| {
             outlet.say(&Reply::Welcome {
                 session: id.0.to_string(),
@@ -148,10 +161,10 @@ impl Connection {
                 offset: bridge.hub.offset(),
                 server_time: now,
                 ping_interval_ms: millis(PING_EVERY),
-                user: None,
+                user,
                 limits,
             });
-            bridge.hub.join(id, outlet, Rights::Everything);
+            bridge.hub.join(id, outlet, Rights::everything());
         };
         self.web.core.ask(welcome).await
     }
@@ -267,10 +280,25 @@ impl Connection {
         self.next_look_at = Instant::now() + LOOK_EVERY;
         self.allowance = self.web.limits.websocket_messages_per_s;
         self.note_counts();
+        if !self.web.auth.still(&self.user) {
+            return Err(End::Close(CloseCode::Unauthenticated));
+        }
         if self.outlet.is_too_slow() {
             self.web.stats.web.closed_too_slow.increment();
             return Err(End::Close(CloseCode::TooSlow));
         }
+        Ok(())
+    }
+
+    /// A `hello` where the user is known: another token of the same user takes the place of the first.
+    pub(super) fn renew(&mut self, token: Option<&str>) -> Result<(), End> {
+        let Some(token) = token else { return Ok(()) };
+        let renewed = self.web.auth.user_of(token);
+        let user = renewed.map_err(|Denied| End::Close(CloseCode::Unauthenticated))?;
+        if (&user.name, user.role) != (&self.user.name, self.user.role) {
+            return Err(End::Close(CloseCode::Forbidden));
+        }
+        self.user = user;
         Ok(())
     }
 

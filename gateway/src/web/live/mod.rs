@@ -2,21 +2,23 @@
 
 mod answer;
 mod connection;
+mod hello;
 mod past;
 
-use super::{Web, problem::Refused, who::Who};
+use super::{Web, problem::Refused};
 pub(super) use answer::filter_over_limit;
 use axum::{
     extract::{
         ConnectInfo, State,
         ws::{WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
     },
-    http::{HeaderValue, StatusCode},
+    http::{HeaderMap, HeaderValue, StatusCode},
     response::{IntoResponse, Response},
 };
 use bridge::{hub::SubscriberId, outbox::Encoding};
 use connection::Connection;
 pub(super) use connection::FRAME_BYTES;
+use hello::Visitor;
 pub(super) use past::Past;
 use protocol::{SUBPROTOCOL, SUBPROTOCOL_COLUMNS};
 use std::{
@@ -42,14 +44,19 @@ pub(super) fn next_subscriber() -> SubscriberId {
 pub(super) async fn upgrade(
     State(web): State<Arc<Web>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    std::future::ready(accept(web, peer, upgrade).unwrap_or_else(IntoResponse::into_response)).await
+    std::future::ready(
+        accept(web, peer, &headers, upgrade).unwrap_or_else(IntoResponse::into_response),
+    )
+    .await
 }
 
 fn accept(
     web: Arc<Web>,
     peer: SocketAddr,
+    headers: &HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
     let upgrade = upgrade.map_err(|rejection| {
@@ -58,6 +65,7 @@ fn accept(
     let offers: Vec<_> = upgrade.requested_protocols().cloned().collect();
     let encoding = encoding(&offers)?;
     let message_bytes = usize::try_from(web.limits.websocket_message_bytes).unwrap_or(usize::MAX);
+    let visitor = Visitor::new(&web, headers)?;
     let counted = Counted::new(&web)?;
     let id = next_subscriber();
     let span = tracing::info_span!("websocket", id = id.0, %peer);
@@ -68,10 +76,12 @@ fn accept(
         .max_frame_size(message_bytes)
         .read_buffer_size(READ_BUFFER_BYTES)
         .write_buffer_size(0)
-        .on_upgrade(move |socket| {
+        .on_upgrade(move |mut socket| {
             let run = async move {
                 let _counted = counted;
-                Connection::new(web, id, Who::local(peer), encoding, socket).run().await;
+                if let Some(user) = visitor.admit(&web, &mut socket).await {
+                    Connection::new(web, id, user, peer, encoding, socket).run().await;
+                }
             };
             tracker.track_future(run).instrument(span)
         }))

@@ -10,6 +10,7 @@ pub(super) fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
     for (path, operation) in [
         ("/ws", websocket()),
+        ("/mqtt", mqtt()),
         ("/sse", events()),
         ("/healthz", healthz()),
         ("/readyz", readyz()),
@@ -41,6 +42,24 @@ fn websocket() -> Value {
                 (426, &["websocket_only"]),
                 (503, &["too_many_connections"]),
             ],
+        ),
+    })
+}
+
+fn mqtt() -> Value {
+    json!({
+        "operationId": "openMqtt",
+        "tags": ["gateway"],
+        "summary": "The handshake of MQTT over WebSocket: MQTT in binary frames, cut where one likes.",
+        "parameters": [super::header(
+            "Sec-WebSocket-Protocol",
+            "What MQTT asks of its clients.",
+            json!({"type": "string", "const": "mqtt"}),
+            "mqtt",
+        )],
+        "responses": answers(
+            json!({"101": {"description": "From here on it is a WebSocket."}}),
+            &[(400, &["websocket_only", "bad_subprotocol"]), (426, &["websocket_only"])],
         ),
     })
 }

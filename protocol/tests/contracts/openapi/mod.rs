@@ -8,11 +8,13 @@ mod devices;
 mod gateway;
 mod history;
 mod problem;
+mod session;
 
 use crate::schemas::{collect, reference, split};
 use protocol::{
     Alert, AuditEntry, Batch, BatchRequest, Command, CommandDetails, CommandRequest, Device,
     DeviceDescription, DevicePatch, DeviceState, DeviceType, DryRun, Page, Problem, ServerMessage,
+    Session, SignIn,
 };
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
@@ -20,14 +22,16 @@ use serde_json::{Map, Value, json};
 /// The whole document.
 pub(crate) fn document() -> Value {
     let mut paths = Map::new();
-    for group in [
+    let groups = [
         devices::paths(),
         history::paths(),
         commands::paths(),
         batches::paths(),
         alerts::paths(),
         gateway::paths(),
-    ] {
+        session::paths(),
+    ];
+    for group in groups {
         paths.extend(group);
     }
     json!({
@@ -38,11 +42,11 @@ pub(crate) fn document() -> Value {
             "description": "Devices, commands and the past over HTTP. docs/protocol.md says what it means; \
                 `/asyncapi.json` describes the WebSocket and MQTT. Times are integer milliseconds since \
                 the Unix epoch (UTC). Unknown members of a body are ignored, unknown query parameters \
-                are refused. Everybody on the gateway's own machine is trusted, and nobody else is served.",
+                are refused. Once there are tokens, each request needs one.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "http://127.0.0.1:8080", "description": "As it listens out of the box."}],
-        "security": [],
+        "security": [{}, {"token": []}, {"cookie": []}],
         "tags": [
             {"name": "devices", "description": "What is known of devices, and what they said."},
             {"name": "commands", "description": "What devices were asked to do."},
@@ -51,7 +55,13 @@ pub(crate) fn document() -> Value {
             {"name": "gateway", "description": "The gateway itself, and its live channels."},
         ],
         "paths": paths,
-        "components": {"schemas": schemas()},
+        "components": {
+            "schemas": schemas(),
+            "securitySchemes": {
+                "token": {"type": "http", "scheme": "bearer"},
+                "cookie": {"type": "apiKey", "in": "cookie", "name": "sluice_session"},
+            },
+        },
     })
 }
 
@@ -69,12 +79,14 @@ fn schemas() -> Map<String, Value> {
             written.subschema_for::<Batch>();
             written.subschema_for::<Page<DeviceType>>();
             written.subschema_for::<Problem>();
+            written.subschema_for::<Session>();
             written.subschema_for::<ServerMessage>();
         },
         |read| {
             read.subschema_for::<DeviceDescription>();
             read.subschema_for::<DevicePatch>();
             read.subschema_for::<CommandRequest>();
+            read.subschema_for::<SignIn>();
             read.subschema_for::<BatchRequest>();
         },
     );

@@ -19,6 +19,7 @@ fn meaning(code: &str) -> &'static str {
         "csv" => "the page could not be written",
         "desired_too_large" => "the desired state is longer than it may be",
         "device_cannot_cancel" => "the device did not subscribe to its cancel topic",
+        "forbidden" => "the role of the user does not allow it",
         "gone" => "what was asked for is no longer kept",
         "idempotency_key_reused" => "the key was used for another command",
         "metrics" => "the figures could not be written",
@@ -35,6 +36,7 @@ fn meaning(code: &str) -> &'static str {
         "too_much_history" => "there are too many values to condense: ask for less time",
         "unknown_alert" => "there is no such alert",
         "unknown_batch" => "there is no such batch",
+        "unauthenticated" => "a token is needed that is neither revoked nor expired",
         "unknown_command" => "there is no such command",
         "unknown_device" => "there is no such device",
         "websocket_only" => "the request is no WebSocket handshake",
@@ -45,7 +47,10 @@ fn meaning(code: &str) -> &'static str {
 /// The answers of an operation: those that are given, its refusals, and those that every path has.
 pub(super) fn answers(given: Value, refusals: &[(u16, &[&str])]) -> Value {
     let Value::Object(mut answers) = given else { panic!("answers stand by their status") };
-    let mut by_status = BTreeMap::from([(403, vec!["bad_host", "bad_origin"])]);
+    let mut by_status = BTreeMap::from([
+        (401, vec!["unauthenticated"]),
+        (403, vec!["bad_host", "bad_origin", "forbidden"]),
+    ]);
     for (status, codes) in refusals {
         by_status.entry(*status).or_default().extend_from_slice(codes);
     }

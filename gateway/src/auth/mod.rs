@@ -1,0 +1,218 @@
+//! Who may use the gateway over HTTP: tokens, kept as hashes in `{data_dir}/credentials.json`.
+//!
+//! `sluice-gateway token` writes the file whole ([`tokens`]); a running gateway looks at it every second
+//! ([`Auth::watch`]). Before the file exists everybody on the machine is trusted; from then on nobody is.
+
+mod secret;
+mod tokens;
+
+pub use tokens::{BadFile, EditError, Token, Tokens};
+
+use crate::clock;
+use protocol::{Role, Session, Timestamp};
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock},
+    time::{Duration, SystemTime},
+};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+
+/// Who commands where nobody needs to sign in.
+const LOCAL_USER: &str = "local";
+
+/// How often the file is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// Who somebody is, and what that user may do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// The user's name.
+    pub name: Arc<str>,
+    /// What the user may do.
+    pub role: Role,
+    /// The token that was shown, by its id; none: everybody local is trusted.
+    token: Option<Arc<str>>,
+    expires_at: Option<Timestamp>,
+}
+
+impl User {
+    fn local() -> Self {
+        Self { name: LOCAL_USER.into(), role: Role::Admin, token: None, expires_at: None }
+    }
+
+    /// Whether this is anybody on the machine, while all are trusted.
+    pub(crate) fn is_local(&self) -> bool {
+        self.token.is_none()
+    }
+
+    /// As `/api/v1/session` tells it.
+    #[must_use]
+    pub fn session(&self) -> Session {
+        Session { user: self.name.as_ref().into(), role: self.role, expires_at: self.expires_at }
+    }
+}
+
+/// The token is unknown, revoked or expired.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Denied;
+
+/// The credentials of a running gateway. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Auth(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    path: PathBuf,
+    state: RwLock<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    /// None: nothing is set up, everybody local is trusted.
+    tokens: Option<Arc<Tokens>>,
+    changed_at: Option<SystemTime>,
+}
+
+impl Auth {
+    /// Reads the credentials in `data_dir`, if there are any.
+    ///
+    /// # Errors
+    /// When the file is there and cannot be read: nobody is to be let in by mistake.
+    pub fn open(data_dir: &Path) -> Result<Self, BadFile> {
+        let path = tokens::path(data_dir);
+        let changed_at = changed_at(&path);
+        let tokens = Tokens::read(&path)?.map(Arc::new);
+        Ok(Self(Arc::new(Inner { path, state: RwLock::new(State { tokens, changed_at }) })))
+    }
+
+    /// Whether a token is needed.
+    #[must_use]
+    pub fn is_required(&self) -> bool {
+        self.tokens().is_some()
+    }
+
+    /// Who everybody is while nothing is set up.
+    #[must_use]
+    pub fn trusted(&self) -> Option<User> {
+        (!self.is_required()).then(User::local)
+    }
+
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// When it is nobody's.
+    pub fn user_of(&self, token: &str) -> Result<User, Denied> {
+        let Some(tokens) = self.tokens() else { return Ok(User::local()) };
+        let (id, known) = tokens.find(token).ok_or(Denied)?;
+        let user = User {
+            name: known.user.as_str().into(),
+            role: known.role,
+            token: Some(id.into()),
+            expires_at: known.expires_at,
+        };
+        if self.still(&user) { Ok(user) } else { Err(Denied) }
+    }
+
+    /// Whether `user` may still be here: the token is not revoked and not expired.
+    #[must_use]
+    pub fn still(&self, user: &User) -> bool {
+        let alive = user.expires_at.is_none_or(|end| clock::now() < end);
+        match (self.tokens(), &user.token) {
+            (Some(tokens), Some(id)) => alive && tokens.has(id),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        }
+    }
+
+    /// Follows the file until `stop`.
+    pub async fn watch(&self, stop: CancellationToken) {
+        let mut look = interval(LOOK_EVERY);
+        look.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        loop {
+            tokio::select! {
+                () = stop.cancelled() => return,
+                _ = look.tick() => self.look(),
+            }
+        }
+    }
+
+    /// What cannot be read, or is gone, changes nothing: nobody is let in by a mishap.
+    fn look(&self) {
+        let changed_at = changed_at(&self.0.path);
+        let known = self.0.state.read().unwrap_or_else(PoisonError::into_inner).changed_at;
+        if changed_at == known {
+            return;
+        }
+        let tokens = match Tokens::read(&self.0.path) {
+            Ok(Some(tokens)) => {
+                tracing::info!("the credentials changed");
+                Some(Arc::new(tokens))
+            }
+            Ok(None) => {
+                tracing::warn!("the credentials are gone: the last ones count until a restart");
+                self.tokens()
+            }
+            Err(error) => {
+                tracing::error!(%error, "the credentials cannot be read: the last ones count");
+                self.tokens()
+            }
+        };
+        *self.0.state.write().unwrap_or_else(PoisonError::into_inner) =
+            State { tokens, changed_at };
+    }
+
+    fn tokens(&self) -> Option<Arc<Tokens>> {
+        self.0.state.read().unwrap_or_else(PoisonError::into_inner).tokens.clone()
+    }
+}
+
+/// Whether a token is needed where files are kept in `data_dir`.
+#[must_use]
+pub fn is_set_up(data_dir: &Path) -> bool {
+    tokens::path(data_dir).exists()
+}
+
+fn changed_at(path: &Path) -> Option<SystemTime> {
+    std::fs::metadata(path).and_then(|file| file.modified()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_credentials_exist_everybody_is_trusted_and_from_then_on_nobody() {
+        let folder = tempfile::tempdir().unwrap();
+        let auth = Auth::open(folder.path()).unwrap();
+        let local = auth.trusted().unwrap();
+        assert!(auth.still(&local));
+        let text =
+            Tokens::edit(folder.path(), |tokens| tokens.add("anna", Role::Viewer, None)).unwrap();
+        auth.look();
+        assert_eq!(auth.trusted(), None);
+        assert!(!auth.still(&local), "who was trusted has to sign in");
+        let anna = auth.user_of(&text).unwrap();
+        assert_eq!((&*anna.name, anna.role), ("anna", Role::Viewer));
+    }
+
+    #[test]
+    fn a_revoked_an_expired_and_a_wrong_token_are_nobodys() {
+        let folder = tempfile::tempdir().unwrap();
+        let add = |expires_at| {
+            Tokens::edit(folder.path(), |tokens| tokens.add("anna", Role::Admin, expires_at))
+                .unwrap()
+        };
+        let (good, expired) = (add(None), add(Some(Timestamp(1))));
+        let auth = Auth::open(folder.path()).unwrap();
+        let user = auth.user_of(&good).unwrap();
+        assert_eq!(auth.user_of(&expired), Err(Denied));
+        for wrong in ["", "slt_", "slt_a_b", good.trim_start_matches('s'), &format!("{good}x")] {
+            assert_eq!(auth.user_of(wrong), Err(Denied), "{wrong}");
+        }
+        Tokens::edit(folder.path(), |tokens| Ok::<_, EditError>(tokens.revoke("anna"))).unwrap();
+        auth.look();
+        assert_eq!(auth.user_of(&good), Err(Denied));
+        assert!(!auth.still(&user) && auth.is_required(), "revoking the last lets nobody in");
+    }
+}

@@ -1,0 +1,156 @@
+//! Who asks: the one place that decides whether a request may be made at all.
+//!
+//! The dashboard's files, health, the contracts, `/ws` (which asks itself) and signing in are open; to read
+//! needs a viewer, to change an operator. A token comes in the `Authorization` header or the cookie.
+
+use super::{Web, problem::Refused};
+use crate::auth::{Denied, User};
+use axum::{
+    Json,
+    extract::{FromRequestParts, Request, State, rejection::JsonRejection},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use protocol::{Role, Session, SignIn};
+use std::{convert::Infallible, sync::Arc};
+
+/// The cookie that carries a token.
+const COOKIE: &str = "sluice_session";
+
+/// The user who makes a request, on every path that is not open.
+#[derive(Clone, Debug)]
+pub(super) struct Caller(pub(super) User);
+
+impl FromRequestParts<Arc<Web>> for Caller {
+    type Rejection = Refused;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Refused> {
+        std::future::ready(parts.extensions.get::<Self>().cloned().ok_or_else(unauthenticated))
+            .await
+    }
+}
+
+/// Where a request has its token.
+#[derive(Debug)]
+pub(super) enum Shown {
+    /// In the `Authorization` header.
+    Header(String),
+    /// In the cookie.
+    Cookie(String),
+    Nothing,
+}
+
+/// Finds the token of a request.
+pub(super) fn shown(headers: &HeaderMap) -> Shown {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let text = value.to_str().unwrap_or_default();
+        let bearer = text.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
+        return Shown::Header(bearer.map_or("", |(_, token)| token.trim()).into());
+    }
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut pairs =
+        cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    match pairs.find(|(name, _)| *name == COOKIE) {
+        Some((_, token)) => Shown::Cookie(token.into()),
+        None => Shown::Nothing,
+    }
+}
+
+/// What a path needs.
+fn need(method: &Method, path: &str) -> Option<Role> {
+    let reads = matches!(*method, Method::GET | Method::HEAD | Method::OPTIONS);
+    let open = matches!(path, "/ws" | "/healthz" | "/readyz" | "/openapi.json" | "/asyncapi.json");
+    let closed = path.starts_with("/api/") || matches!(path, "/sse" | "/metrics" | "/mqtt");
+    match path {
+        "/api/v1/session" if !reads => None,
+        // Whoever speaks MQTT may publish.
+        "/mqtt" => Some(Role::Operator),
+        _ if reads && (open || !closed) => None,
+        _ if reads => Some(Role::Viewer),
+        _ => Some(Role::Operator),
+    }
+}
+
+/// The layer over every path, behind the guard.
+pub(super) async fn check(
+    State(web): State<Arc<Web>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
+    let Some(need) = need(request.method(), request.uri().path()) else {
+        return next.run(request).await;
+    };
+    match user(&web, request.headers()) {
+        Ok(user) if user.role >= need => {
+            request.extensions_mut().insert(Caller(user));
+            next.run(request).await
+        }
+        Ok(user) => {
+            web.stats.web.refused_forbidden.increment();
+            forbidden(&user, need).into_response()
+        }
+        Err(refused) => {
+            web.stats.web.refused_unauthenticated.increment();
+            refused.into_response()
+        }
+    }
+}
+
+fn user(web: &Web, headers: &HeaderMap) -> Result<User, Refused> {
+    if let Some(user) = web.auth.trusted() {
+        return Ok(user);
+    }
+    match shown(headers) {
+        Shown::Header(token) | Shown::Cookie(token) => {
+            web.auth.user_of(&token).map_err(|Denied| unauthenticated())
+        }
+        Shown::Nothing => Err(unauthenticated()),
+    }
+}
+
+pub(super) fn unauthenticated() -> Refused {
+    let detail = "a token is needed that is neither revoked nor expired: 'Authorization: Bearer TOKEN', \
+                  as sluice-gateway token create prints it";
+    Refused::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+}
+
+pub(super) fn forbidden(user: &User, need: Role) -> Refused {
+    let detail = format!("'{}' is {}, and this needs {need}", user.name, user.role);
+    Refused::new(StatusCode::FORBIDDEN, "forbidden", detail)
+}
+
+/// `GET /session`: who is signed in.
+pub(super) async fn session(Caller(user): Caller) -> Json<Session> {
+    std::future::ready(Json(user.session())).await
+}
+
+/// `POST /session`: keeps a token in a cookie that no script can read.
+pub(super) async fn sign_in(
+    State(web): State<Arc<Web>>,
+    body: Result<Json<SignIn>, JsonRejection>,
+) -> Result<Response, Refused> {
+    let Json(SignIn { token }) = body?;
+    let user = web.auth.user_of(&token).map_err(|Denied| {
+        web.stats.web.refused_unauthenticated.increment();
+        unauthenticated()
+    })?;
+    let cookie = if web.auth.is_required() { cookie(&token) } else { None };
+    let mut response = Json(user.session()).into_response();
+    if let Some(cookie) = cookie {
+        response.headers_mut().insert(header::SET_COOKIE, cookie);
+    }
+    Ok(std::future::ready(response).await)
+}
+
+/// `DELETE /session`: forgets the cookie.
+pub(super) async fn sign_out() -> Result<Response, Infallible> {
+    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+    std::future::ready(Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()))
+        .await
+}
+
+/// A token that was accepted has no character that a cookie cannot have.
+fn cookie(token: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict")).ok()
+}

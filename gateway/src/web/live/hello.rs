@@ -1,0 +1,103 @@
+//! Who is on a WebSocket: known from the handshake, or said in a `hello` within five seconds.
+
+use super::super::{
+    Web,
+    caller::{Shown, shown, unauthenticated},
+    problem::Refused,
+};
+use crate::auth::{Denied, User};
+use axum::{
+    extract::ws::{CloseFrame, Message, WebSocket},
+    http::HeaderMap,
+};
+use protocol::{ClientMessage, CloseCode, DecodeError};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// How long a client may take to say its token.
+const HELLO_WITHIN: Duration = Duration::from_secs(5);
+
+/// How long a client may take to hear that it is not let in.
+const CLOSE_WITHIN: Duration = Duration::from_secs(1);
+
+/// What a handshake says of its user.
+#[derive(Debug)]
+pub(super) enum Visitor {
+    Known(User),
+    /// To say a token.
+    Unknown,
+    /// Its cookie does not count any more. A page cannot read a refused handshake; so it is told by a
+    /// close code.
+    Stale,
+}
+
+impl Visitor {
+    /// Reads the handshake.
+    pub(super) fn new(web: &Web, headers: &HeaderMap) -> Result<Self, Refused> {
+        if let Some(user) = web.auth.trusted() {
+            return Ok(Self::Known(user));
+        }
+        match shown(headers) {
+            Shown::Nothing => Ok(Self::Unknown),
+            Shown::Cookie(token) => Ok(web.auth.user_of(&token).map_or(Self::Stale, Self::Known)),
+            Shown::Header(token) => match web.auth.user_of(&token) {
+                Ok(user) => Ok(Self::Known(user)),
+                Err(Denied) => {
+                    web.stats.web.refused_unauthenticated.increment();
+                    Err(unauthenticated())
+                }
+            },
+        }
+    }
+
+    /// Gives the user, or closes: none.
+    pub(super) async fn admit(self, web: &Web, socket: &mut WebSocket) -> Option<User> {
+        let code = match self {
+            Self::Known(user) => return Some(user),
+            Self::Stale => CloseCode::Unauthenticated,
+            Self::Unknown => match hello_soon(web, socket).await {
+                Ok(user) => return Some(user),
+                Err(code) => code?,
+            },
+        };
+        if code == CloseCode::Unauthenticated {
+            web.stats.web.refused_unauthenticated.increment();
+        }
+        let frame = CloseFrame { code: code.code(), reason: code.reason().into() };
+        let farewell = async {
+            if socket.send(Message::Close(Some(frame))).await.is_ok() {
+                while let Some(Ok(_)) = socket.recv().await {}
+            }
+        };
+        let _whether_or_not = timeout(CLOSE_WITHIN, farewell).await;
+        None
+    }
+}
+
+async fn hello_soon(web: &Web, socket: &mut WebSocket) -> Result<User, Option<CloseCode>> {
+    tokio::select! {
+        said = timeout(HELLO_WITHIN, hello(web, socket)) => {
+            said.unwrap_or(Err(Some(CloseCode::Unauthenticated)))
+        }
+        () = web.stopping.cancelled() => Err(Some(CloseCode::ShuttingDown)),
+    }
+}
+
+/// Waits for the token; the error is what to close with, none: the client has gone.
+async fn hello(web: &Web, socket: &mut WebSocket) -> Result<User, Option<CloseCode>> {
+    loop {
+        let text = match socket.recv().await {
+            Some(Ok(Message::Text(text))) => text,
+            Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
+            Some(Ok(Message::Binary(_))) => return Err(Some(CloseCode::Malformed)),
+            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(None),
+        };
+        return match ClientMessage::decode(&text) {
+            Ok((_, ClientMessage::Hello { token: Some(token) })) => {
+                web.auth.user_of(&token).map_err(|Denied| Some(CloseCode::Unauthenticated))
+            }
+            Ok(_) | Err(DecodeError::Refused { .. }) => Err(Some(CloseCode::Unauthenticated)),
+            Err(DecodeError::NotAnObject) => Err(Some(CloseCode::Malformed)),
+        };
+    }
+}

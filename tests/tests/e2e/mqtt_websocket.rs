@@ -1,0 +1,82 @@
+//! MQTT over WebSocket at `/mqtt` (MQTT 5.0, section 6), frame by frame.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tests::{Connect, TestGateway, Version, mqtt, soon};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Error, Message, client::IntoClientRequest as _, http::HeaderValue},
+};
+
+const PINGREQ: [u8; 2] = [0xC0, 0];
+const PINGRESP: [u8; 2] = [0xD0, 0];
+
+async fn open(
+    gateway: &TestGateway,
+    subprotocol: Option<&'static str>,
+) -> Result<WebSocketStream<TcpStream>, Error> {
+    let stream = soon("a connection", TcpStream::connect(gateway.http())).await?;
+    let mut request = format!("ws://{}/mqtt", gateway.http()).into_client_request()?;
+    if let Some(subprotocol) = subprotocol {
+        let offer = HeaderValue::from_static(subprotocol);
+        request.headers_mut().insert("sec-websocket-protocol", offer);
+    }
+    let (socket, response) = soon("a handshake", client_async(request, stream)).await?;
+    assert_eq!(response.headers()["sec-websocket-protocol"], "mqtt");
+    Ok(socket)
+}
+
+/// The MQTT bytes that come next, at least so many.
+async fn bytes(socket: &mut WebSocketStream<TcpStream>, least: usize) -> Vec<u8> {
+    let mut all = Vec::new();
+    while all.len() < least {
+        match soon("a frame", socket.next()).await {
+            Some(Ok(Message::Binary(bytes))) => all.extend(bytes),
+            other => panic!("MQTT is in binary frames, not in {other:?}"),
+        }
+    }
+    all
+}
+
+#[tokio::test]
+async fn packets_may_span_frames_and_frames_may_have_many_packets() {
+    let gateway = TestGateway::start().await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["telemetry/d1"]).await;
+    let mut socket = open(&gateway, Some("mqtt")).await.expect("the gateway accepts");
+    for byte in Connect::new(Version::V3, "d1").encode() {
+        let frame = Message::Binary(vec![byte].into());
+        soon("a frame to leave", socket.send(frame)).await.expect("it is open");
+    }
+    assert_eq!(bytes(&mut socket, 4).await, [0x20, 2, 0, 0]);
+    let publish = mqtt::publish(Version::V3, "devices/d1/telemetry", b"{\"n\":1}", 0, 0);
+    let (begin, end) = publish.split_at(5);
+    for frame in [[&PINGREQ, begin].concat(), [end, &publish, &PINGREQ].concat()] {
+        soon("a frame", socket.send(Message::Binary(frame.into()))).await.expect("it is open");
+    }
+    assert_eq!(bytes(&mut socket, 4).await, [PINGRESP, PINGRESP].concat());
+    for seq in 1..=2 {
+        assert_eq!(live.update("telemetry/d1").await["seq"], seq);
+    }
+    soon("a close", socket.close(None)).await.expect("it is open");
+}
+
+#[tokio::test]
+async fn a_text_frame_ends_the_connection() {
+    let gateway = TestGateway::start().await;
+    let mut socket = open(&gateway, Some("mqtt")).await.expect("the gateway accepts");
+    soon("a frame", socket.send(Message::Text("\u{10}".into()))).await.expect("it is open");
+    let end = soon("the end", socket.next()).await;
+    assert!(!matches!(end, Some(Ok(Message::Binary(_) | Message::Text(_)))), "{end:?}");
+}
+
+#[tokio::test]
+async fn without_the_subprotocol_there_is_no_handshake() {
+    let gateway = TestGateway::start().await;
+    for offer in [None, Some("sluice.v1")] {
+        match open(&gateway, offer).await {
+            Err(Error::Http(response)) => assert_eq!(response.status(), 400, "{offer:?}"),
+            other => panic!("{offer:?} gives {other:?}"),
+        }
+    }
+}

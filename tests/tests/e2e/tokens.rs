@@ -1,0 +1,184 @@
+//! Tokens: made, needed, narrowed by role, revoked while the gateway runs.
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::time::Duration;
+use tests::{Ended, Program, TestGateway, soon};
+use tokio::net::TcpStream;
+use tokio_tungstenite::{
+    WebSocketStream, client_async,
+    tungstenite::{Message, client::IntoClientRequest as _},
+};
+
+/// Runs `sluice-gateway token ...` in the gateway's data directory.
+async fn token(gateway: &TestGateway, arguments: &[&str]) -> Ended {
+    let file = gateway.endpoints_file();
+    let dir = file.parent().and_then(|dir| dir.to_str()).expect("UTF-8");
+    let arguments = [&["token", "--data-dir", dir][..], arguments].concat();
+    Program::new("sluice-gateway", &arguments).run().await
+}
+
+async fn created(gateway: &TestGateway, user: &str, role: &str) -> String {
+    let ended = token(gateway, &["create", user, "--role", role]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    ended.stdout.trim().into()
+}
+
+async fn status(
+    gateway: &TestGateway,
+    method: Method,
+    path: &str,
+    token: Option<&str>,
+) -> StatusCode {
+    let request = gateway.request(method, path);
+    let request = match token {
+        Some(token) => request.bearer_auth(token),
+        None => request,
+    };
+    soon("an answer", request.send()).await.expect("an answer").status()
+}
+
+/// Waits until the running gateway has read the credentials.
+async fn until_status(gateway: &TestGateway, token: Option<&str>, wanted: u16) {
+    tests::until("the credentials to count", async || {
+        status(gateway, Method::GET, "/api/v1/devices", token).await == wanted
+    })
+    .await;
+}
+
+async fn websocket(gateway: &TestGateway) -> WebSocketStream<TcpStream> {
+    let stream = soon("a connection", TcpStream::connect(gateway.http())).await.expect("accepted");
+    let request = format!("ws://{}/ws", gateway.http()).into_client_request().expect("a URL");
+    soon("a handshake", client_async(request, stream)).await.expect("a WebSocket").0
+}
+
+async fn hello(socket: &mut WebSocketStream<TcpStream>, token: &str) {
+    let hello = json!({"type": "hello", "id": 1, "token": token}).to_string();
+    soon("a hello", socket.send(Message::Text(hello.into()))).await.expect("it is open");
+}
+
+async fn message(socket: &mut WebSocketStream<TcpStream>) -> Value {
+    match soon("a message", socket.next()).await {
+        Some(Ok(Message::Text(text))) => {
+            serde_json::from_str::<Value>(&text).expect("JSON")[0].take()
+        }
+        other => panic!("{other:?} is no message"),
+    }
+}
+
+async fn close_code(socket: &mut WebSocketStream<TcpStream>) -> u16 {
+    let closed = async {
+        loop {
+            if let Some(Ok(Message::Close(Some(frame)))) = socket.next().await {
+                return u16::from(frame.code);
+            }
+        }
+    };
+    soon("a close", closed).await
+}
+
+#[tokio::test]
+async fn from_the_first_token_on_http_needs_one_and_roles_count() {
+    let gateway = TestGateway::start().await;
+    until_status(&gateway, None, 200).await;
+    let (viewer, operator) =
+        (created(&gateway, "vera", "viewer").await, created(&gateway, "otto", "operator").await);
+    until_status(&gateway, None, 401).await;
+    until_status(&gateway, Some(&operator), 200).await;
+    let refused = gateway.request(Method::GET, "/api/v1/devices").send().await.expect("an answer");
+    assert_eq!(refused.headers()["www-authenticate"], "Bearer realm=\"sluice\"");
+    assert_eq!(refused.headers()["content-type"], "application/problem+json");
+    for (path, wanted) in [
+        ("/metrics", 401),
+        ("/sse?channels=gateway/stats", 401),
+        ("/mqtt", 401),
+        ("/api/v1/session", 401),
+        ("/healthz", 200),
+        ("/openapi.json", 200),
+        ("/", 200),
+    ] {
+        assert_eq!(status(&gateway, Method::GET, path, None).await, wanted, "{path}");
+    }
+    let path = "/api/v1/devices/d1";
+    assert_eq!(status(&gateway, Method::DELETE, path, Some(&viewer)).await, 403);
+    assert_eq!(status(&gateway, Method::DELETE, path, Some(&operator)).await, 404);
+    assert_eq!(status(&gateway, Method::GET, "/mqtt", Some(&viewer)).await, 403);
+    assert_eq!(status(&gateway, Method::GET, "/metrics", Some(&viewer)).await, 200);
+    assert!(!gateway.log().contains(&operator), "a secret is in the log");
+}
+
+#[tokio::test]
+async fn a_websocket_says_its_token_in_a_hello_and_is_closed_when_that_is_revoked() {
+    let gateway = TestGateway::start().await;
+    let mut trusted = websocket(&gateway).await;
+    assert_eq!(message(&mut trusted).await["type"], "welcome");
+    let viewer = created(&gateway, "vera", "viewer").await;
+    assert_eq!(close_code(&mut trusted).await, 4001, "who was trusted has to sign in");
+    let mut silent = websocket(&gateway).await;
+    let mut wrong = websocket(&gateway).await;
+    hello(&mut wrong, "slt_wrong").await;
+    assert_eq!(close_code(&mut wrong).await, 4001);
+    let mut socket = websocket(&gateway).await;
+    hello(&mut socket, &viewer).await;
+    let welcome = message(&mut socket).await;
+    assert_eq!((&welcome["type"], &welcome["user"]), (&json!("welcome"), &json!("vera")));
+    let command = json!({"type": "command", "id": 2, "device": "d1", "name": "x"}).to_string();
+    soon("a command", socket.send(Message::Text(command.into()))).await.expect("it is open");
+    assert_eq!(message(&mut socket).await["code"], "forbidden");
+    assert_eq!(token(&gateway, &["revoke", "vera"]).await.code, Some(0));
+    assert_eq!(close_code(&mut socket).await, 4001);
+    let code = tokio::time::timeout(Duration::from_secs(8), close_code(&mut silent)).await;
+    assert_eq!(code, Ok(4001), "who says nothing is closed after 5 s");
+}
+
+#[tokio::test]
+async fn signing_in_keeps_the_token_in_a_cookie() {
+    let gateway = TestGateway::start().await;
+    let admin = created(&gateway, "anna", "admin").await;
+    until_status(&gateway, None, 401).await;
+    let sign_in = gateway.request(Method::POST, "/api/v1/session").json(&json!({"token": admin}));
+    let response = sign_in.send().await.expect("an answer");
+    assert_eq!(response.status(), 200);
+    let cookie = response.headers()["set-cookie"].to_str().expect("ASCII").to_owned();
+    for part in ["sluice_session=", "HttpOnly", "SameSite=Strict", "Path=/"] {
+        assert!(cookie.contains(part), "{part} is not in {cookie}");
+    }
+    let pair = cookie.split(';').next().expect("a pair");
+    let session = gateway.request(Method::GET, "/api/v1/session").header("cookie", pair).send();
+    let session: Value = session.await.expect("an answer").json().await.expect("JSON");
+    assert_eq!(session, json!({"user": "anna", "role": "admin", "expires_at": null}));
+    let wrong = gateway.request(Method::POST, "/api/v1/session").json(&json!({"token": "slt_x"}));
+    assert_eq!(wrong.send().await.expect("an answer").status(), 401);
+    let out = gateway.request(Method::DELETE, "/api/v1/session").send().await.expect("an answer");
+    assert_eq!(out.status(), 204);
+    assert!(out.headers()["set-cookie"].to_str().expect("ASCII").contains("Max-Age=0"));
+}
+
+#[tokio::test]
+async fn http_may_listen_for_other_machines_once_there_is_a_token() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let dir = folder.path().to_str().expect("UTF-8");
+    let check = async || {
+        let program = Program::new("sluice-gateway", &["--check-config", "--data-dir", dir]);
+        program.env("SLUICE_HTTP__LISTEN", "0.0.0.0:0").run().await
+    };
+    let refused = check().await;
+    assert_eq!(refused.code, Some(64));
+    assert!(refused.stderr.contains("sluice-gateway token create"), "{}", refused.stderr);
+    let create = Program::new("sluice-gateway", &["token", "create", "--data-dir", dir]);
+    let create = create.env("SLUICE_HTTP__LISTEN", "0.0.0.0:0").run().await;
+    assert_eq!(create.code, Some(0), "{}", create.stderr);
+    assert_eq!(check().await.code, Some(0));
+    let list = Program::new("sluice-gateway", &["token", "list", "--data-dir", dir]).run().await;
+    assert!(list.stdout.contains("admin") && !list.stdout.contains(create.stdout.trim()));
+    for (arguments, code) in [
+        (&["revoke", "nobody"][..], 1),
+        (&["create", "a b"], 1),
+        (&["create", "--role", "root"], 64),
+    ] {
+        let arguments = [&["token", "--data-dir", dir][..], arguments].concat();
+        let ended = Program::new("sluice-gateway", &arguments).run().await;
+        assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
+    }
+}
