@@ -1,6 +1,10 @@
 //! The arguments: what can be asked, and how texts become values. Nothing is checked again after this.
 
-use crate::{exit, gateway::GatewayUrl, output::Format};
+use crate::{
+    exit,
+    gateway::{GatewayUrl, Token},
+    output::Format,
+};
 use clap::{Parser, Subcommand, ValueHint};
 use jiff::{SignedDuration, tz::TimeZone};
 use protocol::{
@@ -24,6 +28,10 @@ pub struct Args {
         value_hint = ValueHint::Url
     )]
     pub(crate) url: GatewayUrl,
+
+    /// The token, as 'sluice-gateway token create' printed it; better given by the environment
+    #[arg(long, global = true, env = "SLUICE_TOKEN", hide_env_values = true)]
+    pub(crate) token: Option<Token>,
 
     /// Print what the gateway says as JSON, one object a line
     #[arg(long, global = true)]
@@ -60,11 +68,23 @@ pub(crate) enum Action {
         /// The command's id
         id: CommandId,
     },
+    /// Look at the audit log
+    Audit {
+        /// What to do with it
+        #[command(subcommand)]
+        action: AuditAction,
+    },
     /// Print the completion script of a shell
     Completions {
         /// The shell
         shell: clap_complete::Shell,
     },
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum AuditAction {
+    /// Check that no entry was changed or left out
+    Verify,
 }
 
 /// Which devices.

@@ -2,9 +2,12 @@
 
 use crate::text::clean;
 use protocol::{CommandId, CommandRequest, DeviceId, Page, Problem};
-use reqwest::{Client, RequestBuilder, Response, StatusCode, Url};
+use reqwest::{
+    Client, RequestBuilder, Response, StatusCode, Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+};
 use serde::de::DeserializeOwned;
-use std::{error::Error, fmt, str::FromStr, time::Duration};
+use std::{convert::Infallible, error::Error, fmt, str::FromStr, time::Duration};
 
 /// How long a gateway may take to accept a connection.
 const CONNECT_MAX: Duration = Duration::from_secs(5);
@@ -61,6 +64,58 @@ impl GatewayUrl {
     }
 }
 
+/// A token as it was given. It is in no log and no error, so it is looked at only by [`Endpoint::new`].
+#[derive(Clone)]
+pub(crate) struct Token(String);
+
+impl FromStr for Token {
+    type Err = Infallible;
+
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.into()))
+    }
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Token")
+    }
+}
+
+/// What was given is no token.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "what --token or SLUICE_TOKEN has is no token: 'sluice-gateway token create' prints one, without \
+     spaces and line breaks"
+)]
+pub(crate) struct BadToken;
+
+/// Where a gateway is, and who asks it.
+#[derive(Clone, Debug)]
+pub(crate) struct Endpoint {
+    pub(crate) url: GatewayUrl,
+    /// The headers that say who asks.
+    pub(crate) headers: HeaderMap,
+}
+
+impl Endpoint {
+    /// A gateway that is asked with `token`, or by somebody on its own machine.
+    ///
+    /// # Errors
+    /// [`BadToken`].
+    pub(crate) fn new(url: GatewayUrl, token: Option<Token>) -> Result<Self, BadToken> {
+        let mut headers = HeaderMap::new();
+        if let Some(Token(token)) = token {
+            let value = HeaderValue::from_str(&format!("Bearer {token}")).ok();
+            let mut value =
+                value.filter(|_| !token.is_empty() && !token.contains(' ')).ok_or(BadToken)?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(Self { url, headers })
+    }
+}
+
 /// Why a call did not give what was asked for.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CallError {
@@ -106,15 +161,16 @@ impl From<Problem> for Refused {
 /// The HTTP side of a gateway. Cheap to clone.
 #[derive(Clone, Debug)]
 pub(crate) struct Gateway {
-    pub(crate) url: GatewayUrl,
+    pub(crate) endpoint: Endpoint,
     client: Client,
 }
 
 impl Gateway {
     /// Asks nothing yet. Proxies are left out, as the WebSocket takes none either.
-    pub(crate) fn new(url: GatewayUrl) -> reqwest::Result<Self> {
+    pub(crate) fn new(endpoint: Endpoint) -> reqwest::Result<Self> {
         let client = Client::builder().connect_timeout(CONNECT_MAX).timeout(ANSWER_MAX).no_proxy();
-        Ok(Self { url, client: client.build()? })
+        let client = client.default_headers(endpoint.headers.clone()).build()?;
+        Ok(Self { endpoint, client })
     }
 
     /// `GET /devices`: one page.
@@ -122,7 +178,7 @@ impl Gateway {
         &self,
         query: &[(&str, &str)],
     ) -> Result<Page<T>, CallError> {
-        self.call(self.client.get(self.url.api(&["devices"])).query(query)).await
+        self.call(self.client.get(self.endpoint.url.api(&["devices"])).query(query)).await
     }
 
     /// `POST /devices/{id}/commands`.
@@ -133,7 +189,7 @@ impl Gateway {
         device: &DeviceId,
         request: &CommandRequest,
     ) -> Result<T, CallError> {
-        let address = self.url.api(&["devices", device.as_str(), "commands"]);
+        let address = self.endpoint.url.api(&["devices", device.as_str(), "commands"]);
         let key = format!("{:032x}", rand::random::<u128>());
         let offer = || {
             let post = self.client.post(address.clone());
@@ -150,14 +206,25 @@ impl Gateway {
 
     /// `GET /commands/{id}`.
     pub(crate) async fn show<T: DeserializeOwned>(&self, id: CommandId) -> Result<T, CallError> {
-        let address = self.url.api(&["commands", &id.to_string()]);
+        let address = self.endpoint.url.api(&["commands", &id.to_string()]);
         self.call(self.client.get(address)).await
     }
 
     /// `POST /commands/{id}/cancel`.
     pub(crate) async fn cancel<T: DeserializeOwned>(&self, id: CommandId) -> Result<T, CallError> {
-        let address = self.url.api(&["commands", &id.to_string(), "cancel"]);
+        let address = self.endpoint.url.api(&["commands", &id.to_string(), "cancel"]);
         self.call(self.client.post(address)).await
+    }
+
+    /// `GET /audit`: the page at `cursor`, or the newest.
+    pub(crate) async fn audit<T: DeserializeOwned>(
+        &self,
+        cursor: Option<&str>,
+    ) -> Result<Page<T>, CallError> {
+        let query = cursor.map(|cursor| ("cursor", cursor));
+        let query = query.into_iter().chain([("limit", "1000")]);
+        let address = self.endpoint.url.api(&["audit"]);
+        self.call(self.client.get(address).query(&query.collect::<Vec<_>>())).await
     }
 
     async fn call<T: DeserializeOwned>(&self, request: RequestBuilder) -> Result<T, CallError> {
@@ -176,7 +243,7 @@ impl Gateway {
     }
 
     fn failed(&self, error: &reqwest::Error) -> CallError {
-        let url = self.url.clone();
+        let url = self.endpoint.url.clone();
         if error.is_connect() {
             CallError::Unreachable(Unreachable { url, why: root_cause(error) })
         } else if error.is_timeout() {
@@ -194,7 +261,7 @@ impl Gateway {
     }
 
     fn strange(&self, why: String) -> CallError {
-        CallError::Strange { url: self.url.clone(), why }
+        CallError::Strange { url: self.endpoint.url.clone(), why }
     }
 }
 
@@ -234,6 +301,18 @@ mod tests {
             assert_eq!(url(base).to_string(), "http://gw:8080");
         }
         assert_eq!(url("http://gw/http/?x#y").websocket(), "ws://gw/http/ws");
+    }
+
+    #[test]
+    fn what_is_no_token_is_refused_without_being_told() {
+        for bad in ["", "two words", "line\nbreak"] {
+            let token = bad.parse().unwrap();
+            let error = Endpoint::new(url("http://gw"), Some(token)).unwrap_err().to_string();
+            assert!(bad.is_empty() || !error.contains(bad), "{error}");
+        }
+        let endpoint = Endpoint::new(url("http://gw"), Some("secret".parse().unwrap())).unwrap();
+        assert_eq!(endpoint.headers[AUTHORIZATION], "Bearer secret");
+        assert!(!format!("{endpoint:?}").contains("secret"));
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! [`run`]'s outcome to the process; everything else is here so that tests can reach it.
 
 pub mod args;
+mod audit;
 mod client;
 mod command;
 mod devices;
@@ -18,22 +19,23 @@ pub use args::Args;
 pub use exit::Exit;
 pub use output::{Output, OutputError};
 
-use args::Action;
+use args::{Action, AuditAction};
 use clap::CommandFactory;
-use gateway::Gateway;
+use gateway::{Endpoint, Gateway};
 
 /// Does what the arguments ask.
 ///
 /// # Errors
 /// Whatever stops it at runtime, for a person to read; [`OutputError::Closed`] where nobody reads on.
 pub async fn run(args: Args, output: &mut Output) -> anyhow::Result<Exit> {
-    let gateway = Gateway::new(args.url)?;
+    let gateway = Gateway::new(Endpoint::new(args.url, args.token)?)?;
     match args.action {
         Action::Devices(query) => devices::list(&gateway, &query, output).await,
         Action::Watch(wishes) => watch::watch(&gateway, &wishes, output).await,
         Action::Send(order) => send::send(&gateway, &order, output).await,
         Action::Command { id } => command::show(&gateway, id, output).await,
         Action::Cancel { id } => command::cancel(&gateway, id, output).await,
+        Action::Audit { action: AuditAction::Verify } => audit::verify(&gateway, output).await,
         Action::Completions { shell } => completions(shell, output),
     }
 }

@@ -54,7 +54,7 @@ fn goes_on(id: CommandId) -> String {
 fn listen(gateway: &Gateway, order: &Order) -> Result<Link> {
     let channel: TopicFilter = format!("commands/{}", order.device).parse()?;
     let options = SubscribeOptions { snapshot: Some(false), ..SubscribeOptions::default() };
-    Ok(Link::new(gateway.url.clone(), vec![channel], options))
+    Ok(Link::new(gateway.endpoint.clone(), vec![channel], options))
 }
 
 /// Waits until what happens from here on arrives.

@@ -15,10 +15,10 @@ use std::ops::ControlFlow;
 
 /// Prints updates until there were enough, Ctrl-C, or the gateway has no use for us.
 pub(crate) async fn watch(gateway: &Gateway, wishes: &Wishes, output: &mut Output) -> Result<Exit> {
-    let url = gateway.url.clone();
-    let link = Link::new(url.clone(), wishes.channels.clone(), wishes.options());
+    let endpoint = gateway.endpoint.clone();
+    let link = Link::new(endpoint.clone(), wishes.channels.clone(), wishes.options());
     let mut watch = Watch {
-        place: url.to_string(),
+        place: endpoint.url.to_string(),
         continuity: Continuity::new(&wishes.options()),
         left: wishes.count,
         output,

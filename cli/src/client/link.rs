@@ -6,7 +6,7 @@ use super::{
     continuity::Span,
     session::{Broken, Incoming, Said, Session},
 };
-use crate::gateway::GatewayUrl;
+use crate::gateway::Endpoint;
 use protocol::{
     ClientMessage, Cursor, Offset, Reply, RequestId, SubscribeOptions, TopicFilter, TopicName,
 };
@@ -35,7 +35,7 @@ pub(crate) enum Event {
 /// A subscription. Drive it with [`Link::next`].
 #[derive(Debug)]
 pub(crate) struct Link {
-    url: GatewayUrl,
+    endpoint: Endpoint,
     channels: Vec<TopicFilter>,
     options: SubscribeOptions,
     back_off: BackOff,
@@ -70,12 +70,12 @@ enum Past {
 impl Link {
     /// Connects with the first [`Link::next`].
     pub(crate) fn new(
-        url: GatewayUrl,
+        endpoint: Endpoint,
         channels: Vec<TopicFilter>,
         options: SubscribeOptions,
     ) -> Self {
         let (back_off, state) = (BackOff::default(), State::New);
-        Self { url, channels, options, back_off, state, cursor: None, replays: HashMap::new() }
+        Self { endpoint, channels, options, back_off, state, cursor: None, replays: HashMap::new() }
     }
 
     /// The next event.
@@ -164,7 +164,7 @@ impl Link {
     }
 
     async fn open(&self) -> Result<Session, Broken> {
-        let mut session = Session::open(&self.url).await?;
+        let mut session = Session::open(&self.endpoint).await?;
         session.ask(&self.subscribe()).await?;
         Ok(session)
     }

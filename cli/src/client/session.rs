@@ -1,7 +1,7 @@
 //! One WebSocket connection to `/ws`, from the handshake to its end. [`super::Link`] makes new ones.
 
 use crate::{
-    gateway::{ANSWER_MAX, GatewayUrl, Refused, Unreachable, root_cause},
+    gateway::{ANSWER_MAX, Endpoint, Refused, Unreachable, root_cause},
     text::clean,
 };
 use futures_util::{SinkExt, StreamExt};
@@ -86,9 +86,9 @@ pub(crate) struct Session {
 
 impl Session {
     /// Connects and waits for the `welcome`.
-    pub(crate) async fn open(url: &GatewayUrl) -> Result<Self, Broken> {
-        let unreachable = |why| Broken::Unreachable(Unreachable { url: url.clone(), why });
-        let socket = timeout(ANSWER_MAX, handshake(url))
+    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, Broken> {
+        let unreachable = |why| Broken::Unreachable(Unreachable { url: endpoint.url.clone(), why });
+        let socket = timeout(ANSWER_MAX, handshake(endpoint))
             .await
             .map_err(|_| unreachable(format!("no answer within {} s", ANSWER_MAX.as_secs())))?
             .map_err(|error| not_opened(error, unreachable))?;
@@ -163,10 +163,13 @@ fn silence_max(ping_interval: Millis) -> Duration {
     Duration::from_millis(ping_interval.0.saturating_mul(2))
 }
 
-async fn handshake(url: &GatewayUrl) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
-    let mut request = url.websocket().into_client_request()?;
+async fn handshake(
+    endpoint: &Endpoint,
+) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
+    let mut request = endpoint.url.websocket().into_client_request()?;
     let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
     request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    request.headers_mut().extend(endpoint.headers.clone());
     let (socket, _response) = connect_async(request).await?;
     Ok(socket)
 }

@@ -2,7 +2,7 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::TestGateway;
+use tests::{Program, TestGateway};
 
 async fn entries(gateway: &TestGateway, query: &str) -> Vec<Value> {
     let (status, page) = gateway.get(&format!("/api/v1/audit?{query}")).await;
@@ -107,6 +107,18 @@ async fn it_is_a_chain_that_goes_on_after_a_kill() {
         assert_eq!(pair[0]["number"].as_u64(), pair[1]["number"].as_u64().map(|number| number + 1));
     }
     assert_eq!(after.last().expect("entries")["previous"], "0".repeat(64));
+}
+
+#[tokio::test]
+async fn the_command_line_verifies_it_to_its_head() {
+    let gateway = TestGateway::start().await;
+    a_day(&gateway).await;
+    let verify = Program::new("sluice", &["audit", "verify", "--json"]);
+    let ended = verify.env("SLUICE_URL", &gateway.url()).run().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let all = entries(&gateway, "").await;
+    let said: Value = serde_json::from_str(&ended.stdout).expect("JSON");
+    assert_eq!(said, json!({"entries": all.len(), "first": 1, "head": all[0]["hash"]}));
 }
 
 #[tokio::test]

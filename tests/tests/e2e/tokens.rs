@@ -182,3 +182,21 @@ async fn http_may_listen_for_other_machines_once_there_is_a_token() {
         assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
     }
 }
+
+#[tokio::test]
+async fn the_command_line_shows_its_token_to_http_and_websocket() {
+    let gateway = TestGateway::start().await;
+    until_status(&gateway, None, 200).await;
+    let _device = gateway.device("pump-1").await;
+    let operator = created(&gateway, "otto", "operator").await;
+    until_status(&gateway, None, 401).await;
+    until_status(&gateway, Some(&operator), 200).await;
+    let watch = ["watch", "presence/pump-1", "--count", "1"];
+    for arguments in [&["devices"][..], &watch, &["audit", "verify"]] {
+        let sluice = || Program::new("sluice", arguments).env("SLUICE_URL", &gateway.url());
+        let refused = sluice().run().await;
+        assert_eq!(refused.code, Some(1), "{}", refused.stdout);
+        let done = sluice().env("SLUICE_TOKEN", &operator).run().await;
+        assert_eq!(done.code, Some(0), "{}", done.stderr);
+    }
+}

@@ -1,0 +1,181 @@
+//! `sluice audit verify`: whether the audit log is one chain, from its newest entry to its first.
+
+use crate::{Exit, Output, gateway::Gateway, output::Format};
+use anyhow::{Context as _, Result, bail};
+use protocol::AuditEntry;
+use serde::Deserialize;
+use serde_json::{json, value::RawValue};
+use sha2::{Digest as _, Sha256};
+
+/// What an entry says of its place.
+#[derive(Debug, Deserialize)]
+struct Place {
+    number: u64,
+    previous: String,
+    hash: String,
+    action: String,
+    details: Box<RawValue>,
+}
+
+/// The last entry that went with a beginning that the log let go (`audit.pruned`).
+#[derive(Debug, Deserialize)]
+struct Pruned {
+    through: u64,
+    hash: String,
+}
+
+/// Goes through the whole log, the newest entries first.
+pub(crate) async fn verify(gateway: &Gateway, output: &mut Output) -> Result<Exit> {
+    let mut chain = Chain::default();
+    let mut cursor = None;
+    loop {
+        let page = gateway.audit::<Box<RawValue>>(cursor.as_deref()).await?;
+        for entry in &page.items {
+            chain.add(entry.get())?;
+        }
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    chain.check_beginning()?;
+    let Chain { entries, head, last, .. } = chain;
+    let (head, first) = (head.unwrap_or_default(), last.map_or(0, |place| place.number));
+    match output.format() {
+        Format::Json => {
+            let said = json!({"entries": entries, "first": first, "head": head}).to_string();
+            output.raw(&RawValue::from_string(said)?)?;
+        }
+        Format::Text if entries == 0 => output.line("the audit log is empty")?,
+        Format::Text => output.line(&format!(
+            "{entries} entries, from number {first} on, are one chain; its head is {head}"
+        ))?,
+    }
+    Ok(Exit::Fine)
+}
+
+/// What was verified, from the newest entry on.
+#[derive(Debug, Default)]
+struct Chain {
+    entries: u64,
+    /// The hash of the newest entry.
+    head: Option<String>,
+    /// The oldest entry so far.
+    last: Option<Place>,
+    /// What the newest `audit.pruned` says.
+    pruned: Option<Pruned>,
+}
+
+impl Chain {
+    /// Takes the entry before those that were taken, as the gateway wrote it.
+    ///
+    /// # Errors
+    /// What is wrong, with the entry's number.
+    fn add(&mut self, entry: &str) -> Result<()> {
+        let place: Place = serde_json::from_str(entry).context("an entry of the audit log")?;
+        let number = place.number;
+        let Some((covered, _)) = AuditEntry::split(entry) else {
+            bail!("entry {number} of the audit log does not end with its hash");
+        };
+        if digest(&covered) != place.hash {
+            bail!(
+                "entry {number} of the audit log was changed: its hash is not that of its content"
+            );
+        }
+        if let Some(last) = &self.last
+            && (last.number != number + 1 || last.previous != place.hash)
+        {
+            bail!("entry {} of the audit log does not follow entry {number}", last.number);
+        }
+        if place.action == AuditEntry::PRUNED && self.pruned.is_none() {
+            self.pruned = Some(serde_json::from_str(place.details.get())?);
+        }
+        self.head.get_or_insert_with(|| place.hash.clone());
+        self.entries += 1;
+        self.last = Some(place);
+        Ok(())
+    }
+
+    /// The oldest entry is the first of all, or follows what `audit.pruned` says was let go.
+    ///
+    /// # Errors
+    /// That entries before it are missing.
+    fn check_beginning(&self) -> Result<()> {
+        let Some(first) = &self.last else { return Ok(()) };
+        let before = match &self.pruned {
+            Some(Pruned { through, hash }) => (*through, hash.clone()),
+            None => (0, AuditEntry::NO_HASH.into()),
+        };
+        if (first.number.saturating_sub(1), &first.previous) != (before.0, &before.1) {
+            bail!("entries of the audit log are missing before number {}", first.number);
+        }
+        Ok(())
+    }
+}
+
+fn digest(text: &str) -> String {
+    Sha256::digest(text).iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Entries from the newest on, chained, from number `first` on behind `before`.
+    fn chained(first: u64, before: &str, actions: &[(&str, &str)]) -> Vec<String> {
+        let mut previous = before.to_owned();
+        let mut entries = Vec::new();
+        for (number, (action, details)) in (first..).zip(actions) {
+            let text = format!(
+                r#"{{"number":{number},"action":"{action}","details":{details},"previous":"{previous}"}}"#
+            );
+            previous = digest(&text);
+            let open = text.strip_suffix('}').unwrap();
+            entries.push(format!(r#"{open},"hash":"{previous}"}}"#));
+        }
+        entries.reverse();
+        entries
+    }
+
+    fn verified(entries: &[String]) -> Result<u64> {
+        let mut chain = Chain::default();
+        entries.iter().try_for_each(|entry| chain.add(entry))?;
+        chain.check_beginning()?;
+        Ok(chain.entries)
+    }
+
+    #[test]
+    fn a_whole_chain_is_verified() {
+        let entries = chained(1, AuditEntry::NO_HASH, &[("a", "{}"), ("b", "{}"), ("c", "{}")]);
+        assert_eq!(verified(&entries).unwrap(), 3);
+        assert_eq!(verified(&[]).unwrap(), 0);
+    }
+
+    #[test]
+    fn a_changed_entry_is_named() {
+        let mut entries = chained(1, AuditEntry::NO_HASH, &[("a", "{}"), ("b", "{}"), ("c", "{}")]);
+        entries[1] = entries[1].replace(r#""b""#, r#""x""#);
+        let error = verified(&entries).unwrap_err().to_string();
+        assert!(error.contains("entry 2") && error.contains("changed"), "{error}");
+    }
+
+    #[test]
+    fn a_missing_entry_is_named_in_the_middle_and_at_the_beginning() {
+        let mut entries = chained(1, AuditEntry::NO_HASH, &[("a", "{}"), ("b", "{}"), ("c", "{}")]);
+        let error = verified(&entries[..2]).unwrap_err().to_string();
+        assert!(error.contains("missing before number 2"), "{error}");
+        entries.remove(1);
+        let error = verified(&entries).unwrap_err().to_string();
+        assert!(error.contains("entry 3") && error.contains("follow entry 1"), "{error}");
+    }
+
+    #[test]
+    fn a_log_that_let_a_beginning_go_begins_where_it_says() {
+        let hash = "a".repeat(64);
+        let pruned = format!(r#"{{"through":6,"hash":"{hash}"}}"#);
+        let actions = [("a", "{}"), ("audit.pruned", pruned.as_str())];
+        assert_eq!(verified(&chained(7, &hash, &actions)).unwrap(), 2);
+        assert!(verified(&chained(7, AuditEntry::NO_HASH, &actions)).is_err());
+        assert!(verified(&chained(8, &hash, &actions)).is_err());
+    }
+}
