@@ -1,6 +1,6 @@
 //! Who may use the gateway over HTTP: tokens, kept as hashes in `{data_dir}/credentials.json`.
 //!
-//! `sluice-gateway token` writes the file whole ([`tokens`]); a running gateway looks at it every second
+//! `sluice-gateway token` writes the file whole (`tokens`); a running gateway looks at it every second
 //! ([`Auth::watch`]). Before the file exists everybody on the machine is trusted; from then on nobody is.
 
 mod secret;

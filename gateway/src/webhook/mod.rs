@@ -1,6 +1,6 @@
 //! The webhook: posts alerts to a URL when they are raised, acknowledged or cleared.
 //!
-//! Posts go one after the other, in order, each signed ([`sign`]); one that fails is tried again after a
+//! Posts go one after the other, in order, each signed (`sign`); one that fails is tried again after a
 //! back-off with jitter and given up after `webhook.attempts`. What waits is in memory: bounded, counted,
 //! and gone with the process.
 
