@@ -1,6 +1,8 @@
 // The gateway's HTTP API, as far as the page uses it.
-import type { Alert, AlertState, Desired, Session } from "./contract";
+import type { Session } from "./contract";
 import type {
+  Alert,
+  AlertState,
   Batch,
   BatchRequest,
   Command,
@@ -9,6 +11,7 @@ import type {
   CommandRequest,
   Device,
   DeviceId,
+  DeviceState,
   DeviceType,
   DryRun,
   History,
@@ -32,7 +35,7 @@ const commandsShown = 50;
 
 /** The desired state, and the mark that a change must bear. */
 export interface Marked {
-  readonly state: Desired;
+  readonly state: DeviceState;
   /** The entity tag; null where nothing was desired yet. */
   readonly tag: string | null;
 }
@@ -218,7 +221,7 @@ export class Api {
 
   async #marked(read: Read<Response>): Promise<Read<Marked>> {
     if (read.kind === "failed") return read;
-    const state = (await read.value.json()) as Desired;
+    const state = (await read.value.json()) as DeviceState;
     return { kind: "ok", value: { state, tag: read.value.headers.get("etag") } };
   }
 

@@ -1,5 +1,5 @@
 // How grave something is, as a shape, a colour and a word.
-import type { Severity } from "../contract";
+import type { Severity } from "../generated/protocol";
 
 const shapes: Record<Severity, string> = {
   info: "M8 2a6 6 0 100 12A6 6 0 008 2z",

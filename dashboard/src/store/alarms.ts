@@ -1,6 +1,6 @@
 // Says aloud that an alert was raised: a sound and the browser's own notice, where a person wants them.
 import { type Accessor, createSignal } from "solid-js";
-import type { Alert } from "../contract";
+import type { Alert } from "../generated/protocol";
 import { deviceHref } from "../router";
 import { readChoice, writeChoice } from "./choices";
 

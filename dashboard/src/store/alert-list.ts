@@ -1,6 +1,6 @@
 // Alerts by a filter: the open ones as every page knows them, the older ones page by page from the gateway.
 import { type Accessor, createEffect, createMemo, createSignal, on } from "solid-js";
-import type { Alert } from "../contract";
+import type { Alert } from "../generated/protocol";
 import type { App } from "./app";
 
 /** Alerts that are read at a time. */

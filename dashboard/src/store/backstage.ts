@@ -1,7 +1,6 @@
 // The page's end of its worker: what is asked of it, and what it says.
 import type { Answer } from "../client/state";
-import type { Alert } from "../contract";
-import type { Command, CommandId, CommandRequest, DeviceId, Update } from "../generated/protocol";
+import type { Alert, Command, CommandId, CommandRequest, DeviceId, Update } from "../generated/protocol";
 import type { Patch, ToPage, ToWorker } from "../worker/messages";
 import type { Filter, Sort } from "../worker/select";
 

@@ -1,6 +1,5 @@
 // One device that the page shows.
-import type { Severity } from "../contract";
-import type { DeviceId } from "../generated/protocol";
+import type { DeviceId, Severity } from "../generated/protocol";
 import type { DevicePatch, MetricPatch } from "../worker/messages";
 import { unknownWhereabouts, type Whereabouts } from "../worker/whereabouts";
 import { Watched } from "./watched";

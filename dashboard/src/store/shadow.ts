@@ -1,7 +1,6 @@
 // What a device should be beside what it says that it is; and a change of it that is being written.
 import { createEffect, createMemo, createSignal, on, onCleanup } from "solid-js";
-import type { Desired } from "../contract";
-import type { DeviceId } from "../generated/protocol";
+import type { DeviceId, DeviceState } from "../generated/protocol";
 import { tryJson } from "../text/params";
 import type { App } from "./app";
 
@@ -15,13 +14,13 @@ export interface Member {
 
 /** Follows the state of a device. */
 export function createShadow(app: App, id: DeviceId) {
-  const [state, setState] = createSignal<Desired | null>(null);
+  const [state, setState] = createSignal<DeviceState | null>(null);
   const [problem, setProblem] = createSignal<string | null>(null);
   /** What is being written, and the version that it begins from; null while nothing is. */
   const [draft, setDraft] = createSignal<{ text: string; version: number } | null>(null);
   const [isSaving, setSaving] = createSignal(false);
 
-  const take = (next: Desired) => setState((before) => ({ ...before, ...next }));
+  const take = (next: DeviceState) => setState((before) => ({ ...before, ...next }));
   const load = async () => {
     const read = await app.api.desired(id);
     setProblem(read.kind === "ok" ? null : read.message);
@@ -29,7 +28,7 @@ export function createShadow(app: App, id: DeviceId) {
   };
   const unlisten = app.listen([`state/${id}`], (events) => {
     for (const event of events) {
-      if (event.kind === "update") take(event.update.data as Desired);
+      if (event.kind === "update") take(event.update.data as DeviceState);
       else if (event.kind === "void") void load();
     }
   });
@@ -89,7 +88,7 @@ export function createShadow(app: App, id: DeviceId) {
 const conflictText = "Somebody has changed it meanwhile: nothing was saved.";
 
 /** The members of both, by name. */
-export function membersOf(state: Desired | null): Member[] {
+export function membersOf(state: DeviceState | null): Member[] {
   if (state === null) return [];
   const { desired = {}, reported = {} } = state;
   const names = new Set([...Object.keys(desired), ...Object.keys(reported)]);

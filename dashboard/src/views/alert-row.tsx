@@ -1,6 +1,6 @@
 // One alert: what it is, since when, and who knows.
 import { createSignal, Show } from "solid-js";
-import type { Alert } from "../contract";
+import type { Alert } from "../generated/protocol";
 import { AlertMark } from "../parts/alert-mark";
 import { Moment } from "../parts/moment";
 import { deviceHref } from "../router";

@@ -1,7 +1,6 @@
 // The alerts that are open, and the newest of those that are over: what was read, and what came since.
 import type { Api } from "../api";
-import type { Alert, Severity } from "../contract";
-import type { DeviceId } from "../generated/protocol";
+import type { Alert, DeviceId, Severity } from "../generated/protocol";
 import type { AlertsState } from "./messages";
 
 /** Open alerts that are kept; the oldest go first. */

@@ -1,13 +1,15 @@
 // What the page and its worker say to each other: plain data that can be cloned.
 import type { Answer, ConnectionState, Health } from "../client/state";
-import type { Alert, Severity, TopicMessage } from "../contract";
+import type { TopicMessage } from "../contract";
 import type {
+  Alert,
   Command,
   CommandId,
   CommandRequest,
   DeviceId,
   GatewayStats,
   History,
+  Severity,
   SubscribeOptions,
   Update,
 } from "../generated/protocol";

@@ -1,6 +1,5 @@
 // One device, as far as the worker knows it.
-import type { Severity } from "../contract";
-import type { Device, DeviceId, Presence } from "../generated/protocol";
+import type { Device, DeviceId, Presence, Severity } from "../generated/protocol";
 import type { Digits } from "./digits";
 import type { DevicePatch, MetricPatch } from "./messages";
 import { Ring } from "./ring";

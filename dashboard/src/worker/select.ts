@@ -1,5 +1,5 @@
 // Which devices the table shows, and in what order.
-import type { Severity } from "../contract";
+import type { Severity } from "../generated/protocol";
 import type { DeviceState } from "./record";
 
 /** Which devices to show. */

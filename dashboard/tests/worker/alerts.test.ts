@@ -1,7 +1,7 @@
 // The alerts that are open: what was read and what came live, put together.
 import { beforeEach, expect, it } from "vitest";
 import { Api } from "../../src/api";
-import type { Alert, Severity } from "../../src/contract";
+import type { Alert, Severity } from "../../src/generated/protocol";
 import { AlertBook } from "../../src/worker/alerts";
 
 let listed: Alert[];
