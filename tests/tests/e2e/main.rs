@@ -18,6 +18,7 @@ mod mqtt_websocket;
 mod presence;
 mod process;
 mod resume;
+mod rights;
 mod slow;
 mod sse;
 mod store;
