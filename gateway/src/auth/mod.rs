@@ -3,10 +3,12 @@
 //! `sluice-gateway token` writes the file whole (`tokens`); a running gateway looks at it every second
 //! ([`Auth::watch`]). Before the file exists everybody on the machine is trusted; from then on nobody is.
 
+mod brought;
 pub mod journal;
 mod secret;
 mod tokens;
 
+pub use brought::Brought;
 pub use tokens::{BadFile, EditError, Grant, Token, Tokens};
 
 use crate::clock;

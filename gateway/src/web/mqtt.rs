@@ -2,7 +2,7 @@
 //! connection; here a WebSocket becomes a stream of bytes.
 
 use super::{Web, caller::Caller, guests::Guest, problem::Refused};
-use crate::auth::{Standing, User};
+use crate::auth::{Brought, Standing, User};
 use axum::{
     extract::{
         ConnectInfo, State,
@@ -83,8 +83,9 @@ fn accept(
         .on_upgrade(move |socket| {
             let run = async move {
                 let stop = guest.interrupt.clone();
+                let brought = Brought::User(user.clone());
                 tokio::select! {
-                    () = web.mqtt.serve(ByteStream::new(socket), peer, stop.clone()) => {}
+                    () = web.mqtt.serve(ByteStream::new(socket), peer, brought, stop.clone()) => {}
                     () = stop_when_expired(&web, &user, &stop) => {}
                 }
             };
