@@ -19,6 +19,7 @@ mod presence;
 mod process;
 mod resume;
 mod rights;
+mod security;
 mod slow;
 mod sse;
 mod store;
