@@ -4,7 +4,7 @@ use crate::{
     auth::{Auth, BadFile},
     clock,
     config::{self, Ack, Config},
-    core::{Acknowledge, Actor, Core, Keeping, Watchers, watched},
+    core::{Acknowledge, Actor, Core, Keeping, Watchers, take_over, watched},
     demo, edge,
     exchange::{self, Exchange},
     rhythm::Rhythm,
@@ -291,7 +291,7 @@ impl App {
             let demo = demo::run(core.clone(), endpoints.mqtt, stop.clone());
             parts.spawn(demo.instrument(tracing::info_span!("demo")));
         }
-        let notes = core::take_over(core, config.data_dir.0.clone(), stop.clone());
+        let notes = take_over(core, config.data_dir.0.clone(), stop.clone());
         parts.spawn(async {
             notes.await;
             Ok(())

@@ -199,8 +199,7 @@ fn named(messages: &[Value]) -> Vec<String> {
 #[tokio::test]
 async fn a_websocket_brings_a_narrowed_token_nothing_of_other_devices_under_wildcards() {
     let (gateway, ids) = fleet().await;
-    let mut trusted = gateway.live().await;
-    let epoch = trusted.welcome["epoch"].clone();
+    let epoch = gateway.live().await.welcome["epoch"].clone();
     let mut devices = [gateway.device("pump-1").await, gateway.device("tank").await];
     let create = ["create", "paula", "--role", "operator", "--devices", "pump-*"];
     let pumps = token(&gateway, &create).await;
