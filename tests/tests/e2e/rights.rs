@@ -35,9 +35,13 @@ async fn get(gateway: &TestGateway, token: &str, path: &str) -> (u16, Value) {
     ask(gateway, token, (Method::GET, path, Value::Null)).await
 }
 
+/// Waits until the running gateway has read the credentials.
 async fn until_counts(gateway: &TestGateway, token: &str) {
-    until("the token to count", async || get(gateway, token, "/api/v1/session").await.0 == 200)
-        .await;
+    until("the token to count", async || {
+        let (status, session) = get(gateway, token, "/api/v1/session").await;
+        status == 200 && session["user"] != "local"
+    })
+    .await;
 }
 
 /// `pump-1` and `tank`, each with telemetry, a state, an alert, a desired state and a command.
