@@ -67,6 +67,16 @@ async fn fleet() -> (TestGateway, Value) {
     (gateway, ids)
 }
 
+/// The status of a handshake for MQTT over WebSocket.
+async fn mqtt_handshake(gateway: &TestGateway, token: &str) -> u16 {
+    let request = gateway.request(Method::GET, "/mqtt").bearer_auth(token);
+    let request = request.header("connection", "upgrade").header("upgrade", "websocket");
+    let request = request.header("sec-websocket-version", "13");
+    let request = request.header("sec-websocket-key", "AAAAAAAAAAAAAAAAAAAAAA==");
+    let request = request.header("sec-websocket-protocol", "mqtt");
+    soon("an answer", request.send()).await.expect("an answer").status().as_u16()
+}
+
 #[tokio::test]
 async fn over_http_a_narrowed_token_finds_nothing_of_other_devices() {
     let (gateway, ids) = fleet().await;
@@ -129,7 +139,7 @@ async fn over_http_a_narrowed_token_finds_nothing_of_other_devices() {
     }
     let sse = get(&gateway, &pumps, "/sse?channels=telemetry/tank").await;
     assert_eq!((sse.0, &sse.1["code"]), (403, &json!("forbidden")));
-    assert_eq!(get(&gateway, &pumps, "/mqtt").await.0, 403, "MQTT would show more");
+    assert_eq!(mqtt_handshake(&gateway, &pumps).await, 403, "MQTT would show more");
     // The rest is as it was.
     let admin = token(&gateway, &["create", "anna"]).await;
     until_counts(&gateway, &admin).await;
@@ -262,15 +272,16 @@ async fn a_token_has_bounds_for_all_its_connections_together() {
     let request = json!({"type": "subscribe", "channels": ["a", "b"]});
     assert_eq!(second.reply(request).await["code"], "too_many_subscriptions");
     second.subscribe(&["a"]).await;
-    // Whoever sends the one message too many, it is the token that is over.
-    for _ in 0..10 {
-        first.ask(json!({"type": "ping"})).await;
+    for _ in 0..40 {
+        for live in [&mut first, &mut second] {
+            let _closed_in_between = live.try_ask(json!({"type": "ping"})).await;
+        }
     }
-    for _ in 0..11 {
-        let _closed_in_between = second.try_ask(json!({"type": "ping"})).await;
-    }
-    assert_eq!(second.closed().await, 4113);
-    first.settle().await;
+    let code = tokio::select! {
+        code = first.closed() => code,
+        code = second.closed() => code,
+    };
+    assert_eq!(code, 4113, "each may send 1,000 a second, both together 20");
     let metric = async |name: &str| {
         let (_, text) = get(&gateway, &mine, "/metrics").await;
         let text = text.as_str().expect("a text").to_owned();
@@ -278,7 +289,7 @@ async fn a_token_has_bounds_for_all_its_connections_together() {
         line.unwrap_or_else(|| panic!("no {name}")).trim().to_owned()
     };
     assert_eq!(metric("sluice_websocket_refused_token_connections_total").await, "2");
-    assert_eq!(metric("sluice_websocket_closed_too_many_messages_total").await, "1");
+    assert_ne!(metric("sluice_websocket_closed_too_many_messages_total").await, "0");
     until("a look at the bridge", async || {
         metric("sluice_refused_subscriptions_total").await == "1"
     })
