@@ -429,7 +429,7 @@ fn a_user_sees_only_its_channels_also_under_wildcards() {
 fn what_a_token_may_subscribe_is_shared_by_its_connections() {
     let mut bench = Bench::new();
     let account = Some(Arc::from("token"));
-    let mut join = |hub: &mut Hub<Reader>, id| {
+    let join = |hub: &mut Hub<Reader>, id| {
         let (id, reader) = (SubscriberId(id), Reader::default());
         let member = Member { account: account.clone(), ..Member::default() };
         hub.join(id, reader.clone(), member);
