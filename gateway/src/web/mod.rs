@@ -56,6 +56,8 @@ pub struct Web {
     guests: Guests,
     limits: crate::config::Limits,
     flush_every: Duration,
+    /// How much its WebSockets are sent.
+    traffic: live::Traffic,
     patience: Patience,
     epoch: Arc<str>,
     stopping: CancellationToken,
@@ -165,6 +167,7 @@ impl Listener {
             guests: Guests::new(token_limits(config), stopping.clone()),
             limits: config.limits.clone(),
             flush_every: Duration::from_millis(config.http.flush_ms),
+            traffic: live::Traffic::new(time::Instant::now()),
             patience: Patience::new(&config.http),
             epoch,
             stopping: stopping.clone(),
