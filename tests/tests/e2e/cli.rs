@@ -114,8 +114,17 @@ async fn a_batch_is_sent_followed_and_listed() {
         device.answer(&id, &json!({"status": "succeeded"})).await;
     };
     let arguments = [
-        "batch", "send", "fill", "--devices", "pump-1,pump-2", "--concurrency", "2", "--ttl", "0",
-        "--wait", "--json",
+        "batch",
+        "send",
+        "fill",
+        "--devices",
+        "pump-1,pump-2",
+        "--concurrency",
+        "2",
+        "--ttl",
+        "0",
+        "--wait",
+        "--json",
     ];
     let (ended, ()) = tokio::join!(sluice(&gateway, &arguments), answering);
     assert_eq!(ended.code, Some(2), "one of two devices is away: {}", ended.stderr);
@@ -153,13 +162,13 @@ async fn what_is_desired_is_set_by_version_and_waited_for() {
     assert!(stale.stderr.contains("at version 1, not 0"), "{}", stale.stderr);
     let follows = async {
         until("the change", async || {
-            lines(&sluice(&gateway, &["desired", "get", "pump-1", "--json"]).await)[0]["version"] == 2
+            lines(&sluice(&gateway, &["desired", "get", "pump-1", "--json"]).await)[0]["version"]
+                == 2
         })
         .await;
         device.peer.publish("devices/pump-1/state", br#"{"rpm":800}"#, 1).await;
     };
-    let arguments =
-        ["desired", "set", "pump-1", "rpm=800", "--remove", "mode", "--wait", "--json"];
+    let arguments = ["desired", "set", "pump-1", "rpm=800", "--remove", "mode", "--wait", "--json"];
     let (ended, ()) = tokio::join!(sluice(&gateway, &arguments), follows);
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let last = lines(&ended).pop().expect("a line");
