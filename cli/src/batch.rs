@@ -92,7 +92,7 @@ async fn follow(
         Following::start(gateway, format!("batches/{id}")).await.with_context(goes_on)?;
     let mut sent = Sent { gateway, id, begin: Instant::now(), told: None, batch: None };
     sent.catch_up(output).await.with_context(goes_on)?;
-    following.to_the_end(&mut sent, waiting, output).await.with_context(goes_on)?;
+    following.until_done(&mut sent, waiting, output).await.with_context(goes_on)?;
     let Some(batch) = sent.batch.as_ref().filter(|_| sent.is_done()) else {
         output.note(&format!("{}; 'sluice batch pause {id}' or 'cancel {id}' stops it", goes_on()));
         return Ok(Exit::StillOpen);

@@ -115,7 +115,7 @@ async fn set_and_follow(gateway: &Gateway, desire: &Desire, output: &mut Output)
     show(&state, output)?;
     let goes_on = format!("version {} is desired of {device}", state.version);
     let mut wanted = Wanted { gateway, device, shown: lines(&state), state };
-    following.to_the_end(&mut wanted, desire.waiting, output).await.context(goes_on)?;
+    following.until_done(&mut wanted, desire.waiting, output).await.context(goes_on)?;
     if wanted.is_done() {
         return Ok(Exit::Fine);
     }

@@ -46,7 +46,7 @@ impl Following {
     }
 
     /// Follows `thing` until it is done, `waiting` is over, or Ctrl-C.
-    pub(crate) async fn to_the_end(
+    pub(crate) async fn until_done(
         &mut self,
         thing: &mut impl Followed,
         waiting: Waiting,

@@ -129,7 +129,7 @@ impl Sent<'_> {
         waiting: Waiting,
         output: &mut Output,
     ) -> Result<Exit> {
-        following.to_the_end(self, waiting, output).await?;
+        following.until_done(self, waiting, output).await?;
         if !self.is_done() {
             let state = self.reached.state;
             output.note(&format!("still {state}: {}", goes_on(self.id)));
