@@ -1,9 +1,9 @@
 //! The gateway as a whole: bound, then running, then drained.
 
 use crate::{
-    auth::{Auth, BadFile},
+    auth::{Auth, BadFile, Gate},
     clock,
-    config::{self, Ack, Config},
+    config::{self, Ack, Config, Unusable},
     core::{Acknowledge, Actor, Core, Keeping, Watchers, take_over, watched},
     demo, edge,
     exchange::{self, Exchange},
@@ -67,6 +67,9 @@ pub enum StartError {
     /// The credentials cannot be read.
     #[error(transparent)]
     Credentials(#[from] BadFile),
+    /// A key that JWTs are checked with cannot be used.
+    #[error(transparent)]
+    Setting(#[from] Unusable),
     /// A row of the database holds something else than it should.
     #[error(
         "the database in '{}' has a {what} '{key}' that cannot be read: start once with --recover",
@@ -182,8 +185,10 @@ impl App {
             ..exchange::Settings::default()
         };
         let (exchange, run) = Exchange::start(settings, exchange_stop.clone());
+        let gate = gate(&config, auth.clone())?;
         let edge =
-            edge::Edge::bind(&config, core.clone(), exchange.clone(), routes, edge_past).await;
+            edge::Edge::bind(&config, core.clone(), exchange.clone(), routes, gate, edge_past)
+                .await;
         let edge = edge.map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
         let mqtt = edge.local_address().map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
         let web = web::Listener::bind(&config).await;
@@ -353,6 +358,10 @@ fn verdict(ended: Ended) -> anyhow::Result<()> {
 
 /// The file that tells scripts where the gateway listens.
 const ENDPOINTS_FILE: &str = "endpoints.json";
+
+fn gate(config: &Config, auth: Auth) -> Result<Gate, Unusable> {
+    Ok(Gate::new(auth, config.mqtt_sign_in_required(), config.jwt_keys()?))
+}
 
 fn prepare_data_dir(path: &Path) -> Result<(), StartError> {
     let error = |source| StartError::DataDir { path: path.into(), source };

@@ -4,6 +4,7 @@
 //! them, `core` is the one task that owns the bridge, `web` speaks HTTP and WebSocket. [`app::App`]
 //! puts them together. ARCHITECTURE.md is the map.
 
+pub mod acl;
 pub mod app;
 pub mod args;
 pub mod auth;
@@ -12,6 +13,7 @@ pub mod config;
 pub mod core;
 mod count;
 mod demo;
+pub mod devices;
 pub mod edge;
 pub mod exchange;
 pub mod logging;

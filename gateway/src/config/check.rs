@@ -15,6 +15,8 @@ pub struct Unusable {
     pub why: String,
 }
 
+impl std::error::Error for Unusable {}
+
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.key, self.why)
@@ -49,16 +51,19 @@ impl Config {
         mistakes.extend(self.retention.iter().enumerate().filter_map(bad_retention));
         mistakes.extend(self.alert_rules().err().unwrap_or_default());
         mistakes.extend(self.webhook.mistake());
+        mistakes.extend(self.acl_rules().err().unwrap_or_default());
+        mistakes.extend(self.jwt_keys().err());
         mistakes
     }
 
     /// Listeners that other machines reach though nobody has to sign in there.
     #[must_use]
     pub fn exposed(&self) -> Vec<Unusable> {
-        let mqtt = (!self.mqtt.listen.ip().is_loopback()).then(|| {
+        let mqtt = (!self.mqtt_has_credentials() && !self.mqtt.listen.ip().is_loopback()).then(|| {
             let why = format!(
-                "{} can be reached from other machines, and this version has no credentials for plain \
-                 MQTT yet: use 127.0.0.1 or [::1], and /mqtt on the HTTP port with a token",
+                "{} can be reached from other machines, and there are no credentials: make one with \
+                 'sluice-gateway device add ID' (and the same --config or --data-dir), set auth.jwt, or use \
+                 127.0.0.1",
                 self.mqtt.listen
             );
             unusable("mqtt.listen", why)

@@ -4,11 +4,13 @@
 //! `check` knows what a value must be beyond its type. `config/sluice.toml` explains every key.
 
 mod alerts;
+mod auth;
 mod check;
 mod load;
 mod types;
 
 pub use alerts::{AlertRule, Alerting, CommandAlerts, Secret, Webhook};
+pub use auth::{AclAction, AclEffect, AclRule, Auth, Jwt};
 pub use check::Unusable;
 pub use load::{Mistakes, Sources, load};
 
@@ -25,6 +27,10 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// The HTTP listener: dashboard, WebSocket, API.
     pub http: Http,
+    /// How MQTT clients sign in.
+    pub auth: Auth,
+    /// What clients that signed in may publish and subscribe, before the built-in rules.
+    pub acl: Vec<AclRule>,
     /// Where the gateway keeps its files.
     pub data_dir: DataDir,
     /// What is written to the log.

@@ -4,6 +4,8 @@
 //! acknowledgements. Wills go the same way.
 
 use super::{
+    access::MaybeAccess,
+    reason::Reason,
     receives::down_device,
     shared::Shared,
     wire::{Will, expires_at},
@@ -31,8 +33,8 @@ use tokio::sync::{mpsc::error::TrySendError, oneshot};
 pub(super) struct Known {
     pub(super) topic: TopicName,
     pub(super) destination: Option<Destination>,
-    /// Only the gateway may publish there.
-    pub(super) forbidden: bool,
+    /// Why the client may not publish there; none: it may.
+    pub(super) forbidden: Option<Reason>,
     /// A device's own down topic: also asks the registry.
     down: bool,
 }
@@ -47,17 +49,26 @@ pub(super) enum BadName {
 }
 
 impl Known {
-    /// Checks `topic` and resolves its route.
-    pub(super) fn new(shared: &Shared, topic: &str) -> Result<Self, BadName> {
+    /// Checks `topic`, resolves its route and asks whether a client with `access` may publish there.
+    pub(super) fn new(shared: &Shared, topic: &str, access: &MaybeAccess) -> Result<Self, BadName> {
         check_limits(shared, topic)?;
         let topic: TopicName = topic.parse().map_err(|_: BadTopic| BadName::Invalid)?;
         Ok(Self {
             destination: shared.routes.resolve(topic.as_str()),
-            forbidden: levels(topic.as_str()).next() == Some("$SYS"),
+            forbidden: forbidden(&topic, access),
             down: down_device(topic.as_str()).is_some(),
             topic,
         })
     }
+}
+
+/// Only the gateway itself publishes its figures, whoever else wants to.
+fn forbidden(topic: &TopicName, access: &MaybeAccess) -> Option<Reason> {
+    if levels(topic.as_str()).next() == Some("$SYS") {
+        return Some(Reason::TopicNameInvalid);
+    }
+    let may = access.as_ref().is_none_or(|access| access.may_publish(topic.as_str()));
+    (!may).then_some(Reason::NotAuthorized)
 }
 
 /// Counts and refuses a topic or filter that is longer or deeper than allowed.
@@ -158,9 +169,15 @@ impl Batch {
     }
 
     /// Adds the will of `publisher`. One to a topic that clients may not publish to is dropped.
-    pub(super) fn will(&mut self, shared: &Shared, publisher: ConnectionId, will: Will) {
-        let known = match Known::new(shared, &will.topic) {
-            Ok(known) if !known.forbidden => known,
+    pub(super) fn will(
+        &mut self,
+        shared: &Shared,
+        publisher: ConnectionId,
+        access: &MaybeAccess,
+        will: Will,
+    ) {
+        let known = match Known::new(shared, &will.topic, access) {
+            Ok(known) if known.forbidden.is_none() => known,
             Ok(_) | Err(_) => return shared.counters.dropped_forbidden.increment(),
         };
         shared.counters.wills.increment();

@@ -86,9 +86,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Some(share) => subscriptions.select_shared(&message, &share),
             None => subscriptions.select(&message, source, me),
         };
-        if let Some(grant) = grant {
+        if let Some(grant) = grant.filter(|_| self.may_have(&message)) {
             self.queue(Entry::new(message, grant), gathering);
         }
+    }
+
+    /// Whether `message` may be delivered to the client.
+    pub(super) fn may_have(&self, message: &Message) -> bool {
+        self.session.may_have(&self.client.access, message, &self.shared)
     }
 
     pub(super) fn queue(&mut self, entry: Entry, gathering: Option<Gathering>) {
@@ -119,6 +124,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let others =
             |message: &Arc<Message>| self.shared.desired.on(message.topic.as_str()).is_none();
         for message in messages.into_iter().filter(others).collect::<Vec<_>>() {
+            if !self.may_have(&message) {
+                continue;
+            }
             let identifiers = wanted.identifier.into_iter().collect();
             let grant = Grant { qos: wanted.qos, retain: true, identifiers };
             self.queue(Entry::new(message, grant), None);

@@ -5,7 +5,6 @@ use super::{
     receives::{Receives, receives},
 };
 use crate::{
-    auth::Brought,
     core::{Downlink, Input, MAILBOX_MESSAGES_MAX},
     mailbox::{Sender, mailbox},
 };
@@ -14,17 +13,6 @@ use protocol::{DeviceId, levels};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
-    /// A certificate of the device that the client id names makes the connection that device's own.
-    pub(super) fn attach_by_certificate(&mut self, brought: &Brought) {
-        let proven = match brought {
-            Brought::Certificate(device) => self.client.device.as_ref() == Some(device),
-            Brought::Nothing | Brought::User(_) => false,
-        };
-        if proven && !self.client.attached {
-            self.attach(false);
-        }
-    }
-
     /// The connection turns out to be its device's own.
     pub(super) fn attach(&mut self, took_over: bool) {
         let Some(device) = self.client.device.clone() else { return };
@@ -44,7 +32,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Tells the core whether the connection can receive the commands of `device`, where that changed.
     pub(super) fn tell_receives(&mut self, device: &DeviceId) {
         let own = self.client.attached && self.client.device.as_ref() == Some(device);
-        let now = receives(self.session.subscriptions.filters(), device, own);
+        // Who may not answer would swallow the command.
+        let may = self.client.access.as_ref().is_none_or(|access| access.may_receive(device));
+        let found = receives(self.session.subscriptions.filters(), device, own);
+        let now = found.filter(|_| may);
         let before = self.receives.get(device).copied();
         if now == before {
             return;

@@ -5,6 +5,7 @@
 //! peer harms only itself: each connection is a task of its own, everything it can make grow is
 //! bounded and counted, and a panic ends that task alone.
 
+mod access;
 mod backlog;
 mod batch;
 mod budget;
@@ -31,8 +32,10 @@ mod receives;
 mod registry;
 mod restoring;
 mod retained;
+mod revoking;
 mod session;
 mod shared;
+mod sign_in;
 mod subscribing;
 mod subscriptions;
 mod system;
@@ -45,7 +48,7 @@ pub use desired::DesiredPublisher;
 pub use door::Door;
 
 use crate::{
-    auth::Brought,
+    auth::{Brought, Gate},
     config::Config,
     core::Core,
     exchange::Exchange,
@@ -104,11 +107,12 @@ impl Edge {
         core: Core,
         exchange: Exchange,
         routes: RouteTable,
+        gate: Gate,
         past: Past,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(config.mqtt.listen).await?;
         let Past { store, retained, sessions } = past;
-        let shared = Shared::new(config, core, exchange, routes, store);
+        let shared = Shared::new(config, core, exchange, routes, gate, store);
         shared.retained.restore(retained);
         Ok(Self { listener, door: Door::new(Arc::new(shared)), sessions })
     }
@@ -148,6 +152,7 @@ impl Edge {
             tasks.spawn(parked.run());
         }
         tasks.spawn(system::run(self.door.shared.clone(), stop.clone()));
+        tasks.spawn(revoking::run(self.door.shared.clone(), stop.clone()));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,

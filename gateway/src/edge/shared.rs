@@ -5,12 +5,13 @@ use super::{
     registry::Registry, retained::Retained, system::System,
 };
 use crate::{
+    auth::Gate,
     config::{Ack, Config, Limits, Mqtt},
     core::Core,
     exchange::Exchange,
     store::StoreHandle,
 };
-use bridge::{event::ConnectionId, route::RouteTable};
+use bridge::{acl::Rules, event::ConnectionId, route::RouteTable};
 use std::{
     collections::HashMap,
     sync::{
@@ -27,6 +28,10 @@ pub(super) struct Shared {
     pub(super) core: Core,
     pub(super) exchange: Exchange,
     pub(super) routes: RouteTable,
+    /// Where clients sign in.
+    pub(super) gate: Gate,
+    /// What who signed in may do.
+    pub(super) rules: Rules,
     pub(super) mqtt: Mqtt,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
@@ -52,6 +57,7 @@ impl Shared {
         core: Core,
         exchange: Exchange,
         routes: RouteTable,
+        gate: Gate,
         store: StoreHandle,
     ) -> Self {
         let limits = config.limits.clone();
@@ -59,6 +65,8 @@ impl Shared {
             core,
             exchange,
             routes,
+            gate,
+            rules: config.access_rules(),
             mqtt: config.mqtt.clone(),
             counters: Arc::default(),
             registry: Registry::default(),

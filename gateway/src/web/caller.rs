@@ -1,7 +1,8 @@
 //! Who asks: the one place that decides whether a request may be made at all.
 //!
-//! The dashboard's files, health, the contracts, `/ws` (which asks itself) and signing in are open; to read
-//! needs a viewer, to change an operator. A token comes in the `Authorization` header or the cookie.
+//! The dashboard's files, health, the contracts, `/ws` (which asks itself), `/mqtt` without a token (where MQTT
+//! asks) and signing in are open; to read needs a viewer, to change an operator. A token comes in the
+//! `Authorization` header or the cookie.
 
 use super::{Web, problem::Refused, who::Who};
 use crate::auth::{Denied, User};
@@ -64,8 +65,6 @@ fn need(method: &Method, path: &str) -> Option<Role> {
     let closed = path.starts_with("/api/") || matches!(path, "/sse" | "/metrics" | "/mqtt");
     match path {
         "/api/v1/session" if !reads => None,
-        // Whoever speaks MQTT may publish.
-        "/mqtt" => Some(Role::Operator),
         _ if reads && (open || !closed) => None,
         _ if reads => Some(Role::Viewer),
         _ => Some(Role::Operator),
@@ -81,6 +80,9 @@ pub(super) async fn check(
     let Some(need) = need(request.method(), request.uri().path()) else {
         return next.run(request).await;
     };
+    if signs_in_over_mqtt(&web, &request) {
+        return next.run(request).await;
+    }
     match user(&web, request.headers()) {
         Ok(user) if user.role >= need && is_hidden(request.uri().path(), &user) => {
             web.stats.web.refused_forbidden.increment();
@@ -99,6 +101,13 @@ pub(super) async fn check(
             refused.into_response()
         }
     }
+}
+
+/// Whether the request becomes MQTT, and whoever sends it has still to say who that is.
+fn signs_in_over_mqtt(web: &Web, request: &Request) -> bool {
+    request.uri().path() == "/mqtt"
+        && web.auth.is_required()
+        && matches!(shown(request.headers()), Shown::Nothing)
 }
 
 /// Whether a path tells what is out of the user's sight: metrics are the gateway's figures.

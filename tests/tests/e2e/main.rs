@@ -20,6 +20,7 @@ mod process;
 mod resume;
 mod rights;
 mod security;
+mod sign_in;
 mod slow;
 mod sse;
 mod store;

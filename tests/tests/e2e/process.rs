@@ -152,7 +152,15 @@ async fn every_example_configuration_is_fine() {
             continue;
         }
         let path = path.to_str().expect("UTF-8");
-        let Ended { code, stderr, .. } = run(&["--check-config", "--config", path], &[]).await;
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let data = data.path().to_str().expect("UTF-8");
+        // Without credentials there is no listening for other machines.
+        for make in [["token", "create", "anna"], ["device", "add", "d1"]] {
+            let made = run(&[&make[..], &["--data-dir", data]].concat(), &[]).await;
+            assert_eq!(made.code, Some(0), "{}", made.stderr);
+        }
+        let check = ["--check-config", "--config", path, "--data-dir", data];
+        let Ended { code, stderr, .. } = run(&check, &[]).await;
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{path}");
         checked += 1;
     }
