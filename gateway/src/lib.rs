@@ -15,6 +15,7 @@ mod demo;
 pub mod edge;
 pub mod exchange;
 pub mod logging;
+pub mod mailbox;
 mod metrics;
 pub mod process;
 pub mod rhythm;

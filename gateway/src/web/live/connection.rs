@@ -1,20 +1,19 @@
 //! One WebSocket: reads what the client asks, writes what its outlet holds, and keeps the rules of
-//! protocol.md, section 3: one frame at once when idle, else at most one every `http.flush_ms`; pings;
-//! close codes.
+//! protocol.md, section 3: frames at the pace of `pace`; pings; close codes.
 
 use super::{
-    super::{Web, who::Who},
+    super::{Web, guests::Guest, who::Who},
+    pace::{Pace, Rest},
     past::{Past, Piece},
 };
 use crate::{
-    auth::{Denied, User},
+    auth::{Denied, Standing, User},
     core::{Outlet, Unanswered},
 };
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bridge::{
     hub::SubscriberId,
     outbox::{Counts, Encoding, Frame},
-    rights::Rights,
 };
 use futures_util::{
     SinkExt, StreamExt,
@@ -68,13 +67,15 @@ enum Event {
     Look,
     /// A piece of the past came.
     Past(Piece),
-    Stopping,
+    /// The gateway stops, or the user may not go on as before.
+    Interrupted,
 }
 
 pub(super) struct Connection {
     pub(super) web: Arc<Web>,
     pub(super) id: SubscriberId,
     pub(super) user: User,
+    guest: Guest,
     peer: SocketAddr,
     pub(super) outlet: Outlet,
     pub(super) past: Past,
@@ -82,7 +83,7 @@ pub(super) struct Connection {
     writer: SplitSink<WebSocket, Message>,
     /// A frame was handed to the socket and has not left it.
     writing: bool,
-    next_frame_at: Instant,
+    pace: Pace,
     next_ping_at: Instant,
     /// A ping went out, or should have, and this is when its pong is late.
     pong_by: Option<Instant>,
@@ -96,7 +97,7 @@ impl Connection {
     pub(super) fn new(
         web: Arc<Web>,
         id: SubscriberId,
-        user: User,
+        (user, guest): (User, Guest),
         peer: SocketAddr,
         encoding: Encoding,
         socket: WebSocket,
@@ -105,17 +106,19 @@ impl Connection {
         let (writer, reader) = socket.split();
         let now = Instant::now();
         let allowance = web.limits.websocket_messages_per_s;
+        let pace = Pace::new(web.flush_every, now);
         Self {
             web,
             id,
             user,
+            guest,
             peer,
             outlet,
             past: Past::default(),
             reader,
             writer,
             writing: false,
-            next_frame_at: now,
+            pace,
             next_ping_at: now + PING_EVERY,
             pong_by: None,
             next_look_at: now + LOOK_EVERY,
@@ -130,18 +133,23 @@ impl Connection {
     }
 
     pub(super) async fn run(mut self) {
-        if self.greet().await.is_ok() {
+        // What is rare is boxed, so that it takes no memory while there is nothing to do.
+        if Box::pin(self.greet()).await.is_ok() {
             let end = self.serve().await;
-            tracing::debug!(?end, "ended");
-            let id = self.id;
-            // Nothing more is put in while it closes. A core that has ended needs no farewell.
-            let _core_ended = self.web.core.ask(move |bridge, _| bridge.hub.leave(id)).await;
-            self.close(end).await;
+            Box::pin(self.farewell(end)).await;
         }
         self.note_counts();
         if self.lagging {
             self.web.stats.web.lagging_now.decrement();
         }
+    }
+
+    async fn farewell(&mut self, end: End) {
+        tracing::debug!(?end, "ended");
+        let id = self.id;
+        // Nothing more is put in while it closes. A core that has ended needs no farewell.
+        let _core_ended = self.web.core.ask(move |bridge, _| bridge.hub.leave(id)).await;
+        self.close(end).await;
     }
 
     /// Joins the hub; `welcome` is the first message.
@@ -153,6 +161,7 @@ impl Connection {
             messages_per_s: limits.websocket_messages_per_s,
         };
         let (id, outlet, epoch) = (self.id, self.outlet.clone(), Arc::clone(&self.web.epoch));
+        let member = self.user.member();
         let user = (!self.user.is_local()).then(|| self.user.name.as_ref().to_owned());
         let welcome = move |bridge: &mut bridge::bridge::Bridge<Outlet>, now| {
             outlet.say(&Reply::Welcome {
@@ -164,7 +173,7 @@ impl Connection {
                 user,
                 limits,
             });
-            bridge.hub.join(id, outlet, Rights::everything());
+            bridge.hub.join(id, outlet, member);
         };
         self.web.core.ask(welcome).await
     }
@@ -184,11 +193,11 @@ impl Connection {
         let may_write = !self.writing;
         tokio::select! {
             biased;
-            () = self.web.stopping.cancelled() => Event::Stopping,
+            () = self.guest.interrupt.cancelled() => Event::Interrupted,
             flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
             message = self.reader.next() => Event::Received(message),
             piece = self.past.piece() => Event::Past(piece),
-            () = ready_at(&self.outlet, self.next_frame_at), if may_write => Event::Ready,
+            () = ready_at(&self.outlet, self.pace.next_at()), if may_write => Event::Ready,
             () = time::sleep_until(self.next_ping_at) => Event::PingDue,
             () = time::sleep_until(self.next_look_at) => Event::Look,
         }
@@ -201,7 +210,7 @@ impl Connection {
             }
             Event::Received(None) => Err(End::Gone),
             Event::Received(Some(Err(error))) => Err(self.broken(&error)),
-            Event::Received(Some(Ok(message))) => self.receive(message).await,
+            Event::Received(Some(Ok(message))) => Box::pin(self.receive(message)).await,
             Event::Flushed(Ok(())) => {
                 self.writing = false;
                 Ok(())
@@ -211,7 +220,14 @@ impl Connection {
             Event::PingDue => self.ping().await,
             Event::Look => self.look(),
             Event::Past(piece) => self.past.take(piece),
-            Event::Stopping => Err(End::Close(CloseCode::ShuttingDown)),
+            Event::Interrupted if self.web.stopping.is_cancelled() => {
+                Err(End::Close(CloseCode::ShuttingDown))
+            }
+            Event::Interrupted => {
+                self.check_standing()?;
+                // A new token came in the same moment.
+                Box::pin(self.stay(self.user.clone())).await
+            }
         }
     }
 
@@ -234,8 +250,10 @@ impl Connection {
         let Some(frame) = self.outlet.take(FRAME_BYTES) else { return Ok(()) };
         self.web.stats.web.frames_out.increment();
         self.web.stats.web.bytes_out.add(frame.bytes() as u64);
-        self.note_counts();
-        self.next_frame_at = Instant::now() + self.web.flush_every;
+        let delivered = self.note_counts();
+        let full = self.outlet.lock().bytes() >= FRAME_BYTES;
+        let rest = if full { Rest::Full } else { Rest::Little };
+        self.pace.wrote(Instant::now(), delivered, rest, &self.web.traffic);
         self.hand_over(match frame {
             Frame::Text(text) => Message::Text(text.into()),
             Frame::Binary(bytes) => Message::Binary(bytes.into()),
@@ -280,9 +298,7 @@ impl Connection {
         self.next_look_at = Instant::now() + LOOK_EVERY;
         self.allowance = self.web.limits.websocket_messages_per_s;
         self.note_counts();
-        if !self.web.auth.still(&self.user) {
-            return Err(End::Close(CloseCode::Unauthenticated));
-        }
+        self.check_standing()?;
         if self.outlet.is_too_slow() {
             self.web.stats.web.closed_too_slow.increment();
             return Err(End::Close(CloseCode::TooSlow));
@@ -290,19 +306,39 @@ impl Connection {
         Ok(())
     }
 
-    /// A `hello` where the user is known: another token of the same user takes the place of the first.
-    pub(super) fn renew(&mut self, token: Option<&str>) -> Result<(), End> {
+    /// Ends the connection of a user who may not go on as before.
+    fn check_standing(&self) -> Result<(), End> {
+        match self.web.auth.standing(&self.user) {
+            Standing::Good => Ok(()),
+            Standing::Ended => Err(End::Close(CloseCode::Unauthenticated)),
+            Standing::Changed => Err(End::Close(CloseCode::Forbidden)),
+        }
+    }
+
+    /// A `hello` where the user is known: another token of the same user that allows the same takes the
+    /// place of the first.
+    pub(super) async fn renew(&mut self, token: Option<&str>) -> Result<(), End> {
         let Some(token) = token else { return Ok(()) };
         let renewed = self.web.auth.user_of(token);
         let user = renewed.map_err(|Denied| End::Close(CloseCode::Unauthenticated))?;
-        if (&user.name, user.role) != (&self.user.name, self.user.role) {
+        let allowed = |user: &User| (user.name.clone(), user.role, user.rights.clone());
+        if allowed(&user) != allowed(&self.user) {
             return Err(End::Close(CloseCode::Forbidden));
         }
-        self.user = user;
-        Ok(())
+        self.stay(user).await
     }
 
-    fn note_counts(&mut self) {
+    /// Goes on with `user`, who may be counted for another token.
+    async fn stay(&mut self, user: User) -> Result<(), End> {
+        self.guest.renew(&user).map_err(|_too_many| End::Close(CloseCode::OverLimit))?;
+        let (id, account) = (self.id, user.token().cloned());
+        self.user = user;
+        let moved = self.web.core.ask(move |bridge, _| bridge.hub.move_to(id, account)).await;
+        moved.map_err(|_stopped| End::Close(CloseCode::ShuttingDown))
+    }
+
+    /// Counts what happened in the outbox; gives how many updates were written.
+    fn note_counts(&mut self) -> u64 {
         let (lagging, counts) = {
             let mut outbox = self.outlet.lock();
             (outbox.is_lagging(), outbox.take_counts())
@@ -321,6 +357,7 @@ impl Connection {
             (true, true) | (false, false) => {}
         }
         self.lagging = lagging;
+        delivered
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), End> {
@@ -335,7 +372,8 @@ impl Connection {
             // The answer leaves with the next look at the socket, which then ends.
             Message::Close(_) => return Ok(()),
         };
-        let Some(allowance) = self.allowance.checked_sub(1) else {
+        let left = self.allowance.checked_sub(1).filter(|_| self.guest.may_send(&self.user));
+        let Some(allowance) = left else {
             self.web.stats.web.closed_too_many_messages.increment();
             return Err(End::Close(CloseCode::TooManyMessages));
         };
@@ -396,10 +434,12 @@ fn advice(connections: u64) -> String {
     format!("{}; come back after {after} ms", CloseCode::ShuttingDown.reason())
 }
 
-/// Waits until there is something to write and the flush interval has passed.
+/// Waits until there is something to write and the pace allows a frame. What other tasks are about to put in,
+/// the rest of a burst, leaves with it.
 async fn ready_at(outlet: &Outlet, earliest: Instant) {
     time::sleep_until(earliest).await;
     outlet.ready().await;
+    tokio::task::yield_now().await;
 }
 
 fn millis(duration: Duration) -> Millis {
