@@ -14,6 +14,7 @@ mod count;
 mod demo;
 pub mod edge;
 pub mod exchange;
+pub mod fuzzing;
 pub mod logging;
 pub mod mailbox;
 mod metrics;
