@@ -1,6 +1,6 @@
 //! rumqttc, which the simulator and many devices in Rust speak with, in both versions.
 
-#![expect(clippy::wildcard_enum_match_arm, reason = "of many packets a few are waited for")]
+#![allow(clippy::wildcard_enum_match_arm, reason = "of many packets a few are waited for")]
 
 use std::time::Duration;
 use tests::{TestGateway, soon};
@@ -45,10 +45,11 @@ macro_rules! client {
                     let mut options =
                         MqttOptions::new(id, address.ip().to_string(), address.port());
                     options.set_keep_alive(Duration::from_secs(60));
-                    $keep(&mut options, kept);
+                    let keep: fn(&mut MqttOptions, bool) = $keep;
+                    keep(&mut options, kept);
                     if let Some(topic) = will {
-                        let will: LastWill = $will(topic);
-                        options.set_last_will(will);
+                        let last_will: fn(&str) -> LastWill = $will;
+                        options.set_last_will(last_will(topic));
                     }
                     let (client, mut events) = AsyncClient::new(options, 100);
                     let (message, messages) = mpsc::channel(1_000);
