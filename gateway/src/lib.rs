@@ -16,6 +16,7 @@ mod demo;
 pub mod devices;
 pub mod edge;
 pub mod exchange;
+pub mod fuzzing;
 pub mod logging;
 pub mod mailbox;
 mod metrics;

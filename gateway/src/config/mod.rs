@@ -12,6 +12,7 @@ mod types;
 pub use alerts::{AlertRule, Alerting, CommandAlerts, Secret, Webhook};
 pub use auth::{AclAction, AclEffect, AclRule, Auth, Jwt};
 pub use check::Unusable;
+pub(crate) use load::of_text;
 pub use load::{Mistakes, Sources, load};
 
 use crate::store;
