@@ -14,6 +14,7 @@ pub mod event;
 pub mod history;
 pub mod hub;
 pub mod ingest;
+pub mod mapping;
 pub mod outbox;
 pub mod rights;
 pub mod route;

@@ -20,6 +20,7 @@ use bridge::{
     bridge::{Bridge, Past, Settings},
     command::book::{self, CommandLimits},
     hub::{Beginning, Gap, HubLimits, Restored},
+    mapping::Mappings,
     route::RouteTable,
     types::DeviceTypes,
     update::Stamp,
@@ -169,6 +170,7 @@ impl App {
             retained: restored.rows.take(store::Table::Retained),
             sessions: restored.rows.take(store::Table::Session),
         };
+        let posts = restored.rows.take(store::Table::Post);
         let past = past(restored, &config)?;
         let epoch: Arc<str> = past.hub.epoch.as_str().into();
         let (core, inputs) = Core::channel();
@@ -179,8 +181,9 @@ impl App {
             ..exchange::Settings::default()
         };
         let (exchange, run) = Exchange::start(settings, exchange_stop.clone());
-        let edge =
-            edge::Edge::bind(&config, core.clone(), exchange.clone(), routes, edge_past).await;
+        let mappings = Arc::new(config.mappings().expect("checked with the other settings"));
+        let (to_core, to_exchange, known) = (core.clone(), exchange.clone(), mappings.clone());
+        let edge = edge::Edge::bind(&config, to_core, to_exchange, routes, known, edge_past).await;
         let edge = edge.map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
         let mqtt = edge.local_address().map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
         let web = web::Listener::bind(&config).await;
@@ -188,14 +191,14 @@ impl App {
         let endpoints = Endpoints { mqtt, http: web.address() };
         let stats = Arc::new(Stats::new(edge.counters()));
         let types = device_types(&config, start);
-        let settings = settings_of(&config, &endpoints, types);
+        let settings = settings_of(&config, &endpoints, types, mappings);
         let bridge = Bridge::new(clock::now(), settings, past)
             .map_err(|source| StartError::Command { path: config.data_dir.0.clone(), source })?;
         let acknowledge = match config.ingest.ack {
             Ack::Accepted => Acknowledge::Accepted,
             Ack::Stored | Ack::Synced => Acknowledge::Stored,
         };
-        let (webhook, posting) = Webhook::new(&config.webhook).unzip();
+        let (webhook, posting) = Webhook::new(&config.webhook, posts, database.handle()).unzip();
         let watchers = Watchers::new(edge.desired_publisher(), webhook.clone());
         let actor = Actor::new(
             &core,
@@ -483,7 +486,12 @@ fn device_types(config: &Config, start: Start) -> DeviceTypes {
     }
 }
 
-fn settings_of(config: &Config, endpoints: &Endpoints, types: DeviceTypes) -> Settings {
+fn settings_of(
+    config: &Config,
+    endpoints: &Endpoints,
+    types: DeviceTypes,
+    mappings: Arc<Mappings>,
+) -> Settings {
     let limits = &config.limits;
     Settings {
         node: endpoints.http.to_string(),
@@ -511,5 +519,6 @@ fn settings_of(config: &Config, endpoints: &Endpoints, types: DeviceTypes) -> Se
         alerts: config.alert_rules().unwrap_or_default(),
         desired_bytes_max: limits.desired_bytes as usize,
         types,
+        mappings,
     }
 }

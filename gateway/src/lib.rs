@@ -14,6 +14,7 @@ mod count;
 mod demo;
 pub mod edge;
 pub mod exchange;
+mod fault;
 pub mod logging;
 mod metrics;
 pub mod process;

@@ -2,7 +2,10 @@
 
 use super::{Config, Retention};
 use crate::auth;
-use bridge::route::{self, RouteTable};
+use bridge::{
+    mapping::Mappings,
+    route::{self, RouteTable},
+};
 use protocol::TopicFilter;
 use std::fmt;
 
@@ -44,6 +47,7 @@ impl Config {
             mistakes.push(unusable("log.level", why));
         }
         mistakes.extend(self.routes().err().unwrap_or_default());
+        mistakes.extend(self.mappings().err().unwrap_or_default());
         let of_types = self.device_types().err().unwrap_or_default();
         mistakes.extend(of_types.into_iter().map(|why| unusable("types.dir", why)));
         mistakes.extend(self.retention.iter().enumerate().filter_map(bad_retention));
@@ -90,6 +94,19 @@ impl Config {
             }
         }
         if mistakes.is_empty() { Ok(RouteTable::new(routes)) } else { Err(mistakes) }
+    }
+
+    /// The mappings, compiled.
+    ///
+    /// # Errors
+    /// Each mapping that cannot be, by its place.
+    pub fn mappings(&self) -> Result<Mappings, Vec<Unusable>> {
+        let payload_bytes_max = self.limits.command_params_bytes as usize;
+        let compiled = Mappings::new(&self.mappings, payload_bytes_max);
+        compiled.map_err(|mistakes| {
+            let named = |(place, why)| unusable(&format!("mappings[{place}]"), why);
+            mistakes.into_iter().map(named).collect()
+        })
     }
 
     /// Each number with its least and its greatest value.

@@ -13,7 +13,7 @@ pub use check::Unusable;
 pub use load::{Mistakes, Sources, load};
 
 use crate::store;
-use bridge::{route::Codec, types::DeviceTypes};
+use bridge::{mapping::MappingSettings, route::Codec, types::DeviceTypes};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -44,6 +44,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Topics that feed channels, before the built-in ones.
     pub routes: Vec<Route>,
+    /// Devices that know only their own topics.
+    pub mappings: Vec<MappingSettings>,
     /// What raises alerts by itself.
     pub alerting: Alerting,
     /// Rules that raise alerts.

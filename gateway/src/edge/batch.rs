@@ -18,7 +18,8 @@ use crate::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bridge::{
     event::ConnectionId,
-    ingest::{Inbound, decode, decode_response, raw_message},
+    ingest::{Inbound, decode, decode_mapped, decode_response, raw_message},
+    mapping::Spoken,
     route::Destination,
 };
 use bytes::Bytes;
@@ -31,6 +32,8 @@ use tokio::sync::{mpsc::error::TrySendError, oneshot};
 pub(super) struct Known {
     pub(super) topic: TopicName,
     pub(super) destination: Option<Destination>,
+    /// What it means to the mappings of devices that know only their own topics.
+    mapped: Option<Arc<Spoken>>,
     /// Only the gateway may publish there.
     pub(super) forbidden: bool,
     /// A device's own down topic: also asks the registry.
@@ -53,6 +56,7 @@ impl Known {
         let topic: TopicName = topic.parse().map_err(|_: BadTopic| BadName::Invalid)?;
         Ok(Self {
             destination: shared.routes.resolve(topic.as_str()),
+            mapped: shared.mappings.resolve(topic.as_str()),
             forbidden: levels(topic.as_str()).next() == Some("$SYS"),
             down: down_device(topic.as_str()).is_some(),
             topic,
@@ -124,6 +128,13 @@ impl Batch {
         known: &Known,
         content: Content<'_>,
     ) {
+        // An answer first: what the same message says of the device's state comes after it.
+        if let Some(spoken) = &known.mapped {
+            match decode_mapped(spoken, content.payload) {
+                Some(inbound) => self.inbound.push(inbound),
+                None => shared.counters.undecodable.increment(),
+            }
+        }
         if let Some(destination) = &known.destination {
             let decoded = match response(destination, &content.properties) {
                 Some((device, command)) => {

@@ -26,7 +26,7 @@ use crate::{
 };
 use bridge::event::ConnectionId;
 use bytes::BytesMut;
-use protocol::DeviceId;
+use protocol::{DeviceId, TopicFilter};
 use std::{
     collections::BTreeMap, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
 };
@@ -114,6 +114,8 @@ pub(super) struct Connection<S> {
     pub(super) rests: Rests,
     /// The devices whose commands the core was told it can receive.
     pub(super) receives: BTreeMap<DeviceId, Receives>,
+    /// The filters by which the core was told that it may receive those of mapped devices.
+    pub(super) listens: Vec<TopicFilter>,
     pub(super) batch: Batch,
     pub(super) work: Option<Work>,
     pub(super) mailbox: Option<(mpsc::Sender<Downlink>, mpsc::Receiver<Downlink>)>,
@@ -189,6 +191,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             pace: Pace::new(&shared.limits, heard),
             rests: Rests::default(),
             receives: BTreeMap::new(),
+            listens: Vec::new(),
             batch: Batch::default(),
             work: None,
             mailbox: None,

@@ -69,8 +69,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let me = self.client.connection;
         let grant = self.session.subscriptions.select(&message, Source::Own, me);
         let command = order.command.as_ref().map(|it| (it.id, it.attempt));
-        if let Some(grant) = grant {
-            self.queue(Entry { command, ..Entry::new(message, grant) }, None);
+        match grant {
+            Some(grant) => self.queue(Entry { command, ..Entry::new(message, grant) }, None),
+            None => self.not_written(command, Unwritten::NotSubscribed),
         }
     }
 
@@ -277,6 +278,9 @@ fn seconds_until(at: Timestamp, now: Timestamp) -> u32 {
 
 fn message_of(order: &DeviceMessage) -> Message {
     let command = order.command.as_ref();
+    let answered = command.and_then(|it| Some((it.id, it.answer_topic.as_ref()?)));
+    // What is sent to a device in its own way has a form of its own.
+    let is_ours = command.is_none() || answered.is_some();
     Message {
         topic: order.topic.clone(),
         payload: order.payload.clone(),
@@ -287,9 +291,9 @@ fn message_of(order: &DeviceMessage) -> Message {
         properties: Properties {
             payload_is_utf8: None,
             expires_at: command.map(|command| command.not_after),
-            content_type: Some("application/json".into()),
-            response_topic: command.map(|command| command.answer_topic.to_string()),
-            correlation_data: command.map(|command| Bytes::from(command.id.to_string())),
+            content_type: is_ours.then(|| "application/json".into()),
+            response_topic: answered.map(|(_, topic)| topic.to_string()),
+            correlation_data: answered.map(|(id, _)| Bytes::from(id.to_string())),
             user: Vec::new(),
         },
     }

@@ -242,6 +242,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             let event = EdgeEvent::ReceivesNot { device, connection };
             self.batch.input(Input::Edge { event, mailbox: None });
         }
+        if !std::mem::take(&mut self.listens).is_empty() {
+            let (client, filters) = (self.client.id.to_string(), Vec::new());
+            let event = EdgeEvent::Listens { connection, client, filters };
+            self.batch.input(Input::Edge { event, mailbox: None });
+        }
         // Messages first: they came before the end.
         let (mut steps, _) =
             std::mem::take(&mut self.batch).into_steps(connection, Wait::ForNothing);

@@ -64,6 +64,25 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         for device in devices {
             self.tell_receives(&device);
         }
+        self.tell_listens();
+    }
+
+    /// Tells the core to what of mapped devices' command topics the connection listens, where that changed.
+    fn tell_listens(&mut self) {
+        if self.shared.mappings.is_empty() {
+            return;
+        }
+        let all = self.session.subscriptions.filters();
+        let filters: Vec<_> =
+            all.filter(|filter| self.shared.mappings.may_receive(filter)).cloned().collect();
+        if filters == self.listens {
+            return;
+        }
+        self.listens.clone_from(&filters);
+        let (connection, client) = (self.client.connection, self.client.id.to_string());
+        let mailbox = Some(self.mailbox());
+        let event = EdgeEvent::Listens { connection, client, filters };
+        self.batch.input(Input::Edge { event, mailbox });
     }
 
     fn mailbox(&mut self) -> mpsc::Sender<Downlink> {

@@ -50,7 +50,7 @@ use crate::{
     exchange::Exchange,
     store::{KeyAndBody, StoreHandle},
 };
-use bridge::route::RouteTable;
+use bridge::{mapping::Mappings, route::RouteTable};
 use ending::End;
 use futures_util::FutureExt as _;
 use handshake::Handshake;
@@ -103,11 +103,12 @@ impl Edge {
         core: Core,
         exchange: Exchange,
         routes: RouteTable,
+        mappings: Arc<Mappings>,
         past: Past,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(config.mqtt.listen).await?;
         let Past { store, retained, sessions } = past;
-        let shared = Shared::new(config, core, exchange, routes, store);
+        let shared = Shared::new(config, core, exchange, routes, mappings, store);
         shared.retained.restore(retained);
         Ok(Self { listener, door: Door::new(Arc::new(shared)), sessions })
     }

@@ -10,7 +10,7 @@ use crate::{
     exchange::Exchange,
     store::StoreHandle,
 };
-use bridge::{event::ConnectionId, route::RouteTable};
+use bridge::{event::ConnectionId, mapping::Mappings, route::RouteTable};
 use std::{
     collections::HashMap,
     sync::{
@@ -27,6 +27,7 @@ pub(super) struct Shared {
     pub(super) core: Core,
     pub(super) exchange: Exchange,
     pub(super) routes: RouteTable,
+    pub(super) mappings: Arc<Mappings>,
     pub(super) mqtt: Mqtt,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
@@ -52,6 +53,7 @@ impl Shared {
         core: Core,
         exchange: Exchange,
         routes: RouteTable,
+        mappings: Arc<Mappings>,
         store: StoreHandle,
     ) -> Self {
         let limits = config.limits.clone();
@@ -59,6 +61,7 @@ impl Shared {
             core,
             exchange,
             routes,
+            mappings,
             mqtt: config.mqtt.clone(),
             counters: Arc::default(),
             registry: Registry::default(),

@@ -45,7 +45,8 @@ fn serving<S: AsyncRead + AsyncWrite + Send + 'static>(socket: S) -> Served {
     let (core, inputs) = Core::channel();
     // Never run: these connections have no subscriptions.
     let (exchange, _engine) = Exchange::start(Settings::default(), CancellationToken::new());
-    let shared = Shared::new(&config, core, exchange, RouteTable::new(vec![]), database.handle());
+    let (routes, mappings) = (RouteTable::new(vec![]), Arc::default());
+    let shared = Shared::new(&config, core, exchange, routes, mappings, database.handle());
     let (shared, stop) = (Arc::new(shared), CancellationToken::new());
     let counters = shared.counters.clone();
     let address = SocketAddr::from(([127, 0, 0, 1], 9));
