@@ -45,6 +45,7 @@ pub use desired::DesiredPublisher;
 pub use door::Door;
 
 use crate::{
+    auth::Brought,
     config::Config,
     core::Core,
     exchange::Exchange,
@@ -195,7 +196,8 @@ impl Edge {
         let (door, stop) = (self.door.clone(), stop.clone());
         // At a lower level than what is logged in it: entering a span costs as much as a message.
         let span = tracing::debug_span!("mqtt", %address);
-        let entering = async move { door.enter(socket, address, ticket, stop).await };
+        let entering =
+            async move { door.enter(socket, address, Brought::Nothing, ticket, stop).await };
         tasks.spawn(entering.instrument(span));
     }
 }
