@@ -203,9 +203,9 @@ impl Payload {
     /// # Errors
     /// What is wrong with one of its texts.
     pub(super) fn parse(value: &Value) -> Result<Self, String> {
-        match value {
-            Value::String(text) => Text::parse(text).map(Self::Text),
-            other => Shape::parse(other).map(Self::Json),
+        match value.as_str() {
+            Some(text) => Text::parse(text).map(Self::Text),
+            None => Shape::parse(value).map(Self::Json),
         }
     }
 

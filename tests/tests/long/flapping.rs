@@ -45,7 +45,7 @@ async fn a_flapping_fleet_and_the_gateway_agree_on_every_one_of_a_thousand_comma
         let idempotent = rng.random_bool(0.3);
         let body = json!({
             "name": "work", "params": {"idempotent": idempotent}, "idempotent": idempotent,
-            "timeout_ms": rng.random_range(800..4_000), "ttl_ms": rng.random_range(300..30_000),
+            "timeout_ms": rng.random_range(800..3_000), "ttl_ms": rng.random_range(300..12_000),
             "priority": rng.random_range(-1..=1),
         });
         let path = format!("/api/v1/devices/{}/commands", name(number % DEVICES));
@@ -248,7 +248,7 @@ impl Device {
             return;
         }
         let status = *["succeeded", "succeeded", "failed"].choose(&mut self.rng).expect("some");
-        let late = if self.rng.random_bool(0.2) { 0..6_000 } else { 0..300 };
+        let late = if self.rng.random_bool(0.2) { 0..4_000 } else { 0..300 };
         let due = Instant::now() + Duration::from_millis(self.rng.random_range(late));
         let result = json!({"run": self.runs, "of": self.name});
         let attempt = order["attempt"].as_u64().expect("a number");
