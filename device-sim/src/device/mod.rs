@@ -291,26 +291,22 @@ impl Device {
 
     /// Loads on; what is whole and right is booted.
     fn load_on(&mut self, now: Timestamp, delivery: Delivery, told: f64) {
-        let Some(update) = &self.update else { return };
+        let Some(update) = self.update.take() else { return };
         let percent = update.percent(now);
-        let checked = update.check();
         if percent < 100.0 {
+            self.update = Some(update);
             self.tell_progress(delivery, percent, told, |told| Stage::Loading { told });
-        } else if let Err(error) = checked {
-            self.update = None;
-            let answer = Answer { error: Some(error), ..plain(AnswerStatus::Failed) };
-            self.end(&delivery, false, Outcome::Failed, answer);
+        } else if let Err(error) = update.check() {
+            self.give_up(&delivery, error);
         } else {
+            self.update = Some(update);
             self.reboot(now, delivery);
         }
     }
 
     fn configure(&mut self, delivery: &Delivery) {
         match update::config(&delivery.params) {
-            Err(error) => {
-                let answer = Answer { error: Some(error), ..plain(AnswerStatus::Failed) };
-                self.end(delivery, false, Outcome::Failed, answer);
-            }
+            Err(error) => self.give_up(delivery, error),
             Ok((version, config)) => {
                 let result = json!({ "config_version": version });
                 self.config = Some((version, config));
@@ -387,8 +383,11 @@ impl Device {
     }
 
     fn fail(&mut self, delivery: &Delivery) {
-        let error = Some(error("fault", "the simulated hardware failed, as chaos asked"));
-        let answer = Answer { error, ..plain(AnswerStatus::Failed) };
+        self.give_up(delivery, error("fault", "the simulated hardware failed, as chaos asked"));
+    }
+
+    fn give_up(&mut self, delivery: &Delivery, error: AnswerError) {
+        let answer = Answer { error: Some(error), ..plain(AnswerStatus::Failed) };
         self.end(delivery, false, Outcome::Failed, answer);
     }
 
