@@ -372,6 +372,7 @@ mod tests {
             other @ (Inbound::State { .. }
             | Inbound::Event { .. }
             | Inbound::Recent { .. }
+            | Inbound::Mapped { .. }
             | Inbound::Answer { .. }) => panic!("{other:?}"),
         };
         Ok(inbound.into_iter().map(pair).collect())
