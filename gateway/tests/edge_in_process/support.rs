@@ -74,9 +74,9 @@ impl TestEdge {
             (CancellationToken::new(), JoinSet::new(), JoinSet::new());
         let (exchange, engine) = Exchange::start(Settings::default(), CancellationToken::new());
         others.spawn(engine);
-        let edge = Edge::bind(&config, core, exchange.clone(), RouteTable::new(vec![]), past)
-            .await
-            .unwrap();
+        let (routes, mappings) = (RouteTable::new(vec![]), Arc::default());
+        let edge =
+            Edge::bind(&config, core, exchange.clone(), routes, mappings, past).await.unwrap();
         let (address, counters) = (edge.local_address().unwrap(), edge.counters());
         tasks.spawn(edge.run(stop.clone()));
         let database = Some(database);
