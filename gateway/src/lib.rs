@@ -16,6 +16,7 @@ pub mod edge;
 pub mod exchange;
 mod fault;
 pub mod logging;
+pub mod mailbox;
 mod metrics;
 pub mod process;
 pub mod rhythm;

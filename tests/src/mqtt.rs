@@ -2,7 +2,7 @@
 
 mod packet;
 
-pub use packet::{Connect, Message, Packet, Version, WILL_RETAIN, field, packet, publish};
+pub use packet::{Connect, Message, PUBLISH, Packet, Version, WILL_RETAIN, field, packet, publish};
 
 use crate::soon;
 use std::{collections::VecDeque, net::SocketAddr};
@@ -126,6 +126,12 @@ impl Peer {
         if qos > 0 {
             self.expect(packet::PUBACK).await;
         }
+    }
+
+    /// Publishes with QoS 1; the PUBACK comes among what is read next.
+    pub async fn publish_unawaited(&mut self, topic: &str, payload: &[u8]) {
+        let id = self.next_id();
+        self.send(&publish(self.version, topic, payload, 1, id)).await;
     }
 
     /// Subscribes and waits for the SUBACK; gives its reason code.

@@ -105,7 +105,7 @@ impl Default for Mqtt {
 pub struct Http {
     /// Where to listen; port 0 picks a free one.
     pub listen: SocketAddr,
-    /// The least time between two frames to one WebSocket; the first goes at once.
+    /// How long updates are gathered into one frame to a WebSocket while they keep coming.
     pub flush_ms: u64,
     /// How long the head of a request may take, and a connection rest between two requests.
     pub header_timeout_ms: u64,

@@ -4,14 +4,14 @@ use super::{
     connection::Connection,
     receives::{Receives, receives},
 };
-use crate::auth::Brought;
-use crate::core::{Downlink, Input, MAILBOX_MESSAGES_MAX};
+use crate::{
+    auth::Brought,
+    core::{Downlink, Input, MAILBOX_MESSAGES_MAX},
+    mailbox::{Sender, mailbox},
+};
 use bridge::event::EdgeEvent;
 use protocol::{DeviceId, levels};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::mpsc,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// A certificate of the device that the client id names makes the connection that device's own.
@@ -97,8 +97,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.batch.input(Input::Edge { event, mailbox });
     }
 
-    fn mailbox(&mut self) -> mpsc::Sender<Downlink> {
-        let (sender, _) = self.mailbox.get_or_insert_with(|| mpsc::channel(MAILBOX_MESSAGES_MAX));
+    fn mailbox(&mut self) -> Sender<Downlink> {
+        let (sender, _) = self.mailbox.get_or_insert_with(|| mailbox(MAILBOX_MESSAGES_MAX));
         sender.clone()
     }
 }

@@ -53,6 +53,8 @@ pub struct Web {
     guard: Guard,
     limits: crate::config::Limits,
     flush_every: Duration,
+    /// How much its WebSockets are sent.
+    traffic: live::Traffic,
     patience: Patience,
     epoch: Arc<str>,
     stopping: CancellationToken,
@@ -161,6 +163,7 @@ impl Listener {
             guard: Guard::new(&config.http, self.address),
             limits: config.limits.clone(),
             flush_every: Duration::from_millis(config.http.flush_ms),
+            traffic: live::Traffic::new(time::Instant::now()),
             patience: Patience::new(&config.http),
             epoch,
             stopping: stopping.clone(),
