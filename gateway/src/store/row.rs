@@ -66,7 +66,8 @@ impl Table {
             | Self::Desired
             | Self::Audit
             | Self::Retained
-            | Self::Session => false,
+            | Self::Session
+            | Self::Post => false,
         }
     }
 
