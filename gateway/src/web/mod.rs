@@ -7,6 +7,7 @@ mod caller;
 mod contracts;
 mod cut;
 mod guard;
+mod guests;
 mod health;
 mod history;
 mod live;
@@ -35,6 +36,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use guard::Guard;
+use guests::{Guests, TokenLimits};
 use problem::Refused;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
@@ -51,6 +53,7 @@ pub struct Web {
     webhook: Option<Webhook>,
     mqtt: Door,
     guard: Guard,
+    guests: Guests,
     limits: crate::config::Limits,
     flush_every: Duration,
     /// How much its WebSockets are sent.
@@ -161,6 +164,7 @@ impl Listener {
             webhook,
             mqtt,
             guard: Guard::new(&config.http, self.address),
+            guests: Guests::new(token_limits(config), stopping.clone()),
             limits: config.limits.clone(),
             flush_every: Duration::from_millis(config.http.flush_ms),
             traffic: live::Traffic::new(time::Instant::now()),
@@ -184,7 +188,15 @@ impl Listener {
             // What is left are requests that never came whole.
             cut.cancel();
         };
-        tokio::join!(serving, finish);
+        tokio::join!(serving, finish, web.guests.follow(&web));
+    }
+}
+
+fn token_limits(config: &Config) -> TokenLimits {
+    let limits = &config.limits;
+    TokenLimits {
+        connections: limits.token_connections,
+        messages_per_s: limits.token_messages_per_s,
     }
 }
 

@@ -19,6 +19,8 @@ mod mqtt_websocket;
 mod presence;
 mod process;
 mod resume;
+mod rights;
+mod security;
 mod slow;
 mod sse;
 mod store;
