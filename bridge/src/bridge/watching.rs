@@ -165,7 +165,10 @@ impl<S: Sink> Bridge<S> {
                     self.watch_command(details);
                 }
                 Effect::BatchChanged(batch) => self.watch_batch(batch),
-                Effect::Send { .. } | Effect::AskCancel { .. } | Effect::Forget(_) => {}
+                Effect::Send { .. }
+                | Effect::AskCancel { .. }
+                | Effect::AlertChanged(..)
+                | Effect::Forget(_) => {}
             }
         }
     }
