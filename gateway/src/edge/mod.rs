@@ -55,10 +55,9 @@ use bridge::{mapping::Mappings, route::RouteTable};
 use ending::End;
 use futures_util::FutureExt as _;
 use handshake::Handshake;
-use parked::Parked;
 use shared::Shared;
 use socket2::{SockRef, TcpKeepalive};
-use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::{TcpListener, TcpStream},
@@ -205,16 +204,18 @@ impl Edge {
 /// The life of one connection, and of the session that outlives it.
 async fn serve<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>, room: OwnedSemaphorePermit) {
     // Both boxed, so that neither a session alone nor a connection holds the memory of the other.
-    let parked = Box::pin(connected(handshake)).await;
+    let session = Box::pin(connected(handshake)).await;
     drop(room);
-    if let Some(parked) = parked {
-        Box::pin(parked.run()).await;
+    if let Some(session) = session {
+        session.await;
     }
 }
 
-/// A panic while serving is caught here, so that the device's end is told and its client id is free
-/// again.
-async fn connected<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>) -> Option<Parked> {
+/// Gives the session that outlives the connection. A panic while serving is caught here, so that the device's
+/// end is told and its client id is free again.
+async fn connected<S: AsyncRead + AsyncWrite>(
+    handshake: Handshake<S>,
+) -> Option<Pin<Box<impl Future<Output = ()>>>> {
     let shared = handshake.shared.clone();
     // What begins and ends a connection is boxed, so that it takes no memory in between.
     let mut connection = Box::pin(handshake.run()).await?;
@@ -222,7 +223,7 @@ async fn connected<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>) -> Option
     let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
     let parked = Box::pin(connection.finish(served.unwrap_or(End::Panicked))).await;
     shared.counters.connections_now.decrement();
-    parked
+    parked.map(|parked| Box::pin(parked.run()))
 }
 
 /// A task has ended; one that panicked outside of serving is counted here.
