@@ -15,6 +15,7 @@ mod demo;
 pub mod edge;
 pub mod exchange;
 mod fault;
+pub mod fuzzing;
 pub mod logging;
 pub mod mailbox;
 mod metrics;

@@ -16,6 +16,7 @@ mod door;
 mod ending;
 mod flapping;
 mod flushed;
+pub(crate) mod fuzzing;
 mod handshake;
 mod identity;
 mod journal;
