@@ -1,6 +1,7 @@
 //! The gateway as a whole: bound, then running, then drained.
 
 use crate::{
+    arrival::{Listeners, Reload, TlsError},
     auth::{Auth, BadFile},
     clock,
     config::{self, Ack, Config},
@@ -64,6 +65,9 @@ pub enum StartError {
     /// The credentials cannot be read.
     #[error(transparent)]
     Credentials(#[from] BadFile),
+    /// A file of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A row of the database holds something else than it should.
     #[error(
         "the database in '{}' has a {what} '{key}' that cannot be read: start once with --recover",
@@ -104,7 +108,7 @@ pub enum StartError {
 
 fn reason(error: &io::Error, key: &str) -> String {
     if error.kind() == io::ErrorKind::AddrInUse {
-        let other = if key == "mqtt.listen" { " (another MQTT broker, perhaps)" } else { "" };
+        let other = if key.starts_with("mqtt") { " (another MQTT broker, perhaps)" } else { "" };
         format!("is taken by another program{other}: stop that one, or give {key} another port")
     } else {
         format!("cannot be used: {error}")
@@ -116,8 +120,14 @@ fn reason(error: &io::Error, key: &str) -> String {
 pub struct Endpoints {
     /// MQTT over TCP.
     pub mqtt: SocketAddr,
+    /// MQTT over TLS, where that is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mqtt_tls: Option<SocketAddr>,
     /// HTTP: dashboard, WebSocket, API.
     pub http: SocketAddr,
+    /// The same address, where it speaks HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https: Option<SocketAddr>,
 }
 
 /// A gateway that has its ports but serves nobody yet.
@@ -129,6 +139,7 @@ pub struct App {
     inputs: tokio::sync::mpsc::Receiver<crate::core::Input>,
     edge: edge::Edge,
     web: web::Listener,
+    reload: Reload,
     surroundings: web::Surroundings,
     exchange: ExchangeTask,
     posting: Option<Posting>,
@@ -162,6 +173,7 @@ impl App {
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let auth = Auth::open(&config.data_dir.0)?;
+        let Listeners { mqtt, http, reload, counters: arrivals } = Listeners::new(&config)?;
         let (database, mut restored) = open_store(&config, start)?;
         let store = database.handle();
         let edge_past = edge::Past {
@@ -180,13 +192,21 @@ impl App {
         };
         let (exchange, run) = Exchange::start(settings, exchange_stop.clone());
         let edge =
-            edge::Edge::bind(&config, core.clone(), exchange.clone(), routes, edge_past).await;
-        let edge = edge.map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
+            edge::Edge::bind(&config, mqtt, core.clone(), exchange.clone(), routes, edge_past)
+                .await
+                .map_err(|edge::BindError { key, address, source }| StartError::Listen {
+                    key,
+                    address,
+                    source,
+                })?;
         let mqtt = edge.local_address().map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
-        let web = web::Listener::bind(&config).await;
+        let mqtt_tls =
+            edge.tls_address().map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
+        let web = web::Listener::bind(&config, http).await;
         let web = web.map_err(listen_error("http.listen", config.http.listen))?;
-        let endpoints = Endpoints { mqtt, http: web.address() };
-        let stats = Arc::new(Stats::new(edge.counters()));
+        let (http, https) = (web.address(), config.http.tls.then(|| web.address()));
+        let endpoints = Endpoints { mqtt, mqtt_tls, http, https };
+        let stats = Arc::new(Stats::new(edge.counters(), arrivals));
         let types = device_types(&config, start);
         let settings = settings_of(&config, &endpoints, types);
         let bridge = Bridge::new(clock::now(), settings, past)
@@ -224,6 +244,7 @@ impl App {
             inputs,
             edge,
             web,
+            reload,
             surroundings,
             exchange,
             posting,
@@ -274,6 +295,7 @@ impl App {
             inputs,
             edge,
             web,
+            reload,
             surroundings,
             exchange,
             posting,
@@ -303,6 +325,10 @@ impl App {
         parts.spawn(async move {
             auth.watch(auth_stop).await;
             Ok(())
+        });
+        let reload_stop = stop.clone();
+        parts.spawn(async move {
+            reload.run(reload_stop).await.context("certificates cannot be reloaded on SIGHUP")
         });
         let web_stop = stop.clone();
         parts.spawn(async move {

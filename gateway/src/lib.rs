@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod args;
+pub mod arrival;
 pub mod auth;
 mod clock;
 pub mod config;

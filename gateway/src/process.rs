@@ -33,8 +33,10 @@ fn runtime(rhythm: Arc<Rhythm>) -> std::io::Result<Runtime> {
 async fn serve(config: Config, start: app::Start, rhythm: Arc<Rhythm>) -> anyhow::Result<()> {
     let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("{mistakes:?}"))?;
     let app = app::App::bind(config, routes, start, rhythm).await?;
-    let app::Endpoints { mqtt, http } = app.endpoints();
-    tracing::info!(%mqtt, dashboard = %format_args!("http://{http}"), "listening");
+    let app::Endpoints { mqtt, mqtt_tls, http, https } = app.endpoints();
+    let scheme = if https.is_some() { "https" } else { "http" };
+    let mqtt_tls = mqtt_tls.map(tracing::field::display);
+    tracing::info!(%mqtt, mqtt_tls, dashboard = %format_args!("{scheme}://{http}"), "listening");
     let stop = CancellationToken::new();
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

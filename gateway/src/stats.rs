@@ -1,7 +1,7 @@
 //! The gateway's own figures: counted here, told once a second on `gateway/stats`, and exported at
 //! `/metrics`. Metric names live in `crate::metrics`.
 
-use crate::{core::Outlet, count::counters, edge};
+use crate::{arrival, core::Outlet, count::counters, edge};
 use bridge::bridge::{Bridge, Refused};
 use protocol::{CommandFigures, GatewayStats, Millis, StoreFigures, Timestamp};
 use std::{
@@ -83,6 +83,8 @@ pub struct Stats {
     pub http: HttpCounters,
     /// Of the MQTT side.
     pub edge: Arc<edge::Counters>,
+    /// Of all listeners, before their protocol.
+    pub arrivals: Arc<arrival::Counters>,
     latest: Mutex<Latest>,
 }
 
@@ -109,9 +111,9 @@ pub struct Latest {
 impl Stats {
     /// Starts at zero.
     #[must_use]
-    pub fn new(edge: Arc<edge::Counters>) -> Self {
+    pub fn new(edge: Arc<edge::Counters>, arrivals: Arc<arrival::Counters>) -> Self {
         let (web, http) = (WebCounters::default(), HttpCounters::default());
-        Self { started: Instant::now(), web, http, edge, latest: Mutex::default() }
+        Self { started: Instant::now(), web, http, edge, arrivals, latest: Mutex::default() }
     }
 
     /// What the core said last.

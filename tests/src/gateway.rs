@@ -1,6 +1,6 @@
 //! A gateway of its own for each test.
 
-use crate::{Device, Live, binary, until};
+use crate::{Authority, Device, Live, binary, until};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -34,6 +34,7 @@ pub struct TestGateway {
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Endpoints {
     mqtt: SocketAddr,
+    mqtt_tls: Option<SocketAddr>,
     http: SocketAddr,
 }
 
@@ -51,6 +52,18 @@ impl TestGateway {
         Self::with_flags(settings, &[]).await
     }
 
+    /// With TLS for MQTT, by a certificate of `authority`, and settings; with `("HTTP__TLS", "true")` for HTTP
+    /// as well, which [`Self::get`] and its like do not speak.
+    ///
+    /// # Panics
+    /// When it does not come up; shows its log.
+    pub async fn with_tls(authority: &Authority, settings: &[(&str, &str)]) -> Self {
+        let server = authority.server();
+        let (cert, key) = (server.cert.display().to_string(), server.key.display().to_string());
+        let tls = [("TLS__CERT", &*cert), ("TLS__KEY", &key), ("MQTT__TLS_LISTEN", "127.0.0.1:0")];
+        Self::with(&[&tls, settings].concat()).await
+    }
+
     /// With settings, and flags such as `--demo`.
     ///
     /// # Panics
@@ -64,7 +77,7 @@ impl TestGateway {
         );
         let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS");
         let child = spawn(folder.path(), &settings, &flags);
-        let endpoints = Endpoints { mqtt: ANY_PORT, http: ANY_PORT };
+        let endpoints = Endpoints { mqtt: ANY_PORT, mqtt_tls: None, http: ANY_PORT };
         let expected_error = None;
         let mut gateway = Self { child, folder, settings, flags, endpoints, expected_error, http };
         gateway.await_endpoints().await;
@@ -106,7 +119,7 @@ impl TestGateway {
     /// # Panics
     /// When it does not come up; shows its log.
     pub async fn start_again_with(&mut self, flags: &[&str]) {
-        let Endpoints { mqtt, http } = self.endpoints;
+        let Endpoints { mqtt, http, .. } = self.endpoints;
         let mut settings = self.settings.clone();
         settings.push(("MQTT__LISTEN".into(), mqtt.to_string()));
         settings.push(("HTTP__LISTEN".into(), http.to_string()));
@@ -142,6 +155,15 @@ impl TestGateway {
     #[must_use]
     pub fn mqtt(&self) -> SocketAddr {
         self.endpoints.mqtt
+    }
+
+    /// Where it speaks MQTT over TLS.
+    ///
+    /// # Panics
+    /// When `mqtt.tls_listen` is not set.
+    #[must_use]
+    pub fn mqtt_tls(&self) -> SocketAddr {
+        self.endpoints.mqtt_tls.expect("mqtt.tls_listen is set")
     }
 
     /// Where it speaks HTTP.
@@ -256,6 +278,11 @@ impl TestGateway {
     /// Asks it to end, and goes on at once.
     pub fn terminate(&self) {
         signal(self.child.id(), "-TERM");
+    }
+
+    /// Asks it to read its certificates again.
+    pub fn hang_up(&self) {
+        signal(self.child.id(), "-HUP");
     }
 
     /// Waits until it has ended by itself or because it was asked to.

@@ -1,6 +1,6 @@
 //! A WebSocket client of `/ws`, as docs/protocol.md, section 3, describes it.
 
-use crate::{columns::Dictionary, soon};
+use crate::{Stream, columns::Dictionary, soon};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::{collections::VecDeque, net::SocketAddr};
@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 /// A connection. It reads only while the test waits for something: who does not ask is slow.
 #[derive(Debug)]
 pub struct Live {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Stream>>,
     /// Where it speaks columns: what it was told of them.
     columns: Option<Dictionary>,
     inbox: VecDeque<Value>,
@@ -62,21 +62,26 @@ impl Live {
         Self::over(stream.expect("the gateway accepts"), address).await
     }
 
-    async fn over(stream: TcpStream, address: SocketAddr) -> Self {
+    /// Connects over any stream and takes the welcome.
+    ///
+    /// # Panics
+    /// When the gateway does not accept it.
+    pub async fn over(stream: impl Stream + 'static, address: SocketAddr) -> Self {
         Self::try_over(stream, address, "sluice.v1")
             .await
             .expect("the gateway accepts and welcomes")
     }
 
     async fn try_over(
-        stream: TcpStream,
+        stream: impl Stream + 'static,
         address: SocketAddr,
         protocol: &'static str,
     ) -> Option<Self> {
         let mut request = format!("ws://{address}/ws").into_client_request().expect("a URL");
         let offer = HeaderValue::from_static(protocol);
         request.headers_mut().insert("sec-websocket-protocol", offer);
-        let shaken = soon("a handshake", client_async(request, stream)).await;
+        let shaken =
+            soon("a handshake", client_async(request, Box::new(stream) as Box<dyn Stream>)).await;
         let (socket, response) = shaken.ok()?;
         assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
         let (columns, inbox) = (None, VecDeque::new());

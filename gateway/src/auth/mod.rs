@@ -3,9 +3,11 @@
 //! `sluice-gateway token` writes the file whole (`tokens`); a running gateway looks at it every second
 //! ([`Auth::watch`]). Before the file exists everybody on the machine is trusted; from then on nobody is.
 
+mod brought;
 mod secret;
 mod tokens;
 
+pub use brought::Brought;
 pub use tokens::{BadFile, EditError, Token, Tokens};
 
 use crate::clock;

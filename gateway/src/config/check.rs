@@ -1,6 +1,6 @@
 //! What a value must be beyond its type, and the relations between values.
 
-use super::{Config, Retention};
+use super::{Ask, Config, Retention};
 use crate::auth;
 use bridge::route::{self, RouteTable};
 use protocol::TopicFilter;
@@ -49,6 +49,7 @@ impl Config {
         mistakes.extend(self.retention.iter().enumerate().filter_map(bad_retention));
         mistakes.extend(self.alert_rules().err().unwrap_or_default());
         mistakes.extend(self.webhook.mistake());
+        mistakes.extend(self.insecure());
         mistakes
     }
 
@@ -63,6 +64,15 @@ impl Config {
             );
             unusable("mqtt.listen", why)
         });
+        let certified = self.mqtt.client_certificates.ask == Ask::Required;
+        let tls_listen = self.mqtt.tls_listen.filter(|listen| !listen.ip().is_loopback());
+        let mqtt_tls = tls_listen.filter(|_| !certified).map(|listen| {
+            let why = format!(
+                "{listen} can be reached from other machines, and nobody has to sign in there: set \
+                 mqtt.client_certificates.ask = \"required\" and mqtt.client_certificates.ca, or use 127.0.0.1"
+            );
+            unusable("mqtt.tls_listen", why)
+        });
         let signed_in = auth::is_set_up(&self.data_dir.0);
         let http = (!signed_in && !self.http.listen.ip().is_loopback()).then(|| {
             let why = format!(
@@ -72,7 +82,7 @@ impl Config {
             );
             unusable("http.listen", why)
         });
-        mqtt.into_iter().chain(http).collect()
+        mqtt.into_iter().chain(mqtt_tls).chain(http).collect()
     }
 
     /// The routes, compiled.
@@ -105,6 +115,8 @@ impl Config {
             ("http.header_timeout_ms", self.http.header_timeout_ms, 100, day_ms),
             ("http.body_timeout_ms", self.http.body_timeout_ms, 100, day_ms),
             ("http.write_timeout_ms", self.http.write_timeout_ms, 100, day_ms),
+            ("tls.handshake_timeout_ms", self.tls.handshake_timeout_ms, 100, day_ms),
+            ("proxy.header_timeout_ms", self.proxy.header_timeout_ms, 100, day_ms),
             ("presence.silent_after_ms", self.presence.silent_after_ms, 1_000, 365 * day_ms),
             ("shutdown.grace_ms", self.shutdown.grace_ms, 0, day_ms),
             ("limits.mqtt_packet_bytes", limits.mqtt_packet_bytes.into(), 1_024, PACKET_BYTES_MAX),
@@ -144,6 +156,7 @@ impl Config {
             ("store.recovery_bytes", self.store.recovery_bytes, 64 * 1024, u64::MAX),
             ("limits.http_body_bytes", limits.http_body_bytes.into(), 1_024, 64 * 1024 * 1024),
             ("limits.http_connections", limits.http_connections.into(), 1, many),
+            ("limits.handshakes", limits.handshakes.into(), 1, many),
             ("limits.devices", limits.devices.into(), 1, many),
             ("limits.channels", limits.channels.into(), 1, many),
             ("limits.commands_per_device", limits.commands_per_device.into(), 1, many),

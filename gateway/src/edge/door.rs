@@ -1,6 +1,7 @@
 //! How connections come in, whoever accepted them: the plain listener, TLS, WebSocket.
 
 use super::{counters::Counters, flushed::Flushed, handshake::Handshake, serve, shared::Shared};
+use crate::auth::Brought;
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -41,12 +42,17 @@ impl Door {
 
     /// Serves MQTT on a stream that buffers what is written, until its connection and the session that
     /// outlives it have ended, or `stop`.
-    pub async fn serve<S>(&self, stream: S, address: SocketAddr, stop: CancellationToken)
-    where
+    pub async fn serve<S>(
+        &self,
+        stream: S,
+        address: SocketAddr,
+        brought: Brought,
+        stop: CancellationToken,
+    ) where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         if let Some(ticket) = self.ticket() {
-            self.enter(Flushed::new(stream), address, ticket, stop).await;
+            self.enter(Flushed::new(stream), address, brought, ticket, stop).await;
         }
     }
 
@@ -69,11 +75,13 @@ impl Door {
         &self,
         socket: S,
         address: SocketAddr,
+        brought: Brought,
         ticket: Ticket,
         stop: CancellationToken,
     ) {
         let Ticket { permit, room } = ticket;
-        let handshake = Handshake { shared: self.shared.clone(), socket, address, room, stop };
+        let shared = self.shared.clone();
+        let handshake = Handshake { shared, socket, address, brought, room, stop };
         serve(handshake, permit).await;
     }
 }

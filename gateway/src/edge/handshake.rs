@@ -12,7 +12,7 @@ use super::{
         BadConnect, Connect, Dialect, FrameError, Reasons, Version, connack, connect, take_frame,
     },
 };
-use crate::count::Counter;
+use crate::{auth::Brought, count::Counter};
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::{
     packet::{
@@ -47,6 +47,7 @@ pub(super) struct Handshake<S> {
     pub(super) shared: Arc<Shared>,
     pub(super) socket: S,
     pub(super) address: SocketAddr,
+    pub(super) brought: Brought,
     /// Whether there is room for one more connection; who comes without is told and goes.
     pub(super) room: bool,
     pub(super) stop: CancellationToken,
@@ -61,7 +62,7 @@ enum First {
 impl<S: AsyncRead + AsyncWrite> Handshake<S> {
     /// Waits for CONNECT and answers it; none: it was refused, counted and closed.
     pub(super) async fn run(self) -> Option<Connection<S>> {
-        let Self { shared, socket, address, room, stop } = self;
+        let Self { shared, socket, address, brought, room, stop } = self;
         let (mut reader, writer) = tokio::io::split(socket);
         let mut buffer = BytesMut::new();
         let deadline = Duration::from_millis(shared.mqtt.connect_timeout_ms);
@@ -85,7 +86,12 @@ impl<S: AsyncRead + AsyncWrite> Handshake<S> {
             }
         };
         match verdict {
-            Ok(connect) => open(shared, *connect, address, reader, writer, buffer, stop).await,
+            Ok(connect) => {
+                let mut connection =
+                    open(shared, *connect, address, reader, writer, buffer, stop).await?;
+                connection.attach_by_certificate(&brought);
+                Some(connection)
+            }
             Err((dialect, reason)) => {
                 counter(&shared, reason).increment();
                 tracing::debug!(?reason, "connection refused");

@@ -3,6 +3,7 @@
 
 use super::{Counters, handshake::Handshake, serve, shared::Shared};
 use crate::{
+    auth::Brought,
     config::Config,
     core::{Core, Input},
     exchange::{Exchange, Settings},
@@ -49,7 +50,8 @@ fn serving<S: AsyncRead + AsyncWrite + Send + 'static>(socket: S) -> Served {
     let (shared, stop) = (Arc::new(shared), CancellationToken::new());
     let counters = shared.counters.clone();
     let address = SocketAddr::from(([127, 0, 0, 1], 9));
-    let handshake = Handshake { shared, socket, address, room: true, stop };
+    let brought = Brought::Nothing;
+    let handshake = Handshake { shared, socket, address, brought, room: true, stop };
     let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
     let mut tasks = JoinSet::new();
     tasks.spawn(serve(handshake, room));

@@ -135,7 +135,7 @@ pub(super) async fn sign_in(
         web.stats.web.refused_unauthenticated.increment();
         unauthenticated()
     })?;
-    let cookie = if web.auth.is_required() { cookie(&token) } else { None };
+    let cookie = if web.auth.is_required() { cookie(&web, &token) } else { None };
     let mut response = Json(user.session()).into_response();
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -144,13 +144,22 @@ pub(super) async fn sign_in(
 }
 
 /// `DELETE /session`: forgets the cookie.
-pub(super) async fn sign_out() -> Result<Response, Infallible> {
-    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+pub(super) async fn sign_out(State(web): State<Arc<Web>>) -> Result<Response, Infallible> {
+    let gone = format!("{COOKIE}=; {}; Max-Age=0", attributes(&web));
     std::future::ready(Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()))
         .await
 }
 
 /// A token that was accepted has no character that a cookie cannot have.
-fn cookie(token: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict")).ok()
+fn cookie(web: &Web, token: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{COOKIE}={token}; {}", attributes(web))).ok()
+}
+
+/// Which cookies a browser sends where: never to scripts, to other sites' pages, or past TLS.
+fn attributes(web: &Web) -> &'static str {
+    if web.secure {
+        "Path=/; HttpOnly; SameSite=Strict; Secure"
+    } else {
+        "Path=/; HttpOnly; SameSite=Strict"
+    }
 }

@@ -2,7 +2,7 @@
 //! connection; here a WebSocket becomes a stream of bytes.
 
 use super::{Web, caller::Caller, problem::Refused};
-use crate::auth::User;
+use crate::auth::{Brought, User};
 use axum::{
     extract::{
         ConnectInfo, State,
@@ -77,8 +77,9 @@ fn accept(
         .on_upgrade(move |socket| {
             let run = async move {
                 let stop = web.stopping.child_token();
+                let brought = Brought::User(user.clone());
                 tokio::select! {
-                    () = web.mqtt.serve(ByteStream::new(socket), peer, stop.clone()) => {}
+                    () = web.mqtt.serve(ByteStream::new(socket), peer, brought, stop.clone()) => {}
                     () = stop_when_revoked(&web, &user, &stop) => {}
                 }
             };

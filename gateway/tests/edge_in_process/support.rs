@@ -3,6 +3,7 @@
 use super::packets::{Connect, PINGREQ, PINGRESP, client};
 use bridge::{event::EdgeEvent, ingest::Inbound, route::RouteTable};
 use gateway::{
+    arrival::Listeners,
     config::Config,
     core::{Core, Downlink, Input},
     edge::{Counters, Edge, Past},
@@ -74,9 +75,10 @@ impl TestEdge {
             (CancellationToken::new(), JoinSet::new(), JoinSet::new());
         let (exchange, engine) = Exchange::start(Settings::default(), CancellationToken::new());
         others.spawn(engine);
-        let edge = Edge::bind(&config, core, exchange.clone(), RouteTable::new(vec![]), past)
-            .await
-            .unwrap();
+        let arrivals = Listeners::new(&config).unwrap().mqtt;
+        let routes = RouteTable::new(vec![]);
+        let edge = Edge::bind(&config, arrivals, core, exchange.clone(), routes, past).await;
+        let edge = edge.unwrap();
         let (address, counters) = (edge.local_address().unwrap(), edge.counters());
         tasks.spawn(edge.run(stop.clone()));
         let database = Some(database);

@@ -1,0 +1,17 @@
+//! What a connection brought before its first byte of MQTT: whoever accepts streams says it at the
+//! [door](crate::edge::Door), and signing in begins with it.
+
+use super::User;
+use protocol::DeviceId;
+
+/// What a connection brought before its first byte of MQTT.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Brought {
+    /// Nothing: a plain socket, or TLS without a certificate.
+    Nothing,
+    /// A certificate that was verified, of this device.
+    Certificate(DeviceId),
+    /// The user that an HTTP request showed the token of, before it became MQTT over WebSocket; the local
+    /// one where HTTP trusts everybody.
+    User(User),
+}
