@@ -12,6 +12,10 @@ const paddingPx = 8;
 const timeWidthPx = 52;
 /** Charts with one key show the same moment under the pointer. */
 const syncKey = "device";
+/** How far the lines of the grid are apart where nothing lies between two whole numbers. */
+const wholeSteps = Array.from({ length: 12 }, (_, power) =>
+  [1, 2, 5].map((step) => step * 10 ** power),
+).flat();
 
 /**
  * The samples between `from` and `until` (milliseconds since the epoch); `version` grows with each new one. With
@@ -23,6 +27,8 @@ export default function Chart(props: {
   from: number;
   until: number;
   decimals: number;
+  /** Whether the values are counts: there is nothing below zero, and nothing between two of them. */
+  isCount?: boolean;
   label: string;
   zoomed?: (from: number, until: number) => void;
 }) {
@@ -40,7 +46,7 @@ export default function Chart(props: {
   const rebuild = () => {
     plot?.destroy();
     plot = new uPlot(
-      options(place, () => props.decimals, setPointed, props.zoomed),
+      options(place, () => props.decimals, props.isCount === true, setPointed, props.zoomed),
       [[], []],
       place,
     );
@@ -90,6 +96,7 @@ export default function Chart(props: {
 function options(
   place: HTMLElement,
   decimals: () => number,
+  isCount: boolean,
   point: (text: string | null) => void,
   zoomed: ((from: number, until: number) => void) | undefined,
 ): uPlot.Options {
@@ -109,7 +116,7 @@ function options(
       sync: { key: syncKey },
       points: { size: 6 },
     },
-    scales: { x: { time: true }, y: { range: (_, low, high) => spread(low, high) } },
+    scales: { x: { time: true }, y: { range: (_, low, high) => spread(low, high, isCount) } },
     axes: [
       {
         stroke: text,
@@ -125,6 +132,7 @@ function options(
         font,
         size: 52,
         space: 28,
+        ...(isCount ? { incrs: wholeSteps } : {}),
         grid: { stroke: lines, width: 1 },
         ticks: { show: false },
         values: (_, splits) => splits.map((value) => axisText(value, splits)),
@@ -147,10 +155,10 @@ function drawnOver(plot: uPlot, zoomed: ((from: number, until: number) => void) 
 }
 
 /** Room above and below the line, also for a value that stands still. */
-function spread(low: number | null, high: number | null): [number, number] {
+function spread(low: number | null, high: number | null, isCount: boolean): [number, number] {
   if (low === null || high === null) return [0, 1];
   const room = high > low ? (high - low) * 0.12 : Math.max(1, Math.abs(high) * 0.1);
-  return [low - room, high + room];
+  return [isCount ? Math.max(0, low - room) : low - room, high + room];
 }
 
 /** Whether a time's text, which stands around its place, ends before the edge. */

@@ -43,6 +43,10 @@ export interface App {
   readonly isLive: Accessor<boolean>;
   /** Whether what is shown is current: live, and the gateway answers. */
   readonly isCurrent: Accessor<boolean>;
+  /** Whether who looks may only look. */
+  readonly isViewer: Accessor<boolean>;
+  /** Whether something can be done just now: sent, acknowledged, changed. */
+  readonly canAct: Accessor<boolean>;
   /** Says which rows of the table are in view; null: there is no table. */
   readonly look: (view: FleetView | null) => void;
   /** Follows one device until the function that it gives is called. */
@@ -90,6 +94,7 @@ export function createApp(base: URL, start: () => WorkerLike): App {
   const [workerProblem, setWorkerProblem] = createSignal<string | null>(null);
   const [alerts, setAlerts] = createSignal(noAlerts);
   const [topics, setTopics] = createSignal<TopicsState | null>(null);
+  const [role, setRole] = createSignal<string | null>(null);
   const serverNow = () => Math.round(Date.now() + health().clockOffsetMs);
   const [now, setNow] = createSignal(Date.now());
   const place = createPlace();
@@ -102,6 +107,7 @@ export function createApp(base: URL, start: () => WorkerLike): App {
 
   const take = (patch: Patch) => {
     if (patch.state !== undefined) setState(patch.state);
+    if (patch.state?.kind === "live") void readRole();
     if (patch.health !== undefined) setHealth(patch.health);
     if (patch.lastLiveAt !== undefined) setLastLiveAt(patch.lastLiveAt);
     if (patch.refusals !== undefined) setRefusals(patch.refusals);
@@ -116,6 +122,12 @@ export function createApp(base: URL, start: () => WorkerLike): App {
     if (patch.watched !== undefined) watches.get(patch.watched.watch)?.(patch.watched);
     for (const { ear, events } of patch.heard ?? []) ears.get(ear)?.(events);
   };
+  const api = new Api(new URL("api/v1/", base), (...request) => fetch(...request));
+  /** Another token may have come with another connection. */
+  const readRole = async () => {
+    const read = await api.session();
+    setRole(read.kind === "ok" ? read.value.role : null);
+  };
   const client = new Backstage({
     start,
     base,
@@ -127,9 +139,10 @@ export function createApp(base: URL, start: () => WorkerLike): App {
   });
   setInterval(() => setNow(serverNow()), 1_000);
   const isLive = () => workerProblem() === null && state().kind === "live";
+  const isViewer = () => role() === "viewer";
   return {
     client,
-    api: new Api(new URL("api/v1/", base), (...request) => fetch(...request)),
+    api,
     place,
     devices,
     roster,
@@ -142,6 +155,8 @@ export function createApp(base: URL, start: () => WorkerLike): App {
     now,
     lastLiveAt,
     isLive,
+    isViewer,
+    canAct: () => isLive() && !isViewer(),
     isCurrent: () => isLive() && health().silentSince === null,
     look: (view) => {
       if (view === null) devices.hideRows();

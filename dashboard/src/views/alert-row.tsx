@@ -3,6 +3,7 @@ import { createSignal, Show } from "solid-js";
 import type { Alert } from "../generated/protocol";
 import { AlertMark } from "../parts/alert-mark";
 import { Moment } from "../parts/moment";
+import { Problem } from "../parts/problem";
 import { deviceHref } from "../router";
 import { useApp } from "../store/app";
 import { formatAgo } from "../text/time";
@@ -47,13 +48,7 @@ export function AlertRow(props: { alert: Alert; withDevice: boolean }) {
         <Show when={hasContent(props.alert.data)}>
           <p class="mono muted alert-data">{JSON.stringify(props.alert.data)}</p>
         </Show>
-        <Show when={problem()}>
-          {(text) => (
-            <p class="problem" role="alert">
-              {text()}
-            </p>
-          )}
-        </Show>
+        <Problem text={problem()} />
       </div>
       <div class="alert-when muted">
         <span>
@@ -82,7 +77,7 @@ export function AlertRow(props: { alert: Alert; withDevice: boolean }) {
           <button
             type="button"
             data-testid="alert-ack"
-            disabled={isAsking() || !app.isLive()}
+            disabled={isAsking() || !app.canAct()}
             onClick={() => void acknowledge()}
           >
             Acknowledge

@@ -1,5 +1,7 @@
 // What devices have raised: who knows of it, and what is over.
 import { createMemo, createSignal, For, Show } from "solid-js";
+import { Check, FilterField } from "../parts/fields";
+import { Problem, unread } from "../parts/problem";
 import { Segments } from "../parts/segments";
 import { type AlertFilter, createAlertList } from "../store/alert-list";
 import { useApp } from "../store/app";
@@ -60,34 +62,22 @@ export default function AlertsPage() {
           choices={severities}
           choose={(severity) => setQuery({ severity })}
         />
-        <label>
-          <span class="sr-only">Device</span>
-          <input
-            type="search"
-            class="mono"
-            placeholder="Device"
-            data-testid="alert-device"
-            autocomplete="off"
-            spellcheck={false}
-            value={query().device ?? ""}
-            onChange={({ currentTarget }) => setQuery({ device: currentTarget.value.trim() })}
-          />
-        </label>
+        <FilterField
+          label="Device"
+          testid="alert-device"
+          value={query().device ?? ""}
+          set={(device) => setQuery({ device })}
+        />
         <span class="grow" />
         <Show when={active().length > 1}>
           <AcknowledgeAll ids={active().map(({ id }) => id)} />
         </Show>
       </search>
-      <Show when={list.problem()}>
-        {(problem) => (
-          <p class="notice" role="alert">
-            The alerts could not be read: {problem()}.{" "}
-            <button type="button" onClick={() => app.client.tell({ kind: "loadAlerts" })}>
-              Read them again
-            </button>
-          </p>
-        )}
-      </Show>
+      <Problem text={unread("The alerts", list.problem())} notice>
+        <button type="button" onClick={() => app.client.tell({ kind: "loadAlerts" })}>
+          Read them again
+        </button>
+      </Problem>
       <ul class="card list values" data-testid="alerts">
         <For
           each={list.alerts()}
@@ -126,7 +116,7 @@ function AcknowledgeAll(props: { ids: readonly string[] }) {
       <button
         type="button"
         data-testid="alert-ack-all"
-        disabled={left() > 0 || !app.isLive()}
+        disabled={left() > 0 || !app.canAct()}
         onClick={() => void all()}
       >
         {left() > 0 ? `${left()} left …` : `Acknowledge these ${props.ids.length}`}
@@ -140,28 +130,18 @@ function AlarmChoice() {
   return (
     <fieldset class="alarm-choice">
       <legend class="sr-only">New alerts</legend>
-      <label class="check-line">
-        <input
-          type="checkbox"
-          data-testid="alarm-sound"
-          checked={alarms.hasSound()}
-          onChange={({ currentTarget }) => alarms.setSound(currentTarget.checked)}
-        />
-        Sound
-      </label>
-      <label class="check-line">
-        <input
-          type="checkbox"
-          data-testid="alarm-notices"
-          checked={alarms.notices() === "on"}
-          disabled={alarms.notices() === "blocked"}
-          onChange={({ currentTarget }) => void alarms.setNotices(currentTarget.checked)}
-        />
-        Browser notification
-        <Show when={alarms.notices() === "blocked"}>
-          <span class="muted">(blocked in the browser)</span>
-        </Show>
-      </label>
+      <Check label="Sound" testid="alarm-sound" value={alarms.hasSound()} set={alarms.setSound} />
+      <Check
+        label={
+          alarms.notices() === "blocked"
+            ? "Browser notification (blocked in the browser)"
+            : "Browser notification"
+        }
+        testid="alarm-notices"
+        value={alarms.notices() === "on"}
+        disabled={alarms.notices() === "blocked"}
+        set={(on) => void alarms.setNotices(on)}
+      />
     </fieldset>
   );
 }

@@ -1,6 +1,7 @@
 // A batch: how far it is, and what became of it on each device.
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
 import type { Batch, BatchState, CommandState } from "../generated/protocol";
+import { Problem } from "../parts/problem";
 import { pageHref } from "../router";
 import { useApp } from "../store/app";
 import { type CommandFilter, createCommandList, noCommandFilter } from "../store/command-list";
@@ -85,13 +86,7 @@ export default function BatchPage(props: { id: string }) {
               <Act label="Cancel the rest" testid="batch-cancel" act={() => void steer("cancel")} />
             </Show>
           </div>
-          <Show when={problem()}>
-            {(text) => (
-              <p class="notice" role="alert">
-                {text()}
-              </p>
-            )}
-          </Show>
+          <Problem text={problem()} notice />
           <Progress batch={known()} chosen={filter().state} choose={(state) => setQuery({ state })} />
           <CommandTable list={list} />
         </div>
@@ -103,7 +98,7 @@ export default function BatchPage(props: { id: string }) {
 function Act(props: { label: string; testid: string; act: () => void }) {
   const app = useApp();
   return (
-    <button type="button" data-testid={props.testid} disabled={!app.isLive()} onClick={() => props.act()}>
+    <button type="button" data-testid={props.testid} disabled={!app.canAct()} onClick={() => props.act()}>
       {props.label}
     </button>
   );

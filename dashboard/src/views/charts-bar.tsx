@@ -1,5 +1,6 @@
 // What time the charts show, and how it is taken away as a file.
 import { createSignal, Show } from "solid-js";
+import { Problem, unread } from "../parts/problem";
 import { Segments } from "../parts/segments";
 import { useApp } from "../store/app";
 import { downloadCsv } from "../store/csv";
@@ -82,13 +83,7 @@ export function ChartsBar(props: {
       <Show when={props.past.bucketMs()}>
         {(ms) => <span class="muted num">least and greatest of each {formatDuration(ms())}</span>}
       </Show>
-      <Show when={props.past.problem()}>
-        {(problem) => (
-          <span class="problem" role="alert">
-            The past could not be read: {problem()}
-          </span>
-        )}
-      </Show>
+      <Problem text={unread("The past", props.past.problem())} />
       <span class="grow" />
       <CsvButton device={props.device} ends={ends} />
     </fieldset>
@@ -123,13 +118,7 @@ function CsvButton(props: { device: string; ends: () => [number, number] }) {
   };
   return (
     <>
-      <Show when={problem()}>
-        {(text) => (
-          <span class="problem" role="alert">
-            {text()}
-          </span>
-        )}
-      </Show>
+      <Problem text={problem()} />
       <button
         type="button"
         data-testid="csv"

@@ -1,5 +1,6 @@
 // One command: what it was, how far it has come, what came of it.
 import { createEffect, createMemo, createSignal, For, Show, untrack } from "solid-js";
+import { Problem } from "../parts/problem";
 import { commandHref } from "../router";
 import { useApp } from "../store/app";
 import type { CommandRecord, Commands, Stage } from "../store/commands";
@@ -43,7 +44,9 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
         <span class="command-title mono">
           <b>{command().name}</b> {paramsText(command().params)}
         </span>
-        <span class="badge">{text().label}</span>
+        <span class="badge" data-tone={text().tone}>
+          {text().label}
+        </span>
         <time class="muted num" title={formatMoment(command().created_at)}>
           {formatClock(command().created_at)}
         </time>
@@ -86,7 +89,7 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
         <button
           type="button"
           data-testid="command-cancel"
-          disabled={!app.isLive()}
+          disabled={!app.canAct()}
           onClick={() => void cancel()}
         >
           Cancel
@@ -97,13 +100,7 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
           Its whole story
         </a>
       </p>
-      <Show when={problem()}>
-        {(words) => (
-          <p class="problem" role="alert">
-            {words()}
-          </p>
-        )}
-      </Show>
+      <Problem text={problem()} />
     </details>
   );
 }

@@ -1,13 +1,21 @@
 // When a command may be sent, how long it may take, and what few commands need.
-import { createUniqueId, For, Show } from "solid-js";
-import { type Draft, type Expectation, emptyExpectation } from "../store/draft";
+import { For, Show } from "solid-js";
+import { Check, NumberField, TextField } from "../parts/fields";
+import { type Draft, type Expectation, type Extras, emptyExpectation } from "../store/draft";
 
 const operators = ["==", "!=", "<", "<=", ">", ">="];
 
 /** The two clocks in sight, the rest behind a fold. */
 export function CommandExtras(props: { draft: Draft }) {
   const extras = () => props.draft.extras();
-  const set = props.draft.setExtras;
+  /** The value of a field, and what takes another. */
+  const field = <K extends keyof Extras>(key: K) => ({
+    get value() {
+      return extras()[key];
+    },
+    set: (value: Extras[K]) => props.draft.setExtras({ [key]: value }),
+  });
+  const expect = (expectation: Expectation | null) => props.draft.setExtras({ expectation });
   return (
     <>
       <div class="field-row">
@@ -16,17 +24,9 @@ export function CommandExtras(props: { draft: Draft }) {
           testid="command-timeout"
           unit="s"
           min={1}
-          value={extras().timeoutS}
-          set={(timeoutS) => set({ timeoutS })}
+          {...field("timeoutS")}
         />
-        <NumberField
-          label="May wait to be sent"
-          testid="command-ttl"
-          unit="s"
-          min={0}
-          value={extras().ttlS}
-          set={(ttlS) => set({ ttlS })}
-        />
+        <NumberField label="May wait to be sent" testid="command-ttl" unit="s" min={0} {...field("ttlS")} />
       </div>
       <details class="more">
         <summary data-testid="command-more">More</summary>
@@ -35,47 +35,36 @@ export function CommandExtras(props: { draft: Draft }) {
             label="Not before (your time)"
             type="datetime-local"
             testid="command-not-before"
-            value={extras().notBefore}
-            set={(notBefore) => set({ notBefore })}
+            {...field("notBefore")}
           />
-          <NumberField
-            label="Priority"
-            testid="command-priority"
-            min={-1_000}
-            value={extras().priority}
-            set={(priority) => set({ priority })}
-          />
+          <NumberField label="Priority" testid="command-priority" min={-1_000} {...field("priority")} />
         </div>
         <TextField
           label="Takes the place of what waits with the same mark"
-          type="text"
           testid="command-supersede"
-          value={extras().supersede}
-          set={(supersede) => set({ supersede })}
+          {...field("supersede")}
         />
         <Check
           label="May be sent again after the device has it"
           testid="command-idempotent"
-          checked={extras().isIdempotent}
-          set={(isIdempotent) => set({ isIdempotent })}
+          {...field("isIdempotent")}
         />
         <Check
           label="Progress renews its time"
           testid="command-progress-extends"
-          checked={extras().progressExtends}
-          set={(progressExtends) => set({ progressExtends })}
+          {...field("progressExtends")}
         />
         <Check
           label="Verify what the device says afterwards"
           testid="command-expect"
-          checked={extras().expectation !== null}
-          set={(on) => set({ expectation: on ? emptyExpectation : null })}
+          value={extras().expectation !== null}
+          set={(on) => expect(on ? emptyExpectation : null)}
         />
         <Show when={extras().expectation}>
           {(expectation) => (
             <ExpectFields
               expectation={expectation()}
-              set={(change) => set({ expectation: { ...expectation(), ...change } })}
+              set={(change) => expect({ ...expectation(), ...change })}
             />
           )}
         </Show>
@@ -88,42 +77,33 @@ function ExpectFields(props: { expectation: Expectation; set: (change: Partial<E
   return (
     <fieldset class="expect">
       <legend class="sr-only">What is expected</legend>
-      <select
-        aria-label="Of what"
-        data-testid="expect-subject"
+      <Pick
+        label="Of what"
+        testid="expect-subject"
+        values={["metric", "state"]}
         value={props.expectation.subject}
-        onChange={({ currentTarget }) =>
-          props.set({ subject: currentTarget.value as Expectation["subject"] })
-        }
-      >
-        <option value="metric">metric</option>
-        <option value="state">state</option>
-      </select>
-      <input
-        aria-label="Its name"
-        class="mono"
-        required
-        placeholder="name"
-        data-testid="expect-name"
-        value={props.expectation.name}
-        onInput={({ currentTarget }) => props.set({ name: currentTarget.value })}
+        set={(subject) => props.set({ subject: subject === "state" ? "state" : "metric" })}
       />
-      <select
-        aria-label="Compared"
-        data-testid="expect-op"
+      <Word
+        label="Its name"
+        hint="name"
+        testid="expect-name"
+        value={props.expectation.name}
+        set={(name) => props.set({ name })}
+      />
+      <Pick
+        label="Compared"
+        testid="expect-op"
+        values={operators}
         value={props.expectation.op}
-        onChange={({ currentTarget }) => props.set({ op: currentTarget.value })}
-      >
-        <For each={operators}>{(op) => <option value={op}>{op}</option>}</For>
-      </select>
-      <input
-        aria-label="With"
-        class="mono"
-        required
-        placeholder="value"
-        data-testid="expect-value"
+        set={(op) => props.set({ op })}
+      />
+      <Word
+        label="With"
+        hint="value"
+        testid="expect-value"
         value={props.expectation.value}
-        onInput={({ currentTarget }) => props.set({ value: currentTarget.value })}
+        set={(value) => props.set({ value })}
       />
       <NumberField
         label="Within"
@@ -137,76 +117,43 @@ function ExpectFields(props: { expectation: Expectation; set: (change: Partial<E
   );
 }
 
-/** A number with a label. */
-export function NumberField(props: {
+/** One of several, in a line of fields that has a name as a whole. */
+function Pick(props: {
   label: string;
   testid: string;
-  unit?: string;
-  min: number;
-  max?: number;
-  isOptional?: boolean;
-  value: number | null;
-  set: (value: number) => void;
-  clear?: () => void;
+  values: readonly string[];
+  value: string;
+  set: (value: string) => void;
 }) {
-  const id = createUniqueId();
   return (
-    <div class="field">
-      <label for={id}>{props.label}</label>
-      <span class="with-unit">
-        <input
-          id={id}
-          data-testid={props.testid}
-          type="number"
-          required={props.isOptional !== true}
-          min={props.min}
-          max={props.max ?? 86_400}
-          step="any"
-          value={props.value ?? ""}
-          onInput={({ currentTarget }) => {
-            if (currentTarget.value === "") props.clear?.();
-            else if (currentTarget.validity.valid) props.set(currentTarget.valueAsNumber);
-          }}
-        />
-        {props.unit}
-      </span>
-    </div>
+    <select
+      aria-label={props.label}
+      data-testid={props.testid}
+      value={props.value}
+      onChange={({ currentTarget }) => props.set(currentTarget.value)}
+    >
+      <For each={props.values}>{(value) => <option value={value}>{value}</option>}</For>
+    </select>
   );
 }
 
-function TextField(props: {
+/** A word in such a line. */
+function Word(props: {
   label: string;
-  type: "text" | "datetime-local";
+  hint: string;
   testid: string;
   value: string;
   set: (value: string) => void;
 }) {
-  const id = createUniqueId();
   return (
-    <div class="field">
-      <label for={id}>{props.label}</label>
-      <input
-        id={id}
-        data-testid={props.testid}
-        type={props.type}
-        autocomplete="off"
-        value={props.value}
-        onInput={({ currentTarget }) => props.set(currentTarget.value)}
-      />
-    </div>
-  );
-}
-
-function Check(props: { label: string; testid: string; checked: boolean; set: (on: boolean) => void }) {
-  return (
-    <label class="check-line">
-      <input
-        type="checkbox"
-        data-testid={props.testid}
-        checked={props.checked}
-        onChange={({ currentTarget }) => props.set(currentTarget.checked)}
-      />
-      {props.label}
-    </label>
+    <input
+      aria-label={props.label}
+      class="mono"
+      required
+      placeholder={props.hint}
+      data-testid={props.testid}
+      value={props.value}
+      onInput={({ currentTarget }) => props.set(currentTarget.value)}
+    />
   );
 }

@@ -1,6 +1,8 @@
 // Tells a device to do something.
 import { createSignal, createUniqueId, Show } from "solid-js";
 import type { Command, DryRun } from "../generated/protocol";
+import { Problem } from "../parts/problem";
+import { ViewersNote } from "../parts/viewers-note";
 import { useApp } from "../store/app";
 import { createDraft } from "../store/draft";
 import { describeAnswer } from "../text/command";
@@ -40,7 +42,7 @@ export function CommandForm(props: {
     setOutlook(read.kind === "ok" ? read.value : null);
     setProblem(read.kind === "ok" ? null : `${read.message} (${read.code})`);
   };
-  const canSend = () => app.isLive() && !isSending() && draft.understood().kind === "ok";
+  const canSend = () => app.canAct() && !isSending() && draft.understood().kind === "ok";
   return (
     <section class="card" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>Send a command</h2>
@@ -60,19 +62,14 @@ export function CommandForm(props: {
           </button>
         </div>
         <Show when={outlook()}>{(dryRun) => <DryRunResult dryRun={dryRun()} />}</Show>
+        <ViewersNote />
         <Show when={!app.isLive()}>
           <p class="muted">Commands can be sent while the connection is live.</p>
         </Show>
         <Show when={app.isLive() && props.isOffline}>
           <p class="muted">The device is offline: the command waits for it, as long as said above.</p>
         </Show>
-        <Show when={problem()}>
-          {(text) => (
-            <p class="problem" role="alert" data-testid="command-problem">
-              {text()}
-            </p>
-          )}
-        </Show>
+        <Problem text={problem()} testid="command-problem" />
       </form>
     </section>
   );

@@ -1,5 +1,6 @@
 // What a device was told to do, newest first.
 import { createSignal, For, Show } from "solid-js";
+import { Problem, unread } from "../parts/problem";
 import type { Commands } from "../store/commands";
 import { CommandCard } from "./command-card";
 
@@ -20,16 +21,11 @@ export function CommandList(props: {
   return (
     <section class="card" aria-labelledby="commands-title">
       <h2 id="commands-title">Commands</h2>
-      <Show when={props.problem}>
-        {(problem) => (
-          <p class="problem" role="alert">
-            The commands could not be read: {problem()}.{" "}
-            <button type="button" onClick={() => props.retry()}>
-              Read them again
-            </button>
-          </p>
-        )}
-      </Show>
+      <Problem text={unread("The commands", props.problem)}>
+        <button type="button" onClick={() => props.retry()}>
+          Read them again
+        </button>
+      </Problem>
       <ul class="commands" data-testid="commands">
         <For
           each={shown()}

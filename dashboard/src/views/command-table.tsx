@@ -1,5 +1,6 @@
 // Commands by a filter, live.
 import { For, Show } from "solid-js";
+import { Problem, unread } from "../parts/problem";
 import type { CommandList } from "../store/command-list";
 import { CommandRow } from "./command-row";
 
@@ -8,13 +9,7 @@ export function CommandTable(props: { list: CommandList }) {
   const shown = () => props.list.commands().all();
   return (
     <>
-      <Show when={props.list.problem()}>
-        {(problem) => (
-          <p class="notice" role="alert">
-            The commands could not be read: {problem()}.
-          </p>
-        )}
-      </Show>
+      <Problem text={unread("The commands", props.list.problem())} notice />
       <section class="table-frame card" tabindex="0" aria-label="Commands">
         <table class="plain dense values" data-testid="command-table">
           <thead>

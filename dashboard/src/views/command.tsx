@@ -1,6 +1,7 @@
 // One command: what was asked, and each step of what became of it, with who made it and why.
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
 import type { Command, CommandDetails } from "../generated/protocol";
+import { Problem } from "../parts/problem";
 import { batchHref, deviceHref, pageHref } from "../router";
 import { useApp } from "../store/app";
 import { describeCommand, paramsText, stateTexts } from "../text/command";
@@ -73,20 +74,14 @@ export default function CommandPage(props: { id: string }) {
               <button
                 type="button"
                 data-testid="command-cancel"
-                disabled={!app.isLive()}
+                disabled={!app.canAct()}
                 onClick={() => void cancel()}
               >
                 Cancel
               </button>
             </Show>
           </div>
-          <Show when={refusal() ?? problem()}>
-            {(text) => (
-              <p class="notice" role="alert">
-                {text()}
-              </p>
-            )}
-          </Show>
+          <Problem text={refusal() ?? problem()} notice />
           <Facts command={command()} />
           <Timeline command={command()} />
           <Outcome command={command()} />

@@ -1,10 +1,18 @@
 // The console: tells one device or many to do something, and shows what became of it.
 import { createMemo, For } from "solid-js";
+import { FilterField } from "../parts/fields";
 import { useApp } from "../store/app";
 import { type CommandFilter, createCommandList, noCommandFilter } from "../store/command-list";
 import { stateTexts } from "../text/command";
 import { CommandTable } from "./command-table";
 import { Console } from "./console";
+
+/** What the list is narrowed by, beside the state. */
+const narrowedBy = [
+  ["device", "Device"],
+  ["name", "Name"],
+  ["batch", "Batch"],
+] as const;
 
 /** The console and the list. */
 export default function CommandsPage() {
@@ -41,54 +49,19 @@ export default function CommandsPage() {
               </For>
             </select>
           </label>
-          <FilterField
-            type="search"
-            label="Device"
-            testid="commands-device"
-            value={filter().device}
-            set={(device) => setQuery({ device })}
-          />
-          <FilterField
-            type="text"
-            label="Name"
-            testid="commands-name"
-            value={filter().name}
-            set={(name) => setQuery({ name })}
-          />
-          <FilterField
-            type="text"
-            label="Batch"
-            testid="commands-batch"
-            value={filter().batch}
-            set={(batch) => setQuery({ batch })}
-          />
+          <For each={narrowedBy}>
+            {([key, label]) => (
+              <FilterField
+                label={label}
+                testid={`commands-${key}`}
+                value={filter()[key]}
+                set={(text) => setQuery({ [key]: text })}
+              />
+            )}
+          </For>
         </search>
         <CommandTable list={list} />
       </div>
     </div>
-  );
-}
-
-function FilterField(props: {
-  type: "search" | "text";
-  label: string;
-  testid: string;
-  value: string;
-  set: (value: string) => void;
-}) {
-  return (
-    <label>
-      <span class="sr-only">{props.label}</span>
-      <input
-        type={props.type}
-        class="mono"
-        placeholder={props.label}
-        data-testid={props.testid}
-        autocomplete="off"
-        spellcheck={false}
-        value={props.value}
-        onChange={({ currentTarget }) => props.set(currentTarget.value.trim())}
-      />
-    </label>
   );
 }

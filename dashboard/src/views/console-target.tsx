@@ -1,9 +1,9 @@
 // Whom the console commands, and how fast where they are many.
 import { createEffect, createSignal, createUniqueId, For, Match, Show, Switch } from "solid-js";
+import { ChoiceField, NumberField } from "../parts/fields";
 import { Segments } from "../parts/segments";
 import { useApp } from "../store/app";
 import type { Target } from "../store/target";
-import { NumberField } from "./command-extras";
 
 /** Devices that are offered while an id is typed. */
 const offeredMax = 12;
@@ -62,21 +62,21 @@ export function ConsoleTarget(props: { target: Target; change: (part: Partial<Ta
           </p>
         </Match>
         <Match when={props.target.kind === "type"}>
-          <Choice
+          <ChoiceField
             label="Type"
             testid="target-type-name"
             values={app.devices.fleet().types}
             value={props.target.type}
-            choose={(type) => props.change({ type })}
+            set={(type) => props.change({ type })}
           />
         </Match>
         <Match when={props.target.kind === "tag"}>
-          <Choice
+          <ChoiceField
             label="Tag"
             testid="target-tag-name"
             values={app.devices.fleet().tags}
             value={props.target.tag}
-            choose={(tag) => props.change({ tag })}
+            set={(tag) => props.change({ tag })}
           />
         </Match>
       </Switch>
@@ -93,7 +93,6 @@ function Pace(props: { target: Target; change: (part: Partial<Target>) => void }
   return (
     <div class="field-row">
       <NumberField
-        isOptional
         label="At a time"
         testid="batch-concurrency"
         min={1}
@@ -103,7 +102,6 @@ function Pace(props: { target: Target; change: (part: Partial<Target>) => void }
         clear={() => props.change({ concurrency: null })}
       />
       <NumberField
-        isOptional
         label="A second"
         testid="batch-rate"
         min={0.01}
@@ -139,31 +137,6 @@ function Pace(props: { target: Target; change: (part: Partial<Target>) => void }
           </select>
         </span>
       </div>
-    </div>
-  );
-}
-
-function Choice(props: {
-  label: string;
-  testid: string;
-  values: readonly string[];
-  value: string;
-  choose: (value: string) => void;
-}) {
-  const id = createUniqueId();
-  return (
-    <div class="field">
-      <label for={id}>{props.label}</label>
-      <select
-        id={id}
-        required
-        data-testid={props.testid}
-        value={props.value}
-        onChange={({ currentTarget }) => props.choose(currentTarget.value)}
-      >
-        <option value="">choose …</option>
-        <For each={props.values}>{(value) => <option value={value}>{value}</option>}</For>
-      </select>
     </div>
   );
 }

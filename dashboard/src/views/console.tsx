@@ -1,6 +1,8 @@
 // The console's form: whom, what, and how fast.
 import { createEffect, createResource, createSignal, Show } from "solid-js";
 import type { DryRun } from "../generated/protocol";
+import { Problem } from "../parts/problem";
+import { ViewersNote } from "../parts/viewers-note";
 import { batchHref, commandHref } from "../router";
 import { useApp } from "../store/app";
 import { createDraft } from "../store/draft";
@@ -99,19 +101,20 @@ export function Console() {
             type="submit"
             class="primary"
             data-testid="console-send"
-            disabled={!app.isLive() || isBusy() || draft.understood().kind === "bad"}
+            disabled={!app.canAct() || isBusy() || draft.understood().kind === "bad"}
           >
             {target().kind === "device" ? "Send" : "Send to all of them"}
           </button>
           <button
             type="button"
             data-testid="console-dry-run"
-            disabled={!app.isLive() || isBusy()}
+            disabled={!app.canAct() || isBusy()}
             onClick={() => void tryOut()}
           >
             Dry run
           </button>
         </div>
+        <ViewersNote />
         <Show when={outlook()}>
           {(shown) => (
             <>
@@ -125,13 +128,7 @@ export function Console() {
             </>
           )}
         </Show>
-        <Show when={problem()}>
-          {(text) => (
-            <p class="problem" role="alert" data-testid="console-problem">
-              {text()}
-            </p>
-          )}
-        </Show>
+        <Problem text={problem()} testid="console-problem" />
         <Show when={sent()}>
           {(one) => (
             <p role="status" data-testid="console-sent">

@@ -40,7 +40,9 @@ export function DeviceConnections(props: { id: string }) {
                   For
                 </th>
                 <th scope="col">Because</th>
-                <th scope="col">From</th>
+                <th scope="col" class="wide-only">
+                  From
+                </th>
               </tr>
             </thead>
             <tbody>
@@ -55,7 +57,9 @@ export function DeviceConnections(props: { id: string }) {
                     </td>
                     <td class="end num">{formatDuration(lasted(index()))}</td>
                     <td>{reasonTexts[one.reason]}</td>
-                    <td class="mono muted">{[one.protocol, one.address].filter(Boolean).join(" · ")}</td>
+                    <td class="mono muted wide-only">
+                      {[one.protocol, one.address].filter(Boolean).join(" · ")}
+                    </td>
                   </tr>
                 )}
               </For>

@@ -1,5 +1,6 @@
 // What a device has raised.
 import { createMemo, For, Show } from "solid-js";
+import { Problem, unread } from "../parts/problem";
 import { createAlertList } from "../store/alert-list";
 import { useApp } from "../store/app";
 import { AlertRow } from "./alert-row";
@@ -12,13 +13,7 @@ export function DeviceEvents(props: { id: string }) {
   return (
     <section class="card" aria-labelledby="events-title" data-testid="device-events">
       <h2 id="events-title">Events</h2>
-      <Show when={list.problem()}>
-        {(problem) => (
-          <p class="problem" role="alert">
-            They could not be read: {problem()}.
-          </p>
-        )}
-      </Show>
+      <Problem text={unread("They", list.problem())} />
       <ul class="list values">
         <For
           each={list.alerts()}

@@ -1,5 +1,6 @@
 // What the device should be beside what it says that it is.
 import { For, Show } from "solid-js";
+import { Problem } from "../parts/problem";
 import { useApp } from "../store/app";
 import { createShadow, type Member } from "../store/shadow";
 
@@ -37,7 +38,7 @@ export function DeviceState(props: { id: string }) {
           <button
             type="button"
             data-testid="desired-edit"
-            disabled={!app.isLive() || shadow.state() === null}
+            disabled={!app.canAct() || shadow.state() === null}
             onClick={shadow.begin}
           >
             Edit what is desired
@@ -45,13 +46,7 @@ export function DeviceState(props: { id: string }) {
         </Show>
       </div>
       <Show when={shadow.draft()}>{(draft) => <Editor shadow={shadow} text={draft().text} />}</Show>
-      <Show when={shadow.problem()}>
-        {(problem) => (
-          <p class="problem" role="alert" data-testid="desired-problem">
-            {problem()}
-          </p>
-        )}
-      </Show>
+      <Problem text={shadow.problem()} testid="desired-problem" />
       <table class="plain dense values" data-testid="state-members">
         <thead>
           <tr>
@@ -131,7 +126,7 @@ function Editor(props: { shadow: ReturnType<typeof createShadow>; text: string }
           type="submit"
           class="primary"
           data-testid="desired-save"
-          disabled={bad() !== null || props.shadow.isSaving() || !app.isLive()}
+          disabled={bad() !== null || props.shadow.isSaving() || !app.canAct()}
         >
           Save
         </button>

@@ -11,7 +11,7 @@ import { SelectBox, seenText, seenTitle } from "./fleet-row";
 import { emptyText, useScroller } from "./fleet-scroller";
 import { readingsOf } from "./readings";
 
-/** The least width of a card and the height of a line of them, in pixels; as in fleet.css. */
+/** The least width of a card and the height of a line of them, in pixels; as in fleet-table.css. */
 const cardWidth = 236;
 const lineHeight = 132;
 const readingsMax = 3;

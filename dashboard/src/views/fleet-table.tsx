@@ -6,7 +6,7 @@ import { type SortKey, sortAfterClick } from "../worker/select";
 import { FleetRow } from "./fleet-row";
 import { emptyText, useScroller } from "./fleet-scroller";
 
-/** Height of a row in pixels, as in fleet.css: on a narrow page two lines stand in a row. */
+/** Height of a row in pixels, as in fleet-table.css: on a narrow page two lines stand in a row. */
 const rowHeights = { wide: 36, narrow: 56 };
 const narrow = matchMedia("(max-width: 760px)");
 

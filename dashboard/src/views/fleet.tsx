@@ -1,5 +1,6 @@
 // All devices at a glance.
 import { Show } from "solid-js";
+import { Problem, unread } from "../parts/problem";
 import { pageHref } from "../router";
 import { useApp } from "../store/app";
 import { FleetGrid } from "./fleet-grid";
@@ -17,16 +18,11 @@ export function FleetPage() {
       <FleetSummary />
       <FleetToolbar shown={rows().shown} isHeld={rows().isHeld} />
       <SelectionBar />
-      <Show when={app.roster().problem}>
-        {(problem) => (
-          <p class="notice" role="alert">
-            The list of devices could not be read: {problem()}.{" "}
-            <button type="button" onClick={() => app.loadRoster()}>
-              Read it again
-            </button>
-          </p>
-        )}
-      </Show>
+      <Problem text={unread("The list of devices", app.roster().problem)} notice>
+        <button type="button" onClick={() => app.loadRoster()}>
+          Read it again
+        </button>
+      </Problem>
       <Show
         when={app.fleet.layout() === "table"}
         fallback={<FleetGrid rows={rows()} columns={app.fleet.columns()} />}

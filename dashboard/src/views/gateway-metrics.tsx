@@ -1,5 +1,6 @@
 // All that the gateway counts and measures.
-import { createEffect, createMemo, createSignal, For, onCleanup, Show } from "solid-js";
+import { createEffect, createMemo, createSignal, For, onCleanup } from "solid-js";
+import { Problem, unread } from "../parts/problem";
 import { useApp } from "../store/app";
 import { readMetrics, type Sample } from "../text/metrics";
 import { formatNumber, formatRate } from "../text/number";
@@ -48,13 +49,7 @@ export function GatewayMetrics() {
         </label>
         <span class="muted num">{shown().length}</span>
       </div>
-      <Show when={problem()}>
-        {(text) => (
-          <p class="problem" role="alert">
-            They could not be read: {text()}
-          </p>
-        )}
-      </Show>
+      <Problem text={unread("They", problem())} />
       <section class="table-frame" tabindex="0" aria-label="Everything it counts">
         <table class="plain dense values" data-testid="metrics">
           <tbody>

@@ -96,6 +96,7 @@ function FigureChart(props: { figure: Figure }) {
           from={from()}
           until={until()}
           decimals={props.figure.decimals}
+          isCount={props.figure.decimals === 0}
           label={`${props.figure.title}, the last ten minutes`}
         />
       </Suspense>

@@ -1,6 +1,7 @@
 // Publishes a message by hand, over MQTT as any client would.
 import { createEffect, createSignal, createUniqueId, Show } from "solid-js";
 import { publishByHand } from "../client/mqtt-publish";
+import { Check } from "../parts/fields";
 import { useApp } from "../store/app";
 import { formatClock } from "../text/time";
 
@@ -65,28 +66,17 @@ export function Publish(props: { topic: string }) {
             type="submit"
             class="primary"
             data-testid="publish-send"
-            disabled={isBusy() || !app.isLive() || topic().trim() === ""}
+            disabled={isBusy() || !app.canAct() || topic().trim() === ""}
           >
             Publish
           </button>
-          <label class="check-line">
-            <input
-              type="checkbox"
-              data-testid="publish-acknowledged"
-              checked={qos() === 1}
-              onChange={({ currentTarget }) => setQos(currentTarget.checked ? 1 : 0)}
-            />
-            QoS 1
-          </label>
-          <label class="check-line">
-            <input
-              type="checkbox"
-              data-testid="publish-retain"
-              checked={retain()}
-              onChange={({ currentTarget }) => setRetain(currentTarget.checked)}
-            />
-            Retain
-          </label>
+          <Check
+            label="QoS 1"
+            testid="publish-acknowledged"
+            value={qos() === 1}
+            set={(on) => setQos(on ? 1 : 0)}
+          />
+          <Check label="Retain" testid="publish-retain" value={retain()} set={setRetain} />
         </div>
         <Show when={outcome()}>
           {(known) => (

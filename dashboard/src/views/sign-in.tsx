@@ -1,6 +1,7 @@
 // Where the gateway wants to know who looks: a token, for which it gives a cookie that no script can read.
-import { type Accessor, createEffect, createSignal, onCleanup, Show } from "solid-js";
+import { type Accessor, createEffect, createSignal, onCleanup } from "solid-js";
 import { closeCodes } from "../generated/protocol";
+import { Problem } from "../parts/problem";
 import { type App, useApp } from "../store/app";
 
 /** A gateway that has not greeted by then may be waiting for a token. */
@@ -62,13 +63,7 @@ export default function SignIn() {
           ref={token}
         />
       </div>
-      <Show when={problem()}>
-        {(text) => (
-          <p class="problem" role="alert" data-testid="sign-in-problem">
-            {text()}
-          </p>
-        )}
-      </Show>
+      <Problem text={problem()} testid="sign-in-problem" />
       <button type="submit" class="primary" data-testid="sign-in-send" disabled={isBusy()}>
         {isBusy() ? "Signing in …" : "Sign in"}
       </button>

@@ -16,7 +16,7 @@ import type { TopicRow } from "../worker/messages";
 import { Publish } from "./publish";
 import { TopicDetails } from "./topic-details";
 
-/** Height of a row in pixels, as in views.css. */
+/** Height of a row in pixels, as in topics.css. */
 const rowHeight = 28;
 
 /** The tree, the topic that was chosen, and publishing by hand. */
@@ -124,7 +124,7 @@ export default function TopicsPage() {
         </section>
         <div class="topics-side">
           <TopicDetails topic={query().topic ?? null} detail={state()?.chosen ?? null} />
-          <Show when={takesMqtt.latest}>
+          <Show when={takesMqtt.latest && !app.isViewer()}>
             <Publish topic={query().topic ?? ""} />
           </Show>
         </div>

@@ -1,0 +1,15 @@
+// Says to who may only look why nothing can be sent.
+import { Show } from "solid-js";
+import { useApp } from "../store/app";
+
+/** The note; nothing for all others. */
+export function ViewersNote() {
+  const app = useApp();
+  return (
+    <Show when={app.isViewer()}>
+      <p class="muted" data-testid="viewers-note">
+        You are signed in as a viewer, who may look and not command.
+      </p>
+    </Show>
+  );
+}
