@@ -15,6 +15,7 @@ mod count;
 mod demo;
 pub mod edge;
 pub mod exchange;
+mod files;
 pub mod logging;
 mod metrics;
 pub mod process;

@@ -1,6 +1,6 @@
 //! The gateway as a process: its threads, its log, and the signals that end it.
 
-use crate::{app, config::Config, logging, rhythm::Rhythm};
+use crate::{app, config::Config, files, logging, rhythm::Rhythm};
 use std::{num::NonZero, sync::Arc};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// When it cannot start, or a part of it fails.
 pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
     logging::start(&config.log)?;
+    files::raise(&config.limits);
     let rhythm = Arc::new(Rhythm::default());
     runtime(Arc::clone(&rhythm))?.block_on(serve(config, start, rhythm))
 }

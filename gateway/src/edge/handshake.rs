@@ -21,6 +21,7 @@ use mqtt_protocol_core::mqtt::{
     },
     result_code::MqttError,
 };
+use protocol::DeviceId;
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -51,6 +52,12 @@ pub(super) struct Handshake<S> {
     /// Whether there is room for one more connection; who comes without is told and goes.
     pub(super) room: bool,
     pub(super) stop: CancellationToken,
+}
+
+/// Where a connection comes from.
+struct Origin {
+    address: SocketAddr,
+    brought: Brought,
 }
 
 /// What came first, if it could be a CONNECT.
@@ -87,10 +94,8 @@ impl<S: AsyncRead + AsyncWrite> Handshake<S> {
         };
         match verdict {
             Ok(connect) => {
-                let mut connection =
-                    open(shared, *connect, address, reader, writer, buffer, stop).await?;
-                connection.attach_by_certificate(&brought);
-                Some(connection)
+                let origin = Origin { address, brought };
+                open(shared, *connect, origin, reader, writer, buffer, stop).await
             }
             Err((dialect, reason)) => {
                 counter(&shared, reason).increment();
@@ -206,7 +211,7 @@ async fn refuse<S: AsyncWrite>(
 async fn open<S: AsyncRead + AsyncWrite>(
     shared: Arc<Shared>,
     connect: Connect,
-    address: SocketAddr,
+    origin: Origin,
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
     buffer: BytesMut,
@@ -251,10 +256,10 @@ async fn open<S: AsyncRead + AsyncWrite>(
     .min(shared.limits.mqtt_inflight);
     let client = Client {
         connection,
-        address,
+        address: origin.address,
         version: connect.version,
         dialect,
-        device: id.parse().ok(),
+        device: own_device(&id, &origin.brought),
         id,
         attached: false,
         session_expiry,
@@ -279,10 +284,22 @@ async fn open<S: AsyncRead + AsyncWrite>(
     let mut connection = Connection::new(opening);
     if was_attached {
         connection.attach(true);
+    } else if matches!(origin.brought, Brought::Certificate(_)) {
+        connection.attach(false);
     }
     connection.resume();
     connection.note_connected();
     Some(connection)
+}
+
+/// The device that a client id names, if the connection may be its own: who shows another device's certificate is
+/// not that one.
+fn own_device(id: &str, brought: &Brought) -> Option<DeviceId> {
+    let named = id.parse().ok();
+    match brought {
+        Brought::Certificate(device) => named.filter(|named| named == device),
+        Brought::Nothing | Brought::User(_) => named,
+    }
 }
 
 fn dialect(connect: &Connect) -> Dialect {

@@ -4,7 +4,6 @@ use super::{
     connection::Connection,
     receives::{Receives, receives},
 };
-use crate::auth::Brought;
 use crate::core::{Downlink, Input, MAILBOX_MESSAGES_MAX};
 use bridge::event::EdgeEvent;
 use protocol::{DeviceId, levels};
@@ -14,17 +13,6 @@ use tokio::{
 };
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
-    /// A certificate of the device that the client id names makes the connection that device's own.
-    pub(super) fn attach_by_certificate(&mut self, brought: &Brought) {
-        let proven = match brought {
-            Brought::Certificate(device) => self.client.device.as_ref() == Some(device),
-            Brought::Nothing | Brought::User(_) => false,
-        };
-        if proven && !self.client.attached {
-            self.attach(false);
-        }
-    }
-
     /// The connection turns out to be its device's own.
     pub(super) fn attach(&mut self, took_over: bool) {
         let Some(device) = self.client.device.clone() else { return };
