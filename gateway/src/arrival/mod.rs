@@ -22,7 +22,7 @@ use proxy::BadHeader;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
-use waiting::Waiting;
+use waiting::{Place, Waiting};
 
 counters! {
     /// What all listeners count before their protocol.
@@ -93,7 +93,7 @@ pub struct Arrivals {
     proxy_within: Duration,
     tls: Option<Arc<Tls>>,
     tls_within: Duration,
-    waiting: Waiting,
+    waiting: Arc<Waiting>,
     counters: Arc<Counters>,
 }
 
@@ -150,7 +150,7 @@ impl Arrivals {
             proxy_within: Duration::from_millis(config.proxy.header_timeout_ms),
             tls,
             tls_within: Duration::from_millis(config.tls.handshake_timeout_ms),
-            waiting: Waiting::new(config.limits.handshakes as usize),
+            waiting: Arc::new(Waiting::new(config.limits.handshakes as usize)),
             counters,
         }
     }
@@ -161,13 +161,25 @@ impl Arrivals {
         self.tls.is_some()
     }
 
-    /// Makes a guest of an accepted socket; none: it was closed, and counted.
-    pub async fn welcome(&self, socket: TcpStream, peer: SocketAddr) -> Option<Guest> {
-        if self.trusted.is_none() && self.tls.is_none() {
-            return Some(Guest { stream: Carrier::Plain(socket), address: peer, device: None });
+    /// Makes a guest of a socket that was accepted just now; none: it was closed, and counted. Sockets have their
+    /// order from the calls, not from when what is returned is polled.
+    pub fn welcome(
+        self: Arc<Self>,
+        socket: TcpStream,
+        peer: SocketAddr,
+    ) -> impl Future<Output = Option<Guest>> + Send {
+        let begins_at_once = self.trusted.is_none() && self.tls.is_none();
+        let place = (!begins_at_once).then(|| self.waiting.place());
+        async move {
+            match place {
+                None => Some(Guest { stream: Carrier::Plain(socket), address: peer, device: None }),
+                Some(place) => self.shake(socket, peer, place).await,
+            }
         }
+    }
+
+    async fn shake(&self, socket: TcpStream, peer: SocketAddr, mut place: Place) -> Option<Guest> {
         self.counters.handshakes_now.increment();
-        let mut place = self.waiting.place();
         let welcomed = tokio::select! {
             biased;
             () = place.lost() => Err(Refused::Crowded),

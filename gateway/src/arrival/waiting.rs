@@ -4,7 +4,7 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::oneshot;
 
@@ -24,8 +24,8 @@ struct Taken {
 
 /// A place, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Place<'a> {
-    waiting: &'a Waiting,
+pub(super) struct Place {
+    waiting: Arc<Waiting>,
     number: u64,
     lost: oneshot::Receiver<()>,
 }
@@ -35,7 +35,7 @@ impl Waiting {
         Self { max, taken: Mutex::default() }
     }
 
-    pub(super) fn place(&self) -> Place<'_> {
+    pub(super) fn place(self: &Arc<Self>) -> Place {
         let (sender, lost) = oneshot::channel();
         let mut taken = self.taken();
         if taken.places.len() >= self.max {
@@ -44,7 +44,8 @@ impl Waiting {
         taken.last += 1;
         let number = taken.last;
         taken.places.insert(number, sender);
-        Place { waiting: self, number, lost }
+        drop(taken);
+        Place { waiting: Arc::clone(self), number, lost }
     }
 
     fn taken(&self) -> MutexGuard<'_, Taken> {
@@ -52,14 +53,14 @@ impl Waiting {
     }
 }
 
-impl Place<'_> {
+impl Place {
     /// Waits until somebody else needs the place.
     pub(super) async fn lost(&mut self) {
         let _dropped = (&mut self.lost).await;
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
         self.waiting.taken().places.remove(&self.number);
     }
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     fn who_has_waited_longest_makes_room_for_who_comes() {
-        let waiting = Waiting::new(2);
+        let waiting = Arc::new(Waiting::new(2));
         let (mut first, mut second) = (waiting.place(), waiting.place());
         assert!(first.lost().now_or_never().is_none());
         let mut third = waiting.place();
@@ -83,7 +84,7 @@ mod tests {
 
     #[test]
     fn a_place_that_was_left_is_free() {
-        let waiting = Waiting::new(2);
+        let waiting = Arc::new(Waiting::new(2));
         let mut first = waiting.place();
         drop(waiting.place());
         let _second = waiting.place();

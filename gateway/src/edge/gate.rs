@@ -56,8 +56,8 @@ impl Gate {
             Ok((socket, peer)) => {
                 door.shared.counters.sockets.increment();
                 prepare(&socket);
-                let arrivals = Arc::clone(&self.arrivals);
-                tasks.spawn(enter(arrivals, socket, peer, door.clone(), stop.clone()));
+                let welcoming = Arc::clone(&self.arrivals).welcome(socket, peer);
+                tasks.spawn(enter(welcoming, door.clone(), stop.clone()));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -77,16 +77,14 @@ fn prepare(socket: &TcpStream) {
 
 /// Who is still at its TLS handshake takes no room of who is connected.
 async fn enter(
-    arrivals: Arc<Arrivals>,
-    socket: TcpStream,
-    peer: SocketAddr,
+    welcoming: impl Future<Output = Option<Guest>>,
     door: Door,
     stop: CancellationToken,
 ) {
     let welcomed = tokio::select! {
         biased;
         () = stop.cancelled() => None,
-        welcomed = arrivals.welcome(socket, peer) => welcomed,
+        welcomed = welcoming => welcomed,
     };
     let Some(Guest { stream, address, device }) = welcomed else { return };
     let Some(ticket) = door.ticket() else { return };

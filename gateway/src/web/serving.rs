@@ -19,7 +19,7 @@ use hyper_util::{
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
+    net::TcpListener,
     sync::Semaphore,
     task::JoinSet,
     time::{self, Instant},
@@ -45,7 +45,6 @@ pub(super) struct BodyTooSlow;
 
 /// What all connections have in common.
 struct Hall {
-    arrivals: Arrivals,
     room: Semaphore,
     refusals: Semaphore,
     router: Router,
@@ -65,14 +64,18 @@ pub(super) async fn serve(
 ) {
     let room = Semaphore::new(web.limits.http_connections as usize);
     let (stopping, refusals) = (web.stopping.clone(), Semaphore::new(REFUSALS_MAX));
-    let hall = Arc::new(Hall { arrivals, room, refusals, router, web, cut });
+    let hall = Arc::new(Hall { room, refusals, router, web, cut });
+    let arrivals = Arc::new(arrivals);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             () = stopping.cancelled() => break,
             accepted = tcp.accept() => match accepted {
                 Ok((socket, peer)) => {
-                    connections.spawn(enter(Arc::clone(&hall), socket, peer));
+                    // Small writes go at once. When the option cannot be set the peer has gone already.
+                    let _gone_already = socket.set_nodelay(true);
+                    let welcoming = Arc::clone(&arrivals).welcome(socket, peer);
+                    connections.spawn(enter(Arc::clone(&hall), welcoming));
                 }
                 Err(error) => rest(&error).await,
             },
@@ -97,13 +100,11 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
 }
 
 /// Who is still at its TLS handshake takes no room of who asks something.
-async fn enter(hall: Arc<Hall>, socket: TcpStream, peer: SocketAddr) {
-    // Small writes go at once. When the option cannot be set the peer has gone already.
-    let _gone_already = socket.set_nodelay(true);
+async fn enter(hall: Arc<Hall>, welcoming: impl Future<Output = Option<Guest>>) {
     let welcomed = tokio::select! {
         biased;
         () = hall.web.stopping.cancelled() => None,
-        welcomed = hall.arrivals.welcome(socket, peer) => welcomed,
+        welcomed = welcoming => welcomed,
     };
     let Some(Guest { stream, address, device: _ }) = welcomed else { return };
     match stream {

@@ -6,7 +6,7 @@ use tests::{
     Authority, Connect, Ended, Identity, Peer, Program, TestGateway, TlsVersion, Version,
     mosquitto, until,
 };
-use tokio::{io::AsyncReadExt as _, process::Command};
+use tokio::process::Command;
 
 const TLS_VERSIONS: [TlsVersion; 2] = [TlsVersion::V12, TlsVersion::V13];
 
@@ -256,9 +256,6 @@ async fn a_client_that_offers_only_another_protocol_is_refused_by_https() {
     command.arg(format!("127.0.0.1:{}", gateway.http().port()));
     let ended = Program::of(command).run().await;
     assert!(ended.stderr.contains("no application protocol"), "{}", ended.stderr);
-    let mut stream =
-        authority.connect(gateway.http(), TlsVersion::V12, None).await.expect("no ALPN is fine");
-    stream.get_mut().1.send_close_notify();
-    let mut rest = Vec::new();
-    let _closed = tests::soon("a close", stream.read_to_end(&mut rest)).await;
+    let without = authority.connect(gateway.http(), TlsVersion::V12, None).await;
+    assert!(without.is_ok(), "who names none comes in");
 }
