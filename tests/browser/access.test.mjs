@@ -41,6 +41,13 @@ for (const colorScheme of ["light", "dark"]) {
       await page.by("command-row").first().getByRole("link").first().click();
       await page.by("timeline").waitFor();
       assert.deepEqual(await findings(page), [], "a command's story");
+      const { id } = await world.gateway.send("POST", "command-batches", {
+        devices: ["absent", "pump-001"],
+        command: { name: "flush" },
+      });
+      await page.goto(new URL(`#/batch/${id}`, world.gateway.origin));
+      await page.by("command-row").first().waitFor();
+      assert.deepEqual(await findings(page), [], "a batch");
       await page.page.keyboard.press("Control+k");
       await page.by("palette").waitFor();
       assert.deepEqual(await findings(page), [], "the palette");
@@ -93,6 +100,53 @@ scenario("with the keyboard alone a device is found and told to do something", a
   await device.answer(command, { status: "cancelled" });
   await page.commandIs(page.command(command.id), "cancelled");
 });
+
+scenario(
+  "with the keyboard alone many are commanded, an alert is taken, and a wish is written",
+  async (world) => {
+    const devices = await Promise.all(["pump-1", "pump-2"].map((id) => world.device(id)));
+    await devices[0].raise({ severity: "warning", code: "low", message: "Low" });
+    const page = await world.open();
+    await page.rowWith("pump-2", "online");
+    const { keyboard } = page.page;
+
+    await page.tabTo("select-all");
+    await keyboard.press("Space");
+    await page.tabTo("selection-command");
+    await keyboard.press("Enter");
+    await page.by("console").waitFor();
+    await page.tabTo("command-name");
+    await keyboard.type("flush");
+    await page.tabTo("console-send");
+    await keyboard.press("Enter");
+    for (const device of devices) assert.equal((await device.nextCommand()).name, "flush");
+
+    await keyboard.press("g");
+    await keyboard.press("a");
+    await page.by("alert").waitFor();
+    await page.tabTo("alert-ack");
+    await keyboard.press("Enter");
+    await untilEqual("it is known", () => page.by("alert").getAttribute("data-state"), "acknowledged");
+
+    await keyboard.press("Control+k");
+    await keyboard.type("pump-1");
+    await page.by("palette-item").getByText("pump-1").first().waitFor();
+    await keyboard.press("Enter");
+    await page.by("device-page").waitFor();
+    await page.tabTo("tab-state");
+    await keyboard.press("Enter");
+    await until("the state is read", () => page.by("desired-edit").isEnabled());
+    await page.tabTo("desired-edit");
+    await keyboard.press("Enter");
+    await page.tabTo("desired-text");
+    await keyboard.press("Control+a");
+    await keyboard.type('{"mode":"eco"}');
+    await page.tabTo("desired-save");
+    await keyboard.press("Enter");
+    const desired = async () => (await world.gateway.get("devices/pump-1/desired")).desired;
+    await untilEqual("the wish", desired, { mode: "eco" });
+  },
+);
 
 scenario("what has the focus can be seen, and Escape closes what was opened", async (world) => {
   const page = await world.open();

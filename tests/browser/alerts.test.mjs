@@ -91,6 +91,14 @@ scenario("a new alert rings and shows a notice where that is wanted", async (wor
   assert.equal((await told()).filter((one) => one === "tone").length, 4, "one to try, three for the alert");
 });
 
+scenario("whether new alerts ring is remembered by the browser", async (world) => {
+  const page = await world.open("#/alerts");
+  await page.by("alarm-sound").check();
+  await page.page.reload();
+  await page.state("live");
+  await untilEqual("it is remembered", () => page.by("alarm-sound").isChecked(), true);
+});
+
 scenario("a device's events stand on its page", async (world) => {
   const device = await world.device("pump-1");
   await device.raise(low);

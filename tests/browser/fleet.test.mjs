@@ -131,3 +131,42 @@ scenario("two hundred devices scroll, and a filter finds the last one", async (w
   await page.by("filter").fill("pump-067");
   await untilEqual("the one", () => page.ids(), ["pump-067"]);
 });
+
+scenario("tag, type and alert narrow the table, alone and together", async (world) => {
+  await world.gateway.describe("pump-1", "pump", { hall: "north" });
+  await world.gateway.describe("pump-2", "pump", { hall: "south" });
+  await world.gateway.describe("fan-1", "fan", { hall: "north" });
+  await (await world.device("pump-1")).raise({ severity: "critical", code: "hot", message: "Hot" });
+  await (await world.device("pump-2")).raise({ severity: "warning", code: "low", message: "Low" });
+  const page = await world.open();
+  const shows = (what, ids) => untilEqual(what, () => page.ids(), ids);
+  await shows("all", ["fan-1", "pump-1", "pump-2"]);
+  await page.by("tag").selectOption("hall:north");
+  await shows("a hall", ["fan-1", "pump-1"]);
+  await page.by("type").selectOption("pump");
+  await shows("pumps in it", ["pump-1"]);
+  await page.by("clear").click();
+  await page.by("alert-filter").selectOption("warning");
+  await shows("warning or worse", ["pump-1", "pump-2"]);
+  await page.by("alert-filter").selectOption("critical");
+  await shows("critical", ["pump-1"]);
+  await page.by("tag").selectOption("hall:south");
+  await page.page.getByText("No device passes the filter.").waitFor();
+  assert.match(page.page.url(), /tag=hall%3Asouth/);
+});
+
+scenario("cards show what changes, are selected, and keep to the filter", async (world) => {
+  const devices = await Promise.all(["tank-1", "tank-2", "vat-1"].map((id) => world.device(id)));
+  for (const device of devices) await device.measure({ level: 1 });
+  const page = await world.open("#/?view=grid&q=tank");
+  const cards = () => page.by("device-card").evaluateAll((all) => all.map((card) => card.dataset.device));
+  await untilEqual("the tanks", cards, ["tank-1", "tank-2"]);
+  const card = page.by("device-card").first();
+  await page.shows(card, "level", "1");
+  await devices[0].measure({ level: 2.5 });
+  await page.shows(card, "level", "2.5");
+  await card.getByTestId("select-device").check();
+  await page.by("selection").getByText("1 device").waitFor();
+  await devices[0].leave();
+  await untilEqual("it went", () => card.getAttribute("data-status"), "offline");
+});

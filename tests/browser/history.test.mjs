@@ -8,6 +8,8 @@ import { scenario } from "./lib/world.mjs";
 const minute = 60_000;
 /** How long the line is dead in the test of recovery; longer than the page waits before it gives a line up. */
 const deadMs = 30_000;
+/** How much of a line may be missing although nothing is: what a busy machine delays. */
+const slack = 0.08;
 const brokenConnection = [
   /WebSocket connection to .* failed/,
   /ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED|TIMED_OUT)|EMPTY_RESPONSE|TIMED_OUT)/,
@@ -30,6 +32,37 @@ async function samples(page, metric) {
     ]);
     return rows.filter(([, text]) => text !== "").sort(([a], [b]) => a - b);
   }, metric);
+}
+
+/** What the gateway has of a metric in a time and the page's table has not. */
+async function unseen(page, gateway, device, metric, from, to) {
+  const { timestamps, metrics } = await gateway.get(`devices/${device}/telemetry?from=${from}&to=${to}`);
+  const kept = timestamps.filter((_, index) => metrics[metric].values[index] !== null);
+  assert.ok(kept.length > 10, `the gateway has ${kept.length} samples`);
+  const shown = new Set((await samples(page, metric)).map(([at]) => at));
+  return kept.filter((at) => !shown.has(at));
+}
+
+/** The longest part of a chart's line that is not drawn, as a share of the line. */
+function longestGap(page, metric) {
+  return page.page.locator(`[data-testid="chart"][data-metric="${metric}"] canvas`).evaluate((canvas) => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d");
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+    const ink = getComputedStyle(canvas.closest(".chart")).outlineColor.match(/\d+/g).map(Number);
+    const isInk = (at) =>
+      data[at + 3] > 60 && ink.every((part, index) => Math.abs(data[at + index] - part) < 40);
+    const drawn = Array.from({ length: canvas.width }, (_, x) =>
+      Array.from({ length: canvas.height }, (_, y) => (y * canvas.width + x) * 4).some(isInk),
+    );
+    const [first, last] = [drawn.indexOf(true), drawn.lastIndexOf(true)];
+    let [run, longest] = [0, 0];
+    for (const is of drawn.slice(first, last)) {
+      run = is ? 0 : run + 1;
+      longest = Math.max(longest, run);
+    }
+    return longest / (last - first);
+  });
 }
 
 scenario("charts go back hours, forth, closer and to now again; the address follows", async (world) => {
@@ -111,19 +144,101 @@ scenario(
     await page.state("live");
     const to = Date.now();
     await until("it goes on", async () => (await samples(page, "flow")).at(-1)[0] > to + 1_000);
-    const { timestamps, metrics } = await world.gateway.get(
-      `devices/pump-001/telemetry?from=${from}&to=${to}`,
-    );
-    const kept = timestamps.filter((_, index) => metrics.flow.values[index] !== null);
-    const shown = new Set((await samples(page, "flow")).map(([at]) => at));
-    assert.ok(kept.length > 10, `the gateway has ${kept.length} samples`);
-    assert.deepEqual(
-      kept.filter((at) => !shown.has(at)),
-      [],
-      "samples that the page has not",
-    );
+    assert.deepEqual(await unseen(page, world.gateway, "pump-001", "flow", from, to), []);
   },
 );
+
+scenario("a device's own silence is a gap in its line", async (world) => {
+  const device = await world.device("tank-1");
+  await device.measure(pastOf(Date.now()));
+  const page = await world.open("#/device/tank-1?span=6h");
+  await until("a quarter is missing", async () => Math.abs((await longestGap(page, "level")) - 0.25) < 0.03);
+});
+
+scenario(
+  "a page that was cut off for half a minute draws its lines without a gap, from every sample",
+  async (world) => {
+    world.expectComplaints(...brokenConnection);
+    world.simulate(3, ["--rate", "2"]);
+    const line = await world.line();
+    const page = await world.open("#/device/pump-001", { line });
+    await page.by("samples").locator("summary").click();
+    await until("some samples", async () => (await samples(page, "flow")).length > 4);
+    const from = (await samples(page, "flow"))[0][0];
+
+    line.cut();
+    await page.state("recovering");
+    await pause(deadMs);
+    line.mend();
+    await page.by("try-now").click();
+    await page.state("live");
+    const to = Date.now();
+    await until("it goes on", async () => (await samples(page, "flow")).at(-1)[0] > to + 1_000);
+    assert.deepEqual(await unseen(page, world.gateway, "pump-001", "flow", from, to), []);
+    const gap = await longestGap(page, "flow");
+    assert.ok(gap < slack, `the line has a gap of ${gap.toFixed(2)} of it`);
+  },
+);
+
+scenario("after a restart of the gateway the page has every sample that the gateway kept", async (world) => {
+  world.expectComplaints(...brokenConnection);
+  world.simulate(3, ["--rate", "2"]);
+  const page = await world.open("#/device/pump-001");
+  await page.by("samples").locator("summary").click();
+  await until("some samples", async () => (await samples(page, "flow")).length > 4);
+  const from = (await samples(page, "flow"))[0][0];
+  await world.gateway.kill();
+  await page.state("recovering");
+  await world.gateway.start();
+  await page.state("live");
+  const back = Date.now();
+  await until("it goes on", async () => (await samples(page, "flow")).at(-1)[0] > back + 5_000, 60_000);
+  await untilEqual(
+    "nothing is missing",
+    () => unseen(page, world.gateway, "pump-001", "flow", from, back + 4_000),
+    [],
+  );
+});
+
+scenario("a page that was hidden for a minute has everything when it is looked at again", async (world) => {
+  world.simulate(3, ["--rate", "2"]);
+  const { page, hide, show } = await world.openTab("#/device/pump-001");
+  await page.by("samples").locator("summary").click();
+  await until("some samples", async () => (await samples(page, "flow")).length > 4);
+  const from = (await samples(page, "flow"))[0][0];
+  const isHidden = () => page.page.evaluate(() => document.hidden);
+  await hide();
+  await untilEqual("it is hidden", isHidden, true);
+  await pause(minute);
+  await show();
+  await untilEqual("it is seen", isHidden, false);
+  await page.state("live");
+  const to = Date.now();
+  await until("it goes on", async () => (await samples(page, "flow")).at(-1)[0] > to + 1_000);
+  assert.deepEqual(await unseen(page, world.gateway, "pump-001", "flow", from, to), []);
+  const api = (await world.gateway.get("devices/pump-001")).values;
+  assert.deepEqual(Object.keys(api).length, await page.by("values").locator("tr[data-metric]").count());
+});
+
+scenario("one cursor runs through all charts of a device", async (world) => {
+  const device = await world.device("tank-1");
+  const now = Date.now();
+  const past = Array.from({ length: 60 }, (_, index) => ({
+    timestamp: now - (60 - index) * minute,
+    data: { level: index, outflow: 2 * index },
+  }));
+  await device.measure(past);
+  const page = await world.open("#/device/tank-1?span=1h");
+  await page.by("chart").nth(1).locator(".u-over").waitFor();
+  await until("the past is drawn", async () => (await longestGap(page, "outflow")) < slack);
+  const { x, y, width, height } = await page.by("chart").first().locator(".u-over").boundingBox();
+  await page.page.mouse.move(x + width / 3, y + height / 2);
+  const pointed = page.page.locator(".chart-pointed");
+  await untilEqual("both charts say it", () => pointed.count(), 2);
+  const [level, outflow] = (await pointed.allInnerTexts()).map((text) => text.split(" at "));
+  assert.equal(level[1], outflow[1], "the same moment");
+  assert.equal(Number(outflow[0]), 2 * Number(level[0]));
+});
 
 scenario("a device's comings and goings stand in its connections", async (world) => {
   const first = await world.device("fickle");

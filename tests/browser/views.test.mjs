@@ -1,5 +1,6 @@
 // The ways through the page: addresses, palette, keyboard; and the views that show the gateway's inside.
 import assert from "node:assert/strict";
+import { findings } from "./lib/axe.mjs";
 import { until, untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
 
@@ -126,6 +127,49 @@ scenario(
   },
 );
 
+scenario("topics have rates, and what is published by hand is among them at once", async (world) => {
+  const page = await world.open("#/topics?topic=plant%2Fvalve");
+  world.simulate(2, ["--types", "pump", "--rate", "4"]);
+  const rate = page.page.locator('[data-topic="devices"] .tree-rate');
+  await until("a rate", async () => Number.parseFloat(await rate.innerText()) > 1);
+  await page.by("publish-payload").fill('{"open":true}');
+  await page.by("publish-retain").check();
+  await page.by("publish-send").click();
+  await untilEqual("it was taken", () => page.by("publish-outcome").getAttribute("data-good"), "true");
+  await page.by("topic-payload").getByText('"open": true').waitFor();
+  await page.by("topic-details").getByText("retained").waitFor();
+});
+
+scenario("who may only look is shown everything and offered nothing to do", async (world) => {
+  world.expectComplaints(/401/);
+  const device = await world.device("pump-1");
+  await device.measure({ flow: 3 });
+  await device.raise({ severity: "warning", code: "low", message: "Low" });
+  await device.report({ mode: "eco" });
+  const token = await world.gateway.token("eve", "viewer");
+  const page = await world.openBlank();
+  await page.goto(world.gateway.origin);
+  await page.by("sign-in-token").waitFor();
+  assert.deepEqual(await findings(page), [], "the page to sign in");
+  await page.by("sign-in-token").fill(token);
+  await page.by("sign-in-send").click();
+  await page.state("live");
+  await page.shows(page.row("pump-1"), "flow", "3");
+  await page.goto(new URL("#/device/pump-1?tab=state", world.gateway.origin));
+  await page.by("viewers-note").waitFor();
+  for (const button of ["command-send", "command-dry-run", "desired-edit"]) {
+    await untilEqual(button, () => page.by(button).isDisabled(), true);
+  }
+  await page.goto(new URL("#/alerts", world.gateway.origin));
+  await untilEqual("nothing to acknowledge", () => page.by("alert-ack").isDisabled(), true);
+  await page.goto(new URL("#/topics", world.gateway.origin));
+  await until("the tree", async () => {
+    await device.measure({ flow: 4 });
+    return (await page.by("topic-row").count()) > 0;
+  });
+  assert.equal(await page.by("publish").count(), 0, "nothing to publish with");
+});
+
 scenario("the gateway's page has its figures, its metrics, and this page's own connection", async (world) => {
   world.simulate(5);
   const page = await world.open("#/gateway");
@@ -134,7 +178,14 @@ scenario("the gateway's page has its figures, its metrics, and this page's own c
   await until("messages", async () => Number(await figure("messages-in")) > 0);
   await page.by("figure-messages-in").locator("canvas").waitFor();
   await page.by("gateway-version").getByText("version").waitFor();
-  await page.by("connection-facts").getByText("Round trip").waitFor();
+  const facts = await page.by("connection-facts").innerText();
+  for (const fact of [/Round trip\s+\d+ ms/, /Updates merged\s+0/, /Resets\s+\d/, /Gateway's clock/]) {
+    assert.match(facts, fact);
+  }
+  const kept = await page.by("gateway-facts").innerText();
+  for (const fact of [/Slow consumers now\s+0/, /Updates that wait to be stored\s+\d/, /Memory\s+\d/]) {
+    assert.match(kept, fact);
+  }
   await page.by("metrics-text").fill("websocket");
   await until("metrics", async () => (await page.by("metrics").locator("tr").count()) > 0);
 });

@@ -29,6 +29,7 @@ export function SamplesTable(props: { names: readonly string[]; past: Past; rang
 
 function Rows(props: { names: readonly string[]; past: Past; range: Range; digits: Digits }) {
   const app = useApp();
+  /** The values by their time, the newest first. */
   const rows = createMemo(() => {
     props.past.version();
     const [from] = endsOf(props.range, app.now());
@@ -43,8 +44,10 @@ function Rows(props: { names: readonly string[]; past: Past; range: Range; digit
         byTime.set(time, row.set(name, value));
       }
     }
-    return [...byTime].sort(([a], [b]) => b - a).slice(0, rowsMax);
+    return new Map([...byTime].sort(([a], [b]) => b - a).slice(0, rowsMax));
   });
+  // Told apart by their time, so that a new sample makes one row and leaves the others.
+  const times = createMemo(() => [...rows().keys()]);
   return (
     <section class="table-frame" tabindex="0" aria-label="Values as a table">
       <table class="plain dense values">
@@ -61,8 +64,8 @@ function Rows(props: { names: readonly string[]; past: Past; range: Range; digit
           </tr>
         </thead>
         <tbody>
-          <For each={rows()} fallback={<Nothing />}>
-            {([time, values]) => (
+          <For each={times()} fallback={<Nothing />}>
+            {(time) => (
               <tr data-at={time}>
                 <th scope="row" class="num" title={formatMoment(time)}>
                   {formatClock(time)}
@@ -70,7 +73,7 @@ function Rows(props: { names: readonly string[]; past: Past; range: Range; digit
                 <For each={props.names}>
                   {(name) => (
                     <td class="end num" data-metric={name}>
-                      {textOf(values.get(name), props.digits.of(name))}
+                      {textOf(rows().get(time)?.get(name), props.digits.of(name))}
                     </td>
                   )}
                 </For>

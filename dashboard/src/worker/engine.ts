@@ -23,6 +23,8 @@ const resumeWithinMs = 30_000;
 
 /** A clock that jumps so far was asleep. */
 const sleepMs = 6_000;
+/** What devices measure is told no more often than this: an eye does not follow more, and each drawing costs. */
+const drawEveryMs = 100;
 /** A storm of alerts is told no more often than this. */
 const alertsEveryMs = 250;
 
@@ -66,7 +68,11 @@ export class Engine {
   /** The channels whose value somebody waits for. */
   readonly #newest = new Map<string, Promise<Update | null>>();
   #isDrawn = true;
+  /** Whether what has changed should be seen with the next frame. */
+  #isUrgent = false;
   #timer: ReturnType<typeof setTimeout> | undefined;
+  #sentAt = 0;
+  #laterTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -79,13 +85,13 @@ export class Engine {
       healthChanged: (health: Health) => this.#change({ health }),
     });
     this.#fleet = new Fleet({
-      changed: () => this.#wake(),
+      changed: () => this.#wakeLater(),
       serverNow: () => this.#client.serverNow(),
       unknown: (id) => this.#roster.meet(id),
     });
     this.#roster = new Roster(options.api, this.#fleet, (roster) => this.#rosterChanged(roster));
     this.#table = new Table(this.#fleet, () => this.#wake());
-    const surroundings = { listen: (wish: Wish) => this.#listen(wish), changed: () => this.#wake() };
+    const surroundings = { listen: (wish: Wish) => this.#listen(wish), changed: () => this.#wakeLater() };
     this.#ears = new Ears(surroundings);
     this.#topics = new Topics(surroundings);
     this.#alerts = new AlertBook({
@@ -110,7 +116,7 @@ export class Engine {
         return;
       case "drawn":
         this.#isDrawn = true;
-        return this.#wake();
+        return this.#isUrgent ? this.#wake() : this.#wakeLater();
       case "network":
         this.#hasNetwork = message.hasNetwork;
         return this.#client.networkChanged();
@@ -223,7 +229,7 @@ export class Engine {
 
   #startWatch(number: number, id: string): void {
     if (this.#watch !== null) this.#endWatch(this.#watch.number);
-    const options = { client: this.#client, changed: () => this.#wake() };
+    const options = { client: this.#client, changed: () => this.#wakeLater() };
     const watch = new Watch(id, { ...options, listen: (wish) => this.#listen(wish) });
     this.#watch = { number, id, watch };
     void this.#lookUpWatched();
@@ -311,6 +317,7 @@ export class Engine {
 
   /** Sends what has changed, all that comes in one go together. */
   #wake(): void {
+    this.#isUrgent = true;
     if (!this.#isDrawn || this.#timer !== undefined) return;
     this.#timer = setTimeout(() => {
       this.#timer = undefined;
@@ -318,10 +325,23 @@ export class Engine {
     }, 0);
   }
 
+  /** The same, but not before the next drawing of values is due. */
+  #wakeLater(): void {
+    this.#laterTimer ??= setTimeout(
+      () => {
+        this.#laterTimer = undefined;
+        this.#wake();
+      },
+      Math.max(0, this.#sentAt + drawEveryMs - Date.now()),
+    );
+  }
+
   #send(): void {
     const patch = this.#takeChanges();
     if (Object.keys(patch).length === 0) return;
     this.#isDrawn = false;
+    this.#isUrgent = false;
+    this.#sentAt = Date.now();
     this.#options.post({ kind: "patch", patch });
   }
 

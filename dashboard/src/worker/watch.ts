@@ -48,6 +48,7 @@ export class Watch {
   /** Ends it. */
   close(): void {
     this.#values.close();
+    this.#values = closed;
     this.#commands.close();
   }
 
@@ -77,9 +78,21 @@ export class Watch {
       updated: (update) => this.#measure(update),
       tabled: (table) => this.#measureTable(table),
       pasted: (history) => this.#tell({ kind: "past", history }),
-      reset: () => this.#tell({ kind: "gap" }),
+      reset: () => this.#beginAnew(),
       gap: () => this.#tell({ kind: "gap" }),
     });
+  }
+
+  /** What came between the break and now is not sent again: it is in the past that is asked for. */
+  #beginAnew(): void {
+    this.#tell({ kind: "gap" });
+    const broken = this.#values;
+    // Not while it is being handed out.
+    setTimeout(() => {
+      if (this.#values !== broken) return;
+      broken.close();
+      this.#values = this.#listenToValues();
+    }, 0);
   }
 
   /** A snapshot is the value, not a sample. */
@@ -139,6 +152,8 @@ export class Watch {
     this.#options.changed();
   }
 }
+
+const closed: Subscription = { close: () => {}, cursor: () => null };
 
 function isCommand(value: unknown): value is Command {
   return (

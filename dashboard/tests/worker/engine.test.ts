@@ -66,6 +66,26 @@ it("tells at most once a frame, all that changed together", async () => {
   ]);
 });
 
+it("tells what devices measure ten times a second, and what somebody does with the next frame", async () => {
+  await goLive();
+  engine.handle({ kind: "look", view: all });
+  gateway.columns(telemetry("a", 1, 1), telemetry("b", 1, 1));
+  await drawAll();
+  let patches = 0;
+  for (let n = 2; n <= 101; n += 1) {
+    gateway.columns(telemetry("a", n, n));
+    await vi.advanceTimersByTimeAsync(10);
+    patches += said.length;
+    said = [];
+    engine.handle({ kind: "drawn" });
+  }
+  expect(patches).toBeGreaterThanOrEqual(8);
+  expect(patches).toBeLessThanOrEqual(10);
+  engine.handle({ kind: "look", view: { ...all, from: 1, to: 2 } });
+  await vi.advanceTimersByTimeAsync(1);
+  expect(said).toHaveLength(1);
+});
+
 it("tells only of what is in view", async () => {
   await goLive();
   gateway.columns(telemetry("a", 1), telemetry("b", 2), telemetry("c", 3));
@@ -128,7 +148,7 @@ it("gives a page that drew nothing for long the past anew, and keeps no more tha
     gateway.grant(asked);
     gateway.live(asked);
   }
-  await vi.advanceTimersByTimeAsync(1);
+  await vi.advanceTimersByTimeAsync(100);
   said = [];
   for (let n = 1; n <= 20_100; n += 1) gateway.frame(telemetry("a", n, n));
   const before = gateway.ofType("subscribe").length;
@@ -198,7 +218,7 @@ async function goLive(): Promise<void> {
 /** Draws the frame and gives what the next patch tells, empty where there is none. */
 async function draw(): Promise<Patch> {
   engine.handle({ kind: "drawn" });
-  await vi.advanceTimersByTimeAsync(1);
+  await vi.advanceTimersByTimeAsync(100);
   const [patch, ...more] = said.flatMap((message) => (message.kind === "patch" ? [message.patch] : []));
   expect(more).toEqual([]);
   said = [];

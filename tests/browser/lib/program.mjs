@@ -41,6 +41,11 @@ export class Program {
     clearTimeout(impatient);
   }
 
+  /** Waits until it has ended by itself. */
+  async finished() {
+    await this.#ended;
+  }
+
   /** Holds it, as if its machine slept; `resume` lets it go on. */
   hold() {
     this.#child.kill("SIGSTOP");

@@ -6,8 +6,10 @@ import { test } from "node:test";
 import { chromium } from "playwright-core";
 import { Device } from "./device.mjs";
 import { Gateway } from "./gateway.mjs";
+import { Line } from "./line.mjs";
 import { PageUnderTest } from "./page.mjs";
 import { Program } from "./program.mjs";
+import { openTabs } from "./tabs.mjs";
 
 /** How long one test may take. */
 const testMs = 120_000;
@@ -32,7 +34,7 @@ const launchOptions = {
  * anybody but the gateway, and when the gateway logged an error.
  */
 export function scenario(name, body, options = {}) {
-  test(name, { timeout: testMs }, async () => {
+  test(name, { timeout: options.timeoutMs ?? testMs }, async () => {
     const world = await World.create(options);
     try {
       await body(world);
@@ -71,23 +73,48 @@ export class World {
     return world;
   }
 
-  /** Opens a page of the dashboard, in a browser context of its own, and waits until it is live. */
-  async open(path = "", contextOptions = {}) {
-    const page = await this.openBlank(contextOptions);
-    await page.goto(new URL(path, this.gateway.origin));
+  /**
+   * Opens a page of the dashboard, in a browser context of its own, and waits until it is live; with a `line`, by that
+   * line.
+   */
+  async open(path = "", { line, ...contextOptions } = {}) {
+    const page = await this.openBlank(contextOptions, line?.host);
+    await page.goto(new URL(path, line?.origin ?? this.gateway.origin));
     await page.state("live");
     return page;
   }
 
+  /** Lays a line of a page's own to the gateway. */
+  async line() {
+    const line = await Line.to(this.gateway.http);
+    this.atEnd(() => line.close());
+    return line;
+  }
+
+  /** Opens a page in a browser whose tabs hide each other; `hide` puts another tab before it, `show` ends that. */
+  async openTab(path) {
+    const tabs = await openTabs(launchOptions);
+    this.atEnd(() => tabs.close());
+    const page = this.#watched(tabs.first, this.gateway.http);
+    await page.goto(new URL(path, this.gateway.origin));
+    await page.state("live");
+    const hide = async () => (await tabs.another()).bringToFront();
+    return { page, hide, show: () => tabs.first.bringToFront() };
+  }
+
   /** Opens an empty page. */
-  async openBlank(contextOptions = {}) {
+  async openBlank(contextOptions = {}, host = this.gateway.http) {
     const context = await this.#browser.newContext({
       viewport: { width: 1280, height: 800 },
       ...contextOptions,
     });
-    const page = new PageUnderTest(await context.newPage(), this.gateway.http);
-    this.#pages.push(page);
-    return page;
+    return this.#watched(await context.newPage(), host);
+  }
+
+  #watched(page, host) {
+    const watched = new PageUnderTest(page, host);
+    this.#pages.push(watched);
+    return watched;
   }
 
   /** Starts simulated devices; the ids are `pump-001` and so on. */
