@@ -173,7 +173,8 @@ impl Arrivals {
         async move {
             match place {
                 None => Some(Guest { stream: Carrier::Plain(socket), address: peer, device: None }),
-                Some(place) => self.shake(socket, peer, place).await,
+                // Boxed, so that a connection does not hold the memory of a handshake.
+                Some(place) => Box::pin(self.shake(socket, peer, place)).await,
             }
         }
     }
