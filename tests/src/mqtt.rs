@@ -156,6 +156,15 @@ impl Peer {
         *answer.body.last().expect("a SUBACK has a code for each filter")
     }
 
+    /// Unsubscribes and waits for the UNSUBACK.
+    pub async fn unsubscribe(&mut self, filter: &str) {
+        let id = self.next_id().to_be_bytes();
+        let properties: &[u8] = if self.version == Version::V5 { &[0] } else { &[] };
+        let body = [&id[..], properties, &field(filter.as_bytes())].concat();
+        self.send(&packet(packet::UNSUBSCRIBE, 2, &body)).await;
+        self.expect(packet::UNSUBACK).await;
+    }
+
     /// Acknowledges a message of QoS 1.
     pub async fn puback(&mut self, id: u16) {
         self.send(&packet(packet::PUBACK, 0, &id.to_be_bytes())).await;

@@ -82,12 +82,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return;
         }
         let subscriptions = &self.session.subscriptions;
-        let grant = match share {
-            Some(share) => subscriptions.select_shared(&message, &share),
+        let grant = match &share {
+            Some(share) => subscriptions.select_shared(&message, share),
             None => subscriptions.select(&message, source, me),
         };
         if let Some(grant) = grant {
-            self.queue(Entry::new(message, grant), gathering);
+            self.queue(Entry { share, ..Entry::new(message, grant) }, gathering);
         }
     }
 

@@ -112,6 +112,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         // What was not taken away by now has ended.
         if !kept {
             self.session.forget();
+            let link = self.link.take();
+            self.session.pass_on(link, &self.shared.exchange).await;
         }
         if parked.is_none() {
             self.shared.registry.release(&self.client.id, self.client.connection);

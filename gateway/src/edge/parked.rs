@@ -89,12 +89,12 @@ impl Parked {
     fn collect(&mut self, arrival: Arrival, source: Source) {
         let Arrival { message, share, gathering } = arrival;
         let session = &mut self.kept.session;
-        let grant = match share {
-            Some(share) => session.subscriptions.select_shared(&message, &share),
+        let grant = match &share {
+            Some(share) => session.subscriptions.select_shared(&message, share),
             None => session.subscriptions.select(&message, source, self.connection),
         };
         let Some(grant) = grant else { return };
-        let entry = Entry::new(message, grant);
+        let entry = Entry { share, ..Entry::new(message, grant) };
         if entry.qos > 0 && session.push(entry, gathering, &self.shared).is_err() {
             self.shared.counters.dropped_qos12.increment();
         }
@@ -134,6 +134,8 @@ impl Parked {
         if !goes_on {
             self.publish_will().await;
             self.kept.session.forget();
+            let link = self.kept.link.take();
+            self.kept.session.pass_on(link, &self.shared.exchange).await;
         }
         self.shared.counters.sessions_now.decrement();
         self.shared.registry.release(&self.client_id, self.connection);

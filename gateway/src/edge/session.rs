@@ -5,10 +5,10 @@ use super::{
     journal::{Head, Journal, KeptWill},
     outbox::{Answer, Bounds, Ended, Entry, Outbox, Received, WrongFlow},
     shared::Shared,
-    subscriptions::Subscriptions,
+    subscriptions::{Subscription, Subscriptions},
 };
 use crate::{
-    exchange::{Arrival, Link},
+    exchange::{Arrival, Exchange, Link},
     store::Gathering,
 };
 use protocol::Timestamp;
@@ -123,6 +123,24 @@ impl Session {
             subscriptions: self.subscriptions.iter().cloned().collect(),
             will,
         });
+    }
+
+    /// The session has ended: what shared subscriptions gave it and it has not acknowledged goes to others.
+    pub(super) async fn pass_on(&self, link: Option<Link>, exchange: &Exchange) {
+        let shared = self.subscriptions.iter().filter(|known| known.share.is_some());
+        let interests: Vec<_> = shared.map(Subscription::interest).collect();
+        let Some(mut link) = link.filter(|_| !interests.is_empty()) else { return };
+        for interest in interests {
+            // Nothing more comes by it then.
+            if link.unsubscribe(interest).await.is_err() {
+                return;
+            }
+        }
+        let come = link.rest().into_iter().filter(|arrival| arrival.message.qos > 0);
+        let come = come.filter_map(|arrival| Some((arrival.share?, arrival.message)));
+        for (share, message) in self.outbox.unacknowledged_shared().into_iter().chain(come) {
+            exchange.pass_on(share, message);
+        }
     }
 
     /// The session has ended: nothing of it stays on the disk.

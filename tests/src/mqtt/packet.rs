@@ -10,6 +10,10 @@ pub(super) const PUBACK: u8 = 4;
 pub(super) const SUBSCRIBE: u8 = 8;
 /// The answer to SUBSCRIBE.
 pub(super) const SUBACK: u8 = 9;
+/// Wants them no longer.
+pub(super) const UNSUBSCRIBE: u8 = 10;
+/// The answer to UNSUBSCRIBE.
+pub(super) const UNSUBACK: u8 = 11;
 /// Asks for a sign of life.
 pub(super) const PINGREQ: u8 = 12;
 /// The sign of life.

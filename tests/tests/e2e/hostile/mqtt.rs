@@ -308,3 +308,30 @@ async fn clients_that_die_of_each_others_wills_end_with_their_deaths() {
     target.stands().await;
     assert_eq!(target.gateway.metric("sluice_mqtt_wills_total").await, 100);
 }
+
+#[tokio::test]
+async fn thousands_of_filters_with_wildcards_cost_little_granted_or_refused() {
+    let target = Target::with(&[("LIMITS__MQTT_SUBSCRIPTIONS", "500")]).await;
+    let mut greedy = Vec::new();
+    for client in 0..2 {
+        let id = format!("greedy-{client}");
+        let connect = Connect::new(Version::V5, &id);
+        let mut peer = Peer::connect(target.gateway.mqtt(), connect).await;
+        for number in 0..2_000 {
+            let code = peer.subscribe(&format!("+/{client}-{number}/+/#"), 0).await;
+            assert_eq!(code >= 0x80, number >= 500, "{number}: {code}");
+        }
+        greedy.push(peer);
+    }
+    greedy[1].publish("a/0-7/b/c", b"x", 0).await;
+    assert_eq!(greedy[0].message().await.topic, "a/0-7/b/c");
+    target.stands().await;
+    // One that comes and goes with ever new ones leaves nothing behind either.
+    drop(greedy);
+    let mut fickle = Peer::connect(target.gateway.mqtt(), Connect::new(Version::V3, "f")).await;
+    for number in 0..2_000 {
+        fickle.subscribe(&format!("fickle/{number}"), 0).await;
+        fickle.unsubscribe(&format!("fickle/{number}")).await;
+    }
+    target.stands().await;
+}
