@@ -1,6 +1,6 @@
 //! `sluice audit verify`: whether the audit log is one chain, from its newest entry to its first.
 
-use crate::{Exit, Output, gateway::Gateway, output::Format};
+use crate::{Exit, Output, gateway::Gateway, output::Format, pages::Pages};
 use anyhow::{Context as _, Result, bail};
 use protocol::AuditEntry;
 use serde::Deserialize;
@@ -27,15 +27,10 @@ struct Pruned {
 /// Goes through the whole log, the newest entries first.
 pub(crate) async fn verify(gateway: &Gateway, output: &mut Output) -> Result<Exit> {
     let mut chain = Chain::default();
-    let mut cursor = None;
-    loop {
-        let page = gateway.audit::<Box<RawValue>>(cursor.as_deref()).await?;
-        for entry in &page.items {
+    let mut pages = Pages::new(gateway, "audit", vec![("limit", "1000".into())]);
+    while let Some(entries) = pages.page::<Box<RawValue>>().await? {
+        for entry in &entries {
             chain.add(entry.get())?;
-        }
-        cursor = page.next;
-        if cursor.is_none() {
-            break;
         }
     }
     chain.check_beginning()?;

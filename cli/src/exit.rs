@@ -10,9 +10,9 @@ pub enum Exit {
     Fine,
     /// 1: the gateway refused, or something failed at runtime.
     Failed,
-    /// 2: the command ended other than succeeded.
+    /// 2: what was waited for ended other than wanted.
     NotSucceeded,
-    /// 3: the command was still open when waiting for it ended.
+    /// 3: what was waited for was still open when waiting ended.
     StillOpen,
     /// 64: the arguments are wrong.
     Usage,
@@ -23,8 +23,9 @@ pub(crate) const HELP: &str = "\
 Exit codes:
   0   fine
   1   the gateway refused, or something failed at runtime
-  2   the command ended other than succeeded
-  3   the command was still open when waiting for it ended
+  2   --wait: it ended, and not as wanted (a command that did not succeed or was not seen to
+      do what it was expected to; a row of a batch that did not succeed)
+  3   --wait: it was still open when waiting ended
   64  the arguments are wrong";
 
 impl Exit {
@@ -40,9 +41,10 @@ impl Exit {
         }
     }
 
-    /// How waiting for a command in `state` ends.
-    pub(crate) const fn after(state: CommandState) -> Self {
+    /// How waiting for a command ends that is in `state`, and was seen to do what it was expected to, or not.
+    pub(crate) fn after(state: CommandState, verified: Option<bool>) -> Self {
         match state {
+            CommandState::Succeeded if verified == Some(false) => Self::NotSucceeded,
             CommandState::Succeeded => Self::Fine,
             CommandState::Failed
             | CommandState::Rejected

@@ -3,15 +3,21 @@
 //! Speaks only the contracts of `docs/protocol.md`, through the types of `protocol`. `main.rs` maps
 //! [`run`]'s outcome to the process; everything else is here so that tests can reach it.
 
+mod alerts;
 pub mod args;
 mod audit;
+mod batch;
 mod client;
 mod command;
+mod desired;
 mod devices;
 mod exit;
+mod follow;
 mod gateway;
 mod output;
+mod pages;
 mod send;
+mod table;
 mod text;
 mod watch;
 
@@ -33,8 +39,10 @@ pub async fn run(args: Args, output: &mut Output) -> anyhow::Result<Exit> {
         Action::Devices(query) => devices::list(&gateway, &query, output).await,
         Action::Watch(wishes) => watch::watch(&gateway, &wishes, output).await,
         Action::Send(order) => send::send(&gateway, &order, output).await,
-        Action::Command { id } => command::show(&gateway, id, output).await,
-        Action::Cancel { id } => command::cancel(&gateway, id, output).await,
+        Action::Command { action } => command::run(&gateway, action, output).await,
+        Action::Batch { action } => batch::run(&gateway, action, output).await,
+        Action::Desired { action } => desired::run(&gateway, action, output).await,
+        Action::Alerts { query, action } => alerts::run(&gateway, &query, action, output).await,
         Action::Audit { action: AuditAction::Verify } => audit::verify(&gateway, output).await,
         Action::Completions { shell } => completions(shell, output),
     }

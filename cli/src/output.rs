@@ -1,11 +1,21 @@
 //! The only place that writes: results to standard output, what happens on the way to standard error.
 //!
-//! Colour reaches a terminal only, and none with `NO_COLOR` (<https://no-color.org>).
+//! Colour reaches a terminal only, and none with `NO_COLOR` (<https://no-color.org>). So does the live line: what
+//! stands below all that was printed while something is waited for, drawn again and again.
 
 use anstream::AutoStream;
 use anstyle::{AnsiColor, Style};
 use serde_json::value::RawValue;
-use std::io::{self, ErrorKind, Stderr, Stdout, Write};
+use std::{
+    io::{self, ErrorKind, IsTerminal, Stderr, Stdout, Write},
+    time::Duration,
+};
+
+/// How often the live line is drawn.
+pub(crate) const REDRAW: Duration = Duration::from_millis(200);
+
+/// Back to the beginning of the line, and nothing left of it.
+const ERASE: &[u8] = b"\r\x1b[2K";
 
 /// How results are printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +43,16 @@ pub struct Output {
     format: Format,
     stdout: AutoStream<Stdout>,
     stderr: AutoStream<Stderr>,
+    live: Live,
+}
+
+/// The live line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Live {
+    /// Nobody would see it, or see it as something else.
+    Never,
+    Off,
+    On,
 }
 
 const NOTE: Style = AnsiColor::BrightBlack.on_default();
@@ -46,6 +66,33 @@ impl Output {
             format,
             stdout: AutoStream::auto(io::stdout()),
             stderr: AutoStream::auto(io::stderr()),
+            live: live(format),
+        }
+    }
+
+    /// Whether [`Self::live`] draws anything.
+    pub(crate) fn has_live(&self) -> bool {
+        self.live != Live::Never
+    }
+
+    /// Draws the live line in place of the one before; a terminal that is narrower gets its beginning.
+    pub(crate) fn live(&mut self, line: &str) {
+        if !self.has_live() {
+            return;
+        }
+        self.erase();
+        let width = crossterm::terminal::size().map_or(80, |(columns, _)| usize::from(columns));
+        let line: String = line.chars().take(width.saturating_sub(1)).collect();
+        self.tell(&format!("{NOTE}{line}{NOTE:#}"));
+        self.live = Live::On;
+    }
+
+    /// Takes the live line away.
+    pub(crate) fn erase(&mut self) {
+        if self.live == Live::On {
+            // Not through the stream that takes colours out where they are not wanted: this is none.
+            let _erased = io::stderr().write_all(ERASE);
+            self.live = Live::Off;
         }
     }
 
@@ -60,6 +107,7 @@ impl Output {
     /// # Errors
     /// See [`OutputError`].
     pub fn text(&mut self, text: &str) -> Result<(), OutputError> {
+        self.erase();
         let written = self.stdout.write_all(text.as_bytes()).and_then(|()| self.stdout.flush());
         written.map_err(|error| {
             if error.kind() == ErrorKind::BrokenPipe {
@@ -97,7 +145,27 @@ impl Output {
     }
 
     fn say(&mut self, text: &str) {
+        self.erase();
+        self.tell(text);
+    }
+
+    fn tell(&mut self, text: &str) {
         // Where standard error is closed there is nobody left to tell.
         let _told = self.stderr.write_all(text.as_bytes());
+    }
+}
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.erase();
+    }
+}
+
+/// A line that is drawn again is for people who look at a terminal that can.
+fn live(format: Format) -> Live {
+    let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
+    match format {
+        Format::Text if io::stderr().is_terminal() && !dumb => Live::Off,
+        Format::Text | Format::Json => Live::Never,
     }
 }

@@ -2,26 +2,58 @@
 
 use crate::{
     Exit, Output,
-    args::Order,
-    client::{Broken, Event, Incoming, Link, Said},
+    args::{Order, Waiting},
     command::{stage, summary},
-    gateway::{ANSWER_MAX, Gateway, Refused},
+    follow::{Followed, Following},
+    gateway::Gateway,
     output::{Format, OutputError},
-    text::seconds,
+    text::{bar, clean, local, now, seconds},
 };
 use anyhow::{Context, Result, bail};
-use protocol::{Command, CommandDetails, CommandId, Reply, SubscribeOptions, TopicFilter};
+use protocol::{Command, CommandDetails, CommandId, CommandState, DryRun, Status, Update};
 use serde_json::value::RawValue;
-use std::time::Duration;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 /// Sends the command that `order` describes.
 pub(crate) async fn send(gateway: &Gateway, order: &Order, output: &mut Output) -> Result<Exit> {
-    if order.waits() {
+    if order.dry_run {
+        try_out(gateway, order, output).await
+    } else if order.waiting.is_wanted() {
         send_and_follow(gateway, order, output).await
     } else {
         hand_over(gateway, order, output).await
     }
+}
+
+/// Says what would become of it.
+async fn try_out(gateway: &Gateway, order: &Order, output: &mut Output) -> Result<Exit> {
+    let raw: Box<RawValue> = gateway.command(&order.device, &order.request()).await?;
+    let dry: DryRun = serde_json::from_str(raw.get())?;
+    match output.format() {
+        Format::Json => output.raw(&raw)?,
+        Format::Text => {
+            for line in outlook(&dry) {
+                output.line(&line)?;
+            }
+        }
+    }
+    Ok(if dry.valid && dry.allowed { Exit::Fine } else { Exit::Failed })
+}
+
+fn outlook(dry: &DryRun) -> Vec<String> {
+    let valid = if dry.valid { "it would be accepted" } else { "it would be refused" };
+    let mut lines = vec![valid.to_owned()];
+    lines.extend(dry.errors.iter().map(|error| format!("  {}", clean(error))));
+    let allowed = if dry.allowed { "may" } else { "may not" };
+    lines.push(format!("{} {allowed} command the device", clean(&dry.user)));
+    lines.push(match (dry.receiver, dry.position) {
+        (Status::Offline, _) => "the device is not receiving now".into(),
+        (Status::Online, 0) => "it would be sent at once".into(),
+        (Status::Online, 1) => "1 command of the device goes before it".into(),
+        (Status::Online, before) => format!("{before} commands of the device go before it"),
+    });
+    lines.push(format!("it would expire unsent at {}", local(now(), dry.deliver_by)));
+    lines
 }
 
 async fn hand_over(gateway: &Gateway, order: &Order, output: &mut Output) -> Result<Exit> {
@@ -35,58 +67,18 @@ async fn hand_over(gateway: &Gateway, order: &Order, output: &mut Output) -> Res
 
 /// Listens first and sends then, so that no step is missed.
 async fn send_and_follow(gateway: &Gateway, order: &Order, output: &mut Output) -> Result<Exit> {
-    let mut link = listen(gateway, order)?;
-    let late = "the gateway did not confirm the subscription in time, so nothing was sent";
-    timeout(ANSWER_MAX, until_live(&mut link)).await.context(late)??;
-    let begin = Instant::now();
+    let mut following = Following::start(gateway, format!("commands/{}", order.device)).await?;
     let accepted = Accepted::offer(gateway, order).await?;
     let id = accepted.command.id;
-    let mut follower =
-        Follower { gateway, id, begin, shown: None, reached: accepted.command, output };
-    follower.accepted(&accepted.raw)?;
-    follower.wait(&mut link, order.wait_for).await.with_context(|| goes_on(id))
+    let expects = order.request().expect.is_some();
+    let reached = accepted.command;
+    let mut sent = Sent { gateway, id, expects, begin: Instant::now(), shown: None, reached };
+    sent.accepted(&accepted.raw, output)?;
+    sent.follow(&mut following, order.waiting, output).await.with_context(|| goes_on(id))
 }
 
 fn goes_on(id: CommandId) -> String {
-    format!("command {id} was accepted and goes on (look with 'sluice command {id}')")
-}
-
-fn listen(gateway: &Gateway, order: &Order) -> Result<Link> {
-    let channel: TopicFilter = format!("commands/{}", order.device).parse()?;
-    let options = SubscribeOptions { snapshot: Some(false), ..SubscribeOptions::default() };
-    Ok(Link::new(gateway.endpoint.clone(), vec![channel], options))
-}
-
-/// Waits until what happens from here on arrives.
-async fn until_live(link: &mut Link) -> Result<(), Broken> {
-    loop {
-        match link.next().await? {
-            Event::Connected { .. } | Event::Lost { .. } => {}
-            Event::Said(frame) => {
-                if is_live(&frame)? {
-                    return Ok(());
-                }
-            }
-        }
-    }
-}
-
-/// All that is ever asked for is the subscription, so an error is its end.
-fn is_live(frame: &[Incoming]) -> Result<bool, Broken> {
-    let mut live = false;
-    for incoming in frame {
-        match &incoming.message {
-            Said::Reply(Reply::Error { code, message, .. }) => {
-                return Err(Broken::Refused(Refused {
-                    code: code.clone(),
-                    detail: message.clone(),
-                }));
-            }
-            Said::Reply(Reply::Live { .. }) => live = true,
-            Said::Reply(_) | Said::Update(_) | Said::Unknown => {}
-        }
-    }
-    Ok(live)
+    format!("command {id} was accepted and goes on (look with 'sluice command explain {id}')")
 }
 
 /// A command as the gateway accepted it.
@@ -104,116 +96,112 @@ impl Accepted {
     }
 }
 
-/// Follows one command.
-struct Follower<'a> {
+/// A command that is followed.
+struct Sent<'a> {
     gateway: &'a Gateway,
     id: CommandId,
+    /// It is to be verified after its success.
+    expects: bool,
     begin: Instant,
     /// The stage that was printed last.
     shown: Option<String>,
     /// The newest that is known.
     reached: Command,
-    output: &'a mut Output,
 }
 
-impl Follower<'_> {
+impl Sent<'_> {
     /// Prints the id; the stages come over the link, but an end that is known already is shown at once.
-    fn accepted(&mut self, raw: &RawValue) -> Result<(), OutputError> {
-        match self.output.format() {
-            Format::Json => self.output.raw(raw)?,
-            Format::Text => self.output.line(&format!("command {}", self.id))?,
+    fn accepted(&mut self, raw: &RawValue, output: &mut Output) -> Result<(), OutputError> {
+        match output.format() {
+            Format::Json => output.raw(raw)?,
+            Format::Text => output.line(&format!("command {}", self.id))?,
         }
         if self.reached.state.is_final() {
             let ended = self.reached.clone();
-            self.show_text(&ended)?;
+            self.show_text(&ended, output)?;
         }
         Ok(())
     }
 
-    /// Follows the command to its end, to `bound`, or to Ctrl-C.
-    async fn wait(&mut self, link: &mut Link, bound: Option<Duration>) -> Result<Exit> {
-        let bound = async {
-            match bound {
-                Some(bound) => tokio::time::sleep(bound).await,
-                None => std::future::pending().await,
-            }
-        };
-        tokio::select! {
-            followed = self.follow(link) => followed?,
-            () = bound => self.still_open(),
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted?;
-                self.still_open();
-            }
+    async fn follow(
+        &mut self,
+        following: &mut Following,
+        waiting: Waiting,
+        output: &mut Output,
+    ) -> Result<Exit> {
+        following.until_done(self, waiting, output).await?;
+        if !self.is_done() {
+            let state = self.reached.state;
+            output.note(&format!("still {state}: {}", goes_on(self.id)));
+            return Ok(Exit::StillOpen);
         }
-        Ok(Exit::after(self.reached.state))
+        Ok(Exit::after(self.reached.state, self.reached.verified))
     }
 
-    fn still_open(&mut self) {
-        let state = self.reached.state;
-        self.output.note(&format!("still {state}: {}", goes_on(self.id)));
-    }
-
-    async fn follow(&mut self, link: &mut Link) -> Result<()> {
-        while !self.reached.state.is_final() {
-            match link.next().await? {
-                Event::Connected { .. } => self.output.note("connected again"),
-                Event::Lost { broken, wait } => {
-                    self.output.note(&format!("{broken}; trying again in {}", seconds(wait)));
-                }
-                Event::Said(frame) => self.frame(&frame).await?,
-            }
-        }
-        Ok(())
-    }
-
-    /// What happened while there was no connection is asked for once the channel is live again.
-    async fn frame(&mut self, frame: &[Incoming]) -> Result<()> {
-        if is_live(frame)? {
-            self.catch_up().await?;
-        }
-        for incoming in frame {
-            match &incoming.message {
-                // What is asked for may be ahead of what is still on its way: the end stays the end.
-                Said::Update(_) if self.reached.state.is_final() => {}
-                Said::Update(update) => self.update(&update.data)?,
-                Said::Reply(_) | Said::Unknown => {}
-            }
-        }
-        Ok(())
-    }
-
-    async fn catch_up(&mut self) -> Result<()> {
-        let raw: Box<RawValue> = self.gateway.show(self.id).await?;
-        let details: CommandDetails = serde_json::from_str(raw.get())?;
-        if details.command.id != self.id {
-            bail!("the gateway showed another command: {}", details.command.id);
-        }
-        self.saw(details.command, &raw)
-    }
-
-    fn update(&mut self, data: &RawValue) -> Result<()> {
-        let command: Command = serde_json::from_str(data.get())?;
-        if command.id == self.id { self.saw(command, data) } else { Ok(()) }
-    }
-
-    fn saw(&mut self, command: Command, raw: &RawValue) -> Result<()> {
-        match self.output.format() {
-            Format::Json => self.output.raw(raw)?,
-            Format::Text => self.show_text(&command)?,
+    fn saw(&mut self, command: Command, raw: &RawValue, output: &mut Output) -> Result<()> {
+        match output.format() {
+            Format::Json => output.raw(raw)?,
+            Format::Text => self.show_text(&command, output)?,
         }
         self.reached = command;
         Ok(())
     }
 
-    fn show_text(&mut self, command: &Command) -> Result<(), OutputError> {
-        let stage = stage(command);
+    /// Progress is for the live line where there is one, else it is a line each time.
+    fn show_text(&mut self, command: &Command, output: &mut Output) -> Result<(), OutputError> {
+        let progress = command.progress.filter(|_| !output.has_live());
+        let stage = stage(&Command { progress, ..command.clone() });
         if self.shown.as_ref() == Some(&stage) {
             return Ok(());
         }
         let elapsed = seconds(self.begin.elapsed());
-        self.output.line(&format!("{elapsed:>9}  {stage}"))?;
+        output.line(&format!("{elapsed:>9}  {stage}"))?;
         self.shown = Some(stage);
         Ok(())
+    }
+}
+
+impl Followed for Sent<'_> {
+    fn update(&mut self, update: &Update, output: &mut Output) -> Result<()> {
+        let command: Command = serde_json::from_str(update.data.get())?;
+        if command.id == self.id { self.saw(command, &update.data, output) } else { Ok(()) }
+    }
+
+    async fn catch_up(&mut self, output: &mut Output) -> Result<()> {
+        let raw: Box<RawValue> = self.gateway.show(self.id).await?;
+        let details: CommandDetails = serde_json::from_str(raw.get())?;
+        if details.command.id != self.id {
+            bail!("the gateway showed another command: {}", details.command.id);
+        }
+        self.saw(details.command, &raw, output)
+    }
+
+    fn is_done(&self) -> bool {
+        let Command { state, verified, .. } = &self.reached;
+        let verifies = self.expects && *state == CommandState::Succeeded;
+        state.is_final() && (!verifies || verified.is_some())
+    }
+
+    fn now(&self) -> String {
+        let Command { state, progress, .. } = &self.reached;
+        let waits = match state {
+            CommandState::Scheduled => "waits for its time",
+            CommandState::Queued => "waits for the device to receive, or for its turn",
+            CommandState::Sent => "on its way",
+            CommandState::Delivered => "the device has it",
+            CommandState::Started => "the device works on it",
+            CommandState::Cancelling => "the device is asked to give it up",
+            CommandState::Succeeded => "waits for what is expected",
+            CommandState::Failed
+            | CommandState::Rejected
+            | CommandState::Cancelled
+            | CommandState::Superseded
+            | CommandState::Expired
+            | CommandState::TimedOut => "ended",
+        };
+        match progress {
+            Some(percent) => format!("{}  {percent} %  {waits}", bar(percent / 100.0)),
+            None => waits.into(),
+        }
     }
 }

@@ -64,6 +64,14 @@ pub(crate) fn ago(now: Timestamp, at: Timestamp) -> String {
     }
 }
 
+/// How far something is, as a bar; `share` is in `0.0..=1.0`.
+pub(crate) fn bar(share: f64) -> String {
+    const WIDTH: u8 = 20;
+    let filled = |step: &u8| share * f64::from(WIDTH) >= f64::from(*step);
+    let steps = (1..=WIDTH).map(|step| if filled(&step) { '#' } else { '-' });
+    format!("[{}]", steps.collect::<String>())
+}
+
 /// A duration in seconds with one decimal.
 pub(crate) fn seconds(duration: Duration) -> String {
     format!("{:.1} s", duration.as_secs_f64())
@@ -107,6 +115,18 @@ mod tests {
         let hostile = json!({"a\u{1b}[2J": "\u{9b}31m\u{7f}\r\n"});
         let shown = compact(&hostile);
         assert!(!shown.chars().any(char::is_control), "{shown:?}");
+    }
+
+    #[test]
+    fn a_bar_fills_up() {
+        for (share, bar_) in [
+            (0.0, "[--------------------]"),
+            (0.49, "[#########-----------]"),
+            (1.0, "[####################]"),
+            (7.0, "[####################]"),
+        ] {
+            assert_eq!(bar(share), bar_);
+        }
     }
 
     #[test]

@@ -52,7 +52,10 @@ pub enum StartError {
         source: io::Error,
     },
     /// The data directory cannot be used.
-    #[error("data_dir = {} cannot be used: {source}", .path.display())]
+    #[error(
+        "data_dir = {} cannot be used: give data_dir a directory that can be made and written to",
+        .path.display()
+    )]
     DataDir {
         /// The directory.
         path: PathBuf,

@@ -17,6 +17,7 @@ pub mod edge;
 pub mod exchange;
 mod files;
 pub mod logging;
+pub mod mailbox;
 mod metrics;
 pub mod process;
 pub mod rhythm;

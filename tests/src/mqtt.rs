@@ -2,7 +2,7 @@
 
 mod packet;
 
-pub use packet::{Connect, Message, Packet, Version, WILL_RETAIN, field, packet, publish};
+pub use packet::{Connect, Message, PUBLISH, Packet, Version, WILL_RETAIN, field, packet, publish};
 
 use crate::{Stream, soon};
 use std::{collections::VecDeque, net::SocketAddr};
@@ -146,6 +146,12 @@ impl Peer {
         }
     }
 
+    /// Publishes with QoS 1; the PUBACK comes among what is read next.
+    pub async fn publish_unawaited(&mut self, topic: &str, payload: &[u8]) {
+        let id = self.next_id();
+        self.send(&publish(self.version, topic, payload, 1, id)).await;
+    }
+
     /// Subscribes and waits for the SUBACK; gives its reason code.
     pub async fn subscribe(&mut self, filter: &str, qos: u8) -> u8 {
         let id = self.next_id().to_be_bytes();
@@ -156,13 +162,29 @@ impl Peer {
         *answer.body.last().expect("a SUBACK has a code for each filter")
     }
 
-    /// Unsubscribes and waits for the UNSUBACK.
-    pub async fn unsubscribe(&mut self, filter: &str) {
+    /// Subscribes many filters with QoS 0 in one packet; gives the reason code of each.
+    pub async fn subscribe_all(&mut self, filters: &[String]) -> Vec<u8> {
+        let wanted: Vec<u8> = filters
+            .iter()
+            .flat_map(|filter| [field(filter.as_bytes()), vec![0]].concat())
+            .collect();
+        self.ask(packet::SUBSCRIBE, &wanted).await;
+        let answer = self.expect(packet::SUBACK).await;
+        answer.body[answer.body.len() - filters.len()..].to_vec()
+    }
+
+    /// Unsubscribes many filters in one packet.
+    pub async fn unsubscribe_all(&mut self, filters: &[String]) {
+        let unwanted: Vec<u8> =
+            filters.iter().flat_map(|filter| field(filter.as_bytes())).collect();
+        self.ask(packet::UNSUBSCRIBE, &unwanted).await;
+        self.expect(packet::UNSUBACK).await;
+    }
+
+    async fn ask(&mut self, kind: u8, filters: &[u8]) {
         let id = self.next_id().to_be_bytes();
         let properties: &[u8] = if self.version == Version::V5 { &[0] } else { &[] };
-        let body = [&id[..], properties, &field(filter.as_bytes())].concat();
-        self.send(&packet(packet::UNSUBSCRIBE, 2, &body)).await;
-        self.expect(packet::UNSUBACK).await;
+        self.send(&packet(kind, 2, &[&id[..], properties, filters].concat())).await;
     }
 
     /// Acknowledges a message of QoS 1.

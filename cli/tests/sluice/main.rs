@@ -4,7 +4,10 @@
 
 #![expect(clippy::unwrap_used, reason = "all of this is tests, their helpers too")]
 
+mod alerts;
+mod batch;
 mod command;
+mod desired;
 mod devices;
 mod send;
 mod support;

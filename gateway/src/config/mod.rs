@@ -122,7 +122,7 @@ pub struct Http {
     pub tls: bool,
     /// Connections begin with a header of the PROXY protocol where they come from `proxy.trusted`.
     pub proxy_protocol: bool,
-    /// The least time between two frames to one WebSocket; the first goes at once.
+    /// How long updates are gathered into one frame to a WebSocket while they keep coming.
     pub flush_ms: u64,
     /// How long the head of a request may take, and a connection rest between two requests.
     pub header_timeout_ms: u64,

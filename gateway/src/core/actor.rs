@@ -8,6 +8,7 @@ use super::{
 use crate::{
     clock,
     exchange::Exchange,
+    mailbox::Sender,
     rhythm::{self, Rhythm},
     stats::Stats,
     store::{Batch, Database, NotStored, Receipt, Row, StoreHandle, Table},
@@ -46,7 +47,7 @@ pub struct Actor {
     stats: Arc<Stats>,
     rhythm: Arc<Rhythm>,
     topics_wanted: Arc<std::sync::atomic::AtomicBool>,
-    pub(super) mailboxes: HashMap<ConnectionId, mpsc::Sender<Downlink>>,
+    pub(super) mailboxes: HashMap<ConnectionId, Sender<Downlink>>,
     pub(super) waiting: HashMap<CommandId, Vec<oneshot::Sender<Command>>>,
     pub(super) deferred: Deferred,
     settled: mpsc::UnboundedReceiver<Outcome>,
@@ -204,7 +205,7 @@ impl Actor {
         }
     }
 
-    fn note_mailbox(&mut self, event: &EdgeEvent, mailbox: Option<mpsc::Sender<Downlink>>) {
+    fn note_mailbox(&mut self, event: &EdgeEvent, mailbox: Option<Sender<Downlink>>) {
         let (EdgeEvent::Attached { connection, .. } | EdgeEvent::Receives { connection, .. }) =
             event
         else {

@@ -13,7 +13,10 @@ pub use actor::{Acknowledge, Actor, Keeping};
 pub use outlet::Outlet;
 pub use watched::Watchers;
 
-use crate::store::{NotStored, Receipt};
+use crate::{
+    mailbox::Sender,
+    store::{NotStored, Receipt},
+};
 use bridge::{
     bridge::Bridge,
     event::{ConnectionId, EdgeEvent},
@@ -39,7 +42,7 @@ pub const QUEUE_INPUTS_MAX: usize = 1_024;
 
 /// How many messages may wait for one connection's task: a hub receives for many devices, of each one
 /// command at a time or a few. A command that finds it full has failed (`receiver_full`).
-pub const MAILBOX_MESSAGES_MAX: usize = 4_096;
+pub const MAILBOX_MESSAGES_MAX: u32 = 4_096;
 
 /// A question to the bridge; gives what is to be done with the answer once what it changed is stored, or
 /// could not be.
@@ -68,7 +71,7 @@ pub enum Input {
         /// What.
         event: EdgeEvent,
         /// Where to write to the connection; with `Attached` and `Receives`.
-        mailbox: Option<mpsc::Sender<Downlink>>,
+        mailbox: Option<Sender<Downlink>>,
     },
     /// Somebody asks or changes something: see [`Core::ask`].
     Ask(Question),

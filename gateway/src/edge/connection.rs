@@ -23,16 +23,27 @@ use super::{
 use crate::{
     core::Downlink,
     exchange::{Arrival, Attendance, Link},
+    mailbox::{Receiver, Sender},
 };
 use bridge::event::ConnectionId;
 use bytes::BytesMut;
 use protocol::DeviceId;
 use std::{
-    collections::BTreeMap, future::Future, io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration,
+    collections::BTreeMap,
+    future::{Future, poll_fn},
+    io,
+    mem::MaybeUninit,
+    net::SocketAddr,
+    pin::Pin,
+    sync::Arc,
+    task::{Poll, ready},
+    time::Duration,
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
-    sync::{mpsc, oneshot},
+    io::{
+        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
+    },
+    sync::oneshot,
     time::{Instant, Sleep},
 };
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
@@ -116,8 +127,8 @@ pub(super) struct Connection<S> {
     pub(super) receives: BTreeMap<DeviceId, Receives>,
     pub(super) batch: Batch,
     pub(super) work: Option<Work>,
-    pub(super) mailbox: Option<(mpsc::Sender<Downlink>, mpsc::Receiver<Downlink>)>,
-    pub(super) down: Option<mpsc::Receiver<Arrival>>,
+    pub(super) mailbox: Option<(Sender<Downlink>, Receiver<Downlink>)>,
+    pub(super) down: Option<Receiver<Arrival>>,
     pub(super) buffer: BytesMut,
     pub(super) out: BytesMut,
     pub(super) reader: ReadHalf<S>,
@@ -254,12 +265,6 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let backlog = self.may_pull_retained() && self.out.len() < OUT_BYTES_HIGH;
         let may_read = self.may_read();
-        if may_read {
-            if self.buffer.is_empty() && self.buffer.capacity() > 4 * self.read_bytes {
-                self.buffer = BytesMut::new();
-            }
-            self.buffer.reserve(self.read_bytes);
-        }
         tokio::select! {
             biased;
             () = &mut self.stopped => Event::Stop,
@@ -267,7 +272,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             () = &mut self.timer, if deadline.is_some() => Event::Timer,
             done = finish(&mut self.work), if self.work.is_some() => Event::Done(done),
             stored = self.publishing.pending.front_stored() => Event::Stored(stored),
-            read = self.reader.read_buf(&mut self.buffer), if may_read => Event::Read(read),
+            read = read_some(&mut self.reader, &mut self.buffer, self.read_bytes), if may_read => Event::Read(read),
             order = next_order(&mut self.mailbox) => Event::Order(order),
             message = next_down(&mut self.down) => Event::Down(message),
             message = next_message(&mut self.link) => Event::Message(message),
@@ -360,6 +365,30 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 }
 
+/// Reads about as much as came the last times. While that is little, it is read onto the stack first, so that
+/// the buffer is no larger than what came.
+async fn read_some<S: AsyncRead>(
+    reader: &mut ReadHalf<S>,
+    buffer: &mut BytesMut,
+    bytes: usize,
+) -> io::Result<usize> {
+    if buffer.is_empty() && buffer.capacity() > 4 * bytes {
+        *buffer = BytesMut::new();
+    }
+    if bytes > *READ_BYTES.start() {
+        buffer.reserve(bytes);
+        return reader.read_buf(buffer).await;
+    }
+    poll_fn(|context| {
+        let mut scratch = [const { MaybeUninit::uninit() }; *READ_BYTES.start()];
+        let mut scratch = ReadBuf::uninit(&mut scratch);
+        ready!(Pin::new(&mut *reader).poll_read(context, &mut scratch))?;
+        buffer.extend_from_slice(scratch.filled());
+        Poll::Ready(Ok(scratch.filled().len()))
+    })
+    .await
+}
+
 async fn finish(work: &mut Option<Work>) -> Done {
     let done = match work {
         Some(work) => work.await,
@@ -370,9 +399,7 @@ async fn finish(work: &mut Option<Work>) -> Done {
 }
 
 /// The connection keeps a sender itself: the mailbox never closes.
-async fn next_order(
-    mailbox: &mut Option<(mpsc::Sender<Downlink>, mpsc::Receiver<Downlink>)>,
-) -> Downlink {
+async fn next_order(mailbox: &mut Option<(Sender<Downlink>, Receiver<Downlink>)>) -> Downlink {
     match mailbox {
         Some((_, receiver)) => match receiver.recv().await {
             Some(order) => order,
@@ -390,7 +417,7 @@ async fn journaled(journal: Option<&Journal>) {
 }
 
 /// The next message to the device's own topics; none: nobody can reach it that way any more.
-pub(super) async fn next_down(down: &mut Option<mpsc::Receiver<Arrival>>) -> Option<Arrival> {
+pub(super) async fn next_down(down: &mut Option<Receiver<Arrival>>) -> Option<Arrival> {
     match down {
         Some(down) => down.recv().await,
         None => std::future::pending().await,

@@ -4,13 +4,13 @@ use super::{
     connection::Connection,
     receives::{Receives, receives},
 };
-use crate::core::{Downlink, Input, MAILBOX_MESSAGES_MAX};
+use crate::{
+    core::{Downlink, Input, MAILBOX_MESSAGES_MAX},
+    mailbox::{Sender, mailbox},
+};
 use bridge::event::EdgeEvent;
 use protocol::{DeviceId, levels};
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    sync::mpsc,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// The connection turns out to be its device's own.
@@ -66,8 +66,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
     }
 
-    fn mailbox(&mut self) -> mpsc::Sender<Downlink> {
-        let (sender, _) = self.mailbox.get_or_insert_with(|| mpsc::channel(MAILBOX_MESSAGES_MAX));
+    fn mailbox(&mut self) -> Sender<Downlink> {
+        let (sender, _) = self.mailbox.get_or_insert_with(|| mailbox(MAILBOX_MESSAGES_MAX));
         sender.clone()
     }
 }

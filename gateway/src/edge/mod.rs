@@ -205,11 +205,11 @@ async fn accept_secured(tls: Option<&Gate>) -> io::Result<(TcpStream, SocketAddr
 
 /// The life of one connection, and of the session that outlives it.
 async fn serve<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>, room: OwnedSemaphorePermit) {
-    // Boxed, so that a session alone does not hold the memory of its connection.
+    // Both boxed, so that neither a session alone nor a connection holds the memory of the other.
     let parked = Box::pin(connected(handshake)).await;
     drop(room);
     if let Some(parked) = parked {
-        parked.run().await;
+        Box::pin(parked.run()).await;
     }
 }
 
@@ -217,10 +217,11 @@ async fn serve<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>, room: OwnedSe
 /// again.
 async fn connected<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>) -> Option<Parked> {
     let shared = handshake.shared.clone();
-    let mut connection = handshake.run().await?;
+    // What begins and ends a connection is boxed, so that it takes no memory in between.
+    let mut connection = Box::pin(handshake.run()).await?;
     shared.counters.connections_now.increment();
     let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
-    let parked = connection.finish(served.unwrap_or(End::Panicked)).await;
+    let parked = Box::pin(connection.finish(served.unwrap_or(End::Panicked))).await;
     shared.counters.connections_now.decrement();
     parked
 }

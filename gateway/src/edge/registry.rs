@@ -1,17 +1,20 @@
 //! Who is connected, by client id: for takeovers, and for messages to a device's own topics.
 
 use super::session::Inherited;
-use crate::exchange::Arrival;
+use crate::{
+    exchange::Arrival,
+    mailbox::{Receiver, Sender, mailbox},
+};
 use bridge::event::ConnectionId;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::oneshot;
 
 /// How many hand-published messages may wait for a device's connection; beyond it they are dropped
 /// and counted.
-const DOWN_MESSAGES_MAX: usize = 64;
+const DOWN_MESSAGES_MAX: u32 = 64;
 
 /// Asks whoever has a client id to end for another connection with it.
 #[derive(Debug)]
@@ -30,7 +33,7 @@ pub(super) struct Registry(Mutex<HashMap<Arc<str>, Entry>>);
 struct Entry {
     connection: ConnectionId,
     takeover: oneshot::Sender<Takeover>,
-    down: Option<mpsc::Sender<Arrival>>,
+    down: Option<Sender<Arrival>>,
 }
 
 impl Registry {
@@ -60,12 +63,8 @@ impl Registry {
     }
 
     /// From now on messages to the device's own topics come out of the receiver.
-    pub(super) fn open_down(
-        &self,
-        client_id: &str,
-        connection: ConnectionId,
-    ) -> mpsc::Receiver<Arrival> {
-        let (sender, receiver) = mpsc::channel(DOWN_MESSAGES_MAX);
+    pub(super) fn open_down(&self, client_id: &str, connection: ConnectionId) -> Receiver<Arrival> {
+        let (sender, receiver) = mailbox(DOWN_MESSAGES_MAX);
         let mut clients = self.lock();
         let entry = clients.get_mut(client_id).filter(|entry| entry.connection == connection);
         if let Some(entry) = entry {
@@ -75,7 +74,7 @@ impl Registry {
     }
 
     /// Where messages to the own topics of device `client_id` go; none: it subscribed to none.
-    pub(super) fn down(&self, client_id: &str) -> Option<mpsc::Sender<Arrival>> {
+    pub(super) fn down(&self, client_id: &str) -> Option<Sender<Arrival>> {
         self.lock().get(client_id)?.down.clone().filter(|sender| !sender.is_closed())
     }
 

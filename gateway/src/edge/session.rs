@@ -9,11 +9,11 @@ use super::{
 };
 use crate::{
     exchange::{Arrival, Exchange, Link},
+    mailbox::Receiver,
     store::Gathering,
 };
 use protocol::Timestamp;
 use std::{collections::HashMap, sync::Arc};
-use tokio::sync::mpsc;
 
 /// A client's session (MQTT 5.0, section 4.1).
 #[derive(Debug)]
@@ -165,5 +165,5 @@ pub(super) struct Inherited {
 pub(super) struct Kept {
     pub(super) session: Session,
     pub(super) link: Option<Link>,
-    pub(super) down: Option<mpsc::Receiver<Arrival>>,
+    pub(super) down: Option<Receiver<Arrival>>,
 }

@@ -115,6 +115,10 @@ impl Subscriptions {
             }
             None => {
                 self.counters.comes(&subscription);
+                if self.all.is_empty() {
+                    // Most devices have one and keep it.
+                    self.all.reserve_exact(1);
+                }
                 self.all.push(subscription);
                 false
             }

@@ -15,7 +15,8 @@ const WAIT: Duration = Duration::from_millis(100);
 /// So many bytes are committed without waiting for more; and one commit takes no more.
 const COMMIT_BYTES: usize = 1024 * 1024;
 
-/// The least time between two commits: a device alone never waits for it, a crowd shares commits.
+/// The least time between two commits of what is not hasty: a device alone never waits for it, a crowd
+/// shares commits. Hasty rows wait for nothing; those that come during a commit share the next.
 const PACE: Duration = Duration::from_millis(4);
 
 /// The least time between two attempts while the disk fails.
@@ -116,9 +117,21 @@ struct Pending {
     through: Offset,
     /// Since when something waits.
     since: Option<Instant>,
-    urgent: Option<Instant>,
+    haste: Haste,
     ending: Option<Ending>,
     writer: Presence,
+}
+
+/// How soon what waits is to be committed; the greatest that is asked for counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Haste {
+    /// Nobody waits for it.
+    #[default]
+    None,
+    /// Somebody waits; with a crowd it may share a commit ([`PACE`]).
+    Paced,
+    /// As soon as the writer is free.
+    AtOnce,
 }
 
 /// Whether somebody takes what is put in.
@@ -241,10 +254,12 @@ pub(super) fn refuse(receipts: Vec<Receipt>, why: &str) {
 impl Pending {
     fn put(&mut self, batch: Batch, now: Instant) {
         let Batch { updates, rows, receipts, through } = batch;
-        if !rows.is_empty() || !receipts.is_empty() {
-            self.urgent.get_or_insert(now);
+        if rows.iter().any(|row| row.table.is_hasty()) {
+            self.haste = Haste::AtOnce;
+        } else if !rows.is_empty() || !receipts.is_empty() {
+            self.haste = self.haste.max(Haste::Paced);
         }
-        if !updates.is_empty() || self.urgent.is_some() {
+        if !updates.is_empty() || self.haste > Haste::None {
             self.since.get_or_insert(now);
         }
         self.through = self.through.max(through);
@@ -300,7 +315,7 @@ impl Pending {
             taken.receipts.extend(chunk.receipts);
         }
         if self.chunks.is_empty() {
-            (self.since, self.urgent) = (None, None);
+            (self.since, self.haste) = (None, Haste::None);
         }
         taken.settled = self.settled();
         taken
@@ -331,23 +346,20 @@ impl Pending {
 
     /// When the writer shall commit; none while nothing waits.
     fn due(&self, rounds: &Rounds) -> Option<Instant> {
-        let wanted = match (self.urgent, self.since) {
-            (Some(urgent), _) => urgent,
-            (None, Some(since)) if self.bytes >= COMMIT_BYTES || self.ending.is_some() => since,
-            (None, Some(since)) => since + WAIT,
-            (None, None) => return None,
-        };
-        let rest = match (rounds.health, self.ending) {
-            (_, Some(_)) => Duration::ZERO,
-            (Health::Well, None) => PACE,
-            (Health::Failing, None) => RETRY,
+        let since = self.since?;
+        let hurry = self.bytes >= COMMIT_BYTES || self.ending.is_some();
+        let wanted = if hurry || self.haste > Haste::None { since } else { since + WAIT };
+        let rest = match (rounds.health, self.ending, self.haste) {
+            (_, Some(_), _) | (Health::Well, None, Haste::AtOnce) => return Some(wanted),
+            (Health::Well, None, Haste::None | Haste::Paced) => PACE,
+            (Health::Failing, None, _) => RETRY,
         };
         Some(rounds.committed.map_or(wanted, |committed| wanted.max(committed + rest)))
     }
 
     /// What the writer sleeps for; it is woken when this changes.
-    fn asleep(&self) -> (bool, bool, bool) {
-        (self.since.is_none(), self.urgent.is_none(), self.bytes < COMMIT_BYTES)
+    fn asleep(&self) -> (bool, Haste, bool) {
+        (self.since.is_none(), self.haste, self.bytes < COMMIT_BYTES)
     }
 }
 

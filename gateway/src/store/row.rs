@@ -53,6 +53,19 @@ impl Table {
         }
     }
 
+    /// Whether somebody stands and waits for each of its rows: they share no commit with a crowd's.
+    pub(super) const fn is_hasty(self) -> bool {
+        match self {
+            Self::Command | Self::Batch => true,
+            Self::Device
+            | Self::Alert
+            | Self::Desired
+            | Self::Audit
+            | Self::Retained
+            | Self::Session => false,
+        }
+    }
+
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }

@@ -56,6 +56,8 @@ pub struct Web {
     /// Whether everything comes over TLS.
     secure: bool,
     flush_every: Duration,
+    /// How much its WebSockets are sent.
+    traffic: live::Traffic,
     patience: Patience,
     epoch: Arc<str>,
     stopping: CancellationToken,
@@ -166,6 +168,7 @@ impl Listener {
             limits: config.limits.clone(),
             secure: self.arrivals.is_secure(),
             flush_every: Duration::from_millis(config.http.flush_ms),
+            traffic: live::Traffic::new(time::Instant::now()),
             patience: Patience::new(&config.http),
             epoch,
             stopping: stopping.clone(),

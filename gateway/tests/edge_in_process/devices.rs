@@ -4,9 +4,9 @@ use super::{packets::*, support::*};
 use bridge::event::{ConnectionId, EdgeEvent};
 use gateway::core::{CarriedCommand, DeviceMessage, Downlink};
 use gateway::exchange::{Message, Properties};
+use gateway::mailbox::Sender;
 use protocol::{PresenceReason, Timestamp};
 use std::sync::Arc;
-use tokio::sync::mpsc;
 
 const COMMAND: &str = "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c";
 
@@ -38,7 +38,7 @@ async fn device(
     edge: &mut TestEdge,
     version: u8,
     options: u8,
-) -> (Peer, ConnectionId, mpsc::Sender<Downlink>) {
+) -> (Peer, ConnectionId, Sender<Downlink>) {
     let mut peer = edge.connect(version, "d1").await;
     peer.send(&subscribe(version, 1, &[("devices/d1/commands/#", options)])).await;
     assert_eq!(peer.packet().await.0, 0x90);
@@ -79,7 +79,7 @@ async fn a_command_that_is_larger_than_its_receiver_takes_is_told_at_once() {
     assert_eq!(peer.packet().await.0, 0x90);
     attached(edge.event().await.0);
     let (_, mailbox) = edge.event().await;
-    mailbox.unwrap().send(command()).await.unwrap();
+    mailbox.unwrap().try_send(command()).unwrap();
     let (event, _) = edge.event().await;
     let why = bridge::command::book::Unwritten::TooLarge;
     let command = COMMAND.parse().unwrap();
@@ -125,7 +125,7 @@ async fn the_end_of_a_device_has_its_reason() {
     peer.send(&telemetry).await;
     let (_, mailbox) = edge.event().await;
     edge.ingest().await;
-    mailbox.unwrap().send(Downlink::Kick).await.unwrap();
+    mailbox.unwrap().try_send(Downlink::Kick).unwrap();
     assert_eq!(peer.rest().await, [0xE0, 1, 0x98]);
     assert_eq!(detached(edge.event().await.0).1, PresenceReason::Kicked);
     let mut peer = edge.connect(5, "d1").await;
@@ -160,7 +160,7 @@ async fn who_takes_a_device_over_is_attached_at_once() {
 async fn a_command_goes_down_and_its_acknowledgement_is_told() {
     let mut edge = TestEdge::start().await;
     let (mut peer, me, mailbox) = device(&mut edge, 4, 2).await;
-    mailbox.send(command()).await.unwrap();
+    mailbox.try_send(command()).unwrap();
     assert_eq!(peer.raw().await, publish(4, &command_topic(), 1, 1, "{}"));
     peer.send(&ack(0x40, 1)).await;
     let (event, _) = edge.event().await;
@@ -172,7 +172,7 @@ async fn a_command_goes_down_and_its_acknowledgement_is_told() {
 async fn a_command_bears_its_properties_for_version_5() {
     let mut edge = TestEdge::start().await;
     let (mut peer, _, mailbox) = device(&mut edge, 5, 0).await;
-    mailbox.send(command()).await.unwrap();
+    mailbox.try_send(command()).unwrap();
     let properties = [
         &[0x02, 0xFF, 0xFF, 0xFF, 0xFF][..],
         &[0x03],
@@ -210,7 +210,7 @@ async fn a_monitors_copy_is_not_for_the_receiver_itself() {
     let (mut peer, me, mailbox) = device(&mut edge, 4, 0).await;
     peer.send(&subscribe(4, 2, &[("#", 0)])).await;
     peer.packet().await;
-    mailbox.send(command()).await.unwrap();
+    mailbox.try_send(command()).unwrap();
     let copy = |topic: &str, served| Message {
         topic: topic.parse().unwrap(),
         payload: "{}".into(),
@@ -234,7 +234,7 @@ async fn another_client_receives_for_devices_it_names() {
     hub.packet().await;
     let (event, mailbox) = edge.event().await;
     assert_eq!(receives(event), ("d1".into(), false, false));
-    mailbox.unwrap().send(command()).await.unwrap();
+    mailbox.unwrap().try_send(command()).unwrap();
     assert_eq!(hub.packet().await.0, 0x32);
     hub.send(&unsubscribe(5, 1, &["devices/d1/commands/+"])).await;
     assert!(matches!(edge.event().await.0, EdgeEvent::ReceivesNot { .. }));

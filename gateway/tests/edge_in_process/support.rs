@@ -8,6 +8,7 @@ use gateway::{
     core::{Core, Downlink, Input},
     edge::{Counters, Edge, Past},
     exchange::{Exchange, Interest, Keeping, Message, Properties, Settings},
+    mailbox::Sender,
     store::{self, Database, Order, RowsWanted, Table},
 };
 use protocol::Offset;
@@ -126,7 +127,7 @@ impl TestEdge {
     }
 
     /// The next input, which is an event.
-    pub(crate) async fn event(&mut self) -> (EdgeEvent, Option<mpsc::Sender<Downlink>>) {
+    pub(crate) async fn event(&mut self) -> (EdgeEvent, Option<Sender<Downlink>>) {
         match self.input().await {
             Input::Edge { event, mailbox } => (event, mailbox),
             other => panic!("an event comes first: {other:?}"),

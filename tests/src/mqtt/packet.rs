@@ -3,7 +3,7 @@
 /// The answer to CONNECT.
 pub(super) const CONNACK: u8 = 2;
 /// A message.
-pub(super) const PUBLISH: u8 = 3;
+pub const PUBLISH: u8 = 3;
 /// The answer to a message of QoS 1.
 pub(super) const PUBACK: u8 = 4;
 /// Wants messages.

@@ -71,13 +71,124 @@ async fn a_command_is_shown_and_cancelled() {
     let sent = sluice(&gateway, &["send", "pump-1", "fill", "--json"]).await;
     assert_eq!(sent.code, Some(0), "{}", sent.stderr);
     let id = lines(&sent)[0]["id"].as_str().expect("an id").to_owned();
-    let shown = lines(&sluice(&gateway, &["command", &id, "--json"]).await);
+    let shown = lines(&sluice(&gateway, &["command", "explain", &id, "--json"]).await);
     assert_eq!(shown[0]["state"], "queued");
-    let cancelled = sluice(&gateway, &["cancel", &id]).await;
+    let cancelled = sluice(&gateway, &["command", "cancel", &id]).await;
     assert_eq!(cancelled.code, Some(0), "{}", cancelled.stderr);
-    let again = sluice(&gateway, &["cancel", &id]).await;
+    let again = sluice(&gateway, &["command", "cancel", &id]).await;
     assert_eq!(again.code, Some(1));
     assert!(again.stderr.contains("already_final"), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn a_commands_story_says_what_it_waited_for() {
+    let gateway = TestGateway::start().await;
+    gateway.device("pump-1").await.peer.disconnect().await;
+    let sent = sluice(&gateway, &["send", "pump-1", "fill", "--json"]).await;
+    let id = lines(&sent)[0]["id"].as_str().expect("an id").to_owned();
+    let superseding = ["send", "pump-1", "set_speed", "rpm=1", "--supersede", "speed"];
+    let older = lines(&sluice(&gateway, &[&superseding[..], &["--json"]].concat()).await);
+    let newer = lines(&sluice(&gateway, &[&superseding[..], &["--json"]].concat()).await);
+    let mut device = gateway.device("pump-1").await;
+    device.take().await;
+    device.answer(&id, &json!({"status": "succeeded"})).await;
+    let story = || async { sluice(&gateway, &["command", "explain", &id]).await.stdout };
+    until("the end", async || story().await.contains("the device says that it is done")).await;
+    let story = story().await;
+    for part in ["local asked for it", "its device is not receiving", "the device has it"] {
+        assert!(story.contains(part), "'{part}' is not in {story}");
+    }
+    let older = older[0]["id"].as_str().expect("an id");
+    let story = sluice(&gateway, &["command", "explain", older]).await.stdout;
+    let why = format!("command {} took its place", newer[0]["id"].as_str().expect("an id"));
+    assert!(story.contains(&why), "{story}");
+}
+
+#[tokio::test]
+async fn a_batch_is_sent_followed_and_listed() {
+    let gateway = TestGateway::start().await;
+    let mut device = gateway.device("pump-1").await;
+    gateway.device("pump-2").await.peer.disconnect().await;
+    let answering = async {
+        let id = device.take().await.id;
+        device.answer(&id, &json!({"status": "succeeded"})).await;
+    };
+    let arguments = [
+        "batch",
+        "send",
+        "fill",
+        "--devices",
+        "pump-1,pump-2",
+        "--concurrency",
+        "2",
+        "--ttl",
+        "0",
+        "--wait",
+        "--json",
+    ];
+    let (ended, ()) = tokio::join!(sluice(&gateway, &arguments), answering);
+    assert_eq!(ended.code, Some(2), "one of two devices is away: {}", ended.stderr);
+    let last = lines(&ended).pop().expect("a line");
+    assert_eq!(last["counts"], json!({"succeeded": 1, "expired": 1}));
+    let id = last["id"].as_str().expect("an id");
+    let rows = sluice(&gateway, &["batch", "rows", id, "--state", "expired", "--json"]).await;
+    let rows = lines(&rows);
+    assert_eq!((rows.len(), &rows[0]["device"]), (1, &json!("pump-2")));
+    let again = sluice(&gateway, &["batch", "cancel", id]).await;
+    assert!(again.stderr.contains("already_final"), "{}", again.stderr);
+}
+
+#[tokio::test]
+async fn a_batch_is_paused_and_cancelled() {
+    let gateway = TestGateway::start().await;
+    gateway.device("pump-1").await.peer.disconnect().await;
+    let sent = sluice(&gateway, &["batch", "send", "fill", "--devices", "pump-1", "--json"]).await;
+    let id = lines(&sent)[0]["id"].as_str().expect("an id").to_owned();
+    for (change, state) in [("pause", "paused"), ("resume", "running"), ("cancel", "cancelled")] {
+        let changed = lines(&sluice(&gateway, &["batch", change, &id, "--json"]).await);
+        assert_eq!(changed[0]["state"], state);
+    }
+}
+
+#[tokio::test]
+async fn what_is_desired_is_set_by_version_and_waited_for() {
+    let gateway = TestGateway::start().await;
+    let mut device = gateway.device("pump-1").await;
+    let set = sluice(&gateway, &["desired", "set", "pump-1", "rpm=900", "mode=eco"]).await;
+    assert_eq!(set.code, Some(0), "{}", set.stderr);
+    let stale = ["desired", "set", "pump-1", "rpm=1", "--if-version", "0"];
+    let stale = sluice(&gateway, &stale).await;
+    assert_eq!(stale.code, Some(1));
+    assert!(stale.stderr.contains("at version 1, not 0"), "{}", stale.stderr);
+    let follows = async {
+        until("the change", async || {
+            lines(&sluice(&gateway, &["desired", "get", "pump-1", "--json"]).await)[0]["version"]
+                == 2
+        })
+        .await;
+        device.peer.publish("devices/pump-1/state", br#"{"rpm":800}"#, 1).await;
+    };
+    let arguments = ["desired", "set", "pump-1", "rpm=800", "--remove", "mode", "--wait", "--json"];
+    let (ended, ()) = tokio::join!(sluice(&gateway, &arguments), follows);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let last = lines(&ended).pop().expect("a line");
+    assert_eq!((&last["desired"], &last["in_sync"]), (&json!({"rpm": 800}), &json!(true)));
+}
+
+#[tokio::test]
+async fn an_alert_is_listed_acknowledged_and_cleared() {
+    let gateway = TestGateway::start().await;
+    let mut device = gateway.device("pump-1").await;
+    let event = br#"{"severity":"critical","code":"dry","message":"no water"}"#;
+    device.peer.publish("devices/pump-1/events", event, 1).await;
+    let listed = lines(&sluice(&gateway, &["alerts", "--device", "pump-1", "--json"]).await);
+    let id = listed[0]["id"].as_str().expect("an id").to_owned();
+    let known = sluice(&gateway, &["alerts", "ack", &id]).await;
+    assert!(known.stdout.contains("acknowledged by local"), "{}", known.stdout);
+    let cleared = sluice(&gateway, &["alerts", "clear", &id]).await;
+    assert!(cleared.stdout.contains("cleared by user:local"), "{}", cleared.stdout);
+    let left = sluice(&gateway, &["alerts"]).await;
+    assert_eq!((left.stdout.as_str(), left.code), ("", Some(0)), "{}", left.stderr);
 }
 
 #[tokio::test]

@@ -49,6 +49,7 @@ impl Commands {
                 Entry::new(now, command, device.clone(), self.created, request, row_caller);
             entry.details.command.batch = Some(id.clone());
             entry.release = Release::Held;
+            entry.details.transitions[0].reason = Some("it waits for its turn in its batch".into());
             course.add(command, entry.state());
             self.insert(command, entry);
             self.lanes.entry(device).or_default().held.insert(command);
@@ -147,7 +148,7 @@ impl Commands {
             return self.apply(now, id, Happening::NoRoom, &Actor::Gateway, None);
         }
         lane.join(state, place);
-        self.supersede(now, &device, supersede.as_deref(), ordinal);
+        self.supersede(now, &device, supersede.as_deref(), (ordinal, id));
         self.set_deadline(id);
         self.dirty.insert(id);
         self.pump(now, &device);

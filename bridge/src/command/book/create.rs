@@ -6,8 +6,8 @@ use super::{
 };
 use crate::command::lane::Lane;
 use protocol::{
-    Command, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Expect, Millis, Status,
-    Timestamp,
+    Actor, Command, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Expect, Millis,
+    Status, Timestamp,
 };
 
 /// The longest name, in bytes; also of what supersedes and of what is expected.
@@ -43,8 +43,12 @@ impl Commands {
         if let Some(asked) = &entry.asked {
             self.keys.insert(Self::key_of(asked), Target::Command(id));
         }
-        entry.displaced = self.supersede(now, device, entry.supersede.as_deref(), entry.ordinal);
+        entry.displaced =
+            self.supersede(now, device, entry.supersede.as_deref(), (entry.ordinal, id));
         let (state, place) = (entry.state(), entry.place());
+        if state == CommandState::Queued {
+            entry.details.transitions[0].reason = self.waits_for(device, &entry);
+        }
         self.insert(id, entry);
         self.lanes.entry(device.clone()).or_default().join(state, place);
         self.set_deadline(id);
@@ -83,6 +87,20 @@ impl Commands {
         }
     }
 
+    /// Why a new command is not sent at once, if it is not.
+    fn waits_for(&self, device: &DeviceId, entry: &Entry) -> Option<String> {
+        let lane = self.lanes.get(device);
+        if lane.and_then(Lane::receiver).is_none() {
+            return Some("its device is not receiving".into());
+        }
+        let before = lane.map_or(0, |lane| lane.before(entry.details.command.priority));
+        match before {
+            0 => None,
+            1 => Some("1 command of its device goes before it".into()),
+            before => Some(format!("{before} commands of its device go before it")),
+        }
+    }
+
     /// Puts a new command into the book; its lane is the caller's business.
     pub(super) fn insert(&mut self, id: CommandId, entry: Entry) {
         self.totals.created += 1;
@@ -114,13 +132,13 @@ impl Commands {
         }
     }
 
-    /// Ends those queued with the same key that were created before `ordinal`; gives them.
+    /// Ends those queued with the same key that were created before `newer`; gives them.
     pub(super) fn supersede(
         &mut self,
         now: Timestamp,
         device: &DeviceId,
         key: Option<&str>,
-        ordinal: u64,
+        (ordinal, newer): (u64, CommandId),
     ) -> Vec<CommandId> {
         let (Some(key), Some(lane)) = (key, self.lanes.get(device)) else { return Vec::new() };
         let mut older = lane.unsent();
@@ -129,7 +147,8 @@ impl Commands {
             entry.supersede.as_deref() == Some(key) && entry.ordinal < ordinal
         });
         for id in &older {
-            self.enter(now, *id, CommandState::Superseded, protocol::Actor::Gateway, None);
+            let reason = Some(format!("command {newer} took its place"));
+            self.enter(now, *id, CommandState::Superseded, Actor::Gateway, reason);
         }
         older
     }

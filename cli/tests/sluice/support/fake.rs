@@ -6,7 +6,7 @@ use axum::{
     Json, Router,
     body::Body,
     extract::{
-        Path, RawQuery, State,
+        Path, RawQuery, Request, State,
         ws::{CloseFrame, Message, WebSocket, WebSocketUpgrade},
     },
     http::{HeaderMap, StatusCode, header},
@@ -46,6 +46,24 @@ pub(crate) struct Script {
     pub(crate) details: Option<Value>,
     /// The answer to a cancel; none: it is refused.
     pub(crate) cancelled: Option<Value>,
+    /// What else is answered: a request such as `GET /alerts`, and its answer. One that is there several times is
+    /// answered in turn; the last answer stays.
+    pub(crate) answers: Vec<(&'static str, Answer)>,
+}
+
+/// An answer to a request.
+#[derive(Clone)]
+pub(crate) enum Answer {
+    /// 200.
+    Json(Value),
+    /// A status with its code and detail.
+    Problem(u16, &'static str, &'static str),
+}
+
+impl From<Value> for Answer {
+    fn from(value: Value) -> Self {
+        Self::Json(value)
+    }
 }
 
 /// What a WebSocket connection is told.
@@ -101,6 +119,7 @@ struct World {
     script: Script,
     sessions: Mutex<VecDeque<Session>>,
     broken_answers: Mutex<u32>,
+    answers: Mutex<Vec<(&'static str, Answer)>>,
     asked: Mutex<Vec<String>>,
     keys: Mutex<Vec<String>>,
     posted: watch::Sender<bool>,
@@ -113,6 +132,7 @@ impl Fake {
         let world = Arc::new(World {
             sessions: Mutex::new(sessions.into()),
             broken_answers: Mutex::new(script.broken_answers),
+            answers: Mutex::new(std::mem::take(&mut script.answers)),
             script,
             asked: Mutex::default(),
             keys: Mutex::default(),
@@ -151,6 +171,7 @@ fn router() -> Router<Arc<World>> {
         .route("/api/v1/devices/{id}/commands", post(command))
         .route("/api/v1/commands/{id}", get(details))
         .route("/api/v1/commands/{id}/cancel", post(cancel))
+        .fallback(other)
 }
 
 impl World {
@@ -192,6 +213,32 @@ async fn command(
         return (StatusCode::ACCEPTED, broken_body()).into_response();
     }
     (StatusCode::ACCEPTED, Json(accepted)).into_response()
+}
+
+/// Answers from the script's list.
+async fn other(State(world): State<Arc<World>>, request: Request) -> Response {
+    let path = request.uri().path().strip_prefix("/api/v1").unwrap_or(request.uri().path());
+    let line = format!("{} {path}", request.method());
+    let query = request.uri().query().map(|query| format!("?{query}")).unwrap_or_default();
+    let expected = request.headers().get(header::IF_MATCH);
+    let expected = expected.map(|tag| format!(" if-match {}", tag.to_str().unwrap()));
+    let body = axum::body::to_bytes(request.into_body(), 65_536).await.unwrap();
+    let body = String::from_utf8(body.into()).unwrap();
+    let expected = expected.unwrap_or_default();
+    world.ask(format!("{line}{query}{expected} {body}").trim_end().to_owned());
+    let mut answers = world.answers.lock().unwrap();
+    let places = answers.iter().enumerate().filter(|(_, (asked, _))| *asked == line);
+    let places: Vec<_> = places.map(|(place, _)| place).collect();
+    let answer = match places[..] {
+        [] => return StatusCode::NOT_FOUND.into_response(),
+        [only] => answers[only].1.clone(),
+        [first, ..] => answers.remove(first).1,
+    };
+    world.posted.send_replace(true);
+    match answer {
+        Answer::Json(value) => Json(value).into_response(),
+        Answer::Problem(status, code, detail) => problem(status, code, detail),
+    }
 }
 
 /// A body whose connection is cut before it is whole.

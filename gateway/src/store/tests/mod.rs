@@ -2,6 +2,7 @@
 
 mod damage;
 mod failing;
+mod pacing;
 mod reading;
 mod restoring;
 mod retention;

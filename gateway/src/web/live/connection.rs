@@ -1,9 +1,9 @@
 //! One WebSocket: reads what the client asks, writes what its outlet holds, and keeps the rules of
-//! protocol.md, section 3: one frame at once when idle, else at most one every `http.flush_ms`; pings;
-//! close codes.
+//! protocol.md, section 3: frames at the pace of `pace`; pings; close codes.
 
 use super::{
     super::{Web, who::Who},
+    pace::{Pace, Rest},
     past::{Past, Piece},
 };
 use crate::{
@@ -82,7 +82,7 @@ pub(super) struct Connection {
     writer: SplitSink<WebSocket, Message>,
     /// A frame was handed to the socket and has not left it.
     writing: bool,
-    next_frame_at: Instant,
+    pace: Pace,
     next_ping_at: Instant,
     /// A ping went out, or should have, and this is when its pong is late.
     pong_by: Option<Instant>,
@@ -105,6 +105,7 @@ impl Connection {
         let (writer, reader) = socket.split();
         let now = Instant::now();
         let allowance = web.limits.websocket_messages_per_s;
+        let pace = Pace::new(web.flush_every, now);
         Self {
             web,
             id,
@@ -115,7 +116,7 @@ impl Connection {
             reader,
             writer,
             writing: false,
-            next_frame_at: now,
+            pace,
             next_ping_at: now + PING_EVERY,
             pong_by: None,
             next_look_at: now + LOOK_EVERY,
@@ -130,18 +131,23 @@ impl Connection {
     }
 
     pub(super) async fn run(mut self) {
-        if self.greet().await.is_ok() {
+        // What is rare is boxed, so that it takes no memory while there is nothing to do.
+        if Box::pin(self.greet()).await.is_ok() {
             let end = self.serve().await;
-            tracing::debug!(?end, "ended");
-            let id = self.id;
-            // Nothing more is put in while it closes. A core that has ended needs no farewell.
-            let _core_ended = self.web.core.ask(move |bridge, _| bridge.hub.leave(id)).await;
-            self.close(end).await;
+            Box::pin(self.farewell(end)).await;
         }
         self.note_counts();
         if self.lagging {
             self.web.stats.web.lagging_now.decrement();
         }
+    }
+
+    async fn farewell(&mut self, end: End) {
+        tracing::debug!(?end, "ended");
+        let id = self.id;
+        // Nothing more is put in while it closes. A core that has ended needs no farewell.
+        let _core_ended = self.web.core.ask(move |bridge, _| bridge.hub.leave(id)).await;
+        self.close(end).await;
     }
 
     /// Joins the hub; `welcome` is the first message.
@@ -188,7 +194,7 @@ impl Connection {
             flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
             message = self.reader.next() => Event::Received(message),
             piece = self.past.piece() => Event::Past(piece),
-            () = ready_at(&self.outlet, self.next_frame_at), if may_write => Event::Ready,
+            () = ready_at(&self.outlet, self.pace.next_at()), if may_write => Event::Ready,
             () = time::sleep_until(self.next_ping_at) => Event::PingDue,
             () = time::sleep_until(self.next_look_at) => Event::Look,
         }
@@ -201,7 +207,7 @@ impl Connection {
             }
             Event::Received(None) => Err(End::Gone),
             Event::Received(Some(Err(error))) => Err(self.broken(&error)),
-            Event::Received(Some(Ok(message))) => self.receive(message).await,
+            Event::Received(Some(Ok(message))) => Box::pin(self.receive(message)).await,
             Event::Flushed(Ok(())) => {
                 self.writing = false;
                 Ok(())
@@ -234,8 +240,10 @@ impl Connection {
         let Some(frame) = self.outlet.take(FRAME_BYTES) else { return Ok(()) };
         self.web.stats.web.frames_out.increment();
         self.web.stats.web.bytes_out.add(frame.bytes() as u64);
-        self.note_counts();
-        self.next_frame_at = Instant::now() + self.web.flush_every;
+        let delivered = self.note_counts();
+        let full = self.outlet.lock().bytes() >= FRAME_BYTES;
+        let rest = if full { Rest::Full } else { Rest::Little };
+        self.pace.wrote(Instant::now(), delivered, rest, &self.web.traffic);
         self.hand_over(match frame {
             Frame::Text(text) => Message::Text(text.into()),
             Frame::Binary(bytes) => Message::Binary(bytes.into()),
@@ -302,7 +310,8 @@ impl Connection {
         Ok(())
     }
 
-    fn note_counts(&mut self) {
+    /// Counts what happened in the outbox; gives how many updates were written.
+    fn note_counts(&mut self) -> u64 {
         let (lagging, counts) = {
             let mut outbox = self.outlet.lock();
             (outbox.is_lagging(), outbox.take_counts())
@@ -321,6 +330,7 @@ impl Connection {
             (true, true) | (false, false) => {}
         }
         self.lagging = lagging;
+        delivered
     }
 
     async fn receive(&mut self, message: Message) -> Result<(), End> {
@@ -396,10 +406,12 @@ fn advice(connections: u64) -> String {
     format!("{}; come back after {after} ms", CloseCode::ShuttingDown.reason())
 }
 
-/// Waits until there is something to write and the flush interval has passed.
+/// Waits until there is something to write and the pace allows a frame. What other tasks are about to put in,
+/// the rest of a burst, leaves with it.
 async fn ready_at(outlet: &Outlet, earliest: Instant) {
     time::sleep_until(earliest).await;
     outlet.ready().await;
+    tokio::task::yield_now().await;
 }
 
 fn millis(duration: Duration) -> Millis {

@@ -3,6 +3,7 @@
 mod answer;
 mod connection;
 mod hello;
+mod pace;
 mod past;
 
 use super::{Web, problem::Refused};
@@ -19,6 +20,7 @@ use bridge::{hub::SubscriberId, outbox::Encoding};
 use connection::Connection;
 pub(super) use connection::FRAME_BYTES;
 use hello::Visitor;
+pub(super) use pace::Traffic;
 pub(super) use past::Past;
 use protocol::{SUBPROTOCOL, SUBPROTOCOL_COLUMNS};
 use std::{
@@ -31,7 +33,7 @@ use std::{
 use tracing::Instrument;
 
 /// What a connection buffers of its socket: small, for there may be ten thousand idle ones.
-const READ_BUFFER_BYTES: usize = 4 * 1024;
+const READ_BUFFER_BYTES: usize = 512;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 

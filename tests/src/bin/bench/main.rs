@@ -2,10 +2,12 @@
 //!
 //! Every part is a process of its own, so that the server's CPU time and memory are the server's alone:
 //! the server ([`target`]), the devices ([`load`]), the subscribers ([`listen`]), both of them at full
-//! speed ([`flood`]), clients that only are there ([`crowd`]), and this one, which starts them
-//! ([`part`]) and reads the clocks. [`report`] writes what came out.
+//! speed ([`flood`]), clients that only are there ([`crowd`]), who gives commands and who carries them out
+//! ([`ask`]), and this one, which starts them ([`part`]) and reads the clocks. [`report`] writes what came out.
 
+mod ask;
 mod channels;
+mod commands;
 mod crowd;
 mod edge;
 mod fanout;
@@ -37,6 +39,11 @@ enum Scenario {
     Channels(channels::Options),
     /// Quiet devices, devices that come, QoS 1, MQTT between clients
     Edge(edge::Options),
+    /// The round trip of a command, and many commands
+    Commands(commands::Options),
+    /// Who gives commands in a scenario, which starts this itself, and the devices that carry them out
+    #[command(hide = true)]
+    Ask(ask::Options),
     /// The devices of a scenario, which starts this itself
     #[command(hide = true)]
     Load(load::Options),
@@ -57,6 +64,8 @@ async fn main() -> anyhow::Result<()> {
         Scenario::Fanout(options) => fanout::run(&options).await,
         Scenario::Channels(options) => channels::run(&options).await,
         Scenario::Edge(options) => edge::run(&options).await,
+        Scenario::Commands(options) => commands::run(&options).await,
+        Scenario::Ask(options) => ask::run(&options).await,
         Scenario::Load(options) => load::run(&options),
         Scenario::Listen(options) => listen::run(&options),
         Scenario::Flood(options) => flood::run(&options),

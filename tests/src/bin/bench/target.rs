@@ -47,6 +47,7 @@ impl Kind {
                 let limits = [
                     ("LIMITS__MQTT_CONNECTIONS", "21000"),
                     ("LIMITS__WEBSOCKET_CONNECTIONS", "11000"),
+                    ("LIMITS__WEBSOCKET_MESSAGES_PER_S", "100000"),
                 ];
                 Target::Sluice(Box::new(TestGateway::with(&limits).await))
             }
