@@ -20,12 +20,14 @@ use crate::{
     event::EdgeEvent,
     hub::{Beginning, Hub, HubLimits, Restored, Sink, TooManyChannels},
     ingest::Inbound,
+    rights::Rights,
     shadow::Shadows,
     types::DeviceTypes,
 };
 use protocol::{
-    Alert, Batch, BatchRequest, Command, CommandDetails, CommandId, CommandRequest, Desired,
-    DeviceId, DryRun, GatewayStats, Millis, Presence, PresenceReason, Timestamp, TopicName,
+    Alert, Batch, BatchRequest, BatchState, Command, CommandDetails, CommandId, CommandRequest,
+    Desired, DeviceId, DryRun, GatewayStats, Millis, Presence, PresenceReason, Timestamp,
+    TopicName,
 };
 use serde_json::Value;
 use std::{
@@ -84,6 +86,8 @@ pub struct Refused {
     pub answers: u64,
     /// Alerts beyond the limits.
     pub alerts: u64,
+    /// Subscriptions beyond those of a connection or a token.
+    pub subscriptions: u64,
 }
 
 /// Hub, devices and commands.
@@ -100,6 +104,10 @@ pub struct Bridge<S> {
     audit: Audit,
     /// Which steps of commands the audit log has.
     steps: Steps,
+    /// Batches of which it has that they were given up.
+    aborted: HashSet<String>,
+    /// The newest time that is known.
+    ticked_at: Timestamp,
     types: DeviceTypes,
     refused: Refused,
 }
@@ -137,7 +145,11 @@ impl<S: Sink> Bridge<S> {
         let mut commands = Commands::new(commands);
         commands.restore(now, past.commands)?;
         commands.tell_untold(&told(&past.hub));
+        let aborted = commands.batches().filter(|batch| batch.state == BatchState::Aborted);
+        let aborted = aborted.map(|batch| batch.id.clone()).collect();
         let mut bridge = Self {
+            aborted,
+            ticked_at: now,
             hub: Hub::new(past.hub, hub),
             devices,
             commands,
@@ -256,6 +268,7 @@ impl<S: Sink> Bridge<S> {
 
     /// Lets time pass.
     pub fn tick(&mut self, now: Timestamp) {
+        self.ticked_at = now;
         self.commands.tick(now);
     }
 
@@ -351,7 +364,8 @@ impl<S: Sink> Bridge<S> {
         Ok(self.commands.dry_run(now, device, request, mistakes, user))
     }
 
-    /// Takes a batch in, for the devices that it names.
+    /// Takes a batch in, for the devices that it names; of those that it describes, for the ones that the
+    /// caller may see.
     ///
     /// # Errors
     /// [`CommandError`] with the value that cannot be; nothing was created then.
@@ -361,9 +375,9 @@ impl<S: Sink> Bridge<S> {
         id: String,
         ids: &mut dyn FnMut() -> CommandId,
         request: BatchRequest,
-        caller: Caller<'_>,
+        (caller, rights): (Caller<'_>, &Rights),
     ) -> Result<Batch, CommandError> {
-        let devices = self.meant(&request)?;
+        let devices = self.meant(&request, rights)?;
         for device in &devices {
             let mistakes = self.mistakes(device, &request.command)?;
             if !mistakes.is_empty() {
@@ -469,7 +483,8 @@ impl<S: Sink> Bridge<S> {
     /// How often something was refused.
     #[must_use]
     pub fn refused(&self) -> Refused {
-        Refused { alerts: self.alerts.refused(), ..self.refused }
+        let (alerts, subscriptions) = (self.alerts.refused(), self.hub.refused_subscriptions());
+        Refused { alerts, subscriptions, ..self.refused }
     }
 
     /// What the device's type finds wrong with a command.
@@ -484,16 +499,26 @@ impl<S: Sink> Bridge<S> {
     }
 
     /// The devices that a batch names, each once.
-    fn meant(&self, request: &BatchRequest) -> Result<Vec<DeviceId>, CommandError> {
+    fn meant(
+        &self,
+        request: &BatchRequest,
+        rights: &Rights,
+    ) -> Result<Vec<DeviceId>, CommandError> {
         let BatchRequest { devices, kind, tag, .. } = request;
         let all = |takes: &dyn Fn(&devices::Record) -> bool| {
-            let taken = self.devices.iter().filter(|(_, record)| takes(record));
-            let mut ids: Vec<_> = taken.map(|(id, _)| id.clone()).collect();
+            let mut taken: Vec<_> =
+                self.devices.iter().filter(|(_, record)| takes(record)).collect();
+            taken.retain(|(id, _)| rights.may_see_of("commands", id));
+            let mut ids: Vec<_> = taken.into_iter().map(|(id, _)| id.clone()).collect();
             ids.sort_unstable();
             ids
         };
         match (devices, kind, tag) {
             (Some(devices), None, None) => {
+                let hidden = devices.iter().find(|id| !rights.may_see_of("commands", id));
+                if let Some(hidden) = hidden {
+                    return Err(CommandError::UnknownDevice(hidden.clone()));
+                }
                 let mut seen = HashSet::new();
                 Ok(devices.iter().filter(|device| seen.insert(*device)).cloned().collect())
             }

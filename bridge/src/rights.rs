@@ -1,6 +1,6 @@
 //! Which channels and devices a user may see: the one place that decides it.
 
-use protocol::{DeviceId, DevicePattern, TopicFilter, TopicName, levels};
+use protocol::{Alert, DeviceId, DevicePattern, Severity, TopicFilter, TopicName, levels};
 use std::sync::Arc;
 
 /// What a user may see: everything, or what both of the lists allow that are there.
@@ -57,6 +57,56 @@ impl Rights {
         !self.is_narrowed() || self.may_see_text(&format!("{kind}/{device}"))
     }
 
+    /// Whether the user may see that there is such a device: whether any of its channels may be seen.
+    #[must_use]
+    pub fn may_see_device(&self, device: &DeviceId) -> bool {
+        let channels = ["telemetry", "presence", "state", "commands"];
+        channels.iter().any(|kind| self.may_see_of(kind, device)) || self.may_see_some_alert(device)
+    }
+
+    /// Whether the user may see an alert.
+    #[must_use]
+    pub fn may_see_alert(&self, alert: &Alert) -> bool {
+        self.may_see_alert_of(alert.severity, &alert.device)
+    }
+
+    /// Whether the user may see a batch with commands for these devices: whether all of them may be seen.
+    #[must_use]
+    pub fn may_see_batch<'a>(&self, devices: impl Iterator<Item = &'a DeviceId>) -> bool {
+        let mut devices = devices.peekable();
+        let known = devices.peek().is_some();
+        !self.is_narrowed() || known && devices.all(|device| self.may_see_of("commands", device))
+    }
+
+    /// Whether the user may see an entry of the audit log: one about what may be seen itself. Entries about
+    /// no device are for those from whom nothing is hidden.
+    #[must_use]
+    pub fn may_see_entry(&self, action: &str, device: Option<&DeviceId>) -> bool {
+        let Some(device) = device else { return !self.is_narrowed() };
+        match action.split('.').next() {
+            Some("command") => self.may_see_of("commands", device),
+            Some("alert") => self.may_see_some_alert(device),
+            Some("desired") => self.may_see_of("state", device),
+            Some(_) | None => self.may_see_device(device),
+        }
+    }
+
+    /// Whether a filter can be granted: one without wildcards must be visible itself; what others match
+    /// is decided channel by channel.
+    #[must_use]
+    pub fn may_subscribe(&self, filter: &TopicFilter) -> bool {
+        let name = filter.as_str().parse::<TopicName>();
+        name.map_or(true, |name| self.may_see(&name))
+    }
+
+    fn may_see_some_alert(&self, device: &DeviceId) -> bool {
+        Severity::ALL.into_iter().any(|severity| self.may_see_alert_of(severity, device))
+    }
+
+    fn may_see_alert_of(&self, severity: Severity, device: &DeviceId) -> bool {
+        !self.is_narrowed() || self.may_see_text(&format!("alerts/{severity}/{device}"))
+    }
+
     fn may_see_text(&self, channel: &str) -> bool {
         let by_name = self
             .channels
@@ -64,12 +114,20 @@ impl Rights {
             .is_none_or(|filters| filters.iter().any(|filter| filter.matches(channel)));
         by_name && self.devices.as_ref().is_none_or(|patterns| by_device(patterns, channel))
     }
+}
 
-    /// Whether a filter can be granted: one without wildcards must be visible itself; what others match
-    /// is decided channel by channel.
-    pub(crate) fn grant(&self, filter: &TopicFilter) -> bool {
-        let name = filter.as_str().parse::<TopicName>();
-        name.map_or(true, |name| self.may_see(&name))
+/// Who a subscriber is.
+#[derive(Clone, Debug, Default)]
+pub struct Member {
+    /// What it may see.
+    pub rights: Rights,
+    /// Subscribers with the same account share a bound; none: each has only its own.
+    pub account: Option<Arc<str>>,
+}
+
+impl From<Rights> for Member {
+    fn from(rights: Rights) -> Self {
+        Self { rights, account: None }
     }
 }
 
@@ -137,6 +195,32 @@ mod tests {
         assert!(!rights.may_see_text("presence/pump-1"));
         assert!(rights.may_see_of("telemetry", &"pump-1".parse().unwrap()));
         assert!(!rights.may_see_of("commands", &"pump-1".parse().unwrap()));
+    }
+
+    #[test]
+    fn a_device_is_in_sight_when_one_of_its_channels_is() {
+        let pump = "pump-1".parse().unwrap();
+        for (channels, seen) in [
+            (&["telemetry/#"][..], true),
+            (&["alerts/critical/+"], true),
+            (&["commands/pump-1"], true),
+            (&["telemetry/pump-2", "gateway/stats"], false),
+        ] {
+            assert_eq!(rights(&[], channels).may_see_device(&pump), seen, "{channels:?}");
+        }
+        assert!(!rights(&["tank-*"], &[]).may_see_device(&pump));
+    }
+
+    #[test]
+    fn entries_of_the_audit_log_are_as_hidden_as_what_they_are_about() {
+        let pump = "pump-1".parse().unwrap();
+        let commands = rights(&[], &["commands/#"]);
+        assert!(commands.may_see_entry("command.created", Some(&pump)));
+        assert!(!commands.may_see_entry("desired.changed", Some(&pump)));
+        assert!(!commands.may_see_entry("alert.cleared", Some(&pump)));
+        assert!(commands.may_see_entry("device.changed", Some(&pump)));
+        assert!(!commands.may_see_entry("token.created", None));
+        assert!(Rights::everything().may_see_entry("token.created", None));
     }
 
     #[test]

@@ -168,7 +168,8 @@ impl World {
     fn new(seed: u64) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let ring_bytes = [2_000, 20_000, 1_000_000][rng.random_range(0..3)];
-        let limits = HubLimits { channels: 100, subscriptions: 10, ring_bytes };
+        let (subscriptions, account_subscriptions) = (10, 10);
+        let limits = HubLimits { channels: 100, subscriptions, account_subscriptions, ring_bytes };
         let (channels, gaps) = (Vec::new(), Vec::new());
         let (offset, new_channels_after) = (Offset(0), Seq(0));
         let epoch = "one".into();

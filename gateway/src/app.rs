@@ -5,7 +5,7 @@ use crate::{
     auth::{Auth, BadFile},
     clock,
     config::{self, Ack, Config},
-    core::{Acknowledge, Actor, Core, Keeping, Watchers, watched},
+    core::{Acknowledge, Actor, Core, Keeping, Watchers, take_over, watched},
     demo, edge,
     exchange::{self, Exchange},
     rhythm::Rhythm,
@@ -316,7 +316,11 @@ impl App {
             let demo = demo::run(core.clone(), endpoints.mqtt, stop.clone());
             parts.spawn(demo.instrument(tracing::info_span!("demo")));
         }
-        drop(core);
+        let notes = take_over(core, config.data_dir.0.clone(), stop.clone());
+        parts.spawn(async {
+            notes.await;
+            Ok(())
+        });
         let running = actor.run(inputs);
         parts.spawn(async { running.await.context("the store could not be closed in order") });
         let edge_stop = stop.clone();
@@ -521,6 +525,7 @@ fn settings_of(config: &Config, endpoints: &Endpoints, types: DeviceTypes) -> Se
         hub: HubLimits {
             channels: limits.channels as usize,
             subscriptions: limits.websocket_subscriptions as usize,
+            account_subscriptions: limits.token_subscriptions as usize,
             ring_bytes: limits.ring_bytes as usize,
         },
         commands: CommandLimits {

@@ -108,6 +108,11 @@ fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fm
         ("resident_memory_bytes_now", "Resident memory in bytes", figures.memory_bytes),
         ("refused_channels", "Updates of channels beyond limits.channels", refused.channels),
         ("refused_devices", "Messages of devices beyond limits.devices", refused.devices),
+        (
+            "refused_subscriptions",
+            "Subscriptions beyond limits.websocket_subscriptions or limits.token_subscriptions",
+            refused.subscriptions,
+        ),
         ("refused_answers", "Answers to commands that the device does not have", refused.answers),
     ] {
         write(encoder, name, help, value)?;

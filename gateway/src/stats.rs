@@ -18,6 +18,8 @@ counters! {
         connections_accepted,
         /// WebSocket connections refused because limits.websocket_connections was reached.
         refused_full,
+        /// Connections refused or closed (4005) because limits.token_connections was reached.
+        refused_token_connections,
         /// Requests refused for their Host.
         refused_hosts,
         /// Requests refused for their Origin.
@@ -44,7 +46,7 @@ counters! {
         closed_too_slow,
         /// Connections closed without a pong (4112).
         closed_no_pong,
-        /// Connections closed for too many messages (4113).
+        /// Connections closed for too many messages (4113), of their own or of their token.
         closed_too_many_messages,
         /// Connections closed for a malformed message (4004) or one too big (1009).
         closed_malformed,

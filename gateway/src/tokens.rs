@@ -1,12 +1,16 @@
 //! `sluice-gateway token`: makes, lists and revokes tokens, whether a gateway runs or not.
 
 use crate::{
-    auth::{EditError, Tokens},
+    auth::{
+        EditError, Grant, Token, Tokens,
+        journal::{self, Change},
+    },
     clock,
 };
 use anyhow::bail;
 use clap::Subcommand;
-use protocol::{Millis, Role, Timestamp};
+use protocol::{DevicePattern, Millis, Role, Timestamp, TopicFilter};
+use serde_json::{Value, json};
 use std::{
     io::{self, Write as _},
     path::Path,
@@ -26,6 +30,12 @@ pub enum TokenAction {
         /// After how many days it ends; without, never
         #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u16).range(1..))]
         days: Option<u16>,
+        /// Only these devices may be seen: ids with * for any characters, such as 'pump-*'; repeatable
+        #[arg(long, value_name = "PATTERN")]
+        devices: Vec<DevicePattern>,
+        /// Only these channels may be seen: filters such as 'telemetry/#'; repeatable
+        #[arg(long, value_name = "FILTER")]
+        channels: Vec<TopicFilter>,
     },
     /// List the tokens, without their secrets
     List,
@@ -44,20 +54,38 @@ impl TokenAction {
     pub fn run(self, data_dir: &Path) -> anyhow::Result<()> {
         let mut out = io::stdout();
         match self {
-            Self::Create { user, role, days } => {
-                let ends = |days: u16| end_of(clock::now(), days);
-                let add = |tokens: &mut Tokens| tokens.add(&user, role, days.map(ends));
+            Self::Create { user, role, days, devices, channels } => {
+                let expires_at = days.map(|days| end_of(clock::now(), days));
+                let grant = Grant { role, expires_at, devices, channels };
+                let about = json!({
+                    "user": user, "role": role, "expires_at": expires_at,
+                    "devices": grant.devices, "channels": grant.channels,
+                });
+                let add = |tokens: &mut Tokens| {
+                    let text = tokens.add(&user, grant)?;
+                    let id = text.split('_').nth(1).unwrap_or_default();
+                    note(data_dir, [("token.created", with_id(about, id))])?;
+                    Ok::<_, EditError>(text)
+                };
                 writeln!(out, "{}", Tokens::edit(data_dir, add)?)?;
             }
             Self::List => {
-                writeln!(out, "{:<12}  {:<8}  {:>13}  USER", "ID", "ROLE", "EXPIRES_AT")?;
+                writeln!(out, "{:<12}  {:<8}  {:>13}  USER  ONLY", "ID", "ROLE", "EXPIRES_AT")?;
                 for (id, token) in Tokens::list(data_dir)?.iter() {
                     let end = token.expires_at.map_or("never".into(), |end| end.to_string());
-                    writeln!(out, "{id:<12}  {:<8}  {end:>13}  {}", token.role.name(), token.user)?;
+                    let (role, user, only) = (token.role.name(), &token.user, only(token));
+                    writeln!(out, "{id:<12}  {role:<8}  {end:>13}  {user}{only}")?;
                 }
             }
             Self::Revoke { token } => {
-                let revoke = |tokens: &mut Tokens| Ok::<_, EditError>(tokens.revoke(&token));
+                let revoke = |tokens: &mut Tokens| {
+                    let meant = tokens.iter().filter(|(id, of)| *id == token || of.user == token);
+                    let gone = meant.map(|(id, of)| {
+                        ("token.revoked", with_id(json!({"user": of.user, "role": of.role}), id))
+                    });
+                    note(data_dir, gone.collect::<Vec<_>>())?;
+                    Ok::<_, EditError>(tokens.revoke(&token))
+                };
                 if Tokens::edit(data_dir, revoke)? == 0 {
                     bail!("there is no token '{token}': see sluice-gateway token list");
                 }
@@ -65,6 +93,28 @@ impl TokenAction {
         }
         Ok(())
     }
+}
+
+/// Leaves notes for the audit log: before what they tell of is done, so that nothing is done without.
+fn note(
+    data_dir: &Path,
+    done: impl IntoIterator<Item = (&'static str, Value)>,
+) -> Result<(), EditError> {
+    let changes = done.into_iter().map(|(action, details)| Change::new(action, None, details));
+    journal::note(data_dir, &changes.collect::<Vec<_>>())
+        .map_err(|source| EditError::Write { path: data_dir.join(journal::FILE), source })
+}
+
+fn with_id(mut about: Value, id: &str) -> Value {
+    about["token"] = id.into();
+    about
+}
+
+/// What a token is narrowed to.
+fn only(token: &Token) -> String {
+    let devices = token.devices.iter().map(ToString::to_string);
+    let channels = token.channels.iter().map(ToString::to_string);
+    devices.chain(channels).map(|only| format!("  {only}")).collect()
 }
 
 fn end_of(now: Timestamp, days: u16) -> Timestamp {

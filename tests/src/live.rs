@@ -62,6 +62,21 @@ impl Live {
         Self::over(stream.expect("the gateway accepts"), address).await
     }
 
+    /// Connects with a token in the `Authorization` header and takes the welcome.
+    ///
+    /// # Errors
+    /// The code with which the gateway closes instead of a welcome.
+    ///
+    /// # Panics
+    /// When the gateway does not accept it.
+    pub async fn connect_as(address: SocketAddr, token: &str) -> Result<Self, u16> {
+        let stream = soon("a connection", TcpStream::connect(address)).await;
+        let stream = stream.expect("the gateway accepts");
+        let bearer = HeaderValue::try_from(format!("Bearer {token}")).expect("a header");
+        let live = Self::upgrade(stream, address, "sluice.v1", Some(bearer)).await;
+        live.expect("the gateway accepts").welcomed().await
+    }
+
     /// Connects over any stream and takes the welcome.
     ///
     /// # Panics
@@ -77,25 +92,40 @@ impl Live {
         address: SocketAddr,
         protocol: &'static str,
     ) -> Option<Self> {
+        Self::upgrade(stream, address, protocol, None).await?.welcomed().await.ok()
+    }
+
+    async fn upgrade(
+        stream: impl Stream + 'static,
+        address: SocketAddr,
+        protocol: &'static str,
+        authorization: Option<HeaderValue>,
+    ) -> Option<Self> {
         let mut request = format!("ws://{address}/ws").into_client_request().expect("a URL");
         let offer = HeaderValue::from_static(protocol);
         request.headers_mut().insert("sec-websocket-protocol", offer);
+        if let Some(authorization) = authorization {
+            request.headers_mut().insert("authorization", authorization);
+        }
         let shaken =
             soon("a handshake", client_async(request, Box::new(stream) as Box<dyn Stream>)).await;
         let (socket, response) = shaken.ok()?;
         assert_eq!(response.headers()["sec-websocket-protocol"], protocol);
         let (columns, inbox) = (None, VecDeque::new());
-        let mut live = Self {
+        Some(Self {
             socket,
             columns,
             inbox,
             welcome: Value::Null,
             last_id: 0,
             reason: String::new(),
-        };
-        live.welcome = soon("a welcome", live.next_or_close()).await.ok()?;
-        assert_eq!(live.welcome["type"], "welcome");
-        Some(live)
+        })
+    }
+
+    async fn welcomed(mut self) -> Result<Self, u16> {
+        self.welcome = soon("a welcome", self.next_or_close()).await?;
+        assert_eq!(self.welcome["type"], "welcome");
+        Ok(self)
     }
 
     /// Sends one text frame as it is.

@@ -3,17 +3,17 @@
 use super::{Bridge, channel};
 use crate::{
     alerts::{self, AlertError, Alerts, Occasion},
-    audit::{self, Deed, Step},
+    audit::{self, Deed, Party, Step},
     command::book::Effect,
     data::Data,
     hub::Sink,
     shadow::{self, DesireError, Expected},
 };
 use protocol::{
-    Alert, AlertId, CommandDetails, Desired, DeviceEvent, DeviceId, DeviceState, Presence,
-    Severity, Timestamp, TopicName,
+    Alert, AlertId, Batch, BatchState, CommandDetails, Desired, DeviceEvent, DeviceId, DeviceState,
+    Presence, Severity, Timestamp, TopicName,
 };
-use serde_json::{Map, Value, value::RawValue};
+use serde_json::{Map, Value, json, value::RawValue};
 use std::sync::Arc;
 
 /// What is to be kept of it since the last call.
@@ -120,6 +120,7 @@ impl<S: Sink> Bridge<S> {
         self.tell_alerts(now);
         let commands = &self.commands;
         self.steps.sweep(|id| commands.get(id).is_some());
+        self.aborted.retain(|id| commands.batch(id).is_some());
     }
 
     pub(super) fn event(&mut self, now: Timestamp, device: &DeviceId, event: DeviceEvent) {
@@ -159,9 +160,24 @@ impl<S: Sink> Bridge<S> {
     /// it is kept together with the commands.
     pub(super) fn watch_commands(&mut self, effects: &[Effect]) {
         for effect in effects {
-            if let Effect::Created(_, details) | Effect::Changed(_, details) = effect {
-                self.watch_command(details);
+            match effect {
+                Effect::Created(_, details) | Effect::Changed(_, details) => {
+                    self.watch_command(details);
+                }
+                Effect::BatchChanged(batch) => self.watch_batch(batch),
+                Effect::Send { .. } | Effect::AskCancel { .. } | Effect::Forget(_) => {}
             }
+        }
+    }
+
+    /// Records once that a batch was given up; what users do with batches is recorded where they ask for it.
+    fn watch_batch(&mut self, batch: &Batch) {
+        let aborted = batch.state == BatchState::Aborted;
+        if aborted && self.aborted.insert(batch.id.clone()) {
+            let details = json!({"batch": batch.id, "total": batch.total, "counts": batch.counts});
+            let now = self.ticked_at;
+            let (by, action) = (Party::Gateway, "batch.aborted");
+            self.audit.record(now, Deed { by, action, device: None, details });
         }
     }
 

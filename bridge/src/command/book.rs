@@ -326,6 +326,11 @@ impl Commands {
         self.batches.get(id).map(|course| &course.status)
     }
 
+    /// All batches.
+    pub fn batches(&self) -> impl Iterator<Item = &Batch> {
+        self.batches.values().map(|course| &course.status)
+    }
+
     /// How many batches have not ended.
     #[must_use]
     pub fn open_batches(&self) -> usize {

@@ -6,7 +6,7 @@
 //! [`Next`] says what to fetch from the store, and [`Hub::found`] takes it.
 
 use super::{Hub, Sink, Subscriber, SubscriberId, wish::Wish};
-use crate::{outbox::Delivery, update::Update};
+use crate::{outbox::Delivery, rights::Rights, update::Update};
 use protocol::{
     Cursor, Millis, Offset, Reply, RequestId, ResetReason, Seq, TopicFilter, TopicName,
 };
@@ -109,7 +109,7 @@ impl<S: Sink> Hub<S> {
                 break next;
             }
         };
-        self.subscribers.insert(id, subscriber);
+        self.put_back(id, subscriber);
         next
     }
 
@@ -134,7 +134,7 @@ impl<S: Sink> Hub<S> {
             (job, Found::Log { .. } | Found::Range(_)) => subscriber.jobs.extend(job),
             (None, Found::Gone) => {}
         }
-        self.subscribers.insert(id, subscriber);
+        self.put_back(id, subscriber);
     }
 
     /// Begins to resume from `cursor`, or says that it cannot be.
@@ -165,16 +165,21 @@ impl<S: Sink> Hub<S> {
         if std::mem::replace(&mut since.from_log, true) {
             return;
         }
-        let lost = self.lost_for_good(&since.filters, since.sent);
+        let lost = self.lost_for_good(&subscriber.rights, &since.filters, since.sent);
         if !lost.is_empty() {
             self.tell_reset(subscriber, &lost, ResetReason::Expired);
             since.lost.extend(lost);
         }
     }
 
-    /// The channels that are not kept, match, and may have had an update after `offset` that memory no
-    /// longer has.
-    fn lost_for_good(&self, filters: &[TopicFilter], offset: Offset) -> Vec<TopicFilter> {
+    /// The channels that are not kept, match, may be seen, and may have had an update after `offset` that
+    /// memory no longer has.
+    fn lost_for_good(
+        &self,
+        rights: &Rights,
+        filters: &[TopicFilter],
+        offset: Offset,
+    ) -> Vec<TopicFilter> {
         if offset <= self.began && self.began > Offset(0) {
             // Of an earlier life nothing is known of them, not even which there were; their numbers jump.
             let matching = |name: &str| filters.iter().any(|filter| filter.matches(name));
@@ -190,6 +195,7 @@ impl<S: Sink> Hub<S> {
             !channel.kind.is_kept()
                 && channel.newest > offset
                 && filters.iter().any(|filter| filter.matches(name.as_str()))
+                && rights.may_see(name)
         });
         let names: Vec<_> = lost.map(|(name, _)| exactly(name)).collect();
         if names.len() <= RESET_NAMES_MAX { names } else { filters.to_vec() }

@@ -3,6 +3,7 @@
 //! One owner calls it, so there is one order. Each update is encoded once and shared. What a subscriber is
 //! sent of the past is in `catchup`.
 
+mod accounts;
 mod catchup;
 mod ring;
 mod wish;
@@ -12,9 +13,10 @@ pub use catchup::{Found, Gap, Next};
 use crate::{
     data::Data,
     outbox::Delivery,
-    rights::Rights,
+    rights::{Member, Rights},
     update::{ChannelKind, Stamp, Update},
 };
+use accounts::Accounts;
 use catchup::{Job, refuse_channel};
 use protocol::{
     Offset, Reply, RequestId, ResetReason, Seq, SubscribeOptions, Timestamp, TopicFilter, TopicName,
@@ -52,6 +54,8 @@ pub struct HubLimits {
     pub channels: usize,
     /// Filters of one subscriber.
     pub subscriptions: usize,
+    /// Filters of all subscribers with the same account.
+    pub account_subscriptions: usize,
     /// About how much memory the newest updates may take, for who comes back soon.
     pub ring_bytes: usize,
 }
@@ -105,6 +109,7 @@ pub struct Hub<S> {
     limits: HubLimits,
     channels: HashMap<TopicName, Channel<S>>,
     subscribers: HashMap<SubscriberId, Subscriber<S>>,
+    accounts: Accounts,
     topics_subscribers: usize,
     ring: Ring,
     gaps: Vec<Gap>,
@@ -138,6 +143,9 @@ struct Target<S> {
 struct Subscriber<S> {
     sink: S,
     rights: Rights,
+    account: Option<Arc<str>>,
+    /// How many filters were counted for its account.
+    counted: usize,
     filters: Vec<(TopicFilter, Wish)>,
     jobs: VecDeque<Job>,
 }
@@ -159,6 +167,7 @@ impl<S: Sink> Hub<S> {
             limits,
             channels: restored.collect(),
             subscribers: HashMap::new(),
+            accounts: Accounts::default(),
             topics_subscribers: 0,
             ring: Ring::new(offset, limits.ring_bytes),
             gaps,
@@ -270,14 +279,38 @@ impl<S: Sink> Hub<S> {
     }
 
     /// Takes a subscriber in; it has no subscriptions yet.
-    pub fn join(&mut self, id: SubscriberId, sink: S, rights: Rights) {
+    pub fn join(&mut self, id: SubscriberId, sink: S, member: impl Into<Member>) {
+        let Member { rights, account } = member.into();
         let (filters, jobs) = (Vec::new(), VecDeque::new());
-        self.subscribers.insert(id, Subscriber { sink, rights, filters, jobs });
+        let subscriber = Subscriber { sink, rights, account, counted: 0, filters, jobs };
+        self.subscribers.insert(id, subscriber);
+    }
+
+    /// Counts a subscriber for another account from now on.
+    pub fn move_to(&mut self, id: SubscriberId, account: Option<Arc<str>>) {
+        let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
+        self.accounts.count(&mut subscriber, 0);
+        subscriber.account = account;
+        self.put_back(id, subscriber);
+    }
+
+    /// How often subscriptions were refused because there were too many.
+    #[must_use]
+    pub fn refused_subscriptions(&self) -> u64 {
+        self.accounts.refused
+    }
+
+    /// Ends what [`HashMap::remove`] began, so that a subscriber and the rest of the hub can be used together.
+    fn put_back(&mut self, id: SubscriberId, mut subscriber: Subscriber<S>) {
+        let filters = subscriber.count_with(&[]);
+        self.accounts.count(&mut subscriber, filters);
+        self.subscribers.insert(id, subscriber);
     }
 
     /// Lets a subscriber go.
     pub fn leave(&mut self, id: SubscriberId) {
-        let Some(subscriber) = self.subscribers.remove(&id) else { return };
+        let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
+        self.accounts.count(&mut subscriber, 0);
         let filters: Vec<_> = subscriber.filters.into_iter().map(|(filter, _)| filter).collect();
         self.topics_subscribers -= usize::from(filters.iter().any(reaches_topics));
         self.for_matching(&filters, |_, channel| {
@@ -303,26 +336,31 @@ impl<S: Sink> Hub<S> {
             let prelude = prelude(self, &sink);
             self.begin(id, &mut subscriber, mark, filters, (options, prelude));
         }
-        self.subscribers.insert(id, subscriber);
+        self.put_back(id, subscriber);
     }
 
     /// Whether the filters may be subscribed; says so if not.
     fn admit(
-        &self,
+        &mut self,
         subscriber: &Subscriber<S>,
         mark: Option<&RequestId>,
         filters: &[TopicFilter],
     ) -> bool {
-        if let Some(hidden) = filters.iter().find(|filter| !subscriber.rights.grant(filter)) {
+        if let Some(hidden) = filters.iter().find(|filter| !subscriber.rights.may_subscribe(filter))
+        {
             refuse_channel(&subscriber.sink, mark.cloned(), hidden.as_str());
             return false;
         }
-        let most = self.limits.subscriptions;
-        if subscriber.count_with(filters) <= most {
+        let HubLimits { subscriptions: most, account_subscriptions: most_in_all, .. } = self.limits;
+        let count = subscriber.count_with(filters);
+        let message = if count > most {
+            format!("a connection takes at most {most} channel filters: unsubscribe some")
+        } else if self.accounts.with(subscriber, count) > most_in_all {
+            format!("a token takes at most {most_in_all} channel filters, of all its connections")
+        } else {
             return true;
-        }
-        let message =
-            format!("a connection takes at most {most} channel filters: unsubscribe some");
+        };
+        self.accounts.refused += 1;
         let code = "too_many_subscriptions".into();
         subscriber.sink.reply(&Reply::Error { id: mark.cloned(), code, message });
         false
@@ -390,7 +428,7 @@ impl<S: Sink> Hub<S> {
         self.topics_subscribers -= usize::from(had_topics && !subscriber.reaches_topics());
         self.retarget(id, &subscriber, &filters);
         subscriber.sink.reply(&Reply::Unsubscribed { id: mark, channels: filters });
-        self.subscribers.insert(id, subscriber);
+        self.put_back(id, subscriber);
     }
 
     fn open(&mut self, name: &TopicName) -> Result<(), TooManyChannels> {

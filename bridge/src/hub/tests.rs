@@ -10,7 +10,8 @@ use protocol::ResetReason;
 use serde_json::Value;
 use std::{cell::RefCell, collections::BTreeMap, rc::Rc};
 
-const LIMITS: HubLimits = HubLimits { channels: 8, subscriptions: 3, ring_bytes: 1 << 20 };
+const LIMITS: HubLimits =
+    HubLimits { channels: 8, subscriptions: 3, account_subscriptions: 4, ring_bytes: 1 << 20 };
 const NOW: Timestamp = Timestamp(1_000);
 
 #[derive(Clone, Debug)]
@@ -422,6 +423,40 @@ fn a_user_sees_only_its_channels_also_under_wildcards() {
     bench.subscribe(id, &["+/+"], since("epoch", 0));
     bench.settle(id);
     assert!(reader.read().iter().all(|text| !text.contains("/b")));
+}
+
+#[test]
+fn what_a_token_may_subscribe_is_shared_by_its_connections() {
+    let mut bench = Bench::new();
+    let account = Some(Arc::from("token"));
+    let join = |hub: &mut Hub<Reader>, id| {
+        let (id, reader) = (SubscriberId(id), Reader::default());
+        let member = Member { account: account.clone(), ..Member::default() };
+        hub.join(id, reader.clone(), member);
+        (id, reader)
+    };
+    let ((first, one), (second, two)) = (join(&mut bench.hub, 1), join(&mut bench.hub, 2));
+    bench.subscribe(first, &["a", "b", "c"], none());
+    bench.subscribe(second, &["a", "b"], none());
+    assert_eq!(two.read(), ["error too_many_subscriptions"]);
+    bench.subscribe(second, &["a"], none());
+    bench.subscribe(second, &["a"], none());
+    assert_eq!(two.read(), ["subscribed", "live", "subscribed", "live"]);
+    bench.hub.unsubscribe(first, None, parsed(&["a", "b"]));
+    bench.subscribe(second, &["b"], since("epoch", 0));
+    bench.subscribe(second, &["c"], none());
+    assert_eq!(two.read(), ["subscribed", "subscribed", "live"], "what waits for the past counts");
+    bench.settle(second);
+    bench.subscribe(first, &["d"], none());
+    assert_eq!(one.read()[2..], ["unsubscribed", "error too_many_subscriptions"]);
+    bench.hub.leave(second);
+    bench.subscribe(first, &["d"], none());
+    assert_eq!(one.read(), ["subscribed", "live"]);
+    bench.hub.move_to(first, Some("renewed".into()));
+    let (third, three) = join(&mut bench.hub, 3);
+    bench.subscribe(third, &["a", "b", "c"], none());
+    assert_eq!(three.read(), ["subscribed", "live"], "who was moved is not counted here");
+    assert_eq!(bench.hub.refused_subscriptions(), 2);
 }
 
 fn channel(name: &str) -> TopicName {

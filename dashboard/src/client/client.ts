@@ -13,7 +13,7 @@ import type {
 } from "../generated/protocol";
 import { backoffMs } from "./backoff";
 import { ServerClock } from "./clock";
-import { comebackAfter, describeClose } from "./close";
+import { adviceMs, comebackAfter, describeClose } from "./close";
 import { Link, type Notice, type Welcome } from "./link";
 import { Progress } from "./progress";
 import type { AnswerReply } from "./requests";
@@ -340,13 +340,13 @@ export class SluiceClient {
         // A gateway that moves us before we were live would have us circle without a breath.
         return wasLive ? this.#retryAfter(0, why) : this.#backOff(why);
       case "after_backoff":
-        return this.#backOff(why);
+        return this.#backOff(why, adviceMs(code, reason));
     }
   }
 
-  #backOff(why: string): void {
+  #backOff(why: string, advisedMs: number | null = null): void {
     this.#attempt += 1;
-    this.#retryAfter(backoffMs(this.#attempt, this.#options.random), why);
+    this.#retryAfter(advisedMs ?? backoffMs(this.#attempt, this.#options.random), why);
   }
 
   #retryAfter(waitMs: number, why: string): void {

@@ -11,11 +11,26 @@ export function comebackAfter(code: number): Comeback {
   return "after_backoff";
 }
 
+/** The longest wait that a gateway may ask for, in milliseconds. */
+const adviceMsMax = 20_000;
+
+/**
+ * When a gateway that shuts down asks us to come back, in milliseconds: each page at a time of its own. Null where
+ * it does not say.
+ */
+export function adviceMs(code: number, reason: string): number | null {
+  if (code !== closeCodes.ShuttingDown) return null;
+  const digits = /come back after (\d{1,5}) ms$/.exec(reason)?.[1];
+  const wait = Number(digits ?? Number.NaN);
+  return wait <= adviceMsMax ? wait : null;
+}
+
 /** What a close code means, for a person. */
 export function describeClose(code: number, reason: string): string {
   const text = closeTexts.get(code);
   if (text === undefined) return reason === "" ? `the connection was closed (${code})` : reason;
-  return reason === "" || reason === text ? text : `${text}: ${reason}`;
+  const isSaid = reason === "" || reason === text || adviceMs(code, reason) !== null;
+  return isSaid ? text : `${text}: ${reason}`;
 }
 
 const closeTexts: ReadonlyMap<number, string> = new Map([

@@ -43,6 +43,26 @@ it.each([1006, 1001, 1009, 4100, 4108, 4112, 4113])("backs off after %i", (code)
   expect(world.state).toMatchObject({ kind: "recovering", nextTryAt: null });
 });
 
+it("comes back when a gateway that shuts down asks it to", () => {
+  world.goLive();
+  world.gateway.close(4100, "shutting down; come back after 12345 ms");
+  const why = "the gateway is shutting down";
+  expect(world.state).toMatchObject({ kind: "recovering", attempt: 1, nextTryAt: Date.now() + 12_345, why });
+  vi.advanceTimersByTime(12_345);
+  expect(world.connections).toHaveLength(2);
+});
+
+it.each([
+  [4100, "shutting down; come back after 20001 ms"],
+  [4100, "shutting down; come back after -1 ms"],
+  [4100, "shutting down; come back after soon"],
+  [4108, "too slow; come back after 100 ms"],
+])("backs off as ever where %i says '%s'", (code, reason) => {
+  world.goLive();
+  world.gateway.close(code, reason);
+  expect(world.state).toMatchObject({ kind: "recovering", nextTryAt: Date.now() + 750 });
+});
+
 it("waits between half a second and a ceiling that doubles up to 20 s", () => {
   world.client.start();
   const ceilings: number[] = [];

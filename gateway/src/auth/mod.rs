@@ -4,20 +4,25 @@
 //! ([`Auth::watch`]). Before the file exists everybody on the machine is trusted; from then on nobody is.
 
 mod brought;
+pub mod journal;
 mod secret;
 mod tokens;
 
 pub use brought::Brought;
-pub use tokens::{BadFile, EditError, Token, Tokens};
+pub use tokens::{BadFile, EditError, Grant, Token, Tokens};
 
 use crate::clock;
+use bridge::rights::{Member, Rights};
 use protocol::{Role, Session, Timestamp};
 use std::{
     path::{Path, PathBuf},
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, SystemTime},
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::{
+    sync::watch,
+    time::{MissedTickBehavior, interval},
+};
 use tokio_util::sync::CancellationToken;
 
 /// Who commands where nobody needs to sign in.
@@ -33,14 +38,37 @@ pub struct User {
     pub name: Arc<str>,
     /// What the user may do.
     pub role: Role,
-    /// The token that was shown, by its id; none: everybody local is trusted.
+    /// What the user may see.
+    pub rights: Rights,
+    /// By its id; none: everybody local is trusted.
     token: Option<Arc<str>>,
     expires_at: Option<Timestamp>,
 }
 
 impl User {
     fn local() -> Self {
-        Self { name: LOCAL_USER.into(), role: Role::Admin, token: None, expires_at: None }
+        let (name, rights) = (LOCAL_USER.into(), Rights::everything());
+        Self { name, role: Role::Admin, rights, token: None, expires_at: None }
+    }
+
+    fn of(id: &str, token: &Token) -> Self {
+        Self {
+            name: token.user.as_str().into(),
+            role: token.role,
+            rights: token.rights(),
+            token: Some(id.into()),
+            expires_at: token.expires_at,
+        }
+    }
+
+    /// The token that was shown, by its id.
+    pub(crate) fn token(&self) -> Option<&Arc<str>> {
+        self.token.as_ref()
+    }
+
+    /// As a subscriber.
+    pub(crate) fn member(&self) -> Member {
+        Member { rights: self.rights.clone(), account: self.token.clone() }
     }
 
     /// Whether this is anybody on the machine, while all are trusted.
@@ -59,6 +87,17 @@ impl User {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Denied;
 
+/// Whether a user may go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// As before.
+    Good,
+    /// The token is revoked or expired, or one is needed now.
+    Ended,
+    /// The token allows something else than it did.
+    Changed,
+}
+
 /// The credentials of a running gateway. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Auth(Arc<Inner>);
@@ -67,6 +106,8 @@ pub struct Auth(Arc<Inner>);
 struct Inner {
     path: PathBuf,
     state: RwLock<State>,
+    /// Told when the state has changed.
+    changes: watch::Sender<()>,
 }
 
 #[derive(Debug)]
@@ -85,7 +126,8 @@ impl Auth {
         let path = tokens::path(data_dir);
         let changed_at = changed_at(&path);
         let tokens = Tokens::read(&path)?.map(Arc::new);
-        Ok(Self(Arc::new(Inner { path, state: RwLock::new(State { tokens, changed_at }) })))
+        let (state, changes) = (RwLock::new(State { tokens, changed_at }), watch::Sender::new(()));
+        Ok(Self(Arc::new(Inner { path, state, changes })))
     }
 
     /// Whether a token is needed.
@@ -107,24 +149,31 @@ impl Auth {
     pub fn user_of(&self, token: &str) -> Result<User, Denied> {
         let Some(tokens) = self.tokens() else { return Ok(User::local()) };
         let (id, known) = tokens.find(token).ok_or(Denied)?;
-        let user = User {
-            name: known.user.as_str().into(),
-            role: known.role,
-            token: Some(id.into()),
-            expires_at: known.expires_at,
-        };
-        if self.still(&user) { Ok(user) } else { Err(Denied) }
+        let user = User::of(id, known);
+        if has_passed(user.expires_at) { Err(Denied) } else { Ok(user) }
     }
 
-    /// Whether `user` may still be here: the token is not revoked and not expired.
+    /// Whether `user`, who was let in before, may go on.
     #[must_use]
-    pub fn still(&self, user: &User) -> bool {
-        let alive = user.expires_at.is_none_or(|end| clock::now() < end);
+    pub fn standing(&self, user: &User) -> Standing {
         match (self.tokens(), &user.token) {
-            (Some(tokens), Some(id)) => alive && tokens.has(id),
-            (None, None) => true,
-            (Some(_), None) | (None, Some(_)) => false,
+            (None, None) => Standing::Good,
+            (Some(_), None) | (None, Some(_)) => Standing::Ended,
+            (Some(tokens), Some(id)) => match tokens.get(id) {
+                Some(token) if has_passed(token.expires_at) => Standing::Ended,
+                Some(token) if (token.role, token.rights()) == (user.role, user.rights.clone()) => {
+                    Standing::Good
+                }
+                Some(_) => Standing::Changed,
+                None => Standing::Ended,
+            },
         }
+    }
+
+    /// Hears of changes.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<()> {
+        self.0.changes.subscribe()
     }
 
     /// Follows the file until `stop`.
@@ -162,6 +211,7 @@ impl Auth {
         };
         *self.0.state.write().unwrap_or_else(PoisonError::into_inner) =
             State { tokens, changed_at };
+        self.0.changes.send_replace(());
     }
 
     fn tokens(&self) -> Option<Arc<Tokens>> {
@@ -173,6 +223,10 @@ impl Auth {
 #[must_use]
 pub fn is_set_up(data_dir: &Path) -> bool {
     tokens::path(data_dir).exists()
+}
+
+fn has_passed(end: Option<Timestamp>) -> bool {
+    end.is_some_and(|end| end <= clock::now())
 }
 
 fn changed_at(path: &Path) -> Option<SystemTime> {
@@ -188,12 +242,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let auth = Auth::open(folder.path()).unwrap();
         let local = auth.trusted().unwrap();
-        assert!(auth.still(&local));
+        assert_eq!(auth.standing(&local), Standing::Good);
         let text =
-            Tokens::edit(folder.path(), |tokens| tokens.add("anna", Role::Viewer, None)).unwrap();
+            Tokens::edit(folder.path(), |tokens| tokens.add("anna", Grant::default())).unwrap();
         auth.look();
         assert_eq!(auth.trusted(), None);
-        assert!(!auth.still(&local), "who was trusted has to sign in");
+        assert_eq!(auth.standing(&local), Standing::Ended, "who was trusted has to sign in");
         let anna = auth.user_of(&text).unwrap();
         assert_eq!((&*anna.name, anna.role), ("anna", Role::Viewer));
     }
@@ -202,8 +256,8 @@ mod tests {
     fn a_revoked_an_expired_and_a_wrong_token_are_nobodys() {
         let folder = tempfile::tempdir().unwrap();
         let add = |expires_at| {
-            Tokens::edit(folder.path(), |tokens| tokens.add("anna", Role::Admin, expires_at))
-                .unwrap()
+            let grant = Grant { role: Role::Admin, expires_at, ..Grant::default() };
+            Tokens::edit(folder.path(), |tokens| tokens.add("anna", grant)).unwrap()
         };
         let (good, expired) = (add(None), add(Some(Timestamp(1))));
         let auth = Auth::open(folder.path()).unwrap();
@@ -215,6 +269,24 @@ mod tests {
         Tokens::edit(folder.path(), |tokens| Ok::<_, EditError>(tokens.revoke("anna"))).unwrap();
         auth.look();
         assert_eq!(auth.user_of(&good), Err(Denied));
-        assert!(!auth.still(&user) && auth.is_required(), "revoking the last lets nobody in");
+        assert_eq!(auth.standing(&user), Standing::Ended);
+        assert!(auth.is_required(), "revoking the last lets nobody in");
+    }
+
+    #[test]
+    fn a_narrowed_token_narrows_its_user_and_one_that_was_changed_does_not_count_on() {
+        let folder = tempfile::tempdir().unwrap();
+        let devices = vec!["pump-*".parse().unwrap()];
+        let grant = Grant { devices: devices.clone(), ..Grant::default() };
+        let text = Tokens::edit(folder.path(), |tokens| tokens.add("anna", grant)).unwrap();
+        let auth = Auth::open(folder.path()).unwrap();
+        let user = auth.user_of(&text).unwrap();
+        assert_eq!(user.rights, Rights::new(&devices, &[]));
+        assert_eq!(auth.standing(&user), Standing::Good);
+        let file = folder.path().join("credentials.json");
+        let wider = std::fs::read_to_string(&file).unwrap().replace("pump-*", "*");
+        std::fs::write(&file, wider).unwrap();
+        auth.look();
+        assert_eq!(auth.standing(&user), Standing::Changed);
     }
 }

@@ -2,7 +2,8 @@
 
 use super::secret::{self, Hash};
 use crate::clock;
-use protocol::{Role, Timestamp};
+use bridge::rights::Rights;
+use protocol::{DevicePattern, Role, Timestamp, TopicFilter};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::BTreeMap,
@@ -21,6 +22,19 @@ const USER_BYTES_MAX: usize = 64;
 /// Only the gateway's own user may read it.
 const MODE: u32 = 0o600;
 
+/// What a new token allows, and for how long.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Grant {
+    /// What the user may do.
+    pub role: Role,
+    /// When it ends, if it does.
+    pub expires_at: Option<Timestamp>,
+    /// The only devices that the user may see; none: all.
+    pub devices: Vec<DevicePattern>,
+    /// The only channels that the user may see; none: all.
+    pub channels: Vec<TopicFilter>,
+}
+
 /// A token, without its secret.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -29,11 +43,25 @@ pub struct Token {
     pub user: String,
     /// What the user may do.
     pub role: Role,
+    /// The only devices that the user may see; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub devices: Vec<DevicePattern>,
+    /// The only channels that the user may see; none: all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub channels: Vec<TopicFilter>,
     hash: Hash,
     /// When it was made.
     pub created_at: Timestamp,
     /// When it ends, if it does.
     pub expires_at: Option<Timestamp>,
+}
+
+impl Token {
+    /// What the user may see.
+    #[must_use]
+    pub fn rights(&self) -> Rights {
+        Rights::new(&self.devices, &self.channels)
+    }
 }
 
 /// All tokens, by their id.
@@ -129,24 +157,15 @@ impl Tokens {
     ///
     /// # Errors
     /// When the name cannot be one.
-    pub fn add(
-        &mut self,
-        user: &str,
-        role: Role,
-        expires_at: Option<Timestamp>,
-    ) -> Result<String, EditError> {
+    pub fn add(&mut self, user: &str, grant: Grant) -> Result<String, EditError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
         if !(1..=USER_BYTES_MAX).contains(&user.len()) || !user.bytes().all(allowed) {
             return Err(EditError::BadUser(user.into()));
         }
         let (id, secret) = (secret::random_id(), secret::random());
-        let token = Token {
-            user: user.into(),
-            role,
-            hash: Hash::of(&secret),
-            created_at: clock::now(),
-            expires_at,
-        };
+        let Grant { role, expires_at, devices, channels } = grant;
+        let (user, hash, created_at) = (user.into(), Hash::of(&secret), clock::now());
+        let token = Token { user, role, devices, channels, hash, created_at, expires_at };
         let text = format!("{PREFIX}{id}_{secret}");
         self.tokens.insert(id, token);
         Ok(text)
@@ -164,8 +183,8 @@ impl Tokens {
         self.tokens.iter().map(|(id, token)| (id.as_str(), token))
     }
 
-    pub(super) fn has(&self, id: &str) -> bool {
-        self.tokens.contains_key(id)
+    pub(super) fn get(&self, id: &str) -> Option<&Token> {
+        self.tokens.get(id)
     }
 
     /// The token that `text` is.

@@ -223,6 +223,12 @@ pub struct Limits {
     pub websocket_messages_per_s: u32,
     /// Channel filters that one WebSocket client may subscribe.
     pub websocket_subscriptions: u32,
+    /// WebSockets and listeners to `/sse` that one token may have at the same time.
+    pub token_connections: u32,
+    /// Messages that all of them may send in a second.
+    pub token_messages_per_s: u32,
+    /// Channel filters that all of them may subscribe.
+    pub token_subscriptions: u32,
     /// Memory for the newest updates of all channels, in bytes: for subscribers that come back soon.
     pub ring_bytes: u32,
     /// The largest body of an HTTP request, in bytes.
@@ -285,6 +291,9 @@ impl Default for Limits {
             websocket_connections: 10_000,
             websocket_messages_per_s: 1_000,
             websocket_subscriptions: 1_000,
+            token_connections: 5_000,
+            token_messages_per_s: 5_000,
+            token_subscriptions: 50_000,
             ring_bytes: 16 * 1024 * 1024,
             http_body_bytes: 256 * 1024,
             http_connections: 10_000,

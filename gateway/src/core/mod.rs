@@ -7,10 +7,12 @@ mod actor;
 mod commands;
 mod deferred;
 mod outlet;
+mod record;
 pub(crate) mod watched;
 
 pub use actor::{Acknowledge, Actor, Keeping};
 pub use outlet::Outlet;
+pub(crate) use record::take_over;
 pub use watched::Watchers;
 
 use crate::{

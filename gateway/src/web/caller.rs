@@ -3,7 +3,7 @@
 //! The dashboard's files, health, the contracts, `/ws` (which asks itself) and signing in are open; to read
 //! needs a viewer, to change an operator. A token comes in the `Authorization` header or the cookie.
 
-use super::{Web, problem::Refused};
+use super::{Web, problem::Refused, who::Who};
 use crate::auth::{Denied, User};
 use axum::{
     Json,
@@ -82,6 +82,10 @@ pub(super) async fn check(
         return next.run(request).await;
     };
     match user(&web, request.headers()) {
+        Ok(user) if user.role >= need && is_hidden(request.uri().path(), &user) => {
+            web.stats.web.refused_forbidden.increment();
+            Who::new(&user, None).out_of_sight("'gateway/stats'").into_response()
+        }
         Ok(user) if user.role >= need => {
             request.extensions_mut().insert(Caller(user));
             next.run(request).await
@@ -95,6 +99,12 @@ pub(super) async fn check(
             refused.into_response()
         }
     }
+}
+
+/// Whether a path tells what is out of the user's sight: metrics are the gateway's figures.
+fn is_hidden(path: &str, user: &User) -> bool {
+    let stats = || "gateway/stats".parse().is_ok_and(|stats| user.rights.may_see(&stats));
+    path == "/metrics" && !stats()
 }
 
 fn user(web: &Web, headers: &HeaderMap) -> Result<User, Refused> {

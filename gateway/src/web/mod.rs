@@ -7,6 +7,7 @@ mod caller;
 mod contracts;
 mod cut;
 mod guard;
+mod guests;
 mod health;
 mod history;
 mod live;
@@ -36,6 +37,7 @@ use axum::{
     routing::{MethodRouter, get},
 };
 use guard::Guard;
+use guests::{Guests, TokenLimits};
 use problem::Refused;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
@@ -52,6 +54,7 @@ pub struct Web {
     webhook: Option<Webhook>,
     mqtt: Door,
     guard: Guard,
+    guests: Guests,
     limits: crate::config::Limits,
     /// Whether everything comes over TLS.
     secure: bool,
@@ -165,6 +168,7 @@ impl Listener {
             webhook,
             mqtt,
             guard: Guard::new(&config.http, self.address),
+            guests: Guests::new(token_limits(config), stopping.clone()),
             limits: config.limits.clone(),
             secure: self.arrivals.is_secure(),
             flush_every: Duration::from_millis(config.http.flush_ms),
@@ -190,7 +194,15 @@ impl Listener {
             // What is left are requests that never came whole.
             cut.cancel();
         };
-        tokio::join!(serving, finish);
+        tokio::join!(serving, finish, web.guests.follow(&web));
+    }
+}
+
+fn token_limits(config: &Config) -> TokenLimits {
+    let limits = &config.limits;
+    TokenLimits {
+        connections: limits.token_connections,
+        messages_per_s: limits.token_messages_per_s,
     }
 }
 

@@ -1,8 +1,8 @@
 //! `/mqtt`: MQTT over WebSocket (MQTT 5.0, section 6; 3.1.1, section 6). The edge serves it like any other
 //! connection; here a WebSocket becomes a stream of bytes.
 
-use super::{Web, caller::Caller, problem::Refused};
-use crate::auth::{Brought, User};
+use super::{Web, caller::Caller, guests::Guest, problem::Refused};
+use crate::auth::{Brought, Standing, User};
 use axum::{
     extract::{
         ConnectInfo, State,
@@ -60,10 +60,16 @@ fn accept(
     let upgrade = upgrade.map_err(|rejection| {
         Refused::new(rejection.status(), "websocket_only", rejection.body_text())
     })?;
+    if user.rights.is_narrowed() {
+        web.stats.web.refused_forbidden.increment();
+        let detail = format!("the token of '{}' is narrowed, and MQTT would show more", user.name);
+        return Err(Refused::new(StatusCode::FORBIDDEN, "forbidden", detail));
+    }
     if !upgrade.requested_protocols().any(|offer| offer == SUBPROTOCOL) {
         let detail = format!("MQTT over WebSocket needs the subprotocol '{SUBPROTOCOL}'");
         return Err(Refused::new(StatusCode::BAD_REQUEST, "bad_subprotocol", detail));
     }
+    let guest = Guest::enter(&web, &user)?;
     // Packets and frames are cut where the client likes: a frame may have a packet and the next one's begin.
     let message_bytes = web.limits.mqtt_packet_bytes.saturating_mul(2) as usize;
     let tracker = web.sockets.clone();
@@ -76,20 +82,20 @@ fn accept(
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
             let run = async move {
-                let stop = web.stopping.child_token();
+                let stop = guest.interrupt.clone();
                 let brought = Brought::User(user.clone());
                 tokio::select! {
                     () = web.mqtt.serve(ByteStream::new(socket), peer, brought, stop.clone()) => {}
-                    () = stop_when_revoked(&web, &user, &stop) => {}
+                    () = stop_when_expired(&web, &user, &stop) => {}
                 }
             };
             tracker.track_future(run).instrument(span)
         }))
 }
 
-/// Ends a connection in order when its user's token is revoked; never returns, for that end takes time.
-async fn stop_when_revoked(web: &Web, user: &User, stop: &CancellationToken) {
-    while web.auth.still(user) {
+/// Ends a connection in order when its user's token expires; never returns, for that end takes time.
+async fn stop_when_expired(web: &Web, user: &User, stop: &CancellationToken) {
+    while web.auth.standing(user) == Standing::Good {
         sleep(LOOK_EVERY).await;
     }
     stop.cancel();

@@ -1,6 +1,6 @@
 //! Errors of the HTTP API: `application/problem+json` (RFC 9457) with a `code`.
 
-use super::serving;
+use super::{guests::TooMany, serving};
 use crate::{
     core::{Stopped, Unanswered},
     store::{NotStored, ReadError},
@@ -61,6 +61,12 @@ impl IntoResponse for Refused {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
+    }
+}
+
+impl From<TooMany> for Refused {
+    fn from(error: TooMany) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, "too_many_connections", error.to_string())
     }
 }
 

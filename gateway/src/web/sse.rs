@@ -1,8 +1,11 @@
 //! `GET /sse?channels=a,b`: the one-way way to listen (HTML Standard, server-sent events), for clients without
 //! WebSocket. Each event's data is what a frame would be; its id is a cursor to resume from.
 
-use super::{Web, caller::Caller, live, problem::Refused};
-use crate::{auth::User, core::Outlet};
+use super::{Web, caller::Caller, guests::Guest, live, problem::Refused, who::Who};
+use crate::{
+    auth::{Standing, User},
+    core::Outlet,
+};
 use axum::{
     extract::{Query, State, rejection::QueryRejection},
     http::HeaderMap,
@@ -14,7 +17,6 @@ use axum::{
 use bridge::{
     hub::{Prelude, SubscriberId},
     outbox::{Counts, Encoding, Frame},
-    rights::Rights,
 };
 use futures_util::Stream;
 use live::{Counted, FRAME_BYTES, Past};
@@ -48,6 +50,7 @@ pub(super) async fn listen(
     State(web): State<Arc<Web>>,
     query: Result<Query<Wanted>, QueryRejection>,
     Caller(user): Caller,
+    who: Who,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
     let Query(wanted) = query?;
@@ -59,15 +62,19 @@ pub(super) async fn listen(
     if let Some(why) = live::filter_over_limit(&web, &filters) {
         return Err(Refused::bad_query(why));
     }
+    if let Some(hidden) = filters.iter().find(|filter| !who.rights.may_subscribe(filter)) {
+        return Err(who.out_of_sight(&format!("'{hidden}'")));
+    }
     let since = headers.get("last-event-id").map(|id| cursor(id.as_bytes())).transpose()?;
     let counted = Counted::new(&web)?;
+    let guest = Guest::enter(&web, &user)?;
     let options = SubscribeOptions { since, ..SubscribeOptions::default() };
     let (sender, events) = mpsc::channel(1);
     let sockets = web.sockets.clone();
     let id = live::next_subscriber();
     let speak = async move {
         let _counted = counted;
-        Listener::new(web, id, user, sender).run(filters, options).await;
+        Listener::new(web, id, (user, guest), sender).run(filters, options).await;
     };
     sockets.spawn(speak.instrument(tracing::info_span!("sse", id = id.0)));
     let keep_alive = KeepAlive::new().interval(COMMENT_EVERY);
@@ -116,6 +123,7 @@ struct Listener {
     web: Arc<Web>,
     id: SubscriberId,
     user: User,
+    guest: Guest,
     outlet: Outlet,
     past: Past,
     events: mpsc::Sender<Event>,
@@ -125,17 +133,22 @@ struct Listener {
 }
 
 impl Listener {
-    fn new(web: Arc<Web>, id: SubscriberId, user: User, events: mpsc::Sender<Event>) -> Self {
+    fn new(
+        web: Arc<Web>,
+        id: SubscriberId,
+        (user, guest): (User, Guest),
+        events: mpsc::Sender<Event>,
+    ) -> Self {
         let outlet = Outlet::new(Arc::clone(&web.epoch), Encoding::Json);
         let (past, offset) = (Past::default(), Offset(0));
-        Self { web, id, user, outlet, past, events, live: false, offset }
+        Self { web, id, user, guest, outlet, past, events, live: false, offset }
     }
 
     async fn run(mut self, filters: Vec<TopicFilter>, options: SubscribeOptions) {
-        let (id, outlet) = (self.id, self.outlet.clone());
+        let (id, outlet, member) = (self.id, self.outlet.clone(), self.user.member());
         self.past.expect();
         let joined = self.web.core.ask(move |bridge, _| {
-            bridge.hub.join(id, outlet, Rights::everything());
+            bridge.hub.join(id, outlet, member);
             bridge.hub.subscribe(id, None, filters, &options, |_, _| Prelude::Whole);
         });
         if joined.await.is_err() {
@@ -157,10 +170,10 @@ impl Listener {
         loop {
             self.past.go_on(&self.web, self.id, &self.outlet);
             tokio::select! {
-                () = self.web.stopping.cancelled() => return,
+                () = self.guest.interrupt.cancelled() => return,
                 () = events.closed() => return,
                 piece = self.past.piece() => if self.past.take(piece).is_err() { return },
-                _ = look.tick() => if self.is_too_slow() || !self.web.auth.still(&self.user) { return },
+                _ = look.tick() => if self.is_too_slow() || self.web.auth.standing(&self.user) != Standing::Good { return },
                 room = room_for_frame(&self.outlet, next_frame_at, &events) => {
                     let Some(room) = room else { return };
                     next_frame_at = Instant::now() + self.web.flush_every;

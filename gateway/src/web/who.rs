@@ -1,4 +1,5 @@
-//! Who asks, and from where: what the audit log tells of a request.
+//! Who asks, from where, and what is in that user's sight: what the audit log tells of a request, and what
+//! is as good as not there for it.
 
 use super::{
     Web,
@@ -8,9 +9,12 @@ use super::{
 use crate::auth::User;
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::request::Parts,
+    http::{StatusCode, request::Parts},
 };
-use bridge::audit::{Deed, Party};
+use bridge::{
+    audit::{Deed, Party},
+    rights::Rights,
+};
 use protocol::DeviceId;
 use serde_json::Value;
 use std::{net::SocketAddr, sync::Arc};
@@ -22,12 +26,36 @@ pub(super) struct Who {
     pub(super) user: Arc<str>,
     /// The network address.
     pub(super) address: Option<Arc<str>>,
+    /// What they may see.
+    pub(super) rights: Rights,
 }
 
 impl Who {
     /// `user`, who asks from `peer`.
     pub(super) fn new(user: &User, peer: Option<SocketAddr>) -> Self {
-        Self { user: user.name.clone(), address: peer.map(|peer| peer.to_string().into()) }
+        let address = peer.map(|peer| peer.to_string().into());
+        Self { user: user.name.clone(), address, rights: user.rights.clone() }
+    }
+
+    /// Refuses a device that is out of sight as one that is not there.
+    pub(super) fn check(&self, device: &DeviceId) -> Result<(), Refused> {
+        if self.rights.may_see_device(device) { Ok(()) } else { Err(unknown_device(device)) }
+    }
+
+    /// The same for what a device has on its channel `{kind}/{device}`, which may be out of sight though
+    /// the device is not.
+    pub(super) fn check_of(&self, kind: &str, device: &DeviceId) -> Result<(), Refused> {
+        if self.rights.may_see_of(kind, device) {
+            return Ok(());
+        }
+        self.check(device)?;
+        Err(self.out_of_sight(&format!("'{kind}/{device}'")))
+    }
+
+    /// Refuses what would be there for others.
+    pub(super) fn out_of_sight(&self, what: &str) -> Refused {
+        let detail = format!("{what} is not among what the token of '{}' may see", self.user);
+        Refused::new(StatusCode::FORBIDDEN, "forbidden", detail)
     }
 
     /// Something they did, for the audit log.
@@ -40,6 +68,10 @@ impl Who {
         let by = Party::User { name: &self.user, address: self.address.as_deref() };
         Deed { by, action, device, details }
     }
+}
+
+pub(super) fn unknown_device(id: &DeviceId) -> Refused {
+    Refused::not_found("unknown_device", format!("there is no device '{id}'"))
 }
 
 impl FromRequestParts<Arc<Web>> for Who {

@@ -2,7 +2,7 @@
 import { mkdtemp, readFile, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { Program } from "./program.mjs";
+import { output, Program } from "./program.mjs";
 import { until } from "./until.mjs";
 
 const anyPort = "127.0.0.1:0";
@@ -100,6 +100,11 @@ export class Gateway {
   async dispose() {
     if (this.#program !== null) await this.end("SIGKILL");
     await rm(this.#folder, { recursive: true, force: true });
+  }
+
+  /** Runs `sluice-gateway token ...`; gives what it prints. From the first one on the API needs one. */
+  async token(...args) {
+    return output("sluice-gateway", ["token", "--data-dir", join(this.#folder, "data"), ...args]);
   }
 
   /** Reads from the API. */

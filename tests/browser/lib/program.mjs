@@ -1,7 +1,8 @@
 // The real programs, as child processes.
-import { spawn } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
+import { promisify } from "node:util";
 import { patienceMs } from "./until.mjs";
 
 const binDir = process.env.SLUICE_BIN_DIR ?? join(import.meta.dirname, "../../../target/release");
@@ -10,6 +11,12 @@ const outputKept = 400;
 const inherited = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !name.startsWith("SLUICE_")),
 );
+
+/** Runs a program to its end, which is to be a good one; gives what it printed. */
+export async function output(name, args) {
+  const { stdout } = await promisify(execFile)(join(binDir, name), args, { env: inherited });
+  return stdout.trim();
+}
 
 /** A running program and the last lines that it wrote. */
 export class Program {

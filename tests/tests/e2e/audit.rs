@@ -128,3 +128,94 @@ async fn who_is_refused_changes_nothing() {
     assert_eq!(status, StatusCode::NOT_FOUND);
     assert_eq!(actions(&entries(&gateway, "").await), ["gateway.started"]);
 }
+
+#[tokio::test]
+async fn what_is_done_with_a_batch_is_in_it() {
+    let gateway = TestGateway::start().await;
+    let mut device = gateway.device("pump-1").await;
+    put(&gateway, "/api/v1/devices/pump-2", json!({})).await;
+    let batch = json!({
+        "devices": ["pump-1", "pump-2"], "command": {"name": "stop"},
+        "concurrency": 1, "abort_after": {"failures": 1},
+    });
+    let (status, made) = gateway.post("/api/v1/command-batches", &batch).await;
+    assert_eq!(status, StatusCode::ACCEPTED, "{made}");
+    let of = |batch: &Value, act: &str| {
+        let id = batch["id"].as_str().expect("an id");
+        format!("/api/v1/command-batches/{id}{act}")
+    };
+    for act in ["/pause", "/resume"] {
+        assert_eq!(gateway.post(&of(&made, act), &json!({})).await.0, StatusCode::OK, "{act}");
+    }
+    let order = device.take().await;
+    device.answer(&order.id, &json!({"status": "failed"})).await;
+    tests::until("it to be given up", async || {
+        gateway.get(&of(&made, "")).await.1["state"] == "aborted"
+    })
+    .await;
+    let (_, other) = gateway.post("/api/v1/command-batches", &batch).await;
+    assert_eq!(gateway.post(&of(&other, "/cancel"), &json!({})).await.0, StatusCode::OK);
+    let all = entries(&gateway, "action=batch").await;
+    assert_eq!(
+        actions(&all),
+        [
+            "batch.created",
+            "batch.paused",
+            "batch.resumed",
+            "batch.aborted",
+            "batch.created",
+            "batch.cancelled"
+        ]
+    );
+    let who: Vec<_> = all.iter().map(|entry| entry["by"].as_str().expect("a text")).collect();
+    assert_eq!(who, ["user", "user", "gateway", "user", "user", "user"]);
+    assert!(all[0]["address"].as_str().expect("a text").starts_with("127.0.0.1:"));
+    assert_eq!(all[5]["details"]["batch"], made["id"]);
+    assert_eq!(all[5]["details"]["request"]["command"]["name"], "stop");
+}
+
+#[tokio::test]
+async fn what_is_done_on_the_command_line_is_in_it_with_or_without_a_running_gateway() {
+    let mut gateway = TestGateway::start().await;
+    let dir = gateway.data_dir();
+    let token = async |arguments: &[&str]| {
+        let dir = dir.to_str().expect("UTF-8");
+        let arguments = [&["token", "--data-dir", dir][..], arguments].concat();
+        let ended = Program::new("sluice-gateway", &arguments).run().await;
+        assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+        ended.stdout.trim().to_owned()
+    };
+    let anna = token(&["create", "anna"]).await;
+    let told = async |gateway: &TestGateway, wanted: &[&str]| {
+        let mut all = Vec::new();
+        tests::until("the entries", async || {
+            let request = gateway.request(Method::GET, "/api/v1/audit?action=token");
+            let answer = request.bearer_auth(&anna).send().await.expect("an answer");
+            let page: Value = answer.json().await.expect("JSON");
+            all = page["items"].as_array().cloned().unwrap_or_default();
+            actions(&all) == wanted
+        })
+        .await;
+        all
+    };
+    told(&gateway, &["token.created"]).await;
+    gateway.terminate();
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    let narrow = token(&["create", "vera", "--role", "viewer", "--devices", "pump-*"]).await;
+    token(&["revoke", "vera"]).await;
+    gateway.start_again().await;
+    let all = told(&gateway, &["token.created", "token.created", "token.revoked"]).await;
+    let created = &all[1];
+    assert_eq!((&created["by"], &created["address"]), (&json!("user"), &Value::Null));
+    assert!(!created["user"].as_str().expect("who ran it").is_empty());
+    let (details, what) = (&created["details"], &created["details"]["what"]);
+    assert_eq!(details["via"], "command line");
+    assert_eq!((&what["user"], &what["role"]), (&json!("vera"), &json!("viewer")));
+    assert_eq!(what["devices"], json!(["pump-*"]));
+    let parts: Vec<_> = narrow.splitn(3, '_').collect();
+    assert_eq!(what["token"], parts[1]);
+    assert!(!format!("{all:?}").contains(parts[2]), "no secret");
+    let verify = Program::new("sluice", &["audit", "verify"]).env("SLUICE_URL", &gateway.url());
+    let ended = verify.env("SLUICE_TOKEN", &anna).run().await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}

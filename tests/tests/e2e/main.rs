@@ -19,6 +19,8 @@ mod presence;
 mod process;
 mod proxy;
 mod resume;
+mod rights;
+mod security;
 mod slow;
 mod sse;
 mod store;

@@ -60,6 +60,13 @@ impl Commands {
         Ok(self.batches[&id].status.clone())
     }
 
+    /// The devices of a batch, of which rows are kept.
+    pub fn batch_devices<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a DeviceId> {
+        let commands = self.entries.values().map(|entry| &entry.details.command);
+        let rows = commands.filter(move |command| command.batch.as_deref() == Some(id));
+        rows.map(|command| &command.device)
+    }
+
     /// Begins no more rows of a batch.
     ///
     /// # Errors

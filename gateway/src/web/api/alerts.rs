@@ -40,13 +40,15 @@ impl Wanted {
 /// `GET /alerts`, the newest first.
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
+    who: Who,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Page<Alert>>, Refused> {
     let Query(wanted) = query?;
     let rows = page_rows(wanted.limit)?;
     let page = web.core.ask(move |bridge, _| {
         let alerts = bridge.alerts().list(wanted.cursor);
-        let mut found = alerts.filter(|alert| wanted.takes(alert)).cloned();
+        let seen = |alert: &&Alert| who.rights.may_see_alert(alert);
+        let mut found = alerts.filter(|alert| wanted.takes(alert)).filter(seen).cloned();
         let items: Vec<_> = found.by_ref().take(rows).collect();
         let more = found.next().is_some();
         let next = items.last().filter(|_| more).map(|alert| alert.id.to_string());
@@ -84,7 +86,8 @@ async fn change(
 ) -> Result<Json<Alert>, Refused> {
     web.check_store()?;
     let change = move |bridge: &mut Bridge<Outlet>, now| {
-        let before = bridge.alerts().get(id).map(|alert| alert.state);
+        let before = bridge.alerts().get(id).filter(|alert| who.rights.may_see_alert(alert));
+        let before = Some(before.ok_or(AlertError::Unknown(id))?.state);
         let alert = act(bridge, now, id, &who.user)?;
         // Who comes second changes nothing.
         if before != Some(alert.state) {

@@ -4,13 +4,14 @@ use super::page_rows;
 use crate::{
     core::watched::audit_key,
     store::{Order, RowsWanted, Table},
-    web::{Web, problem::Refused},
+    web::{Web, problem::Refused, who::Who},
 };
 use axum::{
     Json,
     extract::{Query, State, rejection::QueryRejection},
 };
-use protocol::{Page, Timestamp};
+use bridge::rights::Rights;
+use protocol::{DeviceId, Page, Timestamp};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
@@ -40,6 +41,7 @@ struct Seen {
     at: Timestamp,
     user: Option<String>,
     action: String,
+    device: Option<DeviceId>,
 }
 
 impl Wanted {
@@ -58,6 +60,7 @@ impl Wanted {
 
 /// A page in the making: from the newest entry to older ones.
 struct Search {
+    rights: Rights,
     wanted: Wanted,
     rows: usize,
     found: Vec<(u64, Box<RawValue>)>,
@@ -83,7 +86,8 @@ impl Search {
             }
             self.before = seen.number;
             self.looked_at += 1;
-            if self.wanted.takes(&seen) {
+            let in_sight = self.rights.may_see_entry(&seen.action, seen.device.as_ref());
+            if in_sight && self.wanted.takes(&seen) {
                 self.found.push((seen.number, RawValue::from_string(line.into())?));
             }
             // One more than the page has tells that there is another page.
@@ -108,12 +112,14 @@ impl Search {
 /// `GET /audit`, the newest first.
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
+    who: Who,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Page<Box<RawValue>>>, Refused> {
     let Query(wanted) = query?;
     let rows = page_rows(wanted.limit)?;
     let before = wanted.cursor.unwrap_or(u64::MAX);
-    let mut search = Search { wanted, rows, found: Vec::new(), looked_at: 0, before };
+    let rights = who.rights;
+    let mut search = Search { rights, wanted, rows, found: Vec::new(), looked_at: 0, before };
     loop {
         let chunks = RowsWanted {
             table: Table::Audit,

@@ -1,7 +1,10 @@
 //! Commands over HTTP.
 
 use super::{Body, object, page_rows, parse};
-use crate::web::{Web, problem::Refused, who::Who};
+use crate::{
+    core::Outlet,
+    web::{Web, problem::Refused, who::Who},
+};
 use axum::{
     Json,
     extract::{
@@ -12,8 +15,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bridge::{
-    bridge::CommandError,
+    bridge::{Bridge, CommandError},
     command::book::{Caller, CancelError},
+    rights::Rights,
 };
 use protocol::{Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, Page};
 use serde::Deserialize;
@@ -38,6 +42,7 @@ pub(in crate::web) async fn create_command(
     if request.dry_run == Some(true) {
         return Err(Refused::bad_request("dry_run is for POST only"));
     }
+    who.check_of("commands", &device)?;
     web.check_store()?;
     let id = new_id();
     let create = web.core.ask(move |bridge, now| {
@@ -66,6 +71,9 @@ pub(in crate::web) async fn cancel_command(
 ) -> Result<Command, Refused> {
     web.check_store()?;
     let cancel = web.core.ask(move |bridge, now| {
+        if seen(bridge, &who.rights, id).is_none() {
+            return Err(CancelError::Unknown(id));
+        }
         let command = bridge.cancel(now, id, &who.user)?;
         let action = format!("command.{}", command.state);
         let details = json!({"command": id, "name": command.name});
@@ -87,11 +95,12 @@ pub(super) async fn create(
     let (wait, key) = (preferred_wait(&headers)?, idempotency_key(&headers)?);
     let request: CommandRequest = object(body)?;
     if request.dry_run == Some(true) {
+        who.check_of("commands", &device)?;
         let dry =
             web.core.look(move |bridge, now| bridge.dry_run(now, &device, &request, &who.user));
         return Ok(Json(dry.await??).into_response());
     }
-    let command = create_command(&web, who, device, request, key).await?;
+    let command = create_command(&web, who.clone(), device, request, key).await?;
     let Some(wait) = wait else {
         return Ok((StatusCode::ACCEPTED, Json(command)).into_response());
     };
@@ -106,7 +115,7 @@ pub(super) async fn create(
         Some(Ok(None)) => return Err(unknown(id)),
         Some(Err(stopped)) => return Err(stopped.into()),
         None => {
-            let command = find(&web, id).await?.command;
+            let command = find(&web, who, id).await?.command;
             (StatusCode::ACCEPTED, applied, Json(command)).into_response()
         }
     })
@@ -161,13 +170,15 @@ impl Wanted {
 /// `GET /commands`, newest first.
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
+    who: Who,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Page<Command>>, Refused> {
     let Query(wanted) = query?;
     let rows = page_rows(wanted.limit)?;
     let page = web.core.look(move |bridge, _| {
         let commands = bridge.commands().list(wanted.cursor);
-        let mut found = commands.filter(|command| wanted.takes(command)).cloned();
+        let seen = |command: &&Command| who.rights.may_see_of("commands", &command.device);
+        let mut found = commands.filter(|command| wanted.takes(command)).filter(seen).cloned();
         let items: Vec<_> = found.by_ref().take(rows).collect();
         let more = found.next().is_some();
         let next = items.last().filter(|_| more).map(|command| command.id.to_string());
@@ -179,9 +190,10 @@ pub(super) async fn list(
 /// `GET /commands/{id}`.
 pub(super) async fn get(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<CommandDetails>, Refused> {
-    Ok(Json(find(&web, parse(&path?)?).await?))
+    Ok(Json(find(&web, who, parse(&path?)?).await?))
 }
 
 /// `POST /commands/{id}/cancel`.
@@ -193,9 +205,19 @@ pub(super) async fn cancel(
     Ok(Json(cancel_command(&web, who, parse(&path?)?).await?))
 }
 
-async fn find(web: &Web, id: CommandId) -> Result<CommandDetails, Refused> {
-    let found = web.core.look(move |bridge, _| bridge.commands().get(id).cloned()).await?;
-    found.ok_or_else(|| unknown(id))
+async fn find(web: &Web, who: Who, id: CommandId) -> Result<CommandDetails, Refused> {
+    let find = web.core.look(move |bridge, _| seen(bridge, &who.rights, id).cloned());
+    find.await?.ok_or_else(|| unknown(id))
+}
+
+/// A command, if it may be seen.
+fn seen<'a>(
+    bridge: &'a Bridge<Outlet>,
+    rights: &Rights,
+    id: CommandId,
+) -> Option<&'a CommandDetails> {
+    let found = bridge.commands().get(id)?;
+    rights.may_see_of("commands", &found.command.device).then_some(found)
 }
 
 fn unknown(id: CommandId) -> Refused {

@@ -1,9 +1,13 @@
 //! What is desired of devices, over HTTP.
 
-use super::{Body, devices::unknown, parse};
+use super::{Body, parse};
 use crate::{
     core::Outlet,
-    web::{Web, problem::Refused, who::Who},
+    web::{
+        Web,
+        problem::Refused,
+        who::{Who, unknown_device as unknown},
+    },
 };
 use axum::{
     Json,
@@ -22,9 +26,11 @@ use std::sync::Arc;
 /// `GET /devices/{id}/desired`.
 pub(super) async fn get(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Response, Refused> {
     let id: DeviceId = parse(&path?)?;
+    who.check_of("state", &id)?;
     let asked = id.clone();
     let found = web.core.ask(move |bridge, _| {
         let known = bridge.devices().get(&asked).is_some();
@@ -42,6 +48,7 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Response, Refused> {
     let id: DeviceId = parse(&path?)?;
+    who.check_of("state", &id)?;
     let expected = expected(&headers);
     let Json(desired) = body?;
     web.check_store()?;

@@ -3,7 +3,11 @@
 use super::{Body, object, page_rows, parse};
 use crate::{
     core::{Input, Outlet},
-    web::{Web, problem::Refused, who::Who},
+    web::{
+        Web,
+        problem::Refused,
+        who::{Who, unknown_device as unknown},
+    },
 };
 use axum::{
     Json,
@@ -16,6 +20,7 @@ use axum::{
 use bridge::{
     bridge::Bridge,
     devices::{Record, Tags},
+    rights::Rights,
 };
 use protocol::{
     Device, DeviceDescription, DeviceId, DevicePatch, Page, Status, Timestamp, TopicName,
@@ -99,6 +104,7 @@ impl Wanted {
 /// `GET /devices`.
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
+    who: Who,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Json<Page<Device>>, Refused> {
     let Query(wanted) = query?;
@@ -108,16 +114,22 @@ pub(super) async fn list(
         Place::from_cursor(cursor).ok_or_else(bad)
     });
     let after = after.transpose()?;
-    Ok(Json(web.core.ask(move |bridge, _| page(bridge, &wanted, rows, after.as_ref())).await?))
+    let rights = who.rights;
+    let page =
+        web.core.ask(move |bridge, _| page(bridge, &rights, &wanted, (rows, after.as_ref())));
+    Ok(Json(page.await?))
 }
 
 fn page(
     bridge: &Bridge<Outlet>,
+    rights: &Rights,
     wanted: &Wanted,
-    rows: usize,
-    after: Option<&Place>,
+    (rows, after): (usize, Option<&Place>),
 ) -> Page<Device> {
-    let matching = bridge.devices().iter().filter(|(id, record)| wanted.takes(id, record));
+    let matching = bridge
+        .devices()
+        .iter()
+        .filter(|(id, record)| wanted.takes(id, record) && rights.may_see_device(id));
     let mut places: Vec<_> = matching
         .map(|(id, record)| Place { last_seen_at: record.last_seen_at, id: id.clone() })
         .filter(|place| after.is_none_or(|after| wanted.sort.compare(place, after).is_gt()))
@@ -126,15 +138,15 @@ fn page(
     let more = places.len() > rows;
     places.truncate(rows);
     let next = places.last().filter(|_| more).map(Place::cursor);
-    let items = places.iter().filter_map(|place| device(bridge, &place.id)).collect();
+    let items = places.iter().filter_map(|place| device(bridge, rights, &place.id)).collect();
     Page { items, next }
 }
 
-fn device(bridge: &Bridge<Outlet>, id: &DeviceId) -> Option<Device> {
+fn device(bridge: &Bridge<Outlet>, rights: &Rights, id: &DeviceId) -> Option<Device> {
     let record = bridge.devices().get(id)?;
     let channel: TopicName = format!("telemetry/{id}").parse().ok()?;
     let mut values = String::new();
-    if let Some(data) = bridge.hub.value(&channel) {
+    if let Some(data) = bridge.hub.value(&channel).filter(|_| rights.may_see(&channel)) {
         data.write(&mut values);
     }
     Some(Device {
@@ -153,11 +165,13 @@ fn device(bridge: &Bridge<Outlet>, id: &DeviceId) -> Option<Device> {
 /// `GET /devices/{id}`.
 pub(super) async fn get(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Device>, Refused> {
     let id: DeviceId = parse(&path?)?;
+    who.check(&id)?;
     let asked = id.clone();
-    let found = web.core.ask(move |bridge, _| device(bridge, &asked)).await?;
+    let found = web.core.ask(move |bridge, _| device(bridge, &who.rights, &asked)).await?;
     found.map(Json).ok_or_else(|| unknown(&id))
 }
 
@@ -169,6 +183,8 @@ pub(super) async fn put(
     body: Body,
 ) -> Result<Json<Device>, Refused> {
     let id: DeviceId = parse(&path?)?;
+    // It may be new: so it is not said to be unknown.
+    who.check(&id).map_err(|_| who.out_of_sight(&format!("device '{id}'")))?;
     let DeviceDescription { kind, tags } = object(body)?;
     change(&web, who, id, move |_| (kind, tags)).await
 }
@@ -181,6 +197,7 @@ pub(super) async fn patch(
     body: Body,
 ) -> Result<Json<Device>, Refused> {
     let id: DeviceId = parse(&path?)?;
+    who.check(&id)?;
     let patch: DevicePatch = object(body)?;
     let asked = id.clone();
     if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
@@ -205,6 +222,7 @@ pub(super) async fn delete(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Refused> {
     let id: DeviceId = parse(&path?)?;
+    who.check(&id)?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
     let delete = web.core.ask(move |bridge, now| {
@@ -231,12 +249,8 @@ async fn change(
         let details = json!({"type": kind, "tags": tags});
         bridge.put_device(now, &id, kind, tags)?;
         bridge.record(now, who.deed("device.changed", Some(&id), details));
-        Ok(device(bridge, &id).expect("written above"))
+        Ok(device(bridge, &who.rights, &id).expect("written above"))
     };
     let changed: Result<Device, bridge::devices::TooManyDevices> = web.core.ask(change).await?;
     Ok(Json(changed?))
-}
-
-pub(super) fn unknown(id: &DeviceId) -> Refused {
-    Refused::not_found("unknown_device", format!("there is no device '{id}'"))
 }

@@ -7,6 +7,7 @@ use crate::{
         Web,
         history::{self, Place},
         problem::Refused,
+        who::{Who, unknown_device},
     },
 };
 use axum::{
@@ -60,15 +61,17 @@ struct Page {
 /// `GET /devices/{id}/telemetry`.
 pub(super) async fn get(
     State(web): State<Arc<Web>>,
+    who: Who,
     path: Result<Path<String>, PathRejection>,
     query: Result<Query<Wanted>, QueryRejection>,
 ) -> Result<Response, Refused> {
     let Path(path) = path?;
     let id: DeviceId = parse(&path)?;
+    who.check_of("telemetry", &id)?;
     let Query(wanted) = query?;
     let asked = id.clone();
     if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
-        return Err(super::devices::unknown(&id));
+        return Err(unknown_device(&id));
     }
     let page = page(&web, &id, &wanted).await?;
     match wanted.format {

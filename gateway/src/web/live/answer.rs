@@ -37,7 +37,7 @@ impl Connection {
         let core = self.web.core.clone();
         let done = match message {
             ClientMessage::Hello { token } => {
-                self.renew(token.as_deref())?;
+                self.renew(token.as_deref()).await?;
                 self.outlet.say(&Reply::Ok { id: mark, command: None });
                 Ok(())
             }

@@ -2,19 +2,18 @@
 //! protocol.md, section 3: frames at the pace of `pace`; pings; close codes.
 
 use super::{
-    super::{Web, who::Who},
+    super::{Web, guests::Guest, who::Who},
     pace::{Pace, Rest},
     past::{Past, Piece},
 };
 use crate::{
-    auth::{Denied, User},
+    auth::{Denied, Standing, User},
     core::{Outlet, Unanswered},
 };
 use axum::extract::ws::{CloseFrame, Message, WebSocket};
 use bridge::{
     hub::SubscriberId,
     outbox::{Counts, Encoding, Frame},
-    rights::Rights,
 };
 use futures_util::{
     SinkExt, StreamExt,
@@ -68,13 +67,15 @@ enum Event {
     Look,
     /// A piece of the past came.
     Past(Piece),
-    Stopping,
+    /// The gateway stops, or the user may not go on as before.
+    Interrupted,
 }
 
 pub(super) struct Connection {
     pub(super) web: Arc<Web>,
     pub(super) id: SubscriberId,
     pub(super) user: User,
+    guest: Guest,
     peer: SocketAddr,
     pub(super) outlet: Outlet,
     pub(super) past: Past,
@@ -96,7 +97,7 @@ impl Connection {
     pub(super) fn new(
         web: Arc<Web>,
         id: SubscriberId,
-        user: User,
+        (user, guest): (User, Guest),
         peer: SocketAddr,
         encoding: Encoding,
         socket: WebSocket,
@@ -110,6 +111,7 @@ impl Connection {
             web,
             id,
             user,
+            guest,
             peer,
             outlet,
             past: Past::default(),
@@ -159,6 +161,7 @@ impl Connection {
             messages_per_s: limits.websocket_messages_per_s,
         };
         let (id, outlet, epoch) = (self.id, self.outlet.clone(), Arc::clone(&self.web.epoch));
+        let member = self.user.member();
         let user = (!self.user.is_local()).then(|| self.user.name.as_ref().to_owned());
         let welcome = move |bridge: &mut bridge::bridge::Bridge<Outlet>, now| {
             outlet.say(&Reply::Welcome {
@@ -170,7 +173,7 @@ impl Connection {
                 user,
                 limits,
             });
-            bridge.hub.join(id, outlet, Rights::everything());
+            bridge.hub.join(id, outlet, member);
         };
         self.web.core.ask(welcome).await
     }
@@ -190,7 +193,7 @@ impl Connection {
         let may_write = !self.writing;
         tokio::select! {
             biased;
-            () = self.web.stopping.cancelled() => Event::Stopping,
+            () = self.guest.interrupt.cancelled() => Event::Interrupted,
             flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
             message = self.reader.next() => Event::Received(message),
             piece = self.past.piece() => Event::Past(piece),
@@ -217,7 +220,14 @@ impl Connection {
             Event::PingDue => self.ping().await,
             Event::Look => self.look(),
             Event::Past(piece) => self.past.take(piece),
-            Event::Stopping => Err(End::Close(CloseCode::ShuttingDown)),
+            Event::Interrupted if self.web.stopping.is_cancelled() => {
+                Err(End::Close(CloseCode::ShuttingDown))
+            }
+            Event::Interrupted => {
+                self.check_standing()?;
+                // A new token came in the same moment.
+                Box::pin(self.stay(self.user.clone())).await
+            }
         }
     }
 
@@ -288,9 +298,7 @@ impl Connection {
         self.next_look_at = Instant::now() + LOOK_EVERY;
         self.allowance = self.web.limits.websocket_messages_per_s;
         self.note_counts();
-        if !self.web.auth.still(&self.user) {
-            return Err(End::Close(CloseCode::Unauthenticated));
-        }
+        self.check_standing()?;
         if self.outlet.is_too_slow() {
             self.web.stats.web.closed_too_slow.increment();
             return Err(End::Close(CloseCode::TooSlow));
@@ -298,16 +306,35 @@ impl Connection {
         Ok(())
     }
 
-    /// A `hello` where the user is known: another token of the same user takes the place of the first.
-    pub(super) fn renew(&mut self, token: Option<&str>) -> Result<(), End> {
+    /// Ends the connection of a user who may not go on as before.
+    fn check_standing(&self) -> Result<(), End> {
+        match self.web.auth.standing(&self.user) {
+            Standing::Good => Ok(()),
+            Standing::Ended => Err(End::Close(CloseCode::Unauthenticated)),
+            Standing::Changed => Err(End::Close(CloseCode::Forbidden)),
+        }
+    }
+
+    /// A `hello` where the user is known: another token of the same user that allows the same takes the
+    /// place of the first.
+    pub(super) async fn renew(&mut self, token: Option<&str>) -> Result<(), End> {
         let Some(token) = token else { return Ok(()) };
         let renewed = self.web.auth.user_of(token);
         let user = renewed.map_err(|Denied| End::Close(CloseCode::Unauthenticated))?;
-        if (&user.name, user.role) != (&self.user.name, self.user.role) {
+        let allowed = |user: &User| (user.name.clone(), user.role, user.rights.clone());
+        if allowed(&user) != allowed(&self.user) {
             return Err(End::Close(CloseCode::Forbidden));
         }
+        self.stay(user).await
+    }
+
+    /// Goes on with `user`, who may be counted for another token.
+    async fn stay(&mut self, user: User) -> Result<(), End> {
+        self.guest.renew(&user).map_err(|_too_many| End::Close(CloseCode::OverLimit))?;
+        let (id, account) = (self.id, user.token().cloned());
         self.user = user;
-        Ok(())
+        let moved = self.web.core.ask(move |bridge, _| bridge.hub.move_to(id, account)).await;
+        moved.map_err(|_stopped| End::Close(CloseCode::ShuttingDown))
     }
 
     /// Counts what happened in the outbox; gives how many updates were written.
@@ -345,7 +372,8 @@ impl Connection {
             // The answer leaves with the next look at the socket, which then ends.
             Message::Close(_) => return Ok(()),
         };
-        let Some(allowance) = self.allowance.checked_sub(1) else {
+        let left = self.allowance.checked_sub(1).filter(|_| self.guest.may_send(&self.user));
+        let Some(allowance) = left else {
             self.web.stats.web.closed_too_many_messages.increment();
             return Err(End::Close(CloseCode::TooManyMessages));
         };

@@ -3,6 +3,7 @@
 use super::super::{
     Web,
     caller::{Shown, shown, unauthenticated},
+    guests::Guest,
     problem::Refused,
 };
 use crate::auth::{Denied, User};
@@ -11,7 +12,7 @@ use axum::{
     http::HeaderMap,
 };
 use protocol::{ClientMessage, CloseCode, DecodeError};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// How long a client may take to say its token.
@@ -51,14 +52,23 @@ impl Visitor {
     }
 
     /// Gives the user, or closes: none.
-    pub(super) async fn admit(self, web: &Web, socket: &mut WebSocket) -> Option<User> {
-        let code = match self {
-            Self::Known(user) => return Some(user),
-            Self::Stale => CloseCode::Unauthenticated,
-            Self::Unknown => match hello_soon(web, socket).await {
-                Ok(user) => return Some(user),
-                Err(code) => code?,
-            },
+    pub(super) async fn admit(
+        self,
+        web: &Arc<Web>,
+        socket: &mut WebSocket,
+    ) -> Option<(User, Guest)> {
+        let user = match self {
+            Self::Known(user) => Ok(user),
+            Self::Stale => Err(Some(CloseCode::Unauthenticated)),
+            Self::Unknown => hello_soon(web, socket).await,
+        };
+        let entered = user.and_then(|user| match Guest::enter(web, &user) {
+            Ok(guest) => Ok((user, guest)),
+            Err(_too_many) => Err(Some(CloseCode::OverLimit)),
+        });
+        let code = match entered {
+            Ok(guest) => return Some(guest),
+            Err(code) => code?,
         };
         if code == CloseCode::Unauthenticated {
             web.stats.web.refused_unauthenticated.increment();

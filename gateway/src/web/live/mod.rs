@@ -81,8 +81,8 @@ fn accept(
         .on_upgrade(move |mut socket| {
             let run = async move {
                 let _counted = counted;
-                if let Some(user) = visitor.admit(&web, &mut socket).await {
-                    Connection::new(web, id, user, peer, encoding, socket).run().await;
+                if let Some(guest) = visitor.admit(&web, &mut socket).await {
+                    Connection::new(web, id, guest, peer, encoding, socket).run().await;
                 }
             };
             tracker.track_future(run).instrument(span)

@@ -59,7 +59,11 @@ fn mqtt() -> Value {
         )],
         "responses": answers(
             json!({"101": {"description": "From here on it is a WebSocket."}}),
-            &[(400, &["websocket_only", "bad_subprotocol"]), (426, &["websocket_only"])],
+            &[
+                (400, &["websocket_only", "bad_subprotocol"]),
+                (426, &["websocket_only"]),
+                (429, &["too_many_connections"]),
+            ],
         ),
     })
 }
@@ -93,7 +97,11 @@ fn events() -> Value {
                 "description": "Events, until the client goes.",
                 "content": {"text/event-stream": {"schema": frame}},
             }}),
-            &[(400, &["bad_query", "bad_request"]), (503, &["too_many_connections"])],
+            &[
+                (400, &["bad_query", "bad_request"]),
+                (429, &["too_many_connections"]),
+                (503, &["too_many_connections"]),
+            ],
         ),
     })
 }

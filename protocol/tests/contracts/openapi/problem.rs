@@ -19,7 +19,9 @@ fn meaning(code: &str) -> &'static str {
         "csv" => "the page could not be written",
         "desired_too_large" => "the desired state is longer than it may be",
         "device_cannot_cancel" => "the device did not subscribe to its cancel topic",
-        "forbidden" => "the role of the user does not allow it",
+        "forbidden" => {
+            "the role of the user does not allow it, or the token is narrowed to other things"
+        }
         "gone" => "what was asked for is no longer kept",
         "idempotency_key_reused" => "the key was used for another command",
         "metrics" => "the figures could not be written",
@@ -31,7 +33,9 @@ fn meaning(code: &str) -> &'static str {
         "store_unavailable" => "the disk is full or fails, and nothing is kept",
         "too_many_batches" => "as many batches have not ended as may",
         "too_many_commands" => "the device has as many open commands as it may",
-        "too_many_connections" => "there are as many connections as there may be",
+        "too_many_connections" => {
+            "there are as many connections as there may be, in all or with this token"
+        }
         "too_many_devices" => "there are as many devices as there may be",
         "too_much_history" => "there are too many values to condense: ask for less time",
         "unknown_alert" => "there is no such alert",
