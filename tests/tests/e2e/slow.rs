@@ -87,6 +87,33 @@ async fn a_reader_that_never_reads_again_is_closed_and_the_others_go_on() {
     assert_eq!(quick.next().await["data"]["payload"], 1);
 }
 
+#[tokio::test]
+async fn a_reader_whose_whole_channel_overflowed_is_told_and_has_the_newest() {
+    let gateway = TestGateway::start().await;
+    let mut slow = Live::connect_narrow(gateway.http()).await;
+    slow.subscribe(&["state/#"]).await;
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "publisher")).await;
+    let mut sent = 0;
+    let mut publish = async || {
+        sent += 1;
+        let payload = json!({"n": sent, "padding": "x".repeat(50_000)}).to_string();
+        peer.publish("devices/pump-1/state", payload.as_bytes(), 1).await;
+        sent
+    };
+    while gateway.metric("sluice_websocket_overflow_resets_total").await == 0 {
+        assert!(publish().await < ROUNDS_MAX, "the slow reader was never noticed");
+    }
+    let newest = publish().await;
+    let reset = slow.find(|message| message["type"] == "reset").await;
+    assert_eq!(
+        (&reset["reason"], &reset["channels"]),
+        (&json!("overflow"), &json!(["state/pump-1"]))
+    );
+    let ends =
+        |message: &Value| message["data"]["reported"]["n"] == newest && message["snapshot"] == true;
+    slow.find(|message| is_update(message, "state/pump-1") && ends(message)).await;
+}
+
 async fn round(peer: &mut Peer, number: usize) {
     let padding = "x".repeat(400);
     for device in 0..DEVICES {
