@@ -102,9 +102,8 @@ export class Api {
   }
 
   /** Ends that. */
-  async signOut(): Promise<Read<null>> {
-    const read = await this.#ask("session", {}, { method: "DELETE" });
-    return read.kind === "ok" ? { kind: "ok", value: null } : read;
+  signOut(): Promise<Read<null>> {
+    return this.#ask("session", async () => null, {}, { method: "DELETE" });
   }
 
   /** Says what would become of a command. */
@@ -147,16 +146,16 @@ export class Api {
   }
 
   /** What a device should be. */
-  async desired(device: DeviceId): Promise<Read<Marked>> {
-    return this.#marked(await this.#ask(`devices/${encodeURIComponent(device)}/desired`));
+  desired(device: DeviceId): Promise<Read<Marked>> {
+    return this.#ask(`devices/${encodeURIComponent(device)}/desired`, marked);
   }
 
   /** Says what a device should be, unless that has changed since `tag` was read. */
-  async setDesired(device: DeviceId, desired: unknown, tag: string | null): Promise<Read<Marked>> {
+  setDesired(device: DeviceId, desired: unknown, tag: string | null): Promise<Read<Marked>> {
     const headers: Record<string, string> = { "content-type": "application/json" };
     if (tag !== null) headers["if-match"] = tag;
     const request = { method: "PUT", headers, body: JSON.stringify(desired) };
-    return this.#marked(await this.#ask(`devices/${encodeURIComponent(device)}/desired`, {}, request));
+    return this.#ask(`devices/${encodeURIComponent(device)}/desired`, marked, {}, request);
   }
 
   /** What a device measured in a time: at most `points` values of each metric. */
@@ -166,12 +165,11 @@ export class Api {
   }
 
   /** The same in full, as lines of text; `next` is where it goes on. */
-  async csv(address: URL): Promise<Read<{ text: string; next: URL | null }>> {
-    const read = await this.#ask(address.href);
-    if (read.kind === "failed") return read;
-    const link = /<([^>]+)>;\s*rel="?next"?/.exec(read.value.headers.get("link") ?? "")?.[1];
-    const next = link === undefined ? null : new URL(link, address);
-    return { kind: "ok", value: { text: await read.value.text(), next } };
+  csv(address: URL): Promise<Read<{ text: string; next: URL | null }>> {
+    return this.#ask(address.href, async (response) => {
+      const link = /<([^>]+)>;\s*rel="?next"?/.exec(response.headers.get("link") ?? "")?.[1];
+      return { text: await response.text(), next: link === undefined ? null : new URL(link, address) };
+    });
   }
 
   /** Where a device's telemetry is as lines of text. */
@@ -186,9 +184,8 @@ export class Api {
   }
 
   /** What the gateway counts and measures, in the text form of Prometheus. */
-  async metrics(): Promise<Read<string>> {
-    const read = await this.#ask("../../metrics");
-    return read.kind === "ok" ? { kind: "ok", value: await read.value.text() } : read;
+  metrics(): Promise<Read<string>> {
+    return this.#ask("../../metrics", (response) => response.text());
   }
 
   /** Whether the gateway's description of itself names a path, such as `/mqtt`. */
@@ -219,32 +216,31 @@ export class Api {
     return this.#json(path, {}, { method: "POST", headers, body: JSON.stringify(body) });
   }
 
-  async #marked(read: Read<Response>): Promise<Read<Marked>> {
-    if (read.kind === "failed") return read;
-    const state = (await read.value.json()) as DeviceState;
-    return { kind: "ok", value: { state, tag: read.value.headers.get("etag") } };
+  #json<T>(path: string, query: Record<string, string>, request?: RequestInit): Promise<Read<T>> {
+    return this.#ask(path, async (response) => (await response.json()) as T, query, request);
   }
 
-  async #json<T>(path: string, query: Record<string, string>, request?: RequestInit): Promise<Read<T>> {
-    const read = await this.#ask(path, query, request);
-    return read.kind === "ok" ? { kind: "ok", value: (await read.value.json()) as T } : read;
-  }
-
-  async #ask(
+  /** Asks, and takes what it needs of the answer: that may break off in the middle, too. */
+  async #ask<T>(
     path: string,
+    take: (response: Response) => Promise<T>,
     query: Record<string, string> = {},
     request: RequestInit = {},
-  ): Promise<Read<Response>> {
+  ): Promise<Read<T>> {
     const url = new URL(path, this.#base);
     if (Object.keys(query).length > 0) url.search = new URLSearchParams(query).toString();
     try {
       const response = await this.#fetch(url, { ...request, signal: AbortSignal.timeout(readTimeoutMs) });
-      return response.ok ? { kind: "ok", value: response } : await failure(response);
+      return response.ok ? { kind: "ok", value: await take(response) } : await failure(response);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       return { kind: "failed", status: null, code: "unreachable", message };
     }
   }
+}
+
+async function marked(response: Response): Promise<Marked> {
+  return { state: (await response.json()) as DeviceState, tag: response.headers.get("etag") };
 }
 
 function pageQuery(

@@ -1,140 +1,146 @@
-// Takes the pictures in docs/images: the dashboard on the real gateway with a simulated fleet.
+// Takes the pictures in docs/images: every view of the dashboard, light, dark and on a phone, on the real gateway with
+// a simulated fleet.
 //
 //   SLUICE_BIN_DIR=... node tests/browser/screenshots.mjs [folder]
-import { mkdir, stat } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { until } from "./lib/until.mjs";
+import { until, untilEqual } from "./lib/until.mjs";
 import { World } from "./lib/world.mjs";
 
-const folder =
-	process.argv[2] ?? join(import.meta.dirname, "..", "..", "docs", "images");
+const root = join(import.meta.dirname, "..", "..");
+const folder = process.argv[2] ?? join(root, "docs", "images");
 /** Pictures are looked at on the way to something else: they should not weigh more. */
-const bytesMax = 200 * 1024;
-const wide = { width: 1280, height: 760 };
-const phone = { width: 390, height: 844 };
-const devices = 200;
-/** Seconds of measuring before a picture, so that lines have a shape. */
-const settleS = 45;
-const types = ["pump", "thermostat", "tracker"];
+const bytesMax = 120 * 1024;
+const quality = 84;
+const wide = { width: 1280, height: 800 };
+/** How the page may look; each view is shown in all of them. */
+const looks = {
+  light: { viewport: wide, colorScheme: "light" },
+  dark: { viewport: wide, colorScheme: "dark" },
+  phone: { viewport: { width: 390, height: 844 }, colorScheme: "dark", hasTouch: true, isMobile: true },
+};
+const devices = 120;
+/** How long the fleet measures before the first picture, so that lines have a shape. */
+const settleMs = 60_000;
 const halls = ["north", "south", "yard"];
 
+/** The views: name, address, what shows that it is there, and what is done before the picture. */
+const views = [
+  ["fleet", "#/?q=-00", "device-row"],
+  ["grid", "#/?q=-00&view=grid", "device-card"],
+  ["device", "#/device/pump-003", "chart"],
+  ["state", "#/device/boiler-1?tab=state", "state-members"],
+  ["events", "#/device/boiler-1?tab=events", "alert"],
+  ["connections", "#/device/boiler-1?tab=connections", "connection-row"],
+  ["commands", "#/commands", "command-row", fillConsole],
+  ["batch", () => `#/batch/${batch}`, "command-row"],
+  ["command", () => `#/command/${story}`, "timeline"],
+  ["alerts", "#/alerts?state=all", "alert"],
+  ["topics", "#/topics?q=pump-003&topic=devices%2Fpump-003%2Ftelemetry", "topic-payload", showChanges],
+  ["gateway", "#/gateway", "figure-now"],
+];
+let batch;
+let story;
+
 await mkdir(folder, { recursive: true });
-const world = await World.create();
+const config = await mkdtemp(join(tmpdir(), "sluice-pictures-"));
+await writeFile(
+  join(config, "sluice.toml"),
+  `[types]\ndir = ${JSON.stringify(join(root, "config", "types"))}\n`,
+);
+const world = await World.create({ gateway: ["--config", join(config, "sluice.toml")] });
 try {
-	await fleet();
-	world.assertNoComplaints();
+  await fleet();
+  const pages = await openAll();
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
+  await commands();
+  for (const view of views) for (const [look, page] of pages) await shoot(page, look, view);
+  world.assertNoComplaints();
 } finally {
-	await world.dispose();
+  await world.dispose();
+  await rm(config, { recursive: true });
 }
 
+/** The simulator's devices, and one that has more to tell. */
 async function fleet() {
-	world.simulate(devices, ["--chaos", "drop=0.002"]);
-	const table = await world.open("", { viewport: wide, colorScheme: "light" });
-	await until(
-		"all devices",
-		async () =>
-			(await world.gateway.get("devices?limit=1000")).items.length === devices,
-	);
-	for (const { id } of (await world.gateway.get("devices?limit=1000")).items)
-		await describe(id);
-	// Types are read when the page connects.
-	await table.goto(world.gateway.origin);
-	await table.state("live");
-	const dark = await world.open("", { viewport: wide, colorScheme: "dark" });
-	const small = await world.open("", { viewport: phone, colorScheme: "dark" });
-	const pump = await world.open("#/device/pump-003", {
-		viewport: { ...wide, height: 860 },
-		colorScheme: "light",
-	});
-	for (const page of [table, dark, small]) {
-		await page.by("filter").fill("-00");
-		await page.by("filter").blur();
-	}
-	await until("lines with a shape", () => isSettled(pump), 2 * settleS * 1_000);
-
-	await pump.commandIs(
-		await pump.sendCommand("set_speed", { params: { rpm: 9000 } }),
-		"rejected",
-	);
-	await pump.by("params-as-rows").check({ force: true });
-	await pump.by("suggest-set_valve").click();
-	await pump.by("param-value-0").fill("5");
-	await pump.by("command-send").click();
-	const card = pump.by("command").first();
-	await until(
-		"half way",
-		async () =>
-			Number(await card.locator("progress").getAttribute("value")) >= 50,
-	);
-	await shoot(pump, "dashboard-device");
-	await shoot(table, "dashboard-fleet");
-	await shoot(dark, "dashboard-fleet-dark");
-	await shoot(small, "dashboard-phone");
-	await others();
+  world.simulate(devices, ["--chaos", "drop=0.002"]);
+  const known = async () => (await world.gateway.get("devices?limit=1000")).items;
+  await until("all devices", async () => (await known()).length === devices, 60_000);
+  for (const { id } of await known()) {
+    const [type, number] = id.split("-");
+    await world.gateway.describe(id, type, { hall: halls[Number(number) % halls.length] });
+  }
+  await world.gateway.describe("boiler-1", "boiler", { hall: "yard" });
+  await (await world.device("boiler-1")).leave();
+  const boiler = await world.device("boiler-1");
+  await boiler.measure({ temperature: 94.2, pressure: 3.1, burning: true });
+  await boiler.report({ mode: "eco", target: 65, firmware: "2.4.1" });
+  await world.gateway.send("PUT", "devices/boiler-1/desired", { mode: "eco", target: 70, night: false });
+  const filter = { severity: "info", code: "filter_due", message: "Filter is due in 3 days" };
+  await boiler.raise(filter);
+  await boiler.raise({ ...filter, clear: true });
+  const low = { severity: "warning", code: "pressure_low", message: "Pressure under 3.2 bar" };
+  for (let count = 0; count < 3; count += 1) await boiler.raise(low);
+  const [{ id }] = (await world.gateway.get("alerts?severity=warning")).items;
+  await world.gateway.send("POST", `alerts/${id}/ack`, {});
+  await boiler.raise({
+    ...{ severity: "critical", code: "overheat", message: "Water at 94 °C" },
+    data: { limit: 90, temperature: 94.2 },
+  });
 }
 
-/** The pages beside the fleet and the device. */
-async function others() {
-	const page = await world.open("#/commands", {
-		viewport: wide,
-		colorScheme: "light",
-	});
-	await page.by("target-type").check({ force: true });
-	await page.by("target-type-name").selectOption("thermostat");
-	await page.by("command-name").fill("set_target");
-	await page.by("params-as-json").check({ force: true });
-	await page.by("params-json").fill('{"temperature": 21.5}');
-	await page.by("batch-concurrency").fill("8");
-	await shoot(page, "dashboard-commands");
-	await page.by("console-send").click();
-	await page.by("console-sent").getByRole("link").click();
-	await until(
-		"half of it",
-		async () => Number(await page.by("batch-ended").innerText()) >= 20,
-	);
-	await shoot(page, "dashboard-batch");
-	await page.by("command-row").last().getByRole("link").first().click();
-	await page.by("timeline").waitFor();
-	await shoot(page, "dashboard-command");
-	const topics = await world.open(
-		"#/topics?q=pump-003&topic=devices%2Fpump-003%2Ftelemetry",
-		{
-			viewport: wide,
-			colorScheme: "dark",
-		},
-	);
-	await topics.by("topic-show-diff").check({ force: true });
-	await topics.by("topic-diff").waitFor();
-	const gateway = await world.open("#/gateway", {
-		viewport: { ...wide, height: 860 },
-		colorScheme: "dark",
-	});
-	await until("its charts", () => isSettled(gateway), 2 * settleS * 1_000);
-	await shoot(topics, "dashboard-topics");
-	await shoot(gateway, "dashboard-gateway");
+/** A page for each look; the fleet's page gathers the lines that it draws. */
+async function openAll() {
+  const pages = [];
+  for (const [look, options] of Object.entries(looks))
+    pages.push([look, await world.open("#/?q=-00", options)]);
+  return pages;
 }
 
-function describe(id) {
-	const [type, number] = id.split("-");
-	if (!types.includes(type)) return undefined;
-	return world.gateway.describe(id, type, {
-		hall: halls[Number(number) % halls.length],
-	});
+/** One that is refused, one that takes its time, and one for many. */
+async function commands() {
+  const send = (device, body) => world.gateway.send("POST", `devices/${device}/commands`, body);
+  await send("boiler-1", { name: "flush", params: { litres: 12 } });
+  story = (await send("pump-003", { name: "set_valve", params: { percent: 20 } })).id;
+  const state = async () => (await world.gateway.get(`commands/${story}`)).state;
+  await untilEqual("the story's end", state, "succeeded", 60_000);
+  await send("pump-003", { name: "set_valve", params: { percent: 75 } });
+  batch = (
+    await world.gateway.send("POST", "command-batches", {
+      ...{ type: "thermostat", concurrency: 1, rate: 0.5 },
+      command: { name: "set_target", params: { temperature: 21.5 } },
+    })
+  ).id;
 }
 
-/** Whether the page has been open for long enough, by its own charts. */
-async function isSettled(page) {
-	const openMs = await page.page.evaluate(() => performance.now());
-	return (
-		openMs > settleS * 1_000 &&
-		(await page.page.locator(".chart canvas").count()) >= 5
-	);
+async function fillConsole(page) {
+  await page.by("target-type").check({ force: true });
+  await page.by("target-type-name").selectOption("thermostat");
+  await page.by("suggest-set_target").click();
+  await page.by("batch-concurrency").fill("8");
+  await page.by("batch-concurrency").blur();
 }
 
-async function shoot({ page }, name) {
-	const path = join(folder, `${name}.png`);
-	await page.screenshot({ path });
-	const { size } = await stat(path);
-	if (size > bytesMax)
-		throw new Error(`${path} has ${size} bytes, more than ${bytesMax}`);
+async function showChanges(page) {
+  await page.by("topic-show-diff").check({ force: true });
+  await page.by("topic-diff").waitFor();
+}
+
+async function shoot(page, look, [name, address, handle, prepare]) {
+  await page.goto(new URL(typeof address === "function" ? address() : address, world.gateway.origin));
+  await page.by(handle).first().waitFor();
+  await prepare?.(page);
+  // Twice: what was asked for is there by then, and has been drawn.
+  for (let frame = 0; frame < 2; frame += 1) {
+    await page.page.waitForLoadState("networkidle");
+    await page.page.evaluate(() => new Promise((resolve) => requestAnimationFrame(resolve)));
+  }
+  const session = await page.page.context().newCDPSession(page.page);
+  const { data } = await session.send("Page.captureScreenshot", { format: "webp", quality });
+  await session.detach();
+  const bytes = Buffer.from(data, "base64");
+  if (bytes.length > bytesMax)
+    throw new Error(`${name}-${look} has ${bytes.length} bytes, more than ${bytesMax}`);
+  await writeFile(join(folder, `${name}-${look}.webp`), bytes);
 }

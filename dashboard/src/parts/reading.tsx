@@ -9,7 +9,9 @@ export function Reading(props: { device: DeviceRecord; name: string }) {
   const metric = () => props.device.read().metrics.get(props.name);
   return (
     <span class="reading" data-metric={props.name}>
-      <span class="reading-name">{props.name}</span>
+      <span class="reading-name" title={props.name}>
+        {props.name}
+      </span>
       <ValueText device={props.device} name={props.name} />
       <Show when={metric()?.trend}>{(trend) => <Sparkline samples={trend()} />}</Show>
     </span>

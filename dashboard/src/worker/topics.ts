@@ -10,6 +10,8 @@ import { compareTexts } from "./select";
 const topicsMax = 20_000;
 /** Payloads of a topic a second: more than the eye can follow would only cost. Their number tells how many came. */
 const perTopic = 4;
+/** Rates are averages over about so long: what comes once a second would flicker between none and two. */
+const averageS = 4;
 /** How often rates are taken and the tree is told. */
 const everyMs = 1_000;
 /** Letters of a payload in the tree. */
@@ -148,9 +150,12 @@ export class Topics {
 
   #takeRates(): void {
     const seconds = Math.max(0.1, (Date.now() - this.#countedAt) / 1_000);
+    const weight = 1 - Math.exp(-seconds / averageS);
     this.#countedAt = Date.now();
     const take = (level: Node) => {
-      level.perSecond = (level.messages - level.counted) / seconds;
+      const rate = (level.messages - level.counted) / seconds;
+      const isNew = level.counted === 0;
+      level.perSecond += isNew ? rate : (rate - level.perSecond) * weight;
       level.counted = level.messages;
       for (const child of level.children.values()) take(child);
     };

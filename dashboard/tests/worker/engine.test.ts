@@ -157,6 +157,22 @@ it("gives a page that drew nothing for long the past anew, and keeps no more tha
   expect(gateway.ofType("subscribe")).toHaveLength(before + 1);
 });
 
+it("asks for the past of a watched device again where continuity was lost", async () => {
+  await goLive();
+  engine.handle({ kind: "watch", watch: 1, id: "a" });
+  await drawAll();
+  for (const asked of gateway.ofType("subscribe").slice(3)) {
+    gateway.grant(asked);
+    gateway.live(asked);
+  }
+  const before = gateway.ofType("subscribe").length;
+  const reset = { type: "reset", epoch: "e1", offset: 9, reason: "crash" } as const;
+  gateway.frame({ ...reset, channels: ["telemetry/a"] });
+  await vi.advanceTimersByTimeAsync(1);
+  const again = gateway.ofType("subscribe").slice(before);
+  expect(again).toMatchObject([{ channels: ["telemetry/a"], options: { history: { points: 600 } } }]);
+});
+
 it("says why nothing is known of a watched device", async () => {
   await goLive();
   engine.handle({ kind: "watch", watch: 7, id: "nobody" });

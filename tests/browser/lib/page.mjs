@@ -40,6 +40,15 @@ export class PageUnderTest {
     return this.page.locator(`[data-testid="connection"][data-state="${state}"]`).waitFor();
   }
 
+  /** Waits until it is live again; its back-off, which may be longer than anybody's patience, is cut short. */
+  recovered() {
+    return until("it is live again", async () => {
+      if ((await this.by("connection").getAttribute("data-state")) === "live") return true;
+      await this.by("try-now").click({ timeout: 500 });
+      return false;
+    });
+  }
+
   /** The row of a device. */
   row(device) {
     return this.page.locator(`[data-testid="device-row"][data-device="${device}"]`);
