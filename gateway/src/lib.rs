@@ -16,6 +16,7 @@ mod demo;
 pub mod edge;
 pub mod exchange;
 mod files;
+pub mod fuzzing;
 pub mod logging;
 pub mod mailbox;
 mod metrics;

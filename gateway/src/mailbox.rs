@@ -82,8 +82,11 @@ impl<T> Clone for Sender<T> {
 
 impl<T> Drop for Sender<T> {
     fn drop(&mut self) {
-        self.0.lock().senders -= 1;
-        self.0.wake.notify_one();
+        let mut state = self.0.lock();
+        state.senders -= 1;
+        if state.senders == 0 {
+            self.0.wake.notify_one();
+        }
     }
 }
 

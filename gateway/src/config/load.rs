@@ -69,10 +69,22 @@ pub fn load(sources: &Sources) -> Result<Config, Mistakes> {
     reader.finish()
 }
 
+/// Reads what a file would say.
+pub(crate) fn of_text(text: &str) -> Result<Config, Mistakes> {
+    let mut reader = Reader::new();
+    match table(text) {
+        Ok(table) => reader.table("", table, "in the text"),
+        Err(why) => reader.mistakes.push(why),
+    }
+    reader.finish()
+}
+
 fn read_table(path: &Path) -> Result<config::Map<String, Value>, String> {
-    let text = std::fs::read_to_string(path).map_err(|error| error.to_string())?;
-    let table = File::from_str(&text, FileFormat::Toml).collect();
-    table.map_err(|error| error.to_string())
+    table(&std::fs::read_to_string(path).map_err(|error| error.to_string())?)
+}
+
+fn table(text: &str) -> Result<config::Map<String, Value>, String> {
+    File::from_str(text, FileFormat::Toml).collect().map_err(|error| error.to_string())
 }
 
 struct Reader {

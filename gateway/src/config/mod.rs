@@ -11,6 +11,7 @@ mod types;
 
 pub use alerts::{AlertRule, Alerting, CommandAlerts, Secret, Webhook};
 pub use check::Unusable;
+pub(crate) use load::of_text;
 pub use load::{Mistakes, Sources, load};
 pub use secure::{Ask, ClientCertificates, DeviceName, Network, Proxy, Tls};
 

@@ -16,6 +16,7 @@ mod door;
 mod ending;
 mod flapping;
 mod flushed;
+pub(crate) mod fuzzing;
 mod gate;
 mod handshake;
 mod identity;
@@ -57,9 +58,8 @@ use ending::End;
 use futures_util::FutureExt as _;
 use gate::Gate;
 use handshake::Handshake;
-use parked::Parked;
 use shared::Shared;
-use std::{io, net::SocketAddr, panic::AssertUnwindSafe, sync::Arc};
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
@@ -206,16 +206,18 @@ async fn accept_secured(tls: Option<&Gate>) -> io::Result<(TcpStream, SocketAddr
 /// The life of one connection, and of the session that outlives it.
 async fn serve<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>, room: OwnedSemaphorePermit) {
     // Both boxed, so that neither a session alone nor a connection holds the memory of the other.
-    let parked = Box::pin(connected(handshake)).await;
+    let session = Box::pin(connected(handshake)).await;
     drop(room);
-    if let Some(parked) = parked {
-        Box::pin(parked.run()).await;
+    if let Some(session) = session {
+        session.await;
     }
 }
 
-/// A panic while serving is caught here, so that the device's end is told and its client id is free
-/// again.
-async fn connected<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>) -> Option<Parked> {
+/// Gives the session that outlives the connection. A panic while serving is caught here, so that the device's
+/// end is told and its client id is free again.
+async fn connected<S: AsyncRead + AsyncWrite>(
+    handshake: Handshake<S>,
+) -> Option<Pin<Box<impl Future<Output = ()>>>> {
     let shared = handshake.shared.clone();
     // What begins and ends a connection is boxed, so that it takes no memory in between.
     let mut connection = Box::pin(handshake.run()).await?;
@@ -223,7 +225,7 @@ async fn connected<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>) -> Option
     let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
     let parked = Box::pin(connection.finish(served.unwrap_or(End::Panicked))).await;
     shared.counters.connections_now.decrement();
-    parked
+    parked.map(|parked| Box::pin(parked.run()))
 }
 
 /// A task has ended; one that panicked outside of serving is counted here.

@@ -112,3 +112,37 @@ async fn paho_does_the_same_over_websocket_and_tls() {
 async fn mqtt_js_does_the_same_over_websocket_and_tls() {
     check(node(), "js/roundtrip.mjs", "mqttjs", Transport::SecureWebSocket).await;
 }
+
+/// Runs a script that does what the client can beside publishing and subscribing, with both versions.
+async fn check_features(program: PathBuf, script: &str, client: &str) {
+    let gateway = TestGateway::start().await;
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(script);
+    for version in ["3.1.1", "5"] {
+        let mut command = Command::new(&program);
+        let (host, port) = (gateway.mqtt().ip().to_string(), gateway.mqtt().port().to_string());
+        command.arg(&script).args([&host, &port, version]);
+        let Ended { code, stdout, stderr } = Program::of(command).run().await;
+        assert_eq!(code, Some(0), "{program:?} with MQTT {version}: {stderr}");
+        let came: Value = serde_json::from_str(&stdout).expect("the script prints JSON");
+        let name = format!("{client}-{}", version.replace('.', ""));
+        let mail = |qos: u8| json!([format!("{name}/mail"), qos.to_string(), qos, false]);
+        let expected = json!({
+            "retained": [format!("{name}/shelf"), "kept", 1, true],
+            "will": [format!("{name}/will"), "gone", 1, false],
+            "new": false,
+            "resumed": [true, mail(1), mail(2)],
+            "shared": [0, 1, 2, 3, 4, 5, 6, 7, 8, 9],
+        });
+        assert_eq!(came, expected, "MQTT {version}");
+    }
+}
+
+#[tokio::test]
+async fn paho_finds_retained_messages_wills_its_session_and_shares() {
+    check_features(python(), "python/features.py", "paho").await;
+}
+
+#[tokio::test]
+async fn mqtt_js_finds_retained_messages_wills_its_session_and_shares() {
+    check_features(node(), "js/features.mjs", "mqttjs").await;
+}

@@ -189,3 +189,48 @@ async fn what_a_member_of_a_share_did_not_acknowledge_goes_to_another() {
     came.sort_unstable();
     assert_eq!(came, Vec::from_iter(0..10));
 }
+
+#[tokio::test]
+async fn mosquitto_sub_resumes_its_session_and_shares_its_work() {
+    let gateway = TestGateway::start().await;
+    for version in VERSIONS {
+        let id = format!("sleeper-{version}");
+        let mut arguments =
+            vec!["-V", version, "-i", &id, "-c", "-q", "2", "-t", "mail", "-F", "%q %p"];
+        if version == "5" {
+            arguments.extend(["-x", "60"]);
+        }
+        Subscriber::start(gateway.mqtt(), &arguments).await.kill().await;
+        for qos in ["1", "2"] {
+            let message = ["-V", version, "-q", qos, "-t", "mail", "-m", "missed"];
+            mosquitto::publish(gateway.mqtt(), &message).await;
+        }
+        // They come before its SUBACK does.
+        let port = gateway.mqtt().port().to_string();
+        let mut sleeper = tokio::process::Command::new("mosquitto_sub");
+        sleeper.args(["-h", "127.0.0.1", "-p", &port, "-C", "2"]).args(&arguments);
+        let ended = tests::Program::of(sleeper).run().await;
+        assert_eq!(ended.stdout, "1 missed\n2 missed\n", "{}", ended.stderr);
+
+        let topic = format!("$share/crew/work-{version}");
+        let arguments = ["-V", version, "-q", "1", "-t", &topic, "-F", "%p"];
+        let mut members = [
+            Subscriber::start(gateway.mqtt(), &arguments).await,
+            Subscriber::start(gateway.mqtt(), &arguments).await,
+        ];
+        let work = format!("work-{version}");
+        for number in ["1", "2", "3", "4"] {
+            mosquitto::publish(gateway.mqtt(), &["-q", "1", "-t", &work, "-m", number]).await;
+        }
+        let mut done = Vec::new();
+        let [one, two] = &mut members;
+        while done.len() < 4 {
+            tokio::select! {
+                line = one.line() => done.push(line),
+                line = two.line() => done.push(line),
+            }
+        }
+        done.sort();
+        assert_eq!(done, ["1", "2", "3", "4"]);
+    }
+}

@@ -75,6 +75,9 @@ pub(crate) fn decode(
     frame: &Frame,
     now: impl Fn() -> Timestamp,
 ) -> Result<Packet<'_>, Reason> {
+    if frame.padded && version == Version::V5 {
+        return Err(Reason::MalformedPacket);
+    }
     let (kind, flags) = (frame.head >> 4, frame.head & 0x0F);
     let mut reader = Reader::new(&frame.body);
     if kind == 3 {

@@ -9,6 +9,8 @@ pub(crate) struct Frame {
     pub(crate) head: u8,
     /// The remaining bytes.
     pub(crate) body: BytesMut,
+    /// Its length took more bytes than it needs, which MQTT 5 forbids `[MQTT-1.5.5-1]`.
+    pub(crate) padded: bool,
 }
 
 /// No packet can be cut; the connection cannot go on.
@@ -33,8 +35,9 @@ pub(crate) fn take_frame(
         return Ok(None);
     }
     let head = buffer[0];
+    let padded = header_bytes > 2 && buffer[header_bytes - 1] == 0;
     buffer.advance(header_bytes);
-    Ok(Some(Frame { head, body: buffer.split_to(body_bytes) }))
+    Ok(Some(Frame { head, body: buffer.split_to(body_bytes), padded }))
 }
 
 fn lengths(buffer: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
@@ -72,6 +75,16 @@ mod tests {
         assert_eq!(check(&[0x30, 8], 9), Err(FrameError::TooLarge));
         assert_eq!(check(&[0x30, 7], 9), Ok(None));
         assert_eq!(check(&[0x30, 0xFF, 0xFF, 0xFF, 0x7F], 9), Err(FrameError::TooLarge));
+    }
+
+    #[test]
+    fn a_length_with_bytes_that_say_nothing_is_told() {
+        for (bytes, padded) in
+            [(&[0xC0, 0][..], false), (&[0xC0, 0x80, 0], true), (&[0x30, 0x81, 0x80, 0, 7], true)]
+        {
+            let frame = take_frame(&mut BytesMut::from(bytes), 9).unwrap().unwrap();
+            assert_eq!(frame.padded, padded, "{bytes:?}");
+        }
     }
 
     #[test]

@@ -26,12 +26,20 @@ pub(super) fn properties(reader: &mut Reader<'_>) -> Result<Vec<Property>, Reaso
             }
             seen.push(kind);
         }
-        if property.as_str().is_some_and(|text| text.contains('\0')) {
+        if texts(&property).any(|text| text.contains('\0')) {
             return Err(Reason::MalformedPacket);
         }
         found.push(property);
     }
     Ok(found)
+}
+
+/// The texts that `property` has: two where it is a user property `[MQTT-1.5.7-1]`.
+fn texts(property: &Property) -> impl Iterator<Item = &str> {
+    property
+        .as_str()
+        .into_iter()
+        .chain(property.as_key_value().into_iter().flat_map(|(k, v)| [k, v]))
 }
 
 /// What is wrong with the property at the front of `rest`.

@@ -46,14 +46,15 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// A variable byte integer: at most four bytes.
+    /// A variable byte integer: at most four bytes, and no more than it needs `[MQTT-1.5.5-1]`.
     pub(super) fn variable(&mut self) -> Result<usize, Reason> {
         let mut value = 0;
         for shift in [0, 7, 14, 21] {
             let byte = self.u8()?;
             value |= usize::from(byte & 0x7F) << shift;
             if byte & 0x80 == 0 {
-                return Ok(value);
+                let padded = byte == 0 && shift > 0;
+                return if padded { Err(Reason::MalformedPacket) } else { Ok(value) };
             }
         }
         Err(Reason::MalformedPacket)
