@@ -4,6 +4,7 @@
 //! [`Bridge::take_effects`] says changed, and only then tells and sends it ([`Bridge::announce`]).
 //! [`Bridge::tick`] wants to be called at [`Bridge::next_deadline`] and every second.
 
+mod mapped;
 mod watching;
 
 pub use watching::Watched;
@@ -20,6 +21,7 @@ use crate::{
     event::EdgeEvent,
     hub::{Beginning, Hub, HubLimits, Restored, Sink, TooManyChannels},
     ingest::Inbound,
+    mapping::{Listeners, Mappings},
     rights::Rights,
     shadow::Shadows,
     types::DeviceTypes,
@@ -56,6 +58,8 @@ pub struct Settings {
     pub desired_bytes_max: usize,
     /// The types of devices that are described.
     pub types: DeviceTypes,
+    /// Devices that know only their own topics.
+    pub mappings: Arc<Mappings>,
 }
 
 /// What was kept of an earlier life.
@@ -99,8 +103,10 @@ pub struct Bridge<S> {
     commands: Commands,
     shadows: Shadows,
     alerts: Alerts,
-    /// Those that were told and are to be kept.
+    /// Those that are to be kept.
     alert_changes: Vec<AlertChange>,
+    /// Those that are to be told once they are kept.
+    alerts_untold: Vec<(Timestamp, Alert)>,
     audit: Audit,
     /// Which steps of commands the audit log has.
     steps: Steps,
@@ -109,6 +115,9 @@ pub struct Bridge<S> {
     /// The newest time that is known.
     ticked_at: Timestamp,
     types: DeviceTypes,
+    mappings: Arc<Mappings>,
+    /// Who subscribed to topics like those of mapped devices' commands.
+    listeners: Listeners,
     refused: Refused,
 }
 
@@ -132,7 +141,8 @@ impl<S: Sink> Bridge<S> {
     /// # Errors
     /// A command or batch that cannot be read.
     pub fn new(now: Timestamp, settings: Settings, mut past: Past) -> Result<Self, Unreadable> {
-        let Settings { node, silent_after, devices_max, hub, commands, types, .. } = settings;
+        let Settings { node, silent_after, devices_max, hub, commands, types, mappings, .. } =
+            settings;
         let known: HashSet<_> = past.devices.iter().map(|(device, _)| device.as_str()).collect();
         // Values of a device that was deleted stay deleted.
         for restored in &mut past.hub.channels {
@@ -154,9 +164,12 @@ impl<S: Sink> Bridge<S> {
             devices,
             commands,
             types,
+            mappings,
+            listeners: Listeners::default(),
             shadows: Shadows::new(settings.desired_bytes_max),
             alerts: Alerts::new(settings.alert_limits, settings.alerts),
             alert_changes: Vec::new(),
+            alerts_untold: Vec::new(),
             audit: past.audit,
             steps: Steps::default(),
             refused: Refused::default(),
@@ -164,7 +177,7 @@ impl<S: Sink> Bridge<S> {
         for (device, _) in &past.devices {
             bridge.set_inflight(now, device);
         }
-        bridge.alerts.restore(past.alerts);
+        bridge.restore_alerts(past.alerts);
         bridge.watch_on(now, past.desired);
         for (device, presence) in lost {
             bridge.tell_presence(now, &device, &presence);
@@ -185,6 +198,10 @@ impl<S: Sink> Bridge<S> {
     /// Takes decoded messages of one connection.
     pub fn ingest(&mut self, now: Timestamp, inbound: Vec<Inbound>) {
         for message in inbound {
+            if let Inbound::Mapped { spoken, payload } = &message {
+                self.mapped(now, spoken, payload);
+                continue;
+            }
             if let Some(device) = message.device()
                 && !self.heard(now, device)
             {
@@ -192,11 +209,8 @@ impl<S: Sink> Bridge<S> {
             }
             match message {
                 Inbound::Update { channel, device, timestamp, data } => {
-                    if let (Some(device), Data::Metrics(metrics)) = (&device, &data)
-                        && self.commands.expects_of(device)
-                    {
-                        let value = |name: &str| metric(metrics, name);
-                        self.commands.observe(now, device, Said::Telemetry, value);
+                    if let (Some(device), Data::Metrics(metrics)) = (&device, &data) {
+                        self.observe(now, device, Said::Telemetry, |name| metric(metrics, name));
                     }
                     let watched = device.filter(|_| self.alerts.watches_metrics());
                     let watched = watched.map(|device| (device, data.clone()));
@@ -206,11 +220,10 @@ impl<S: Sink> Bridge<S> {
                     }
                 }
                 Inbound::State { device, reported } => {
-                    if self.commands.expects_of(&device)
+                    if (self.commands.expects_of(&device) || self.mapping_of(&device).is_some())
                         && let Ok(Value::Object(state)) = serde_json::from_str(reported.get())
                     {
-                        let value = |name: &str| state.get(name).cloned();
-                        self.commands.observe(now, &device, Said::State, value);
+                        self.observe(now, &device, Said::State, |name| state.get(name).cloned());
                     }
                     self.reported(now, &device, reported);
                 }
@@ -222,7 +235,24 @@ impl<S: Sink> Bridge<S> {
                     let known = self.commands.answer(now, &device, command, &answer);
                     self.refused.answers += u64::from(!known);
                 }
+                Inbound::Mapped { .. } => {}
             }
+        }
+    }
+
+    /// A device said something; `value` gives what it said of a metric, or of a member of its state.
+    fn observe(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceId,
+        said: Said,
+        value: impl Fn(&str) -> Option<Value>,
+    ) {
+        if self.mapping_of(device).is_some() {
+            self.settle_by_expectation(now, device, said, &value);
+        }
+        if self.commands.expects_of(device) {
+            self.commands.observe(now, device, said, value);
         }
     }
 
@@ -252,13 +282,22 @@ impl<S: Sink> Bridge<S> {
                 }
             }
             EdgeEvent::Receives { device, connection, own, cancels } => {
-                self.commands.receives(now, &device, connection, own, cancels);
+                // A device that a mapping serves is served by it alone.
+                if self.mapping_of(&device).is_none() {
+                    self.commands.receives(now, &device, connection, own, cancels);
+                }
             }
             EdgeEvent::ReceivesNot { device, connection } => {
-                self.commands.receives_not(now, &device, connection);
+                if self.mapping_of(&device).is_none() {
+                    self.commands.receives_not(now, &device, connection);
+                }
+            }
+            EdgeEvent::Listens { connection, client, filters } => {
+                self.listens(now, connection, client, filters);
             }
             EdgeEvent::Delivered { command, attempt, .. } => {
                 self.commands.delivered(now, command, attempt);
+                self.settle_by_delivery(now, command);
             }
             EdgeEvent::NotWritten { command, attempt, why } => {
                 self.commands.not_written(now, command, attempt, why);
@@ -288,8 +327,11 @@ impl<S: Sink> Bridge<S> {
 
     /// What is to be done since the last call, in order.
     pub fn take_effects(&mut self) -> Vec<Effect> {
-        let effects = self.commands.take_effects();
+        let mut effects = self.commands.take_effects();
         self.watch_commands(&effects);
+        let untold = std::mem::take(&mut self.alerts_untold);
+        let tell = |(at, alert)| Effect::AlertChanged(at, Box::new(alert));
+        effects.extend(untold.into_iter().map(tell));
         effects
     }
 
@@ -459,9 +501,11 @@ impl<S: Sink> Bridge<S> {
         kind: Option<String>,
         tags: Tags,
     ) -> Result<(), TooManyDevices> {
+        let before = self.devices.get(device).and_then(|record| record.kind.clone());
         self.devices.put(now, device, kind, tags)?;
         self.watch_kind(now, device);
         self.set_inflight(now, device);
+        self.map_anew(now, device, before.as_deref());
         Ok(())
     }
 
@@ -476,6 +520,9 @@ impl<S: Sink> Bridge<S> {
             self.hub.forget(&channel(first, device));
         }
         self.watching_ends(now, device);
+        if self.mapping_of(device).is_some() {
+            self.commands.receives_nowhere(now, device);
+        }
         self.commands.delete_device(now, device, user);
         self.devices.delete(device).is_some()
     }
@@ -495,7 +542,11 @@ impl<S: Sink> Bridge<S> {
     ) -> Result<Vec<String>, CommandError> {
         let unknown = || CommandError::UnknownDevice(device.clone());
         let kind = self.devices.get(device).ok_or_else(unknown)?.kind.as_deref();
-        Ok(self.types.mistakes(kind, &request.name, request.params.as_ref()))
+        let mut mistakes = self.types.mistakes(kind, &request.name, request.params.as_ref());
+        if let Some(mapping) = self.mappings.of(kind) {
+            mistakes.extend(mapping.check(device, request).err());
+        }
+        Ok(mistakes)
     }
 
     /// The devices that a batch names, each once.

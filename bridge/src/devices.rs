@@ -231,6 +231,27 @@ impl Devices {
         Ok(Some(self.without_connection(now, device, Status::Online, PresenceReason::Heard)))
     }
 
+    /// A device without a connection of its own said by another way that it is gone, or was said to be. Gives
+    /// the presence to tell, where it changed.
+    pub fn gone(&mut self, now: Timestamp, device: &DeviceId) -> Option<Presence> {
+        let record = self.records.get(device)?;
+        let online = record.connection.is_none() && record.status() == Status::Online;
+        let reason = PresenceReason::ConnectionLost;
+        online.then(|| self.without_connection(now, device, Status::Offline, reason))
+    }
+
+    /// Gives a device that has no type this one; false: it has one, or there is no such device.
+    pub fn adopt(&mut self, device: &DeviceId, kind: &str) -> bool {
+        let Some(record) = self.records.get_mut(device).filter(|it| it.kind.is_none()) else {
+            return false;
+        };
+        record.kind = Some(kind.into());
+        record.version += 1;
+        let kept = record.kept();
+        self.changes.push(Change::Set(device.clone(), kept));
+        true
+    }
+
     /// Who has been silent for too long without a connection of its own; call it every second.
     pub fn silent(&mut self, now: Timestamp) -> Vec<(DeviceId, Presence)> {
         let silent = |record: &Record| {

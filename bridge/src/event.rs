@@ -1,7 +1,7 @@
 //! What the edge tells of devices' connections.
 
 use crate::command::book::Unwritten;
-use protocol::{CommandId, DeviceId, PresenceReason};
+use protocol::{CommandId, DeviceId, PresenceReason, TopicFilter};
 use std::net::SocketAddr;
 
 /// One MQTT connection; never used twice while the process lives.
@@ -52,6 +52,15 @@ pub enum EdgeEvent {
         device: DeviceId,
         /// The connection.
         connection: ConnectionId,
+    },
+    /// A connection listens to topics that may be command topics of mapped devices; to no more than these.
+    Listens {
+        /// The connection.
+        connection: ConnectionId,
+        /// Its client id.
+        client: String,
+        /// The filters; none: it listens no longer.
+        filters: Vec<TopicFilter>,
     },
     /// The receiver acknowledged a command with PUBACK (or PUBCOMP).
     Delivered {

@@ -3,6 +3,7 @@
 use crate::{
     alerts,
     data::{self, Data, Metrics},
+    mapping::Spoken,
     route::{Destination, Payload},
 };
 use protocol::{Answer, AnswerStatus, CommandId, DeviceEvent, DeviceId, Timestamp, TopicName};
@@ -54,6 +55,13 @@ pub enum Inbound {
         /// The answer.
         answer: Answer,
     },
+    /// What a device said in its own way, on a topic that a mapping reads.
+    Mapped {
+        /// What the topic means.
+        spoken: Arc<Spoken>,
+        /// The payload.
+        payload: Value,
+    },
 }
 
 impl Inbound {
@@ -66,6 +74,7 @@ impl Inbound {
             | Self::Event { device, .. }
             | Self::Recent { device, .. }
             | Self::Answer { device, .. } => Some(device),
+            Self::Mapped { spoken, .. } => spoken.device.as_ref(),
         }
     }
 }
@@ -138,6 +147,14 @@ pub fn decode(destination: &Destination, payload: &[u8]) -> Result<Vec<Inbound>,
             Ok(vec![Inbound::Answer { device: device.clone(), command: *command, answer }])
         }
     }
+}
+
+/// Reads what a mapped device said in its own way: JSON where it is some, else a text. None: it is neither.
+#[must_use]
+pub fn decode_mapped(spoken: &Arc<Spoken>, payload: &[u8]) -> Option<Inbound> {
+    let text = std::str::from_utf8(payload).ok()?;
+    let payload = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+    Some(Inbound::Mapped { spoken: Arc::clone(spoken), payload })
 }
 
 /// The longest payload of an event, in bytes.
@@ -355,6 +372,7 @@ mod tests {
             other @ (Inbound::State { .. }
             | Inbound::Event { .. }
             | Inbound::Recent { .. }
+            | Inbound::Mapped { .. }
             | Inbound::Answer { .. }) => panic!("{other:?}"),
         };
         Ok(inbound.into_iter().map(pair).collect())

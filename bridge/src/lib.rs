@@ -3,6 +3,7 @@
 //! No tokio, socket, clock or randomness: time and ids are parameters. `gateway` feeds what happened
 //! and does what is decided; the tests run a day of fleet in a second.
 
+pub mod acl;
 pub mod alerts;
 pub mod audit;
 pub mod bridge;
@@ -14,6 +15,7 @@ pub mod event;
 pub mod history;
 pub mod hub;
 pub mod ingest;
+pub mod mapping;
 pub mod outbox;
 pub mod rights;
 pub mod route;

@@ -239,8 +239,9 @@ fn device_topic(topic: &str) -> Option<Destination> {
     }
 }
 
+/// Levels of a topic, some of them named.
 #[derive(Clone, Debug)]
-struct Template(Vec<Level>);
+pub(crate) struct Template(Vec<Level>);
 
 #[derive(Clone, Debug)]
 enum Level {
@@ -296,11 +297,12 @@ impl FromStr for Template {
 }
 
 impl Template {
-    fn names(&self) -> impl Iterator<Item = &str> {
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter_map(Level::name)
     }
 
-    fn captures<'a>(&'a self, topic: &'a str) -> Option<Captures<'a>> {
+    /// What the names stand for in `topic`; none: it is of another shape.
+    pub(crate) fn captures<'a>(&'a self, topic: &'a str) -> Option<Captures<'a>> {
         let mut captures = Captures(Vec::new());
         let mut rest = Some(topic);
         for level in &self.0 {
@@ -334,10 +336,11 @@ impl Template {
     }
 }
 
-struct Captures<'a>(Vec<(&'a str, &'a str)>);
+/// What the names of a template stand for.
+pub(crate) struct Captures<'a>(Vec<(&'a str, &'a str)>);
 
 impl<'a> Captures<'a> {
-    fn get(&self, name: &str) -> Option<&'a str> {
+    pub(crate) fn get(&self, name: &str) -> Option<&'a str> {
         self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
     }
 }

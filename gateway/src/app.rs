@@ -1,9 +1,10 @@
 //! The gateway as a whole: bound, then running, then drained.
 
 use crate::{
-    auth::{Auth, BadFile},
+    arrival::{Listeners, Reload, TlsError},
+    auth::{Auth, BadFile, Gate},
     clock,
-    config::{self, Ack, Config},
+    config::{self, Ack, Config, Unusable},
     core::{Acknowledge, Actor, Core, Keeping, Watchers, take_over, watched},
     demo, edge,
     exchange::{self, Exchange},
@@ -20,6 +21,7 @@ use bridge::{
     bridge::{Bridge, Past, Settings},
     command::book::{self, CommandLimits},
     hub::{Beginning, Gap, HubLimits, Restored},
+    mapping::Mappings,
     route::RouteTable,
     types::DeviceTypes,
     update::Stamp,
@@ -67,6 +69,12 @@ pub enum StartError {
     /// The credentials cannot be read.
     #[error(transparent)]
     Credentials(#[from] BadFile),
+    /// A key that JWTs are checked with cannot be used.
+    #[error(transparent)]
+    Setting(#[from] Unusable),
+    /// A file of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// A row of the database holds something else than it should.
     #[error(
         "the database in '{}' has a {what} '{key}' that cannot be read: start once with --recover",
@@ -107,7 +115,7 @@ pub enum StartError {
 
 fn reason(error: &io::Error, key: &str) -> String {
     if error.kind() == io::ErrorKind::AddrInUse {
-        let other = if key == "mqtt.listen" { " (another MQTT broker, perhaps)" } else { "" };
+        let other = if key.starts_with("mqtt") { " (another MQTT broker, perhaps)" } else { "" };
         format!("is taken by another program{other}: stop that one, or give {key} another port")
     } else {
         format!("cannot be used: {error}")
@@ -119,8 +127,14 @@ fn reason(error: &io::Error, key: &str) -> String {
 pub struct Endpoints {
     /// MQTT over TCP.
     pub mqtt: SocketAddr,
+    /// MQTT over TLS, where that is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub mqtt_tls: Option<SocketAddr>,
     /// HTTP: dashboard, WebSocket, API.
     pub http: SocketAddr,
+    /// The same address, where it speaks HTTPS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub https: Option<SocketAddr>,
 }
 
 /// A gateway that has its ports but serves nobody yet.
@@ -132,6 +146,7 @@ pub struct App {
     inputs: tokio::sync::mpsc::Receiver<crate::core::Input>,
     edge: edge::Edge,
     web: web::Listener,
+    reload: Reload,
     surroundings: web::Surroundings,
     exchange: ExchangeTask,
     posting: Option<Posting>,
@@ -165,6 +180,7 @@ impl App {
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let auth = Auth::open(&config.data_dir.0)?;
+        let Listeners { mqtt, http, reload, counters: arrivals } = Listeners::new(&config)?;
         let (database, mut restored) = open_store(&config, start)?;
         let store = database.handle();
         let edge_past = edge::Past {
@@ -172,6 +188,7 @@ impl App {
             retained: restored.rows.take(store::Table::Retained),
             sessions: restored.rows.take(store::Table::Session),
         };
+        let posts = restored.rows.take(store::Table::Post);
         let past = past(restored, &config)?;
         let epoch: Arc<str> = past.hub.epoch.as_str().into();
         let (core, inputs) = Core::channel();
@@ -182,23 +199,34 @@ impl App {
             ..exchange::Settings::default()
         };
         let (exchange, run) = Exchange::start(settings, exchange_stop.clone());
+        let mappings = Arc::new(config.mappings().expect("checked with the other settings"));
+        let topics = edge::Topics { routes, mappings: mappings.clone() };
+        let (gate, to_core) = (gate(&config, auth.clone())?, core.clone());
         let edge =
-            edge::Edge::bind(&config, core.clone(), exchange.clone(), routes, edge_past).await;
-        let edge = edge.map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
+            edge::Edge::bind(&config, mqtt, to_core, exchange.clone(), topics, gate, edge_past)
+                .await;
+        let edge = edge.map_err(|edge::BindError { key, address, source }| StartError::Listen {
+            key,
+            address,
+            source,
+        })?;
         let mqtt = edge.local_address().map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
-        let web = web::Listener::bind(&config).await;
+        let mqtt_tls =
+            edge.tls_address().map_err(listen_error("mqtt.listen", config.mqtt.listen))?;
+        let web = web::Listener::bind(&config, http).await;
         let web = web.map_err(listen_error("http.listen", config.http.listen))?;
-        let endpoints = Endpoints { mqtt, http: web.address() };
-        let stats = Arc::new(Stats::new(edge.counters()));
+        let (http, https) = (web.address(), config.http.tls.then(|| web.address()));
+        let endpoints = Endpoints { mqtt, mqtt_tls, http, https };
+        let stats = Arc::new(Stats::new(edge.counters(), arrivals));
         let types = device_types(&config, start);
-        let settings = settings_of(&config, &endpoints, types);
+        let settings = settings_of(&config, &endpoints, types, mappings);
         let bridge = Bridge::new(clock::now(), settings, past)
             .map_err(|source| StartError::Command { path: config.data_dir.0.clone(), source })?;
         let acknowledge = match config.ingest.ack {
             Ack::Accepted => Acknowledge::Accepted,
             Ack::Stored | Ack::Synced => Acknowledge::Stored,
         };
-        let (webhook, posting) = Webhook::new(&config.webhook).unzip();
+        let (webhook, posting) = Webhook::new(&config.webhook, posts, database.handle()).unzip();
         let watchers = Watchers::new(edge.desired_publisher(), webhook.clone());
         let actor = Actor::new(
             &core,
@@ -227,6 +255,7 @@ impl App {
             inputs,
             edge,
             web,
+            reload,
             surroundings,
             exchange,
             posting,
@@ -277,6 +306,7 @@ impl App {
             inputs,
             edge,
             web,
+            reload,
             surroundings,
             exchange,
             posting,
@@ -310,6 +340,10 @@ impl App {
         parts.spawn(async move {
             auth.watch(auth_stop).await;
             Ok(())
+        });
+        let reload_stop = stop.clone();
+        parts.spawn(async move {
+            reload.run(reload_stop).await.context("certificates cannot be reloaded on SIGHUP")
         });
         let web_stop = stop.clone();
         parts.spawn(async move {
@@ -353,6 +387,10 @@ fn verdict(ended: Ended) -> anyhow::Result<()> {
 
 /// The file that tells scripts where the gateway listens.
 const ENDPOINTS_FILE: &str = "endpoints.json";
+
+fn gate(config: &Config, auth: Auth) -> Result<Gate, Unusable> {
+    Ok(Gate::new(auth, config.mqtt_sign_in_required(), config.jwt_keys()?))
+}
 
 fn prepare_data_dir(path: &Path) -> Result<(), StartError> {
     let error = |source| StartError::DataDir { path: path.into(), source };
@@ -490,7 +528,12 @@ fn device_types(config: &Config, start: Start) -> DeviceTypes {
     }
 }
 
-fn settings_of(config: &Config, endpoints: &Endpoints, types: DeviceTypes) -> Settings {
+fn settings_of(
+    config: &Config,
+    endpoints: &Endpoints,
+    types: DeviceTypes,
+    mappings: Arc<Mappings>,
+) -> Settings {
     let limits = &config.limits;
     Settings {
         node: endpoints.http.to_string(),
@@ -519,5 +562,6 @@ fn settings_of(config: &Config, endpoints: &Endpoints, types: DeviceTypes) -> Se
         alerts: config.alert_rules().unwrap_or_default(),
         desired_bytes_max: limits.desired_bytes as usize,
         types,
+        mappings,
     }
 }

@@ -1,7 +1,7 @@
 //! The command line of `sluice-gateway`.
 
 use crate::config::{Config, Mistakes, Sources, load};
-use crate::tokens::TokenAction;
+use crate::{acl::AclAction, devices::DeviceAction, tokens::TokenAction};
 use clap::{Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf};
 
@@ -44,6 +44,12 @@ pub enum Action {
     /// Manage the tokens that HTTP and WebSocket need
     #[command(subcommand)]
     Token(TokenAction),
+    /// Manage the credentials that devices sign in with over MQTT
+    #[command(subcommand)]
+    Device(DeviceAction),
+    /// Ask the access rules of MQTT
+    #[command(subcommand)]
+    Acl(AclAction),
 }
 
 impl Args {
@@ -53,8 +59,12 @@ impl Args {
     /// All [`Mistakes`] together.
     pub fn settings(&self) -> Result<Config, Mistakes> {
         let config = self.read()?;
-        let exposed: Vec<_> = config.exposed().iter().map(ToString::to_string).collect();
-        if exposed.is_empty() { Ok(config) } else { Err(Mistakes(exposed)) }
+        let mut mistakes: Vec<_> = config.exposed().iter().map(ToString::to_string).collect();
+        if self.demo && config.mqtt_signs_in() {
+            let why = "its fleet has no credentials, and MQTT clients must sign in here: give another --data-dir";
+            mistakes.push(format!("--demo: {why}"));
+        }
+        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
     }
 
     /// The settings of all sources, though it may be that one cannot serve with them.

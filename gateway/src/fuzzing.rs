@@ -82,7 +82,10 @@ pub fn payloads(bytes: &[u8]) {
                 let state: Result<Value, _> = serde_json::from_str(reported.get());
                 assert!(state.is_ok_and(|state| state.is_object()), "{reported}");
             }
-            Inbound::Event { .. } | Inbound::Recent { .. } | Inbound::Answer { .. } => {}
+            Inbound::Event { .. }
+            | Inbound::Recent { .. }
+            | Inbound::Answer { .. }
+            | Inbound::Mapped { .. } => {}
         }
     }
 }

@@ -4,16 +4,21 @@
 //! them, `core` is the one task that owns the bridge, `web` speaks HTTP and WebSocket. [`app::App`]
 //! puts them together. ARCHITECTURE.md is the map.
 
+pub mod acl;
 pub mod app;
 pub mod args;
+pub mod arrival;
 pub mod auth;
 mod clock;
 pub mod config;
 pub mod core;
 mod count;
 mod demo;
+pub mod devices;
 pub mod edge;
 pub mod exchange;
+mod fault;
+mod files;
 pub mod fuzzing;
 pub mod logging;
 pub mod mailbox;

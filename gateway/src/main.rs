@@ -4,6 +4,7 @@
 
 use clap::Parser as _;
 use gateway::{
+    acl::Verdict,
     app::Start,
     args::{Action, Args},
     process,
@@ -35,14 +36,26 @@ fn main() -> ExitCode {
             return report(writeln!(io::stderr(), "{mistakes}").map_err(Into::into), USAGE);
         }
     };
-    if let Some(Action::Token(action)) = args.action {
-        return report(action.run(&config.data_dir.0), 0);
+    match args.action {
+        Some(Action::Token(action)) => return report(action.run(&config.data_dir.0), 0),
+        Some(Action::Device(action)) => return report(action.run(&config.data_dir.0), 0),
+        Some(Action::Acl(action)) => return verdict(action.run(&config)),
+        None => {}
     }
     if args.check_config {
         return report(writeln!(io::stdout(), "the configuration is fine").map_err(Into::into), 0);
     }
     let start = Start { demo: args.demo, recover: args.recover };
     report(process::run(config, start), 0)
+}
+
+/// Allowed 0, denied 1, a question that makes no sense 64.
+fn verdict(outcome: anyhow::Result<Verdict>) -> ExitCode {
+    match outcome {
+        Ok(Verdict::Allowed) => ExitCode::SUCCESS,
+        Ok(Verdict::Denied) => ExitCode::FAILURE,
+        Err(error) => report(writeln!(io::stderr(), "error: {error:#}").map_err(Into::into), USAGE),
+    }
 }
 
 fn report(outcome: anyhow::Result<()>, code: u8) -> ExitCode {

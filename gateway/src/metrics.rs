@@ -47,6 +47,7 @@ impl Collector for Snapshot {
             ("mqtt", self.stats.edge.each().collect::<Vec<_>>()),
             ("websocket", self.stats.web.each().collect()),
             ("http", self.stats.http.each().collect()),
+            ("listeners", self.stats.arrivals.each().collect()),
             ("exchange", self.exchange.each().collect()),
             ("webhook", self.webhook.each().collect()),
         ];

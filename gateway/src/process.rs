@@ -1,6 +1,6 @@
 //! The gateway as a process: its threads, its log, and the signals that end it.
 
-use crate::{app, config::Config, logging, rhythm::Rhythm};
+use crate::{app, config::Config, files, logging, rhythm::Rhythm};
 use std::{num::NonZero, sync::Arc};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 /// When it cannot start, or a part of it fails.
 pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
     logging::start(&config.log)?;
+    files::raise(&config.limits);
     let rhythm = Arc::new(Rhythm::default());
     runtime(Arc::clone(&rhythm))?.block_on(serve(config, start, rhythm))
 }
@@ -33,8 +34,10 @@ fn runtime(rhythm: Arc<Rhythm>) -> std::io::Result<Runtime> {
 async fn serve(config: Config, start: app::Start, rhythm: Arc<Rhythm>) -> anyhow::Result<()> {
     let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("{mistakes:?}"))?;
     let app = app::App::bind(config, routes, start, rhythm).await?;
-    let app::Endpoints { mqtt, http } = app.endpoints();
-    tracing::info!(%mqtt, dashboard = %format_args!("http://{http}"), "listening");
+    let app::Endpoints { mqtt, mqtt_tls, http, https } = app.endpoints();
+    let scheme = if https.is_some() { "https" } else { "http" };
+    let mqtt_tls = mqtt_tls.map(tracing::field::display);
+    tracing::info!(%mqtt, mqtt_tls, dashboard = %format_args!("{scheme}://{http}"), "listening");
     let stop = CancellationToken::new();
     let (mut terminate, mut interrupt) =
         (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);

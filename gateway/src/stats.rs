@@ -1,9 +1,9 @@
 //! The gateway's own figures: counted here, told once a second on `gateway/stats`, and exported at
 //! `/metrics`. Metric names live in `crate::metrics`.
 
-use crate::{core::Outlet, count::counters, edge};
+use crate::{arrival, core::Outlet, count::counters, edge};
 use bridge::bridge::{Bridge, Refused};
-use protocol::{CommandFigures, GatewayStats, Millis, StoreFigures, Timestamp};
+use protocol::{GatewayStats, Millis, StoreFigures, Timestamp};
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -85,6 +85,8 @@ pub struct Stats {
     pub http: HttpCounters,
     /// Of the MQTT side.
     pub edge: Arc<edge::Counters>,
+    /// Of all listeners, before their protocol.
+    pub arrivals: Arc<arrival::Counters>,
     latest: Mutex<Latest>,
 }
 
@@ -111,9 +113,9 @@ pub struct Latest {
 impl Stats {
     /// Starts at zero.
     #[must_use]
-    pub fn new(edge: Arc<edge::Counters>) -> Self {
+    pub fn new(edge: Arc<edge::Counters>, arrivals: Arc<arrival::Counters>) -> Self {
         let (web, http) = (WebCounters::default(), HttpCounters::default());
-        Self { started: Instant::now(), web, http, edge, latest: Mutex::default() }
+        Self { started: Instant::now(), web, http, edge, arrivals, latest: Mutex::default() }
     }
 
     /// What the core said last.
@@ -132,6 +134,7 @@ impl Stats {
         let before = self.latest();
         let (messages_in, deliveries) = (self.edge.publishes_in(), self.web.updates_out.get());
         let rate = |count: u64, before_count: u64| rate(count - before_count, now.since(before.at));
+        let totals = bridge.commands().totals();
         let figures = GatewayStats {
             version: env!("CARGO_PKG_VERSION").into(),
             uptime_ms: Millis(u64::try_from(self.started.elapsed().as_millis()).unwrap_or(0)),
@@ -146,15 +149,15 @@ impl Stats {
             lagging_connections: self.web.lagging_now.get(),
             commands_open: bridge.commands().open_count() as u64,
             alerts: bridge.alerts().figures(),
-            commands: command_figures(bridge),
+            commands: totals.figures,
             memory_bytes: memory_bytes().unwrap_or(0),
             store,
         };
         *self.latest.lock().unwrap_or_else(PoisonError::into_inner) = Latest {
             figures: figures.clone(),
             refused: bridge.refused(),
-            results_too_large: bridge.commands().totals().results_too_large,
-            commands_unwritten: bridge.commands().totals().unwritten,
+            results_too_large: totals.results_too_large,
+            commands_unwritten: totals.unwritten,
             updates: bridge.hub.offset().0,
             audit_entries: bridge.audit_count(),
             messages_in,
@@ -162,23 +165,6 @@ impl Stats {
             at: now,
         };
         figures
-    }
-}
-
-fn command_figures(bridge: &Bridge<Outlet>) -> CommandFigures {
-    let totals = bridge.commands().totals();
-    CommandFigures {
-        created: totals.created,
-        sent: totals.sent,
-        succeeded: totals.succeeded,
-        failed: totals.failed,
-        rejected: totals.rejected,
-        timed_out: totals.timed_out,
-        expired: totals.expired,
-        cancelled: totals.cancelled,
-        superseded: totals.superseded,
-        late: totals.late,
-        batches_open: bridge.commands().open_batches() as u64,
     }
 }
 

@@ -1,15 +1,18 @@
 // Publishes and subscribes with mqtt.js: roundtrip.mjs HOST PORT VERSION COUNT [PATH]
 //
-// With a PATH it speaks MQTT over WebSocket there.
+// With a PATH it speaks MQTT over WebSocket there; with SLUICE_CA, a file of certificates to trust, over TLS.
 //
 // For each QoS it publishes COUNT messages and waits for all of them to come back, in order; then it
 // prints one JSON object of what came. Exits with 1 where something did not happen within 30 s.
 
+import { readFileSync } from "node:fs";
 import mqtt from "mqtt";
 
 const [host, port, version, count, path] = process.argv.slice(2);
 const name = `mqttjs-${version.replaceAll(".", "")}${path ? "-ws" : ""}`;
-const url = path ? `ws://${host}:${port}${path}` : `mqtt://${host}:${port}`;
+const ca = process.env.SLUICE_CA && readFileSync(process.env.SLUICE_CA);
+const secure = ca ? "s" : "";
+const url = path ? `ws${secure}://${host}:${port}${path}` : `mqtt${secure}://${host}:${port}`;
 const topic = `devices/${name}/telemetry`;
 
 const deadline = setTimeout(() => {
@@ -21,6 +24,7 @@ const client = await mqtt.connectAsync(url, {
   clientId: name,
   protocolVersion: version === "5" ? 5 : 4,
   reconnectPeriod: 0,
+  ca,
 });
 
 const received = [];

@@ -1,12 +1,13 @@
 """Publishes and subscribes with paho-mqtt: roundtrip.py HOST PORT VERSION COUNT [PATH]
 
-With a PATH it speaks MQTT over WebSocket there.
+With a PATH it speaks MQTT over WebSocket there; with SLUICE_CA, a file of certificates to trust, over TLS.
 
 For each QoS it publishes COUNT messages and waits for all of them to come back, in order; then it
 prints one JSON object of what came. Exits with 1 where something did not happen within 30 s.
 """
 
 import json
+import os
 import queue
 import sys
 
@@ -25,6 +26,8 @@ def main(host, port, version, count, path=None):
         protocol=protocol,
         transport="websockets" if path else "tcp",
     )
+    if ca := os.environ.get("SLUICE_CA"):
+        client.tls_set(ca_certs=ca)
     if path:
         client.ws_set_options(path=path)
     client.on_connect = lambda client, data, flags, reason, properties: events.put(reason)

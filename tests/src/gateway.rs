@@ -1,6 +1,6 @@
 //! A gateway of its own for each test.
 
-use crate::{Device, Live, binary, until};
+use crate::{Authority, Device, Live, binary, until};
 use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -23,6 +23,7 @@ const END_WITHIN: Duration = Duration::from_secs(15);
 #[derive(Debug)]
 pub struct TestGateway {
     child: Child,
+    program: &'static str,
     folder: TempDir,
     settings: Vec<(String, String)>,
     flags: Vec<String>,
@@ -34,6 +35,7 @@ pub struct TestGateway {
 #[derive(Clone, Copy, Debug, Deserialize)]
 struct Endpoints {
     mqtt: SocketAddr,
+    mqtt_tls: Option<SocketAddr>,
     http: SocketAddr,
 }
 
@@ -51,11 +53,48 @@ impl TestGateway {
         Self::with_flags(settings, &[]).await
     }
 
+    /// With TLS for MQTT, by a certificate of `authority`, and settings; with `("HTTP__TLS", "true")` for HTTP
+    /// as well, which [`Self::get`] and its like do not speak.
+    ///
+    /// # Panics
+    /// When it does not come up; shows its log.
+    pub async fn with_tls(authority: &Authority, settings: &[(&str, &str)]) -> Self {
+        let server = authority.server();
+        let (cert, key) = (server.cert.display().to_string(), server.key.display().to_string());
+        let tls = [("TLS__CERT", &*cert), ("TLS__KEY", &key), ("MQTT__TLS_LISTEN", "127.0.0.1:0")];
+        Self::with(&[&tls, settings].concat()).await
+    }
+
     /// With settings, and flags such as `--demo`.
     ///
     /// # Panics
     /// When it does not come up; shows its log.
     pub async fn with_flags(settings: &[(&str, &str)], flags: &[&str]) -> Self {
+        Self::of_program("sluice-gateway", settings, flags).await
+    }
+
+    /// A build with fault points, which kills itself at `point`; started again, it no longer does.
+    ///
+    /// # Panics
+    /// When it does not come up; shows its log.
+    pub async fn with_fault(point: &str) -> Self {
+        let settings = [("FAULT", point)];
+        let mut gateway = Self::of_program("sluice-gateway-faults", &settings, &[]).await;
+        gateway.settings.clear();
+        gateway
+    }
+
+    /// Waits until it was killed. What it left behind stays.
+    ///
+    /// # Panics
+    /// When it ended in another way.
+    pub async fn killed(&mut self) {
+        let status = self.ended().await;
+        assert!(status.code().is_none(), "it was to be killed: {status}\n{}", self.log());
+        let _not_written_yet = fs::remove_file(self.endpoints_file());
+    }
+
+    async fn of_program(program: &'static str, settings: &[(&str, &str)], flags: &[&str]) -> Self {
         let folder = TempDir::new().expect("a temporary folder");
         let settings = settings.iter().map(|(key, value)| ((*key).into(), (*value).into()));
         let (settings, flags) = (
@@ -63,10 +102,11 @@ impl TestGateway {
             flags.iter().map(|&flag| flag.into()).collect::<Vec<_>>(),
         );
         let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS");
-        let child = spawn(folder.path(), &settings, &flags);
-        let endpoints = Endpoints { mqtt: ANY_PORT, http: ANY_PORT };
+        let child = spawn(program, folder.path(), &settings, &flags);
+        let endpoints = Endpoints { mqtt: ANY_PORT, mqtt_tls: None, http: ANY_PORT };
         let expected_error = None;
-        let mut gateway = Self { child, folder, settings, flags, endpoints, expected_error, http };
+        let mut gateway =
+            Self { child, program, folder, settings, flags, endpoints, expected_error, http };
         gateway.await_endpoints().await;
         gateway
     }
@@ -106,12 +146,12 @@ impl TestGateway {
     /// # Panics
     /// When it does not come up; shows its log.
     pub async fn start_again_with(&mut self, flags: &[&str]) {
-        let Endpoints { mqtt, http } = self.endpoints;
+        let Endpoints { mqtt, http, .. } = self.endpoints;
         let mut settings = self.settings.clone();
         settings.push(("MQTT__LISTEN".into(), mqtt.to_string()));
         settings.push(("HTTP__LISTEN".into(), http.to_string()));
         let flags = self.flags.iter().cloned().chain(flags.iter().map(|&flag| flag.into()));
-        self.child = spawn(self.folder.path(), &settings, &flags.collect::<Vec<_>>());
+        self.child = spawn(self.program, self.folder.path(), &settings, &flags.collect::<Vec<_>>());
         self.await_endpoints().await;
     }
 
@@ -142,6 +182,15 @@ impl TestGateway {
     #[must_use]
     pub fn mqtt(&self) -> SocketAddr {
         self.endpoints.mqtt
+    }
+
+    /// Where it speaks MQTT over TLS.
+    ///
+    /// # Panics
+    /// When `mqtt.tls_listen` is not set.
+    #[must_use]
+    pub fn mqtt_tls(&self) -> SocketAddr {
+        self.endpoints.mqtt_tls.expect("mqtt.tls_listen is set")
     }
 
     /// Where it speaks HTTP.
@@ -258,6 +307,11 @@ impl TestGateway {
         signal(self.child.id(), "-TERM");
     }
 
+    /// Asks it to read its certificates again.
+    pub fn hang_up(&self) {
+        signal(self.child.id(), "-HUP");
+    }
+
     /// Waits until it has ended by itself or because it was asked to.
     ///
     /// # Panics
@@ -315,12 +369,12 @@ fn eprint(log: &str) {
 
 const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-fn spawn(folder: &Path, settings: &[(String, String)], flags: &[String]) -> Child {
+fn spawn(program: &str, folder: &Path, settings: &[(String, String)], flags: &[String]) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("log"));
     let log = log.expect("a log file");
     // A write past `limit_files` fails then, instead of ending the process (setrlimit(2)).
     let mut command = Command::new("/usr/bin/env");
-    command.arg("--ignore-signal=XFSZ").arg(binary("sluice-gateway")).args(flags);
+    command.arg("--ignore-signal=XFSZ").arg(binary(program)).args(flags);
     command.env_clear().env("SLUICE_LOG__FORMAT", "json");
     command.env("SLUICE_DATA_DIR", folder.join("data"));
     command.env("SLUICE_MQTT__LISTEN", "127.0.0.1:0").env("SLUICE_HTTP__LISTEN", "127.0.0.1:0");

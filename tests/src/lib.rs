@@ -2,9 +2,10 @@
 //! are written against `docs/protocol.md` and share no code with the gateway.
 //!
 //! [`TestGateway`] is the gateway; [`Live`] a WebSocket client; [`Peer`] a raw MQTT client that also
-//! says what no library would; [`Device`] a device whose every answer the test decides;
+//! says what no library would, over TCP or TLS ([`Authority`]); [`Device`] a device whose every answer the test decides;
 //! [`mosquitto`] runs Mosquitto's own clients. Whatever is awaited has a deadline.
 
+mod authority;
 mod columns;
 mod deadline;
 mod device;
@@ -13,10 +14,13 @@ mod live;
 pub mod mosquitto;
 pub mod mqtt;
 mod program;
+mod stream;
 
+pub use authority::{Authority, Identity, TlsVersion};
 pub use deadline::{DEADLINE, soon, until};
 pub use device::{Delivered, Device};
 pub use gateway::TestGateway;
 pub use live::{Live, is_update};
 pub use mqtt::{Connect, Message, Packet, Peer, Version};
 pub use program::{Ended, Program, binary};
+pub use stream::Stream;

@@ -1,6 +1,6 @@
 //! A WebSocket client of `/ws`, as docs/protocol.md, section 3, describes it.
 
-use crate::{columns::Dictionary, soon};
+use crate::{Stream, columns::Dictionary, soon};
 use futures_util::{SinkExt, StreamExt};
 use serde_json::{Value, json};
 use std::{collections::VecDeque, net::SocketAddr};
@@ -13,7 +13,7 @@ use tokio_tungstenite::{
 /// A connection. It reads only while the test waits for something: who does not ask is slow.
 #[derive(Debug)]
 pub struct Live {
-    socket: WebSocketStream<TcpStream>,
+    socket: WebSocketStream<Box<dyn Stream>>,
     /// Where it speaks columns: what it was told of them.
     columns: Option<Dictionary>,
     inbox: VecDeque<Value>,
@@ -77,14 +77,18 @@ impl Live {
         live.expect("the gateway accepts").welcomed().await
     }
 
-    async fn over(stream: TcpStream, address: SocketAddr) -> Self {
+    /// Connects over any stream and takes the welcome.
+    ///
+    /// # Panics
+    /// When the gateway does not accept it.
+    pub async fn over(stream: impl Stream + 'static, address: SocketAddr) -> Self {
         Self::try_over(stream, address, "sluice.v1")
             .await
             .expect("the gateway accepts and welcomes")
     }
 
     async fn try_over(
-        stream: TcpStream,
+        stream: impl Stream + 'static,
         address: SocketAddr,
         protocol: &'static str,
     ) -> Option<Self> {
@@ -92,7 +96,7 @@ impl Live {
     }
 
     async fn upgrade(
-        stream: TcpStream,
+        stream: impl Stream + 'static,
         address: SocketAddr,
         protocol: &'static str,
         authorization: Option<HeaderValue>,
@@ -103,6 +107,7 @@ impl Live {
         if let Some(authorization) = authorization {
             request.headers_mut().insert("authorization", authorization);
         }
+        let stream = Box::new(stream) as Box<dyn Stream>;
         let shaken = soon("a handshake", client_async(request, stream)).await;
         let (socket, response) = shaken.ok()?;
         assert_eq!(response.headers()["sec-websocket-protocol"], protocol);

@@ -4,7 +4,7 @@ mod packet;
 
 pub use packet::{Connect, Message, PUBLISH, Packet, Version, WILL_RETAIN, field, packet, publish};
 
-use crate::soon;
+use crate::{Stream, soon};
 use std::{collections::VecDeque, net::SocketAddr};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,7 +14,7 @@ use tokio::{
 /// A connection.
 #[derive(Debug)]
 pub struct Peer {
-    stream: TcpStream,
+    stream: Box<dyn Stream>,
     version: Version,
     buffer: Vec<u8>,
     inbox: VecDeque<Packet>,
@@ -30,7 +30,13 @@ impl Peer {
         let stream = soon("a connection", TcpStream::connect(address)).await;
         let stream = stream.expect("the gateway accepts");
         stream.set_nodelay(true).expect("a fresh socket");
-        Self { stream, version, buffer: Vec::new(), inbox: VecDeque::new(), last_id: 0 }
+        Self::over(stream, version)
+    }
+
+    /// Speaks MQTT over any stream, and says nothing yet.
+    pub fn over(stream: impl Stream + 'static, version: Version) -> Self {
+        let (stream, buffer, inbox) = (Box::new(stream), Vec::new(), VecDeque::new());
+        Self { stream, version, buffer, inbox, last_id: 0 }
     }
 
     /// Connects and takes the CONNACK.
@@ -39,18 +45,25 @@ impl Peer {
     /// When it is refused.
     pub async fn connect(address: SocketAddr, connect: Connect<'_>) -> Self {
         let mut peer = Self::open(address, connect.version).await;
-        peer.send(&connect.encode()).await;
-        let answer = peer.expect(packet::CONNACK).await;
-        assert_eq!(answer.body[1], 0, "CONNECT is refused with {}", answer.body[1]);
+        peer.come_in(connect).await;
         peer
+    }
+
+    /// Sends CONNECT and takes the CONNACK.
+    ///
+    /// # Panics
+    /// When it is refused.
+    pub async fn come_in(&mut self, connect: Connect<'_>) {
+        self.send(&connect.encode()).await;
+        let answer = self.expect(packet::CONNACK).await;
+        assert_eq!(answer.body[1], 0, "CONNECT is refused with {}", answer.body[1]);
     }
 
     /// Connects and takes the CONNACK, where the gateway is there and says yes.
     pub async fn try_connect(address: SocketAddr, connect: Connect<'_>) -> Option<Self> {
         let stream = soon("a connection", TcpStream::connect(address)).await.ok()?;
         stream.set_nodelay(true).ok()?;
-        let (buffer, inbox) = (Vec::new(), VecDeque::new());
-        let mut peer = Self { stream, version: connect.version, buffer, inbox, last_id: 0 };
+        let mut peer = Self::over(stream, connect.version);
         peer.send(&connect.encode()).await;
         let answer = peer.next().await?;
         (answer.kind == packet::CONNACK && answer.body[1] == 0).then_some(peer)
@@ -58,7 +71,12 @@ impl Peer {
 
     /// Writes bytes as they are. A peer that is gone shows when it is read from.
     pub async fn send(&mut self, bytes: &[u8]) {
-        let _gone = soon("bytes to leave", self.stream.write_all(bytes)).await;
+        let sent = async {
+            self.stream.write_all(bytes).await?;
+            // TLS keeps what a full socket does not take.
+            self.stream.flush().await
+        };
+        let _gone = soon("bytes to leave", sent).await;
     }
 
     /// The next packet; none where the gateway closed.
@@ -128,6 +146,13 @@ impl Peer {
         }
     }
 
+    /// Publishes with QoS 1 by MQTT 5; gives the reason code of the PUBACK.
+    pub async fn publish_for_code(&mut self, topic: &str, payload: &[u8]) -> u8 {
+        self.publish_unawaited(topic, payload).await;
+        let answer = self.expect(packet::PUBACK).await;
+        answer.body.get(2).copied().unwrap_or_default()
+    }
+
     /// Publishes with QoS 1; the PUBACK comes among what is read next.
     pub async fn publish_unawaited(&mut self, topic: &str, payload: &[u8]) {
         let id = self.next_id();
@@ -142,6 +167,31 @@ impl Peer {
         self.send(&packet(packet::SUBSCRIBE, 2, &body)).await;
         let answer = self.expect(packet::SUBACK).await;
         *answer.body.last().expect("a SUBACK has a code for each filter")
+    }
+
+    /// Subscribes many filters with QoS 0 in one packet; gives the reason code of each.
+    pub async fn subscribe_all(&mut self, filters: &[String]) -> Vec<u8> {
+        let wanted: Vec<u8> = filters
+            .iter()
+            .flat_map(|filter| [field(filter.as_bytes()), vec![0]].concat())
+            .collect();
+        self.ask(packet::SUBSCRIBE, &wanted).await;
+        let answer = self.expect(packet::SUBACK).await;
+        answer.body[answer.body.len() - filters.len()..].to_vec()
+    }
+
+    /// Unsubscribes many filters in one packet.
+    pub async fn unsubscribe_all(&mut self, filters: &[String]) {
+        let unwanted: Vec<u8> =
+            filters.iter().flat_map(|filter| field(filter.as_bytes())).collect();
+        self.ask(packet::UNSUBSCRIBE, &unwanted).await;
+        self.expect(packet::UNSUBACK).await;
+    }
+
+    async fn ask(&mut self, kind: u8, filters: &[u8]) {
+        let id = self.next_id().to_be_bytes();
+        let properties: &[u8] = if self.version == Version::V5 { &[0] } else { &[] };
+        self.send(&packet(kind, 2, &[&id[..], properties, filters].concat())).await;
     }
 
     /// Acknowledges a message of QoS 1.

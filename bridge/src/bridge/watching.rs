@@ -10,8 +10,8 @@ use crate::{
     shadow::{self, DesireError, Expected},
 };
 use protocol::{
-    Alert, AlertId, Batch, BatchState, CommandDetails, Desired, DeviceEvent, DeviceId, DeviceState,
-    Presence, Severity, Timestamp, TopicName,
+    Alert, AlertId, AlertState, Batch, BatchState, CommandDetails, Desired, DeviceEvent, DeviceId,
+    DeviceState, Presence, Severity, Timestamp, TopicName,
 };
 use serde_json::{Map, Value, json, value::RawValue};
 use std::sync::Arc;
@@ -165,7 +165,10 @@ impl<S: Sink> Bridge<S> {
                     self.watch_command(details);
                 }
                 Effect::BatchChanged(batch) => self.watch_batch(batch),
-                Effect::Send { .. } | Effect::AskCancel { .. } | Effect::Forget(_) => {}
+                Effect::Send { .. }
+                | Effect::AskCancel { .. }
+                | Effect::AlertChanged(..)
+                | Effect::Forget(_) => {}
             }
         }
     }
@@ -225,11 +228,42 @@ impl<S: Sink> Bridge<S> {
         self.publish(now, &channel("state", device), None, Data::of(state));
     }
 
+    /// Tells an alert as it was at `at`, once that is stored, to those who watch its device.
+    pub fn announce_alert(&mut self, now: Timestamp, at: Timestamp, alert: &Alert) {
+        let name = alert_channel(alert.severity, &alert.device);
+        self.publish(now, &name, Some(at), Data::of(alert));
+        if self.devices.get(&alert.device).is_none() {
+            self.hub.forget(&name);
+        }
+    }
+
+    /// Goes on with the alerts that were kept; those that were not told as they are now will be.
+    pub(super) fn restore_alerts(&mut self, kept: Vec<Alert>) {
+        let mut untold: Vec<_> = kept.iter().filter_map(|alert| self.untold(alert)).collect();
+        untold.sort_by_key(|(at, alert)| (*at, alert.id));
+        self.alerts_untold.extend(untold);
+        self.alerts.restore(kept);
+    }
+
+    /// The alert and when it changed, where its channel's last word came before that.
+    fn untold(&self, alert: &Alert) -> Option<(Timestamp, Alert)> {
+        let changed = alert.cleared_at.or(alert.acknowledged_at).unwrap_or(alert.raised_at);
+        let Some((at, told)) = self.hub.newest(&alert_channel(alert.severity, &alert.device))
+        else {
+            let stands = alert.state != AlertState::Cleared;
+            return (stands && self.devices.get(&alert.device).is_some())
+                .then(|| (changed, alert.clone()));
+        };
+        let Data::Json(json) = told else { return None };
+        let told: Alert = serde_json::from_str(json.get()).ok()?;
+        let is_older = if told.id == alert.id { told != *alert } else { changed > at };
+        is_older.then(|| (changed.max(at), alert.clone()))
+    }
+
+    /// Has the changes of alerts kept, and told once they are.
     fn tell_alerts(&mut self, now: Timestamp) {
         for change in self.alerts.take_changes() {
-            let Alert { severity, device, .. } = &change.alert;
-            let name = alert_channel(*severity, device);
-            self.publish(now, &name, Some(now), Data::of(&change.alert));
+            self.alerts_untold.push((now, change.alert.clone()));
             // Who counts up fast is written down and told elsewhere as often as it is asked for.
             match (self.alert_changes.last_mut(), change.occasion) {
                 (Some(last), Occasion::Counted) if last.alert.id == change.alert.id => {

@@ -23,8 +23,8 @@ use super::{
 };
 use crate::event::ConnectionId;
 use protocol::{
-    Batch, BatchState, Command, CommandDetails, CommandId, CommandRequest, CommandState, Delivery,
-    DeviceId, Timestamp,
+    Alert, Batch, BatchState, Command, CommandDetails, CommandFigures, CommandId, CommandRequest,
+    CommandState, Delivery, DeviceId, Timestamp,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
@@ -137,6 +137,8 @@ pub enum Effect {
     },
     /// The device was deleted: forget what was told of its commands.
     Forget(DeviceId),
+    /// Tell this alert on `alerts/{severity}/{device}`, as of this time.
+    AlertChanged(Timestamp, Box<Alert>),
 }
 
 /// Why a command was not written to the receiver's connection.
@@ -146,6 +148,10 @@ pub enum Unwritten {
     TooLarge,
     /// The receiver does not read: what waits for it is at its bound.
     Full,
+    /// No subscription of the receiver's takes it.
+    NotSubscribed,
+    /// The mapping of its device cannot say it any more.
+    NotMapped,
 }
 
 impl Unwritten {
@@ -160,33 +166,21 @@ impl Unwritten {
             Self::Full => {
                 ("receiver_full", "the receiver does not read: too much waits for it already")
             }
+            Self::NotSubscribed => {
+                ("not_subscribed", "the receiver is not subscribed to the topic of the command")
+            }
+            Self::NotMapped => {
+                ("not_mapped", "the mapping of its device does not fit the command any more")
+            }
         }
     }
 }
 
 /// What commands came to since the start.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Totals {
-    /// Accepted.
-    pub created: u64,
-    /// Written to a receiver, each attempt.
-    pub sent: u64,
-    /// Ended, by state: succeeded.
-    pub succeeded: u64,
-    /// Ended: failed.
-    pub failed: u64,
-    /// Ended: rejected.
-    pub rejected: u64,
-    /// Ended: timed out.
-    pub timed_out: u64,
-    /// Ended: expired.
-    pub expired: u64,
-    /// Ended: cancelled.
-    pub cancelled: u64,
-    /// Ended: superseded.
-    pub superseded: u64,
-    /// Settled by a late answer.
-    pub late: u64,
+    /// As everybody is told.
+    pub figures: CommandFigures,
     /// Results and errors of devices that were left out, as they were too large.
     pub results_too_large: u64,
     /// Refused by the gateway itself once they were to be written.
@@ -317,7 +311,9 @@ impl Commands {
     /// What commands came to since the start.
     #[must_use]
     pub fn totals(&self) -> Totals {
-        self.totals
+        let mut totals = self.totals;
+        totals.figures.batches_open = self.open_batches() as u64;
+        totals
     }
 
     /// A batch.

@@ -50,6 +50,9 @@ pub(super) struct Entry {
     /// The connection that the newest attempt went to.
     #[serde(skip)]
     pub(super) sent_to: Option<ConnectionId>,
+    /// The newest attempt waits to be written: nothing can be an answer to it yet.
+    #[serde(skip)]
+    pub(super) unwritten: bool,
     #[serde(skip)]
     pub(super) deadline: Option<Timestamp>,
     /// When it may be sent again.
@@ -145,6 +148,7 @@ impl Entry {
             sent_at: None,
             changed_at: now,
             sent_to: None,
+            unwritten: false,
             deadline: None,
             resend_at: None,
             displaced: Vec::new(),

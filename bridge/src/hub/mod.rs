@@ -271,6 +271,13 @@ impl<S: Sink> Hub<S> {
         self.channels.get(channel)?.value.as_ref().map(|(_, data)| data)
     }
 
+    /// The value of a channel, and of when it is.
+    #[must_use]
+    pub fn newest(&self, channel: &TopicName) -> Option<(Timestamp, &Data)> {
+        let (stamp, data) = self.channels.get(channel)?.value.as_ref()?;
+        Some((stamp.timestamp, data))
+    }
+
     /// Forgets the value of a channel, for a device that is deleted. Its numbers go on.
     pub fn forget(&mut self, channel: &TopicName) {
         if let Some(channel) = self.channels.get_mut(channel) {

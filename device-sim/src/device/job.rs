@@ -16,6 +16,8 @@ pub(super) enum Stage {
     Held { until: Timestamp },
     /// The machine works on it; the progress told last, in percent.
     Working { told: f64 },
+    /// New firmware is on its way; the progress told last, in percent.
+    Loading { told: f64 },
     /// The device reboots.
     Restarting { until: Timestamp },
 }
@@ -24,7 +26,7 @@ impl Job {
     /// Whether it can still be given up.
     pub(super) const fn can_stop(&self) -> bool {
         match self.stage {
-            Stage::Held { .. } | Stage::Working { .. } => true,
+            Stage::Held { .. } | Stage::Working { .. } | Stage::Loading { .. } => true,
             Stage::Restarting { .. } => false,
         }
     }
@@ -32,7 +34,7 @@ impl Job {
     /// Whether it has had any effect.
     pub(super) const fn has_begun(&self) -> bool {
         match self.stage {
-            Stage::Held { .. } => false,
+            Stage::Held { .. } | Stage::Loading { .. } => false,
             Stage::Working { .. } | Stage::Restarting { .. } => true,
         }
     }

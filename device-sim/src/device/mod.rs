@@ -5,6 +5,7 @@
 
 mod job;
 mod memory;
+mod update;
 
 use crate::{
     Chaos, Kind,
@@ -20,6 +21,7 @@ use protocol::{
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use std::collections::VecDeque;
+use update::Update;
 
 /// The most commands that wait for their turn; one more is rejected as `busy`.
 pub(crate) const QUEUE_COMMANDS_MAX: usize = 16;
@@ -63,6 +65,11 @@ pub(crate) struct Device {
     /// In their order, and how long chaos holds each back when its turn comes.
     waiting: VecDeque<(Delivery, Option<Millis>)>,
     memory: Memory,
+    firmware: String,
+    /// The firmware that is on its way.
+    update: Option<Update>,
+    /// The version of its configuration, and what that says.
+    config: Option<(String, Values)>,
     reported: Values,
     actions: VecDeque<Action>,
 }
@@ -84,6 +91,9 @@ impl Device {
             job: None,
             waiting: VecDeque::new(),
             memory: Memory::default(),
+            firmware: FIRMWARE.into(),
+            update: None,
+            config: None,
             actions: VecDeque::new(),
         }
     }
@@ -122,6 +132,7 @@ impl Device {
             self.end(&delivery, false, Outcome::Cancelled, plain(AnswerStatus::Cancelled));
         } else if let Some(job) = self.job.take_if(|job| job.delivery.id == id && job.can_stop()) {
             self.machine.halt();
+            self.update = None;
             let ran = job.has_begun();
             self.end(&job.delivery, ran, Outcome::Cancelled, plain(AnswerStatus::Cancelled));
         } else if !self.memory.is_swallowed(id) {
@@ -141,7 +152,7 @@ impl Device {
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
         self.job.as_ref().map(|job| match job.stage {
             Stage::Held { until } | Stage::Restarting { until } => until,
-            Stage::Working { .. } => self.time.plus(WORK_STEP),
+            Stage::Working { .. } | Stage::Loading { .. } => self.time.plus(WORK_STEP),
         })
     }
 
@@ -154,7 +165,11 @@ impl Device {
     pub(crate) fn state(&self) -> Value {
         let mut state = self.machine.settings();
         state.insert("type".into(), self.kind.name().into());
-        state.insert("firmware".into(), FIRMWARE.into());
+        state.insert("firmware".into(), self.firmware.as_str().into());
+        if let Some((version, config)) = &self.config {
+            state.insert("config_version".into(), version.as_str().into());
+            state.insert("config".into(), config.clone().into());
+        }
         state.insert("boots".into(), self.boots.into());
         Value::Object(state)
     }
@@ -220,6 +235,7 @@ impl Device {
             Stage::Held { until } if now >= until => self.start(now, job.delivery),
             Stage::Restarting { until } if now >= until => self.come_back(&job.delivery),
             Stage::Working { told } => self.work_on(job.delivery, told),
+            Stage::Loading { told } => self.load_on(now, job.delivery, told),
             Stage::Held { .. } | Stage::Restarting { .. } => self.job = Some(job),
         }
     }
@@ -246,6 +262,12 @@ impl Device {
         if delivery.name == "reboot" {
             return self.restart(now, delivery);
         }
+        if delivery.name == "firmware_update" {
+            return self.load(now, delivery);
+        }
+        if delivery.name == "config_update" {
+            return self.configure(&delivery);
+        }
         match self.machine.begin(&delivery.name, &delivery.params) {
             Err(error) => self.refuse(&delivery, error),
             Ok(Begun::Done(result)) => self.succeed(&delivery, result),
@@ -256,8 +278,50 @@ impl Device {
         }
     }
 
+    fn load(&mut self, now: Timestamp, delivery: Delivery) {
+        match Update::new(&delivery.params, now) {
+            Err(error) => self.refuse(&delivery, error),
+            Ok(update) => {
+                self.update = Some(update);
+                self.answer(&delivery, plain(AnswerStatus::Started));
+                self.job = Some(Job { delivery, stage: Stage::Loading { told: 0.0 } });
+            }
+        }
+    }
+
+    /// Loads on; what is whole and right is booted.
+    fn load_on(&mut self, now: Timestamp, delivery: Delivery, told: f64) {
+        let Some(update) = self.update.take() else { return };
+        let percent = update.percent(now);
+        if percent < 100.0 {
+            self.update = Some(update);
+            self.tell_progress(delivery, percent, told, |told| Stage::Loading { told });
+        } else if let Err(error) = update.check() {
+            self.give_up(&delivery, error);
+        } else {
+            self.update = Some(update);
+            self.reboot(now, delivery);
+        }
+    }
+
+    fn configure(&mut self, delivery: &Delivery) {
+        match update::config(&delivery.params) {
+            Err(error) => self.give_up(delivery, error),
+            Ok((version, config)) => {
+                let result = json!({ "config_version": version });
+                self.config = Some((version, config));
+                self.succeed(delivery, result);
+                self.actions.push_back(Action::Report);
+            }
+        }
+    }
+
     fn restart(&mut self, now: Timestamp, delivery: Delivery) {
         self.answer(&delivery, plain(AnswerStatus::Started));
+        self.reboot(now, delivery);
+    }
+
+    fn reboot(&mut self, now: Timestamp, delivery: Delivery) {
         self.actions.push_back(Action::Restart(REBOOT));
         self.job = Some(Job { delivery, stage: Stage::Restarting { until: now.plus(REBOOT) } });
     }
@@ -265,20 +329,39 @@ impl Device {
     fn come_back(&mut self, delivery: &Delivery) {
         self.boots += 1;
         self.machine.restart();
+        let mut result = json!({ "boots": self.boots });
+        if let Some(update) = self.update.take() {
+            self.firmware = update.version;
+            result["firmware"] = self.firmware.as_str().into();
+        }
+        // The answer first: what is expected of a command is looked for behind it.
+        self.succeed(delivery, result);
         self.actions.push_back(Action::Report);
-        self.succeed(delivery, json!({ "boots": self.boots }));
     }
 
     fn work_on(&mut self, delivery: Delivery, told: f64) {
         match self.machine.course() {
             Course::Done(result) => self.succeed(&delivery, result),
-            Course::Percent(percent) if percent >= told + PROGRESS_STEP => {
-                let progress = Some(percent.round());
-                self.answer(&delivery, Answer { progress, ..plain(AnswerStatus::Progress) });
-                self.job = Some(Job { delivery, stage: Stage::Working { told: percent } });
+            Course::Percent(percent) => {
+                self.tell_progress(delivery, percent, told, |told| Stage::Working { told });
             }
-            Course::Percent(_) => self.job = Some(Job { delivery, stage: Stage::Working { told } }),
         }
+    }
+
+    /// Tells how far the work is, where that grew enough, and goes on.
+    fn tell_progress(
+        &mut self,
+        delivery: Delivery,
+        percent: f64,
+        told: f64,
+        stage: impl Fn(f64) -> Stage,
+    ) {
+        let is_new = percent >= told + PROGRESS_STEP;
+        if is_new {
+            let progress = Some(percent.round());
+            self.answer(&delivery, Answer { progress, ..plain(AnswerStatus::Progress) });
+        }
+        self.job = Some(Job { delivery, stage: stage(if is_new { percent } else { told }) });
     }
 
     fn report_changes(&mut self) {
@@ -300,8 +383,11 @@ impl Device {
     }
 
     fn fail(&mut self, delivery: &Delivery) {
-        let error = Some(error("fault", "the simulated hardware failed, as chaos asked"));
-        let answer = Answer { error, ..plain(AnswerStatus::Failed) };
+        self.give_up(delivery, error("fault", "the simulated hardware failed, as chaos asked"));
+    }
+
+    fn give_up(&mut self, delivery: &Delivery, error: AnswerError) {
+        let answer = Answer { error: Some(error), ..plain(AnswerStatus::Failed) };
         self.end(delivery, false, Outcome::Failed, answer);
     }
 

@@ -9,9 +9,22 @@ use protocol::DeviceId;
 pub enum Brought {
     /// Nothing: a plain socket, or TLS without a certificate.
     Nothing,
+    /// Nothing, and it came through HTTP as MQTT over WebSocket: it must sign in where HTTP wants a token.
+    NothingByHttp,
     /// A certificate that was verified, of this device.
     Certificate(DeviceId),
     /// The user that an HTTP request showed the token of, before it became MQTT over WebSocket; the local
     /// one where HTTP trusts everybody.
     User(User),
+}
+
+impl Brought {
+    /// Whether it came through HTTP, which ends what it let in itself.
+    #[must_use]
+    pub fn is_by_http(&self) -> bool {
+        match self {
+            Self::User(_) => true,
+            Self::Nothing | Self::NothingByHttp | Self::Certificate(_) => false,
+        }
+    }
 }

@@ -1,29 +1,43 @@
-//! Who may use the gateway over HTTP: tokens, kept as hashes in `{data_dir}/credentials.json`.
+//! Who may use the gateway: users by tokens, kept as hashes in `{data_dir}/credentials.json`, and devices by
+//! secrets, kept as hashes in `{data_dir}/devices.json`.
 //!
-//! `sluice-gateway token` writes the file whole (`tokens`); a running gateway looks at it every second
-//! ([`Auth::watch`]). Before the file exists everybody on the machine is trusted; from then on nobody is.
+//! `sluice-gateway token` and `sluice-gateway device` write a file whole (`file`); a running gateway looks at both
+//! twice a second ([`Auth::watch`]). Before the first exists everybody on the machine is trusted over HTTP, before
+//! the second (unless the configuration wants more) over MQTT; from then on nobody is. [`Gate`] is how MQTT clients
+//! sign in.
 
 mod brought;
+mod devices;
+mod file;
+mod gate;
+mod guard;
 pub mod journal;
+mod jwt;
+mod principal;
 mod secret;
+mod slow;
 mod tokens;
+mod watched;
 
 pub use brought::Brought;
-pub use tokens::{BadFile, EditError, Grant, Token, Tokens};
+pub use devices::{DeviceCredential, Devices, Imported};
+pub use file::{BadFile, EditError};
+pub use gate::{Claim, Gate, Refusal};
+pub use guard::{Held, TooMany};
+pub use jwt::{BadKey, JwtKeys, KeySource};
+pub use principal::{Identity, Principal};
+pub use tokens::{Grant, Token, Tokens};
 
 use crate::clock;
 use bridge::rights::{Member, Rights};
 use protocol::{Role, Session, Timestamp};
-use std::{
-    path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
-    time::{Duration, SystemTime},
-};
+use std::{path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
 };
 use tokio_util::sync::CancellationToken;
+use watched::Watched;
 
 /// Who commands where nobody needs to sign in.
 const LOCAL_USER: &str = "local";
@@ -104,17 +118,10 @@ pub struct Auth(Arc<Inner>);
 
 #[derive(Debug)]
 struct Inner {
-    path: PathBuf,
-    state: RwLock<State>,
-    /// Told when the state has changed.
+    tokens: Watched<Tokens>,
+    devices: Watched<Devices>,
+    /// Told when the tokens have changed.
     changes: watch::Sender<()>,
-}
-
-#[derive(Debug)]
-struct State {
-    /// None: nothing is set up, everybody local is trusted.
-    tokens: Option<Arc<Tokens>>,
-    changed_at: Option<SystemTime>,
 }
 
 impl Auth {
@@ -123,11 +130,9 @@ impl Auth {
     /// # Errors
     /// When the file is there and cannot be read: nobody is to be let in by mistake.
     pub fn open(data_dir: &Path) -> Result<Self, BadFile> {
-        let path = tokens::path(data_dir);
-        let changed_at = changed_at(&path);
-        let tokens = Tokens::read(&path)?.map(Arc::new);
-        let (state, changes) = (RwLock::new(State { tokens, changed_at }), watch::Sender::new(()));
-        Ok(Self(Arc::new(Inner { path, state, changes })))
+        let tokens = Watched::open(tokens::path(data_dir))?;
+        let devices = Watched::open(devices::path(data_dir))?;
+        Ok(Self(Arc::new(Inner { tokens, devices, changes: watch::Sender::new(()) })))
     }
 
     /// Whether a token is needed.
@@ -188,49 +193,44 @@ impl Auth {
         }
     }
 
-    /// What cannot be read, or is gone, changes nothing: nobody is let in by a mishap.
     fn look(&self) {
-        let changed_at = changed_at(&self.0.path);
-        let known = self.0.state.read().unwrap_or_else(PoisonError::into_inner).changed_at;
-        if changed_at == known {
-            return;
+        let known = self.0.tokens.version();
+        self.0.tokens.look();
+        self.0.devices.look();
+        if self.0.tokens.version() != known {
+            self.0.changes.send_replace(());
         }
-        let tokens = match Tokens::read(&self.0.path) {
-            Ok(Some(tokens)) => {
-                tracing::info!("the credentials changed");
-                Some(Arc::new(tokens))
-            }
-            Ok(None) => {
-                tracing::warn!("the credentials are gone: the last ones count until a restart");
-                self.tokens()
-            }
-            Err(error) => {
-                tracing::error!(%error, "the credentials cannot be read: the last ones count");
-                self.tokens()
-            }
-        };
-        *self.0.state.write().unwrap_or_else(PoisonError::into_inner) =
-            State { tokens, changed_at };
-        self.0.changes.send_replace(());
     }
 
     fn tokens(&self) -> Option<Arc<Tokens>> {
-        self.0.state.read().unwrap_or_else(PoisonError::into_inner).tokens.clone()
+        self.0.tokens.get()
+    }
+
+    /// The credentials of devices; none: there were never any.
+    pub(crate) fn devices(&self) -> Option<Arc<Devices>> {
+        self.0.devices.get()
+    }
+
+    /// Changes whenever a file of credentials has changed.
+    pub(crate) fn version(&self) -> u64 {
+        self.0.tokens.version() + self.0.devices.version()
     }
 }
 
-/// Whether a token is needed where files are kept in `data_dir`.
+/// Whether HTTP needs a token where files are kept in `data_dir`.
 #[must_use]
 pub fn is_set_up(data_dir: &Path) -> bool {
     tokens::path(data_dir).exists()
 }
 
-fn has_passed(end: Option<Timestamp>) -> bool {
-    end.is_some_and(|end| end <= clock::now())
+/// Whether devices have credentials where files are kept in `data_dir`.
+#[must_use]
+pub fn has_devices(data_dir: &Path) -> bool {
+    devices::path(data_dir).exists()
 }
 
-fn changed_at(path: &Path) -> Option<SystemTime> {
-    std::fs::metadata(path).and_then(|file| file.modified()).ok()
+fn has_passed(end: Option<Timestamp>) -> bool {
+    end.is_some_and(|end| end <= clock::now())
 }
 
 #[cfg(test)]

@@ -1,8 +1,11 @@
 //! What a value must be beyond its type, and the relations between values.
 
-use super::{Config, Retention};
+use super::{Ask, Config, Retention};
 use crate::auth;
-use bridge::route::{self, RouteTable};
+use bridge::{
+    mapping::Mappings,
+    route::{self, RouteTable},
+};
 use protocol::TopicFilter;
 use std::fmt;
 
@@ -14,6 +17,8 @@ pub struct Unusable {
     /// What is wrong with its value.
     pub why: String,
 }
+
+impl std::error::Error for Unusable {}
 
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -44,24 +49,40 @@ impl Config {
             mistakes.push(unusable("log.level", why));
         }
         mistakes.extend(self.routes().err().unwrap_or_default());
+        mistakes.extend(self.mappings().err().unwrap_or_default());
         let of_types = self.device_types().err().unwrap_or_default();
         mistakes.extend(of_types.into_iter().map(|why| unusable("types.dir", why)));
         mistakes.extend(self.retention.iter().enumerate().filter_map(bad_retention));
         mistakes.extend(self.alert_rules().err().unwrap_or_default());
         mistakes.extend(self.webhook.mistake());
+        mistakes.extend(self.acl_rules().err().unwrap_or_default());
+        mistakes.extend(self.jwt_keys().err());
+        mistakes.extend(self.insecure());
         mistakes
     }
 
     /// Listeners that other machines reach though nobody has to sign in there.
     #[must_use]
     pub fn exposed(&self) -> Vec<Unusable> {
-        let mqtt = (!self.mqtt.listen.ip().is_loopback()).then(|| {
+        let mqtt = (!self.mqtt_has_credentials() && !self.mqtt.listen.ip().is_loopback()).then(|| {
             let why = format!(
-                "{} can be reached from other machines, and this version has no credentials for plain \
-                 MQTT yet: use 127.0.0.1 or [::1], and /mqtt on the HTTP port with a token",
+                "{} can be reached from other machines, and there are no credentials: make one with \
+                 'sluice-gateway device add ID' (and the same --config or --data-dir), set auth.jwt, or use \
+                 127.0.0.1",
                 self.mqtt.listen
             );
             unusable("mqtt.listen", why)
+        });
+        let certified =
+            self.mqtt_has_credentials() || self.mqtt.client_certificates.ask == Ask::Required;
+        let tls_listen = self.mqtt.tls_listen.filter(|listen| !listen.ip().is_loopback());
+        let mqtt_tls = tls_listen.filter(|_| !certified).map(|listen| {
+            let why = format!(
+                "{listen} can be reached from other machines, and there are no credentials: make one with \
+                 'sluice-gateway device add ID' (and the same --config or --data-dir), set auth.jwt or \
+                 mqtt.client_certificates.ask = \"required\" and mqtt.client_certificates.ca, or use 127.0.0.1"
+            );
+            unusable("mqtt.tls_listen", why)
         });
         let signed_in = auth::is_set_up(&self.data_dir.0);
         let http = (!signed_in && !self.http.listen.ip().is_loopback()).then(|| {
@@ -72,7 +93,7 @@ impl Config {
             );
             unusable("http.listen", why)
         });
-        mqtt.into_iter().chain(http).collect()
+        mqtt.into_iter().chain(mqtt_tls).chain(http).collect()
     }
 
     /// The routes, compiled.
@@ -92,6 +113,19 @@ impl Config {
         if mistakes.is_empty() { Ok(RouteTable::new(routes)) } else { Err(mistakes) }
     }
 
+    /// The mappings, compiled.
+    ///
+    /// # Errors
+    /// Each mapping that cannot be, by its place.
+    pub fn mappings(&self) -> Result<Mappings, Vec<Unusable>> {
+        let payload_bytes_max = self.limits.command_params_bytes as usize;
+        let compiled = Mappings::new(&self.mappings, payload_bytes_max);
+        compiled.map_err(|mistakes| {
+            let named = |(place, why)| unusable(&format!("mappings[{place}]"), why);
+            mistakes.into_iter().map(named).collect()
+        })
+    }
+
     /// Each number with its least and its greatest value.
     fn ranges(&self) -> Vec<(&'static str, u64, u64, u64)> {
         let (mqtt, limits) = (&self.mqtt, &self.limits);
@@ -105,6 +139,8 @@ impl Config {
             ("http.header_timeout_ms", self.http.header_timeout_ms, 100, day_ms),
             ("http.body_timeout_ms", self.http.body_timeout_ms, 100, day_ms),
             ("http.write_timeout_ms", self.http.write_timeout_ms, 100, day_ms),
+            ("tls.handshake_timeout_ms", self.tls.handshake_timeout_ms, 100, day_ms),
+            ("proxy.header_timeout_ms", self.proxy.header_timeout_ms, 100, day_ms),
             ("presence.silent_after_ms", self.presence.silent_after_ms, 1_000, 365 * day_ms),
             ("shutdown.grace_ms", self.shutdown.grace_ms, 0, day_ms),
             ("limits.mqtt_packet_bytes", limits.mqtt_packet_bytes.into(), 1_024, PACKET_BYTES_MAX),
@@ -147,6 +183,7 @@ impl Config {
             ("store.recovery_bytes", self.store.recovery_bytes, 64 * 1024, u64::MAX),
             ("limits.http_body_bytes", limits.http_body_bytes.into(), 1_024, 64 * 1024 * 1024),
             ("limits.http_connections", limits.http_connections.into(), 1, many),
+            ("limits.handshakes", limits.handshakes.into(), 1, many),
             ("limits.devices", limits.devices.into(), 1, many),
             ("limits.channels", limits.channels.into(), 1, many),
             ("limits.commands_per_device", limits.commands_per_device.into(), 1, many),

@@ -38,8 +38,9 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// Variables with our prefix that belong to the `sluice` command line.
-const OTHERS: [&str; 1] = ["SLUICE_URL"];
+/// Variables with our prefix that are no settings: of the `sluice` command line, and of test builds.
+const OTHERS: &[&str] =
+    if cfg!(feature = "faults") { &["SLUICE_URL", "SLUICE_FAULT"] } else { &["SLUICE_URL"] };
 
 /// Reads all sources.
 ///

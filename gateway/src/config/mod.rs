@@ -4,17 +4,21 @@
 //! `check` knows what a value must be beyond its type. `config/sluice.toml` explains every key.
 
 mod alerts;
+mod auth;
 mod check;
 mod load;
+mod secure;
 mod types;
 
 pub use alerts::{AlertRule, Alerting, CommandAlerts, Secret, Webhook};
+pub use auth::{AclAction, AclEffect, AclRule, Auth, Jwt};
 pub use check::Unusable;
 pub(crate) use load::of_text;
 pub use load::{Mistakes, Sources, load};
+pub use secure::{Ask, ClientCertificates, DeviceName, Network, Proxy, Tls};
 
 use crate::store;
-use bridge::{route::Codec, types::DeviceTypes};
+use bridge::{mapping::MappingSettings, route::Codec, types::DeviceTypes};
 use serde::{Deserialize, Serialize};
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -26,6 +30,14 @@ pub struct Config {
     pub mqtt: Mqtt,
     /// The HTTP listener: dashboard, WebSocket, API.
     pub http: Http,
+    /// How MQTT clients sign in.
+    pub auth: Auth,
+    /// What clients that signed in may publish and subscribe, before the built-in rules.
+    pub acl: Vec<AclRule>,
+    /// The certificate of the listeners with TLS.
+    pub tls: Tls,
+    /// Load balancers before the listeners.
+    pub proxy: Proxy,
     /// Where the gateway keeps its files.
     pub data_dir: DataDir,
     /// What is written to the log.
@@ -45,6 +57,8 @@ pub struct Config {
     pub shutdown: Shutdown,
     /// Topics that feed channels, before the built-in ones.
     pub routes: Vec<Route>,
+    /// Devices that know only their own topics.
+    pub mappings: Vec<MappingSettings>,
     /// What raises alerts by itself.
     pub alerting: Alerting,
     /// Rules that raise alerts.
@@ -72,6 +86,12 @@ impl Default for DataDir {
 pub struct Mqtt {
     /// Where to listen; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Where to listen for MQTT over TLS; none: nowhere.
+    pub tls_listen: Option<SocketAddr>,
+    /// The certificates of clients of that listener.
+    pub client_certificates: ClientCertificates,
+    /// Connections begin with a header of the PROXY protocol where they come from `proxy.trusted`.
+    pub proxy_protocol: bool,
     /// How long a new connection may take to send its CONNECT.
     pub connect_timeout_ms: u64,
     /// How long a write to a peer may take before the connection is given up.
@@ -89,6 +109,9 @@ impl Default for Mqtt {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 1883)),
+            tls_listen: None,
+            client_certificates: ClientCertificates::default(),
+            proxy_protocol: false,
             connect_timeout_ms: 10_000,
             write_timeout_ms: 10_000,
             keep_alive_max_s: 0,
@@ -104,6 +127,10 @@ impl Default for Mqtt {
 pub struct Http {
     /// Where to listen; port 0 picks a free one.
     pub listen: SocketAddr,
+    /// Whether it is HTTPS.
+    pub tls: bool,
+    /// Connections begin with a header of the PROXY protocol where they come from `proxy.trusted`.
+    pub proxy_protocol: bool,
     /// How long updates are gathered into one frame to a WebSocket while they keep coming.
     pub flush_ms: u64,
     /// How long the head of a request may take, and a connection rest between two requests.
@@ -123,6 +150,8 @@ impl Default for Http {
     fn default() -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            tls: false,
+            proxy_protocol: false,
             flush_ms: 20,
             header_timeout_ms: 30_000,
             body_timeout_ms: 30_000,
@@ -215,6 +244,9 @@ pub struct Limits {
     pub http_body_bytes: u32,
     /// HTTP connections at the same time, beside WebSockets.
     pub http_connections: u32,
+    /// Sockets of one listener that are at their PROXY header or TLS handshake at the same time; one more ends
+    /// the one that has been at it longest.
+    pub handshakes: u32,
     /// Devices in all.
     pub devices: u32,
     /// Channels in all.
@@ -274,6 +306,7 @@ impl Default for Limits {
             ring_bytes: 16 * 1024 * 1024,
             http_body_bytes: 256 * 1024,
             http_connections: 10_000,
+            handshakes: 1_000,
             devices: 100_000,
             channels: 500_000,
             commands_per_device: 100,

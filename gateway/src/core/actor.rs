@@ -206,8 +206,9 @@ impl Actor {
     }
 
     fn note_mailbox(&mut self, event: &EdgeEvent, mailbox: Option<Sender<Downlink>>) {
-        let (EdgeEvent::Attached { connection, .. } | EdgeEvent::Receives { connection, .. }) =
-            event
+        let (EdgeEvent::Attached { connection, .. }
+        | EdgeEvent::Receives { connection, .. }
+        | EdgeEvent::Listens { connection, .. }) = event
         else {
             return;
         };

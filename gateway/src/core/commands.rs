@@ -6,11 +6,13 @@ use super::{
 };
 use crate::{
     exchange::{Message, Properties},
+    fault,
     store::{Receipt, Row, Table},
 };
 use bridge::{
     command::book::{self, Effect, RowKind, Unwritten},
     event::{ConnectionId, EdgeEvent},
+    mapping::Rendered,
 };
 use protocol::{
     Command, CommandDetails, CommandId, CommandState, Delivery, DeviceId, Timestamp, TopicName,
@@ -28,6 +30,7 @@ impl Actor {
             return (rows, None);
         }
         self.retry_kept_back = false;
+        fault::effects("before_store", &effects);
         (rows, Some(self.deferred.round(effects)))
     }
 
@@ -36,6 +39,7 @@ impl Actor {
         match self.deferred.settle(outcome) {
             Settled::Stored(effects) => {
                 self.bridge.stored(now);
+                fault::effects("after_store", &effects);
                 effects.into_iter().for_each(|effect| self.happen(now, effect));
             }
             Settled::NotStored(effects) => {
@@ -60,12 +64,13 @@ impl Actor {
         match effect {
             Effect::Created(at, details) | Effect::Changed(at, details) => {
                 self.tell(now, at, &details);
+                fault::effects("after_told", &[Effect::Changed(at, details)]);
             }
             Effect::BatchChanged(batch) => self.bridge.announce_batch(now, &batch),
             Effect::Send { connection, device, delivery } => {
                 let Delivery { id, attempt, .. } = *delivery;
                 if self.bridge.commands().is_to_be_sent(id, attempt, connection) {
-                    self.send(now, connection, command_message(&device, &delivery));
+                    self.send_command(now, connection, &device, &delivery);
                 }
             }
             Effect::AskCancel { connection, device, command } => {
@@ -75,7 +80,31 @@ impl Actor {
                 }
             }
             Effect::Forget(device) => self.bridge.forget_commands_of(&device),
+            Effect::AlertChanged(at, alert) => self.bridge.announce_alert(now, at, &alert),
         }
+    }
+
+    fn send_command(
+        &mut self,
+        now: Timestamp,
+        connection: ConnectionId,
+        device: &DeviceId,
+        delivery: &Delivery,
+    ) {
+        let (command, attempt) = (delivery.id, delivery.attempt);
+        let message = match self.bridge.rendered(device, delivery) {
+            None => command_message(device, delivery),
+            Some(Ok(rendered)) => mapped_message(rendered, delivery),
+            Some(Err(error)) => {
+                tracing::warn!(%command, %device, error, "a command does not fit its device's mapping");
+                let why = Unwritten::NotMapped;
+                self.bridge.edge(now, EdgeEvent::NotWritten { command, attempt, why });
+                return;
+            }
+        };
+        self.send(now, connection, message);
+        self.bridge.written(command, attempt);
+        fault::point("after_publish");
     }
 
     fn tell(&mut self, now: Timestamp, at: Timestamp, details: &CommandDetails) {
@@ -124,8 +153,18 @@ fn command_message(device: &DeviceId, delivery: &Delivery) -> DeviceMessage {
             id: delivery.id,
             attempt: delivery.attempt,
             not_after: delivery.not_after,
-            answer_topic: name(&topics::answer(device, delivery.id)),
+            answer_topic: Some(name(&topics::answer(device, delivery.id))),
         }),
+    }
+}
+
+/// The message for a device that knows only its own topics.
+fn mapped_message(rendered: Rendered, delivery: &Delivery) -> DeviceMessage {
+    let Delivery { id, attempt, not_after, .. } = *delivery;
+    DeviceMessage {
+        topic: rendered.topic,
+        payload: rendered.payload.into(),
+        command: Some(CarriedCommand { id, attempt, not_after, answer_topic: None }),
     }
 }
 

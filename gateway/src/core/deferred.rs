@@ -109,6 +109,7 @@ impl Deferred {
             Effect::BatchChanged(_)
             | Effect::Send { .. }
             | Effect::AskCancel { .. }
+            | Effect::AlertChanged(..)
             | Effect::Forget(_) => false,
         })
     }

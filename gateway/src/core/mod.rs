@@ -153,8 +153,8 @@ pub struct CarriedCommand {
     pub attempt: u32,
     /// Message Expiry is the time to this, in seconds, rounded up.
     pub not_after: Timestamp,
-    /// Response Topic.
-    pub answer_topic: TopicName,
+    /// Response Topic; none: the device has its own way of answering, and is sent no Correlation Data.
+    pub answer_topic: Option<TopicName>,
 }
 
 /// The handle to the core.

@@ -44,9 +44,11 @@ impl Watchers {
 
     /// What is to be kept of what changed, and what is to be done once it is.
     pub fn follow(&self, watched: &Watched) -> (Vec<Row>, Vec<Receipt>) {
-        if let Some(webhook) = &self.webhook {
-            watched.alerts.iter().for_each(|change| webhook.tell(change));
-        }
+        let posts = self
+            .webhook
+            .iter()
+            .flat_map(|webhook| watched.alerts.iter().filter_map(|change| webhook.take(change)));
+        let (posts, posting): (Vec<_>, Vec<_>) = posts.unzip();
         let publish = |change: &shadow::Change| -> Receipt {
             let shadow::Change { device, desired } = change.clone();
             let (publisher, unpublished) = (self.desired.clone(), Arc::clone(&self.unpublished));
@@ -57,7 +59,8 @@ impl Watchers {
                 }
             })
         };
-        (rows(watched), watched.desired.iter().map(publish).collect())
+        let rows = rows(watched).into_iter().chain(posts).collect();
+        (rows, watched.desired.iter().map(publish).chain(posting).collect())
     }
 
     /// Makes good what could not be done; call it about every second.

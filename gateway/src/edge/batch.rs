@@ -4,6 +4,8 @@
 //! acknowledgements. Wills go the same way.
 
 use super::{
+    access::MaybeAccess,
+    reason::Reason,
     receives::down_device,
     shared::Shared,
     wire::{Will, expires_at},
@@ -18,7 +20,8 @@ use crate::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bridge::{
     event::ConnectionId,
-    ingest::{Inbound, decode, decode_response, raw_message},
+    ingest::{Inbound, decode, decode_mapped, decode_response, raw_message},
+    mapping::Spoken,
     route::Destination,
 };
 use bytes::Bytes;
@@ -31,8 +34,10 @@ use tokio::sync::{mpsc::error::TrySendError, oneshot};
 pub(super) struct Known {
     pub(super) topic: TopicName,
     pub(super) destination: Option<Destination>,
-    /// Only the gateway may publish there.
-    pub(super) forbidden: bool,
+    /// What it means to the mappings of devices that know only their own topics.
+    mapped: Option<Arc<Spoken>>,
+    /// Why the client may not publish there; none: it may.
+    pub(super) forbidden: Option<Reason>,
     /// A device's own down topic: also asks the registry.
     down: bool,
 }
@@ -47,17 +52,27 @@ pub(super) enum BadName {
 }
 
 impl Known {
-    /// Checks `topic` and resolves its route.
-    pub(super) fn new(shared: &Shared, topic: &str) -> Result<Self, BadName> {
+    /// Checks `topic`, resolves its route and asks whether a client with `access` may publish there.
+    pub(super) fn new(shared: &Shared, topic: &str, access: &MaybeAccess) -> Result<Self, BadName> {
         check_limits(shared, topic)?;
         let topic: TopicName = topic.parse().map_err(|_: BadTopic| BadName::Invalid)?;
         Ok(Self {
-            destination: shared.routes.resolve(topic.as_str()),
-            forbidden: levels(topic.as_str()).next() == Some("$SYS"),
+            destination: shared.topics.routes.resolve(topic.as_str()),
+            mapped: shared.topics.mappings.resolve(topic.as_str()),
+            forbidden: forbidden(&topic, access),
             down: down_device(topic.as_str()).is_some(),
             topic,
         })
     }
+}
+
+/// Only the gateway itself publishes its figures, whoever else wants to.
+fn forbidden(topic: &TopicName, access: &MaybeAccess) -> Option<Reason> {
+    if levels(topic.as_str()).next() == Some("$SYS") {
+        return Some(Reason::TopicNameInvalid);
+    }
+    let may = access.as_ref().is_none_or(|access| access.may_publish(topic.as_str()));
+    (!may).then_some(Reason::NotAuthorized)
 }
 
 /// Counts and refuses a topic or filter that is longer or deeper than allowed.
@@ -124,6 +139,13 @@ impl Batch {
         known: &Known,
         content: Content<'_>,
     ) {
+        // An answer first: what the same message says of the device's state comes after it.
+        if let Some(spoken) = &known.mapped {
+            match decode_mapped(spoken, content.payload) {
+                Some(inbound) => self.inbound.push(inbound),
+                None => shared.counters.undecodable.increment(),
+            }
+        }
         if let Some(destination) = &known.destination {
             let decoded = match response(destination, &content.properties) {
                 Some((device, command)) => {
@@ -158,9 +180,15 @@ impl Batch {
     }
 
     /// Adds the will of `publisher`. One to a topic that clients may not publish to is dropped.
-    pub(super) fn will(&mut self, shared: &Shared, publisher: ConnectionId, will: Will) {
-        let known = match Known::new(shared, &will.topic) {
-            Ok(known) if !known.forbidden => known,
+    pub(super) fn will(
+        &mut self,
+        shared: &Shared,
+        publisher: ConnectionId,
+        access: &MaybeAccess,
+        will: Will,
+    ) {
+        let known = match Known::new(shared, &will.topic, access) {
+            Ok(known) if known.forbidden.is_none() => known,
             Ok(_) | Err(_) => return shared.counters.dropped_forbidden.increment(),
         };
         shared.counters.wills.increment();

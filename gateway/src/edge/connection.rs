@@ -5,6 +5,7 @@
 //! timers, while the socket is not read. So a full gateway slows its publishers down and loses nothing.
 
 use super::{
+    access::MaybeAccess,
     batch::Batch,
     delivering::Aliases,
     ending::End,
@@ -14,6 +15,7 @@ use super::{
     publishing::Publishing,
     receives::Receives,
     registry::Takeover,
+    restoring,
     session::{Inherited, Kept, Session},
     shared::Shared,
     subscribing::Linked,
@@ -21,13 +23,14 @@ use super::{
     wire::{Dialect, Version, Will},
 };
 use crate::{
+    clock,
     core::Downlink,
     exchange::{Arrival, Attendance, Link},
     mailbox::{Receiver, Sender},
 };
 use bridge::event::ConnectionId;
 use bytes::BytesMut;
-use protocol::DeviceId;
+use protocol::{DeviceId, TopicFilter};
 use std::{
     collections::BTreeMap,
     future::{Future, poll_fn},
@@ -101,6 +104,8 @@ pub(super) struct Client {
     pub(super) id: Arc<str>,
     /// The device that the client id names, if it is a device id.
     pub(super) device: Option<DeviceId>,
+    /// What it may do; none: all, it is trusted.
+    pub(super) access: MaybeAccess,
     /// The connection is that device's own.
     pub(super) attached: bool,
     /// How long its session outlives the connection, in seconds.
@@ -125,6 +130,8 @@ pub(super) struct Connection<S> {
     pub(super) rests: Rests,
     /// The devices whose commands the core was told it can receive.
     pub(super) receives: BTreeMap<DeviceId, Receives>,
+    /// The filters by which the core was told that it may receive those of mapped devices.
+    pub(super) listens: Vec<TopicFilter>,
     pub(super) batch: Batch,
     pub(super) work: Option<Work>,
     pub(super) mailbox: Option<(Sender<Downlink>, Receiver<Downlink>)>,
@@ -138,6 +145,8 @@ pub(super) struct Connection<S> {
     read_bytes: usize,
     /// Since when the peer takes no bytes.
     stuck_since: Option<Instant>,
+    /// When its credential ends.
+    ends: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     pub(super) taken_over: oneshot::Receiver<Takeover>,
     pub(super) stop: CancellationToken,
@@ -175,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     pub(super) fn new(opening: Opening<S>) -> Self {
         let Opening { shared, client, window, inherited, reader, writer, buffer, out, .. } =
             opening;
-        let Kept { session, link, down } = match inherited.session {
+        let Kept { mut session, link, down } = match inherited.session {
             Some(mut kept) => {
                 kept.session.outbox.resume(window);
                 kept
@@ -189,23 +198,29 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 Kept { session, link: None, down: None }
             }
         };
+        let ends = client.access.as_ref().and_then(|access| access.principal.ends_at());
+        let ends = ends.map(|at| restoring::instant(at, clock::now()));
+        session.restrict(&client.access);
         if let Some(link) = &link {
             link.attend(Attendance::Here);
         }
         let heard = Instant::now();
         let far = heard + client.silence_max.unwrap_or(FAR);
+        let far = ends.map_or(far, |ends| ends.min(far));
         Self {
             publishing: Publishing::default(),
             aliases: Aliases::new(opening.aliases_max),
             pace: Pace::new(&shared.limits, heard),
             rests: Rests::default(),
             receives: BTreeMap::new(),
+            listens: Vec::new(),
             batch: Batch::default(),
             work: None,
             mailbox: None,
             down,
             read_bytes: *READ_BYTES.start(),
             stuck_since: None,
+            ends,
             timer: Box::pin(tokio::time::sleep_until(far)),
             taken_over: opening.taken_over,
             stopped: Box::pin(opening.stop.clone().cancelled_owned()),
@@ -289,7 +304,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Event::Stop | Event::Done(Done::Stopped) | Event::Message(None) => {
                 return Err(End::Stopping);
             }
-            Event::TakenOver(takeover) => return Err(End::TakenOver(takeover)),
+            Event::TakenOver(takeover) => return Err(self.taken_over_by(takeover)),
             Event::Timer => return self.time_out(Instant::now()),
             Event::Done(Done::Forwarded(pending)) => self.publishing.pending.push(pending),
             Event::Done(Done::Linked(linked)) => self.linked(linked),
@@ -305,6 +320,18 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             Event::Written(written) => return self.written(written),
         }
         Ok(())
+    }
+
+    /// Another connection takes the client id, or this one may not stay.
+    fn taken_over_by(&mut self, takeover: Option<Takeover>) -> End {
+        match takeover {
+            Some(Takeover::Heir(heir)) => End::TakenOver(Some(heir)),
+            Some(Takeover::Revoked(next)) => {
+                self.taken_over = next;
+                End::Revoked
+            }
+            None => End::TakenOver(None),
+        }
     }
 
     fn read(&mut self, read: io::Result<usize>) -> Result<(), End> {
@@ -339,7 +366,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let silent = self.client.silence_max.map(|max| self.heard + max);
         let stuck = self.stuck_since.map(|since| since + self.shared.write_timeout());
         let Rests { reading, writing } = self.rests;
-        [silent, stuck, reading, writing].into_iter().flatten().min()
+        [silent, stuck, reading, writing, self.ends].into_iter().flatten().min()
     }
 
     fn time_out(&mut self, now: Instant) -> Result<(), End> {
@@ -358,6 +385,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             self.stuck_since.is_some_and(|since| since + self.shared.write_timeout() <= now);
         if stuck {
             return Err(End::WriteTimeout);
+        }
+        if self.ends.is_some_and(|ends| ends <= now) {
+            return Err(End::Revoked);
         }
         let next = self.deadline().unwrap_or(now + FAR);
         self.timer.as_mut().reset(next);

@@ -30,6 +30,24 @@ counters! {
         refused_client_id,
         /// CONNECTs of client ids that came more than `mqtt.flapping_connects` times in a minute.
         refused_banned,
+        /// CONNECTs refused because they showed no credential.
+        refused_unauthenticated,
+        /// CONNECTs refused for a wrong or revoked credential.
+        refused_credentials,
+        /// CONNECTs refused for a credential that has expired.
+        refused_expired,
+        /// CONNECTs refused for a token that is narrowed to devices or channels.
+        refused_narrowed,
+        /// CONNECTs refused because too many were signing in with secrets that are slow to check.
+        refused_busy,
+        /// CONNECTs refused because too many of their address were signing in.
+        refused_guessing,
+        /// CONNECTs refused because their will may not be published.
+        refused_will,
+        /// Sign-ins that were held back after failures.
+        sign_ins_delayed,
+        /// Connections closed because their credential was revoked or has expired.
+        closed_revoked,
         /// CONNECTs refused for another reason.
         refused_other,
         /// Connections that took the place of another with their client id.
@@ -97,8 +115,12 @@ counters! {
         dropped_expired,
         /// Messages dropped because they are larger than the client takes.
         dropped_too_large,
-        /// Messages to topics that clients may not publish to.
+        /// Messages to topics that their client may not publish to.
         dropped_forbidden,
+        /// Messages not delivered because their client may not read them.
+        dropped_unreadable,
+        /// Subscriptions refused because their client may read nothing of them.
+        refused_subscriptions,
         /// Wills published.
         wills,
     }

@@ -69,8 +69,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let me = self.client.connection;
         let grant = self.session.subscriptions.select(&message, Source::Own, me);
         let command = order.command.as_ref().map(|it| (it.id, it.attempt));
-        if let Some(grant) = grant {
-            self.queue(Entry { command, ..Entry::new(message, grant) }, None);
+        match grant {
+            Some(grant) => self.queue(Entry { command, ..Entry::new(message, grant) }, None),
+            None => self.not_written(command, Unwritten::NotSubscribed),
         }
     }
 
@@ -82,13 +83,18 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return;
         }
         let subscriptions = &self.session.subscriptions;
-        let grant = match share {
-            Some(share) => subscriptions.select_shared(&message, &share),
+        let grant = match &share {
+            Some(share) => subscriptions.select_shared(&message, share),
             None => subscriptions.select(&message, source, me),
         };
-        if let Some(grant) = grant {
-            self.queue(Entry::new(message, grant), gathering);
+        if let Some(grant) = grant.filter(|_| self.may_have(&message)) {
+            self.queue(Entry { share, ..Entry::new(message, grant) }, gathering);
         }
+    }
+
+    /// Whether `message` may be delivered to the client.
+    pub(super) fn may_have(&self, message: &Message) -> bool {
+        self.session.may_have(&self.client.access, message, &self.shared)
     }
 
     pub(super) fn queue(&mut self, entry: Entry, gathering: Option<Gathering>) {
@@ -119,6 +125,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let others =
             |message: &Arc<Message>| self.shared.desired.on(message.topic.as_str()).is_none();
         for message in messages.into_iter().filter(others).collect::<Vec<_>>() {
+            if !self.may_have(&message) {
+                continue;
+            }
             let identifiers = wanted.identifier.into_iter().collect();
             let grant = Grant { qos: wanted.qos, retain: true, identifiers };
             self.queue(Entry::new(message, grant), None);
@@ -277,6 +286,9 @@ fn seconds_until(at: Timestamp, now: Timestamp) -> u32 {
 
 fn message_of(order: &DeviceMessage) -> Message {
     let command = order.command.as_ref();
+    let answered = command.and_then(|it| Some((it.id, it.answer_topic.as_ref()?)));
+    // What is sent to a device in its own way has a form of its own.
+    let is_ours = command.is_none() || answered.is_some();
     Message {
         topic: order.topic.clone(),
         payload: order.payload.clone(),
@@ -287,9 +299,9 @@ fn message_of(order: &DeviceMessage) -> Message {
         properties: Properties {
             payload_is_utf8: None,
             expires_at: command.map(|command| command.not_after),
-            content_type: Some("application/json".into()),
-            response_topic: command.map(|command| command.answer_topic.to_string()),
-            correlation_data: command.map(|command| Bytes::from(command.id.to_string())),
+            content_type: is_ours.then(|| "application/json".into()),
+            response_topic: answered.map(|(_, topic)| topic.to_string()),
+            correlation_data: answered.map(|(id, _)| Bytes::from(id.to_string())),
             user: Vec::new(),
         },
     }

@@ -6,7 +6,7 @@ use super::{
     journal::KeptWill,
     parked::Parked,
     reason::Reason,
-    registry::Takeover,
+    registry::Heir,
     session::{Inherited, Kept, Session},
     wire::disconnect,
 };
@@ -39,7 +39,9 @@ pub(super) enum End {
     KeepAlive,
     WriteTimeout,
     /// Another connection has the client id now.
-    TakenOver(Option<Takeover>),
+    TakenOver(Option<Heir>),
+    /// Its credential was revoked or has ended, or it was trusted and has to sign in now.
+    Revoked,
     Kicked,
     /// The gateway is shutting down.
     Stopping,
@@ -58,7 +60,7 @@ impl End {
             }
             Self::KeepAlive => PresenceReason::KeepAlive,
             Self::TakenOver(_) => PresenceReason::TakenOver,
-            Self::Kicked => PresenceReason::Kicked,
+            Self::Kicked | Self::Revoked => PresenceReason::Kicked,
             Self::Stopping => PresenceReason::Shutdown,
         }
     }
@@ -70,6 +72,7 @@ impl End {
             Self::KeepAlive => Some(Reason::KeepAliveTimeout),
             Self::TakenOver(_) => Some(Reason::TakenOver),
             Self::Kicked => Some(Reason::AdministrativeAction),
+            Self::Revoked => Some(Reason::NotAuthorized),
             Self::Stopping => Some(Reason::ShuttingDown),
             Self::Violation(reason) => Some(*reason),
         }
@@ -96,14 +99,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             self.say_farewell(&end, kept).await;
         }
         let parked = match heir {
-            Some(Takeover { heir, .. }) => {
+            Some(Heir { inherits, .. }) => {
                 if !kept {
                     self.session.forget();
                 }
                 let session = kept.then(|| self.take_session());
                 let inherited = Inherited { attached: self.client.attached, session };
                 // The heir may be gone already; then nobody inherits.
-                let _gone = heir.send(inherited);
+                let _gone = inherits.send(inherited);
                 None
             }
             None if kept => self.park(&end),
@@ -112,6 +115,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         // What was not taken away by now has ended.
         if !kept {
             self.session.forget();
+            let link = self.link.take();
+            self.session.pass_on(link, &self.shared.exchange).await;
         }
         if parked.is_none() {
             self.shared.registry.release(&self.client.id, self.client.connection);
@@ -124,7 +129,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     /// Whether the client finds its session again.
-    fn keeps_session(&self, end: &End, heir: Option<&Takeover>) -> bool {
+    fn keeps_session(&self, end: &End, heir: Option<&Heir>) -> bool {
         match end {
             End::TakenOver(_) => {
                 heir.is_some_and(|heir| !heir.clean) && self.client.session_expiry > 0
@@ -136,6 +141,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             | End::KeepAlive
             | End::WriteTimeout
             | End::Kicked
+            | End::Revoked
             | End::Violation(_) => self.client.session_expiry > 0,
         }
     }
@@ -187,6 +193,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         Some(Parked {
             shared: self.shared.clone(),
             client_id: self.client.id.clone(),
+            access: self.client.access.clone(),
             connection: self.client.connection,
             kept: self.take_session(),
             will: self.client.will.take().map(|will| {
@@ -211,7 +218,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             .will
             .clone()
             .map(|will| KeptWill { due: Some(in_seconds(will.delay.min(lasts_s))), will });
-        self.session.note_head(lasts_s, Some(in_seconds(lasts_s)), will);
+        self.session.note_head(&self.client.access, lasts_s, Some(in_seconds(lasts_s)), will);
     }
 
     fn count(&self, end: &End) {
@@ -221,6 +228,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             End::WriteTimeout => counters.write_timeouts.increment(),
             End::Violation(_) => counters.violations.increment(),
             End::Panicked => counters.panics.increment(),
+            End::Revoked => counters.closed_revoked.increment(),
             End::Disconnected | End::Lost | End::TakenOver(_) | End::Kicked | End::Stopping => {}
         }
     }
@@ -242,6 +250,11 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             let event = EdgeEvent::ReceivesNot { device, connection };
             self.batch.input(Input::Edge { event, mailbox: None });
         }
+        if !std::mem::take(&mut self.listens).is_empty() {
+            let (client, filters) = (self.client.id.to_string(), Vec::new());
+            let event = EdgeEvent::Listens { connection, client, filters };
+            self.batch.input(Input::Edge { event, mailbox: None });
+        }
         // Messages first: they came before the end.
         let (mut steps, _) =
             std::mem::take(&mut self.batch).into_steps(connection, Wait::ForNothing);
@@ -252,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         // With a delay the will waits for the client, as long as its session does.
         if let Some(will) = self.client.will.take_if(|will| !kept || will.delay == 0) {
-            last.will(&self.shared, connection, will);
+            last.will(&self.shared, connection, &self.client.access, will);
         }
         steps.extend(last.into_steps(connection, Wait::ForNothing).0);
         if forward(&self.shared, steps).await.is_err() {

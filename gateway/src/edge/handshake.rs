@@ -1,18 +1,21 @@
 //! From an accepted socket to a connection: CONNECT under a deadline, CONNACK.
 
 use super::{
+    access::MaybeAccess,
     batch::{BadName, Known},
     connection::{Client, Connection, Opening},
     publishing::TOPIC_ALIAS_MAXIMUM,
     reason::Reason,
-    registry::Takeover,
+    registry::{Heir, Incumbent, NotYours, Takeover},
     session::Inherited,
     shared::Shared,
+    sign_in,
     wire::{
         BadConnect, Connect, Dialect, FrameError, Reasons, Version, connack, connect, take_frame,
     },
 };
 use crate::{auth::Brought, count::Counter};
+use bridge::event::ConnectionId;
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::{
     packet::{
@@ -21,6 +24,7 @@ use mqtt_protocol_core::mqtt::{
     },
     result_code::MqttError,
 };
+use protocol::DeviceId;
 use std::{
     net::SocketAddr,
     sync::Arc,
@@ -66,10 +70,8 @@ impl<S: AsyncRead + AsyncWrite> Handshake<S> {
         let (mut reader, writer) = tokio::io::split(socket);
         let mut buffer = BytesMut::new();
         let deadline = Duration::from_millis(shared.mqtt.connect_timeout_ms);
-        let first = tokio::select! {
-            first = timeout(deadline, first(&shared, &mut reader, &mut buffer)) => first,
-            () = stop.cancelled() => return None,
-        };
+        let first = timeout(deadline, first(&shared, &mut reader, &mut buffer));
+        let first = stop.run_until_cancelled(first).await?;
         let verdict = match first {
             Err(_) => {
                 shared.counters.refused_timeout.increment();
@@ -82,18 +84,17 @@ impl<S: AsyncRead + AsyncWrite> Handshake<S> {
             Ok(Some(First::Refused(dialect, reason))) => Err((dialect, reason)),
             Ok(Some(First::Connect(connect))) => {
                 let dialect = Some(dialect(&connect));
-                check(&shared, &connect, room).map_err(|reason| (dialect, reason)).map(|()| connect)
+                let admitted = admit(&shared, *connect, address, &brought, room);
+                let admitted = stop.run_until_cancelled(admitted).await?;
+                admitted.map_err(|reason| (dialect, reason))
             }
         };
         match verdict {
-            Ok(connect) => {
-                let mut connection =
-                    open(shared, *connect, address, reader, writer, buffer, stop).await?;
-                connection.attach_by_certificate(&brought);
-                Some(connection)
-            }
+            Ok(admitted) => open(shared, admitted, address, reader, writer, buffer, stop).await,
             Err((dialect, reason)) => {
-                counter(&shared, reason).increment();
+                if let Some(counter) = counter(&shared, reason) {
+                    counter.increment();
+                }
                 tracing::debug!(?reason, "connection refused");
                 refuse(writer, dialect, reason, shared.write_timeout()).await;
                 None
@@ -139,7 +140,53 @@ async fn first<S: AsyncRead>(
     }
 }
 
-/// Whether `connect` may come in.
+/// A client that may come in.
+struct Admitted {
+    connect: Connect,
+    connection: ConnectionId,
+    id: Arc<str>,
+    /// The gateway chose the client id.
+    is_assigned: bool,
+    access: MaybeAccess,
+    taken_over: oneshot::Receiver<Takeover>,
+    incumbent: Option<Incumbent>,
+}
+
+/// Finds out who the client is and whether it may come in, and gives it its client id.
+async fn admit(
+    shared: &Shared,
+    connect: Connect,
+    address: SocketAddr,
+    brought: &Brought,
+    room: bool,
+) -> Result<Admitted, Reason> {
+    check(shared, &connect, room)?;
+    let principal = sign_in::sign_in(shared, &connect, address, brought).await?;
+    // Whoever is let in counts; who is not cannot have somebody else banned.
+    if shared.flapping.comes(&connect.client_id, Instant::now()).is_err() {
+        return Err(Reason::Banned);
+    }
+    let is_assigned = connect.client_id.is_empty();
+    let id: Arc<str> = if is_assigned {
+        format!("auto-{}", uuid::Uuid::now_v7()).into()
+    } else {
+        connect.client_id.as_str().into()
+    };
+    let will = connect.will.as_ref().map(|will| &*will.topic);
+    let access = sign_in::access(shared, principal, &id, will)?;
+    let connection = shared.next_connection();
+    let claimed = shared.registry.claim(&id, connection, &access);
+    let (taken_over, incumbent) = claimed.map_err(|NotYours| Reason::ClientIdNotValid)?;
+    // Between signing in and now the credential may have gone, and nobody would say so any more.
+    let principal = access.as_ref().map(|access| &access.principal);
+    if !brought.is_by_http() && !shared.gate.still(principal) {
+        shared.registry.release(&id, connection);
+        return Err(Reason::NotAuthorized);
+    }
+    Ok(Admitted { connect, connection, id, is_assigned, access, taken_over, incumbent })
+}
+
+/// Whether `connect` can come in, whoever sent it.
 fn check(shared: &Shared, connect: &Connect, room: bool) -> Result<(), Reason> {
     let id = &connect.client_id;
     let unusable = id.len() > CLIENT_ID_BYTES_MAX || id.chars().any(char::is_control);
@@ -153,18 +200,20 @@ fn check(shared: &Shared, connect: &Connect, room: bool) -> Result<(), Reason> {
     if connect.extended_authentication {
         return Err(Reason::BadAuthenticationMethod);
     }
-    if shared.flapping.comes(id, Instant::now()).is_err() {
-        return Err(Reason::Banned);
-    }
-    match connect.will.as_ref().map(|will| Known::new(shared, &will.topic)) {
+    match connect.will.as_ref().map(|will| Known::new(shared, &will.topic, &None)) {
         Some(Err(BadName::Invalid | BadName::OverLimit)) => Err(Reason::TopicNameInvalid),
         Some(Ok(_)) | None => Ok(()),
     }
 }
 
-fn counter(shared: &Shared, reason: Reason) -> &Counter {
+/// Where a refusal is counted; none: where it was decided.
+fn counter(shared: &Shared, reason: Reason) -> Option<&Counter> {
     let counters = &shared.counters;
-    match reason {
+    Some(match reason {
+        Reason::BadUserNameOrPassword
+        | Reason::NotAuthorized
+        | Reason::ServerBusy
+        | Reason::ConnectionRateExceeded => return None,
         Reason::QuotaExceeded => &counters.refused_full,
         Reason::MalformedPacket | Reason::ProtocolError => &counters.refused_malformed,
         Reason::UnsupportedVersion => &counters.refused_version,
@@ -184,7 +233,7 @@ fn counter(shared: &Shared, reason: Reason) -> &Counter {
         | Reason::TopicAliasInvalid
         | Reason::PacketTooLarge
         | Reason::AdministrativeAction => &counters.refused_other,
-    }
+    })
 }
 
 async fn refuse<S: AsyncWrite>(
@@ -205,28 +254,26 @@ async fn refuse<S: AsyncWrite>(
 
 async fn open<S: AsyncRead + AsyncWrite>(
     shared: Arc<Shared>,
-    connect: Connect,
+    admitted: Admitted,
     address: SocketAddr,
     reader: ReadHalf<S>,
     writer: WriteHalf<S>,
     buffer: BytesMut,
     stop: CancellationToken,
 ) -> Option<Connection<S>> {
-    let connection = shared.next_connection();
-    let assigned = connect.client_id.is_empty().then(|| format!("auto-{}", uuid::Uuid::now_v7()));
-    let id: Arc<str> = assigned.as_deref().unwrap_or(&connect.client_id).into();
-    let (taken_over, incumbent) = shared.registry.claim(&id, connection);
+    let Admitted { connect, connection, id, is_assigned, access, taken_over, incumbent } = admitted;
     let inherited = match incumbent {
-        Some(incumbent) => {
+        Some(Incumbent { takeover, is_own }) => {
             shared.counters.takeovers.increment();
-            inherit(incumbent, connect.clean).await
+            let inherited = inherit(takeover, connect.clean || !is_own).await;
+            if is_own { inherited } else { Inherited::default() }
         }
         None => Inherited::default(),
     };
     let mut out = BytesMut::new();
     let session_expiry = connect.session_expiry.min(shared.limits.mqtt_session_seconds);
     let told = Told {
-        assigned: assigned.as_deref(),
+        assigned: is_assigned.then_some(&*id),
         session_expiry: (session_expiry < connect.session_expiry).then_some(session_expiry),
         keep_alive: keep_alive_told(&connect, shared.mqtt.keep_alive_max_s),
     };
@@ -254,7 +301,8 @@ async fn open<S: AsyncRead + AsyncWrite>(
         address,
         version: connect.version,
         dialect,
-        device: id.parse().ok(),
+        device: own_device(&access, &id),
+        access,
         id,
         attached: false,
         session_expiry,
@@ -277,12 +325,20 @@ async fn open<S: AsyncRead + AsyncWrite>(
         stop,
     };
     let mut connection = Connection::new(opening);
-    if was_attached {
-        connection.attach(true);
+    let is_device = connection.client.access.as_ref().is_some_and(|access| access.is_namesake());
+    if was_attached || is_device {
+        connection.attach(was_attached);
     }
     connection.resume();
     connection.note_connected();
     Some(connection)
+}
+
+/// The device whose own connection it is or can become: of a client that signed in the one that it is, if its
+/// client id says so too.
+fn own_device(access: &MaybeAccess, id: &str) -> Option<DeviceId> {
+    let can_be = access.as_ref().is_none_or(|access| access.is_namesake());
+    if can_be { id.parse().ok() } else { None }
 }
 
 fn dialect(connect: &Connect) -> Dialect {
@@ -307,9 +363,9 @@ struct Told<'a> {
 
 /// Waits until the connection that had the client id has ended, and for what it leaves.
 async fn inherit(incumbent: oneshot::Sender<Takeover>, clean: bool) -> Inherited {
-    let (heir, inheritance) = oneshot::channel();
+    let (inherits, inheritance) = oneshot::channel();
     // Either end may be gone: a connection that is ending anyway, or one that panicked.
-    match incumbent.send(Takeover { clean, heir }) {
+    match incumbent.send(Takeover::Heir(Heir { clean, inherits })) {
         Ok(()) => inheritance.await.unwrap_or_default(),
         Err(_) => Inherited::default(),
     }

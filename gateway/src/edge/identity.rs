@@ -5,7 +5,6 @@ use super::{
     receives::{Receives, receives},
 };
 use crate::{
-    auth::Brought,
     core::{Downlink, Input, MAILBOX_MESSAGES_MAX},
     mailbox::{Sender, mailbox},
 };
@@ -14,17 +13,6 @@ use protocol::{DeviceId, levels};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 impl<S: AsyncRead + AsyncWrite> Connection<S> {
-    /// A certificate of the device that the client id names makes the connection that device's own.
-    pub(super) fn attach_by_certificate(&mut self, brought: &Brought) {
-        let proven = match brought {
-            Brought::Certificate(device) => self.client.device.as_ref() == Some(device),
-            Brought::Nothing | Brought::User(_) => false,
-        };
-        if proven && !self.client.attached {
-            self.attach(false);
-        }
-    }
-
     /// The connection turns out to be its device's own.
     pub(super) fn attach(&mut self, took_over: bool) {
         let Some(device) = self.client.device.clone() else { return };
@@ -44,7 +32,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Tells the core whether the connection can receive the commands of `device`, where that changed.
     pub(super) fn tell_receives(&mut self, device: &DeviceId) {
         let own = self.client.attached && self.client.device.as_ref() == Some(device);
-        let now = receives(self.session.subscriptions.filters(), device, own);
+        // Who may not answer would swallow the command.
+        let may = self.client.access.as_ref().is_none_or(|access| access.may_receive(device));
+        let found = receives(self.session.subscriptions.filters(), device, own);
+        let now = found.filter(|_| may);
         let before = self.receives.get(device).copied();
         if now == before {
             return;
@@ -76,6 +67,25 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         for device in devices {
             self.tell_receives(&device);
         }
+        self.tell_listens();
+    }
+
+    /// Tells the core to what of mapped devices' command topics the connection listens, where that changed.
+    fn tell_listens(&mut self) {
+        if self.shared.topics.mappings.is_empty() {
+            return;
+        }
+        let all = self.session.subscriptions.filters();
+        let filters: Vec<_> =
+            all.filter(|filter| self.shared.topics.mappings.may_receive(filter)).cloned().collect();
+        if filters == self.listens {
+            return;
+        }
+        self.listens.clone_from(&filters);
+        let (connection, client) = (self.client.connection, self.client.id.to_string());
+        let mailbox = Some(self.mailbox());
+        let event = EdgeEvent::Listens { connection, client, filters };
+        self.batch.input(Input::Edge { event, mailbox });
     }
 
     fn mailbox(&mut self) -> Sender<Downlink> {

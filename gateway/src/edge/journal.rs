@@ -14,6 +14,7 @@ use super::{
     wire::{Will, encode_record},
 };
 use crate::{
+    auth::Identity,
     config::Ack,
     store::{Batch, Gathering, NotStored, Row, StoreHandle, Table},
 };
@@ -33,6 +34,9 @@ pub(super) struct Head {
     pub(super) ends_at: Option<Timestamp>,
     /// The last message that may have been sent.
     pub(super) sent_through: u64,
+    /// Whose it is; none: of a client that was trusted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) owner: Option<Identity>,
     pub(super) subscriptions: Vec<Subscription>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) will: Option<KeptWill>,

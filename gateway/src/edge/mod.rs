@@ -5,6 +5,7 @@
 //! peer harms only itself: each connection is a task of its own, everything it can make grow is
 //! bounded and counted, and a panic ends that task alone.
 
+mod access;
 mod backlog;
 mod batch;
 mod budget;
@@ -20,6 +21,7 @@ pub(crate) mod fuzzing;
 mod handshake;
 mod identity;
 mod journal;
+mod listener;
 mod mark;
 mod outbox;
 mod pace;
@@ -32,8 +34,10 @@ mod receives;
 mod registry;
 mod restoring;
 mod retained;
+mod revoking;
 mod session;
 mod shared;
+mod sign_in;
 mod subscribing;
 mod subscriptions;
 mod system;
@@ -46,41 +50,55 @@ pub use desired::DesiredPublisher;
 pub use door::Door;
 
 use crate::{
-    auth::Brought,
+    arrival::{Arrivals, MqttArrivals},
+    auth::Gate,
     config::Config,
     core::Core,
     exchange::Exchange,
     store::{KeyAndBody, StoreHandle},
 };
-use bridge::route::RouteTable;
+use bridge::{mapping::Mappings, route::RouteTable};
 use ending::End;
 use futures_util::FutureExt as _;
 use handshake::Handshake;
+use listener::Listener;
 use shared::Shared;
-use socket2::{SockRef, TcpKeepalive};
-use std::{io, net::SocketAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    net::TcpStream,
     sync::OwnedSemaphorePermit,
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
 
-/// After so long a silence the system asks whether the other side is still there: half-open connections of
-/// clients without keep-alive end that way.
-const PROBE_AFTER: Duration = Duration::from_secs(60);
-
-/// How long accepting rests after it failed, as it does when the process has too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// The MQTT listener, bound and ready to run.
+/// The MQTT listeners, bound and ready to run.
 #[derive(Debug)]
 pub struct Edge {
-    listener: TcpListener,
+    plain: Listener,
+    tls: Option<Listener>,
     door: Door,
     sessions: Vec<KeyAndBody>,
+}
+
+/// An address cannot be bound.
+#[derive(Debug, thiserror::Error)]
+#[error("{key} = {address} cannot be bound: {source}")]
+pub struct BindError {
+    /// The key that changes it.
+    pub key: &'static str,
+    /// The address.
+    pub address: SocketAddr,
+    /// What the system says.
+    pub source: io::Error,
+}
+
+async fn listener(
+    key: &'static str,
+    address: SocketAddr,
+    arrivals: Arrivals,
+) -> Result<Listener, BindError> {
+    Listener::bind(address, arrivals).await.map_err(|source| BindError { key, address, source })
 }
 
 /// The store, and what it has of MQTT.
@@ -94,23 +112,39 @@ pub struct Past {
     pub sessions: Vec<KeyAndBody>,
 }
 
+/// What topics mean.
+#[derive(Debug)]
+pub struct Topics {
+    /// Which channels they feed.
+    pub routes: RouteTable,
+    /// What they are to devices that know only their own.
+    pub mappings: Arc<Mappings>,
+}
+
 impl Edge {
-    /// Binds the listener.
+    /// Binds the listeners.
     ///
     /// # Errors
-    /// When the address cannot be bound.
+    /// When an address cannot be bound.
     pub async fn bind(
         config: &Config,
+        arrivals: MqttArrivals,
         core: Core,
         exchange: Exchange,
-        routes: RouteTable,
+        topics: Topics,
+        gate: Gate,
         past: Past,
-    ) -> io::Result<Self> {
-        let listener = TcpListener::bind(config.mqtt.listen).await?;
+    ) -> Result<Self, BindError> {
+        let MqttArrivals { plain, tls } = arrivals;
+        let plain = listener("mqtt.listen", config.mqtt.listen, plain).await?;
+        let tls = match config.mqtt.tls_listen.zip(tls) {
+            Some((address, tls)) => Some(listener("mqtt.tls_listen", address, tls).await?),
+            None => None,
+        };
         let Past { store, retained, sessions } = past;
-        let shared = Shared::new(config, core, exchange, routes, store);
+        let shared = Shared::new(config, core, exchange, topics, gate, store);
         shared.retained.restore(retained);
-        Ok(Self { listener, door: Door::new(Arc::new(shared)), sessions })
+        Ok(Self { plain, tls, door: Door::new(Arc::new(shared)), sessions })
     }
 
     /// The address it listens on, with the port that was picked.
@@ -118,7 +152,15 @@ impl Edge {
     /// # Errors
     /// When the system does not tell.
     pub fn local_address(&self) -> io::Result<SocketAddr> {
-        self.listener.local_addr()
+        self.plain.local_address()
+    }
+
+    /// The same of the listener with TLS, where there is one.
+    ///
+    /// # Errors
+    /// When the system does not tell.
+    pub fn tls_address(&self) -> io::Result<Option<SocketAddr>> {
+        self.tls.as_ref().map(Listener::local_address).transpose()
     }
 
     /// Where streams come in that others accept.
@@ -148,56 +190,31 @@ impl Edge {
             tasks.spawn(parked.run());
         }
         tasks.spawn(system::run(self.door.shared.clone(), stop.clone()));
+        tasks.spawn(revoking::run(self.door.shared.clone(), stop.clone()));
         loop {
             tokio::select! {
                 () = stop.cancelled() => break,
-                accepted = self.listener.accept() => self.accepted(accepted, &mut tasks, &stop).await,
+                accepted = self.plain.accept() => {
+                    self.plain.accepted(accepted, &self.door, &mut tasks, &stop).await;
+                }
+                accepted = accept_secured(self.tls.as_ref()) => if let Some(tls) = &self.tls {
+                    tls.accepted(accepted, &self.door, &mut tasks, &stop).await;
+                },
                 Some(ended) = tasks.join_next() => note(&self.door.shared, ended),
             }
         }
-        drop(self.listener);
+        drop((self.plain, self.tls));
         while let Some(ended) = tasks.join_next().await {
             note(&self.door.shared, ended);
         }
     }
+}
 
-    async fn accepted(
-        &self,
-        accepted: io::Result<(TcpStream, SocketAddr)>,
-        tasks: &mut JoinSet<()>,
-        stop: &CancellationToken,
-    ) {
-        match accepted {
-            Ok((socket, address)) => {
-                self.door.shared.counters.sockets.increment();
-                let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER);
-                let set = SockRef::from(&socket).set_tcp_keepalive(&keepalive);
-                if let Err(error) = set.and_then(|()| socket.set_nodelay(true)) {
-                    tracing::debug!(%error, "options of the socket are not to be had");
-                }
-                self.spawn(socket, address, tasks, stop);
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-
-    fn spawn(
-        &self,
-        socket: TcpStream,
-        address: SocketAddr,
-        tasks: &mut JoinSet<()>,
-        stop: &CancellationToken,
-    ) {
-        let Some(ticket) = self.door.ticket() else { return };
-        let (door, stop) = (self.door.clone(), stop.clone());
-        // At a lower level than what is logged in it: entering a span costs as much as a message.
-        let span = tracing::debug_span!("mqtt", %address);
-        let entering =
-            async move { door.enter(socket, address, Brought::Nothing, ticket, stop).await };
-        tasks.spawn(entering.instrument(span));
+/// The next socket of the listener with TLS, where there is one.
+async fn accept_secured(tls: Option<&Listener>) -> io::Result<(TcpStream, SocketAddr)> {
+    match tls {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }
 

@@ -7,7 +7,7 @@
 //! What comes when a bound is reached is given back, to be dropped and counted; what waits already stays.
 
 use super::{budget::Budget, mark::Mark, subscriptions::Grant};
-use crate::exchange::Message;
+use crate::exchange::{Message, Share};
 use protocol::CommandId;
 use std::{
     collections::{BTreeMap, VecDeque},
@@ -25,6 +25,8 @@ pub(super) struct Entry {
     pub(super) command: Option<(CommandId, u32)>,
     /// It leaves the queue once this is set; none: it need not wait.
     pub(super) stored: Option<Mark>,
+    /// The shared subscription it came by.
+    pub(super) share: Option<Arc<Share>>,
 }
 
 impl Entry {
@@ -32,7 +34,7 @@ impl Entry {
     pub(super) fn new(message: Arc<Message>, grant: Grant) -> Self {
         let qos = message.qos.min(grant.qos);
         let (retain, identifiers) = (grant.retain, grant.identifiers);
-        Self { message, qos, retain, identifiers, command: None, stored: None }
+        Self { message, qos, retain, identifiers, command: None, stored: None, share: None }
     }
 
     fn payload_bytes(&self) -> usize {
@@ -188,6 +190,22 @@ impl Outbox {
     pub(super) fn numbers(&self) -> impl Iterator<Item = Number> {
         let waiting = self.queue.iter().filter_map(|numbered| numbered.number);
         waiting.chain(self.flights.values().map(|flight| flight.number))
+    }
+
+    /// What came by shared subscriptions and is another member's when this session ends, in order: all but QoS 0,
+    /// and what the client may have with QoS 2 `[MQTT-4.8.2-5]`.
+    pub(super) fn unacknowledged_shared(&self) -> Vec<(Arc<Share>, Arc<Message>)> {
+        let mut sent: Vec<_> = self.flights.values().collect();
+        sent.sort_unstable_by_key(|flight| flight.number);
+        let sent = sent.into_iter().filter_map(|flight| match &flight.stage {
+            Stage::Sent(entry) => Some(entry).filter(|entry| entry.qos == 1),
+            Stage::Released(_) => None,
+        });
+        let waiting = self.queue.iter().map(|numbered| &numbered.entry);
+        let entries = sent.chain(waiting.filter(|entry| entry.qos > 0));
+        entries
+            .filter_map(|entry| Some((entry.share.clone()?, Arc::clone(&entry.message))))
+            .collect()
     }
 
     /// Queues `entry`, which gets a number with QoS 1 and 2; or gives it back where a bound is reached: it is

@@ -2,11 +2,12 @@
 //! its delay, until the client comes back or the session expires.
 
 use super::{
+    access::MaybeAccess,
     batch::{Batch, Wait, forward},
     connection::{next_down, next_message},
     journal::KeptWill,
     outbox::Entry,
-    registry::Takeover,
+    registry::{Heir, Takeover},
     session::{Inherited, Kept},
     shared::Shared,
     subscriptions::Source,
@@ -26,6 +27,8 @@ use tokio_util::sync::CancellationToken;
 pub(super) struct Parked {
     pub(super) shared: Arc<Shared>,
     pub(super) client_id: Arc<str>,
+    /// What its client may do.
+    pub(super) access: MaybeAccess,
     /// The connection it was on.
     pub(super) connection: ConnectionId,
     pub(super) kept: Kept,
@@ -62,7 +65,10 @@ impl Parked {
                     self.shared.counters.sessions_expired.increment();
                     break None;
                 }
-                Event::TakenOver(takeover) => break takeover,
+                Event::TakenOver(Some(Takeover::Heir(heir))) => break Some(heir),
+                Event::TakenOver(None) => break None,
+                // Who may come back and take it is decided then.
+                Event::TakenOver(Some(Takeover::Revoked(next))) => self.taken_over = next,
                 Event::WillDue => self.publish_will().await,
                 Event::Down(Some(message)) => self.collect(message, Source::Own),
                 Event::Down(None) => self.kept.down = None,
@@ -89,12 +95,15 @@ impl Parked {
     fn collect(&mut self, arrival: Arrival, source: Source) {
         let Arrival { message, share, gathering } = arrival;
         let session = &mut self.kept.session;
-        let grant = match share {
-            Some(share) => session.subscriptions.select_shared(&message, &share),
+        let grant = match &share {
+            Some(share) => session.subscriptions.select_shared(&message, share),
             None => session.subscriptions.select(&message, source, self.connection),
         };
         let Some(grant) = grant else { return };
-        let entry = Entry::new(message, grant);
+        if !session.may_have(&self.access, &message, &self.shared) {
+            return;
+        }
+        let entry = Entry { share, ..Entry::new(message, grant) };
         if entry.qos > 0 && session.push(entry, gathering, &self.shared).is_err() {
             self.shared.counters.dropped_qos12.increment();
         }
@@ -103,7 +112,7 @@ impl Parked {
     async fn publish_will(&mut self) {
         let Some((will, _)) = self.will.take() else { return };
         let mut batch = Batch::default();
-        batch.will(&self.shared, self.connection, will);
+        batch.will(&self.shared, self.connection, &self.access, will);
         let (steps, _) = batch.into_steps(self.connection, Wait::ForNothing);
         if forward(&self.shared, steps).await.is_err() {
             tracing::debug!("the gateway stops: a will is not published");
@@ -119,7 +128,7 @@ impl Parked {
             KeptWill { due: Some(due), will: will.clone() }
         });
         let session = &mut self.kept.session;
-        session.note_head(self.lasts_s, Some(self.ends_at), will);
+        session.note_head(&self.access, self.lasts_s, Some(self.ends_at), will);
         if let Some(journal) = &mut session.journal {
             journal.flush();
         }
@@ -129,18 +138,20 @@ impl Parked {
         self.shared.counters.sessions_now.decrement();
     }
 
-    async fn end(mut self, heir: Option<Takeover>) {
+    async fn end(mut self, heir: Option<Heir>) {
         let goes_on = heir.as_ref().is_some_and(|heir| !heir.clean);
         if !goes_on {
             self.publish_will().await;
             self.kept.session.forget();
+            let link = self.kept.link.take();
+            self.kept.session.pass_on(link, &self.shared.exchange).await;
         }
         self.shared.counters.sessions_now.decrement();
         self.shared.registry.release(&self.client_id, self.connection);
-        if let Some(Takeover { heir, .. }) = heir {
+        if let Some(Heir { inherits, .. }) = heir {
             let session = goes_on.then_some(self.kept);
             // The heir may be gone already; then nobody inherits.
-            let _gone = heir.send(Inherited { attached: false, session });
+            let _gone = inherits.send(Inherited { attached: false, session });
         }
     }
 }

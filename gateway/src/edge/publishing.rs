@@ -70,7 +70,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         {
             return Ok(());
         }
-        let refused = known.forbidden.then_some(Reason::TopicNameInvalid);
+        let refused = known.forbidden;
         if let (Some(journal), Some(id), 2, None) =
             (&self.session.journal, publish.id, publish.qos, refused)
         {
@@ -106,7 +106,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         let known = match self.publishing.known.get(publish.topic) {
             Some(known) => known.clone(),
-            None => match Known::new(&self.shared, publish.topic) {
+            None => match Known::new(&self.shared, publish.topic, &self.client.access) {
                 Ok(known) => self.remember(known),
                 Err(BadName::OverLimit) => return Ok(Err(Reason::TopicNameInvalid)),
                 Err(BadName::Invalid) => return Err(End::Violation(Reason::TopicNameInvalid)),

@@ -11,6 +11,9 @@ pub(super) enum Reason {
     ImplementationSpecific = 0x83,
     UnsupportedVersion = 0x84,
     ClientIdNotValid = 0x85,
+    BadUserNameOrPassword = 0x86,
+    NotAuthorized = 0x87,
+    ServerBusy = 0x89,
     Banned = 0x8A,
     ShuttingDown = 0x8B,
     BadAuthenticationMethod = 0x8C,
@@ -24,6 +27,7 @@ pub(super) enum Reason {
     PacketTooLarge = 0x95,
     QuotaExceeded = 0x97,
     AdministrativeAction = 0x98,
+    ConnectionRateExceeded = 0x9F,
 }
 
 impl Reason {
@@ -38,8 +42,12 @@ impl Reason {
             Self::Success => Some(0x00),
             Self::UnsupportedVersion => Some(0x01),
             Self::ClientIdNotValid => Some(0x02),
-            Self::QuotaExceeded | Self::ShuttingDown => Some(0x03),
-            Self::Banned => Some(0x05),
+            Self::QuotaExceeded
+            | Self::ShuttingDown
+            | Self::ServerBusy
+            | Self::ConnectionRateExceeded => Some(0x03),
+            Self::BadUserNameOrPassword => Some(0x04),
+            Self::Banned | Self::NotAuthorized => Some(0x05),
             Self::NoSubscriptionExisted
             | Self::MalformedPacket
             | Self::ProtocolError
@@ -65,7 +73,12 @@ impl Reason {
             Self::ProtocolError => "MQTT does not allow this packet here",
             Self::ImplementationSpecific => "what was published cannot be stored: come back later",
             Self::UnsupportedVersion => "MQTT 3.1.1 and 5 are served",
-            Self::ClientIdNotValid => "a client id has at most 256 bytes and no control characters",
+            Self::ClientIdNotValid => {
+                "a client id has at most 256 bytes, no control characters, and is nobody else's"
+            }
+            Self::BadUserNameOrPassword => "the user name or the password is wrong or has ended",
+            Self::NotAuthorized => "this needs a credential that allows it",
+            Self::ServerBusy => "too many are signing in: come back later",
             Self::Banned => "this client id came too often and must stay away for a while",
             Self::ShuttingDown => "the gateway is shutting down",
             Self::BadAuthenticationMethod => "no extended authentication is offered",
@@ -79,6 +92,7 @@ impl Reason {
             Self::PacketTooLarge => "the packet is larger than allowed",
             Self::QuotaExceeded => "a limit of the gateway is reached",
             Self::AdministrativeAction => "the connection was closed by an operator",
+            Self::ConnectionRateExceeded => "too many sign-ins from this address: come back later",
         };
         Some(words)
     }

@@ -1,6 +1,9 @@
 //! Who is connected, by client id: for takeovers, and for messages to a device's own topics.
 
-use super::session::Inherited;
+use super::{
+    access::{self, MaybeAccess},
+    session::Inherited,
+};
 use crate::{
     exchange::Arrival,
     mailbox::{Receiver, Sender, mailbox},
@@ -16,14 +19,35 @@ use tokio::sync::oneshot;
 /// and counted.
 const DOWN_MESSAGES_MAX: u32 = 64;
 
-/// Asks whoever has a client id to end for another connection with it.
+/// Asks whoever has a client id to end.
 #[derive(Debug)]
-pub(super) struct Takeover {
-    /// The newcomer wants nothing of an old session.
+pub(super) enum Takeover {
+    /// For another connection with it.
+    Heir(Heir),
+    /// Because it may not stay; this is where the next one is asked for.
+    Revoked(oneshot::Receiver<Takeover>),
+}
+
+/// The connection that takes over.
+#[derive(Debug)]
+pub(super) struct Heir {
+    /// It wants nothing of an old session.
     pub(super) clean: bool,
     /// Where to leave what it inherits.
-    pub(super) heir: oneshot::Sender<Inherited>,
+    pub(super) inherits: oneshot::Sender<Inherited>,
 }
+
+/// Who had a client id that was taken.
+#[derive(Debug)]
+pub(super) struct Incumbent {
+    pub(super) takeover: oneshot::Sender<Takeover>,
+    /// Whether it is the newcomer's own, who may inherit.
+    pub(super) is_own: bool,
+}
+
+/// The client id is somebody else's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NotYours;
 
 /// All client ids in use.
 #[derive(Debug, Default)]
@@ -32,26 +56,48 @@ pub(super) struct Registry(Mutex<HashMap<Arc<str>, Entry>>);
 #[derive(Debug)]
 struct Entry {
     connection: ConnectionId,
+    access: MaybeAccess,
     takeover: oneshot::Sender<Takeover>,
     down: Option<Sender<Arrival>>,
 }
 
 impl Registry {
     /// Takes `client_id` for `connection`. Gives where a later takeover arrives, and how to reach
-    /// whoever had the id.
+    /// whoever had the id. What one user or device has, another takes only where it is the device of that name.
     pub(super) fn claim(
         &self,
         client_id: &Arc<str>,
         connection: ConnectionId,
-    ) -> (oneshot::Receiver<Takeover>, Option<oneshot::Sender<Takeover>>) {
+        access: &MaybeAccess,
+    ) -> Result<(oneshot::Receiver<Takeover>, Option<Incumbent>), NotYours> {
         let (takeover, taken_over) = oneshot::channel();
         let mut clients = self.lock();
+        let is_own = |entry: &Entry| access.is_none() || access::is_same(&entry.access, access);
+        let may_take = access.as_ref().is_none_or(|access| access.is_namesake());
+        let foreign = |entry: &Entry| entry.access.is_some() && !is_own(entry) && !may_take;
+        if clients.get(client_id).is_some_and(foreign) {
+            return Err(NotYours);
+        }
         let old = clients.remove(client_id);
+        let own = old.as_ref().is_some_and(is_own);
         let (old, down) = old.map(|entry| (entry.takeover, entry.down)).unzip();
         // What is published to the device meanwhile still reaches the session that is inherited.
-        let entry = Entry { connection, takeover, down: down.flatten() };
-        clients.insert(client_id.clone(), entry);
-        (taken_over, old)
+        let down = down.flatten().filter(|_| own);
+        clients.insert(
+            client_id.clone(),
+            Entry { connection, access: access.clone(), takeover, down },
+        );
+        Ok((taken_over, old.map(|takeover| Incumbent { takeover, is_own: own })))
+    }
+
+    /// Ends all connections that may not stay.
+    pub(super) fn revoke(&self, may_stay: impl Fn(&MaybeAccess) -> bool) {
+        for entry in self.lock().values_mut().filter(|entry| !may_stay(&entry.access)) {
+            let (next, taken_over) = oneshot::channel();
+            let ending = std::mem::replace(&mut entry.takeover, next);
+            // Who is ending already needs not be asked.
+            let _ending = ending.send(Takeover::Revoked(taken_over));
+        }
     }
 
     /// Gives `client_id` back, unless somebody else has it by now.

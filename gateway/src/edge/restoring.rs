@@ -1,6 +1,7 @@
 //! Sessions that an earlier process left on the disk: each waits for its client again.
 
 use super::{
+    access::{Access, MaybeAccess},
     journal::{Head, Journal, KeptWill, Part, RELEASED},
     outbox::{Entry, Number},
     parked::Parked,
@@ -10,6 +11,7 @@ use super::{
     wire::decode_record,
 };
 use crate::{
+    auth::Principal,
     clock,
     exchange::{Attendance, Keeping, Link, Stopped},
     store::{Batch, KeyAndBody, Row, Table},
@@ -107,7 +109,12 @@ impl Restored {
         };
         let link = follow(&shared, &session).await.ok()?;
         let connection = shared.next_connection();
-        let (taken_over, _nobody) = shared.registry.claim(&client_id, connection);
+        let access: MaybeAccess = head.owner.map(|owner| {
+            let principal = Principal::of_session(owner);
+            Arc::new(Access::new(principal, client_id.clone(), shared.rules.clone()))
+        });
+        session.restrict(&access);
+        let (taken_over, _nobody) = shared.registry.claim(&client_id, connection, &access).ok()?;
         let own = session.subscriptions.any(Source::Own);
         let down = own.then(|| shared.registry.open_down(&client_id, connection));
         let now = clock::now();
@@ -120,6 +127,7 @@ impl Restored {
         let mut parked = Parked {
             shared,
             client_id,
+            access,
             connection,
             kept: Kept { session, link, down },
             will,
@@ -183,6 +191,6 @@ async fn follow(shared: &Shared, session: &Session) -> Result<Option<Link>, Stop
 }
 
 /// When the wall clock will say `at`.
-fn instant(at: Timestamp, now: Timestamp) -> Instant {
+pub(super) fn instant(at: Timestamp, now: Timestamp) -> Instant {
     Instant::now() + Duration::from_millis(at.since(now).0)
 }

@@ -1,17 +1,19 @@
 //! What belongs to a client rather than to its connection, so that it can outlive that.
 
 use super::{
+    access::MaybeAccess,
     backlog::Backlog,
     journal::{Head, Journal, KeptWill},
     outbox::{Answer, Bounds, Ended, Entry, Outbox, Received, WrongFlow},
     shared::Shared,
-    subscriptions::Subscriptions,
+    subscriptions::{Subscription, Subscriptions},
 };
 use crate::{
-    exchange::{Arrival, Link},
+    exchange::{Arrival, Exchange, Link, Message},
     mailbox::Receiver,
     store::Gathering,
 };
+use bridge::acl::Grant;
 use protocol::Timestamp;
 use std::{collections::HashMap, sync::Arc};
 
@@ -24,6 +26,8 @@ pub(super) struct Session {
     pub(super) incoming: HashMap<u16, Incoming>,
     /// Retained messages that were promised and wait for room.
     pub(super) backlog: Backlog,
+    /// Some subscription reaches further than its client may read: each message is asked.
+    pub(super) is_checked: bool,
     /// Its side of the disk; none: it ends with its connection.
     pub(super) journal: Option<Box<Journal>>,
 }
@@ -50,6 +54,7 @@ impl Session {
             outbox: Outbox::new(bounds, window),
             incoming: HashMap::new(),
             backlog: Backlog::default(),
+            is_checked: false,
             journal: None,
         }
     }
@@ -72,6 +77,28 @@ impl Session {
             journal.queued(&gathering, number, &kept);
         }
         Ok(())
+    }
+
+    /// From now on its client may do what `access` says.
+    pub(super) fn restrict(&mut self, access: &MaybeAccess) {
+        self.is_checked = access.as_ref().is_some_and(|access| {
+            self.subscriptions.iter().any(|known| access.grant(&known.filter) != Grant::Whole)
+        });
+    }
+
+    /// Whether `message` may be delivered to its client; where not, that is counted.
+    pub(super) fn may_have(
+        &self,
+        access: &MaybeAccess,
+        message: &Message,
+        shared: &Shared,
+    ) -> bool {
+        let Some(access) = access.as_ref().filter(|_| self.is_checked) else { return true };
+        let may = access.may_read(message.topic.as_str());
+        if !may {
+            shared.counters.dropped_unreadable.increment();
+        }
+        may
     }
 
     /// PUBACK or PUBCOMP came.
@@ -110,6 +137,7 @@ impl Session {
     /// connected.
     pub(super) fn note_head(
         &mut self,
+        access: &MaybeAccess,
         lasts_s: u32,
         ends_at: Option<Timestamp>,
         will: Option<KeptWill>,
@@ -119,10 +147,29 @@ impl Session {
             session: journal.session(),
             lasts_s,
             ends_at,
+            owner: access.as_ref().map(|access| access.principal.identity.clone()),
             sent_through: self.outbox.sent_through().0,
             subscriptions: self.subscriptions.iter().cloned().collect(),
             will,
         });
+    }
+
+    /// The session has ended: what shared subscriptions gave it and it has not acknowledged goes to others.
+    pub(super) async fn pass_on(&self, link: Option<Link>, exchange: &Exchange) {
+        let shared = self.subscriptions.iter().filter(|known| known.share.is_some());
+        let interests: Vec<_> = shared.map(Subscription::interest).collect();
+        let Some(mut link) = link.filter(|_| !interests.is_empty()) else { return };
+        for interest in interests {
+            // Nothing more comes by it then.
+            if link.unsubscribe(interest).await.is_err() {
+                return;
+            }
+        }
+        let come = link.rest().into_iter().filter(|arrival| arrival.message.qos > 0);
+        let come = come.filter_map(|arrival| Some((arrival.share?, arrival.message)));
+        for (share, message) in self.outbox.unacknowledged_shared().into_iter().chain(come) {
+            exchange.pass_on(share, message);
+        }
     }
 
     /// The session has ended: nothing of it stays on the disk.

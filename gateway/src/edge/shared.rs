@@ -1,16 +1,17 @@
 //! What all connections have in common.
 
 use super::{
-    budget::Budget, counters::Counters, desired::DesiredStates, flapping::Flapping,
+    Topics, budget::Budget, counters::Counters, desired::DesiredStates, flapping::Flapping,
     registry::Registry, retained::Retained, system::System,
 };
 use crate::{
+    auth::Gate,
     config::{Ack, Config, Limits, Mqtt},
     core::Core,
     exchange::Exchange,
     store::StoreHandle,
 };
-use bridge::{event::ConnectionId, route::RouteTable};
+use bridge::{acl::Rules, event::ConnectionId};
 use std::{
     collections::HashMap,
     sync::{
@@ -26,7 +27,11 @@ use tokio::sync::Semaphore;
 pub(super) struct Shared {
     pub(super) core: Core,
     pub(super) exchange: Exchange,
-    pub(super) routes: RouteTable,
+    pub(super) topics: Topics,
+    /// Where clients sign in.
+    pub(super) gate: Gate,
+    /// What who signed in may do.
+    pub(super) rules: Rules,
     pub(super) mqtt: Mqtt,
     pub(super) limits: Limits,
     pub(super) counters: Arc<Counters>,
@@ -51,14 +56,17 @@ impl Shared {
         config: &Config,
         core: Core,
         exchange: Exchange,
-        routes: RouteTable,
+        topics: Topics,
+        gate: Gate,
         store: StoreHandle,
     ) -> Self {
         let limits = config.limits.clone();
         Self {
             core,
             exchange,
-            routes,
+            topics,
+            gate,
+            rules: config.access_rules(),
             mqtt: config.mqtt.clone(),
             counters: Arc::default(),
             registry: Registry::default(),

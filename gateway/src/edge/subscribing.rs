@@ -18,6 +18,7 @@ use super::{
     wire::{Subscribe, SubscribeEntry, suback, unsuback},
 };
 use crate::exchange::{Exchange, Interest, Keeping, Link, Stopped};
+use bridge::acl;
 use protocol::TopicFilter;
 use std::sync::Arc;
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -89,6 +90,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             None => (None, entry.filter),
         };
         let filter: TopicFilter = text.parse().map_err(|_| Reason::TopicFilterInvalid)?;
+        self.permit(&filter)?;
         let known = self.session.subscriptions.get(entry.filter).is_some();
         let count_max = self.shared.limits.mqtt_subscriptions as usize;
         if !known && self.session.subscriptions.len() >= count_max {
@@ -111,6 +113,20 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         };
         self.session.subscriptions.insert(subscription.clone());
         Ok(Granted { subscription, retained_wanted })
+    }
+
+    /// Whether the client may subscribe `filter`; where it may read only a part of that, messages are asked.
+    fn permit(&mut self, filter: &TopicFilter) -> Result<(), Reason> {
+        let Some(access) = &self.client.access else { return Ok(()) };
+        match access.grant(filter) {
+            acl::Grant::Whole => {}
+            acl::Grant::Partly => self.session.is_checked = true,
+            acl::Grant::Refused => {
+                self.shared.counters.refused_subscriptions.increment();
+                return Err(Reason::NotAuthorized);
+            }
+        }
+        Ok(())
     }
 
     /// UNSUBSCRIBE came.
@@ -164,7 +180,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// The disk is told how the session stands.
     pub(super) fn note_connected(&mut self) {
         let will = self.client.will.clone().map(|will| KeptWill { due: None, will });
-        self.session.note_head(self.client.session_expiry, None, will);
+        self.session.note_head(&self.client.access, self.client.session_expiry, None, will);
     }
 
     pub(super) fn answer(&mut self, answer: Answer) {
@@ -228,6 +244,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let Subscription { filter, qos, identifier, .. } = &granted.subscription;
         let own = self.shared.desired.matching(filter);
         for message in system::matching(&self.shared, filter).into_iter().map(Arc::new).chain(own) {
+            if !self.may_have(&message) {
+                continue;
+            }
             let identifiers = identifier.iter().copied().collect();
             let grant = Grant { qos: *qos, retain: true, identifiers };
             self.queue(Entry::new(message, grant), None);

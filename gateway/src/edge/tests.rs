@@ -1,9 +1,9 @@
 //! What needs the inside: time that is paused, a socket that panics. Everything else is tested from
 //! outside, through a real listener.
 
-use super::{Counters, handshake::Handshake, serve, shared::Shared};
+use super::{Counters, Topics, handshake::Handshake, serve, shared::Shared};
 use crate::{
-    auth::Brought,
+    auth::{Auth, Brought, Gate},
     config::Config,
     core::{Core, Input},
     exchange::{Exchange, Settings},
@@ -46,7 +46,9 @@ fn serving<S: AsyncRead + AsyncWrite + Send + 'static>(socket: S) -> Served {
     let (core, inputs) = Core::channel();
     // Never run: these connections have no subscriptions.
     let (exchange, _engine) = Exchange::start(Settings::default(), CancellationToken::new());
-    let shared = Shared::new(&config, core, exchange, RouteTable::new(vec![]), database.handle());
+    let gate = Gate::new(Auth::open(folder.path()).unwrap(), false, None);
+    let topics = Topics { routes: RouteTable::new(vec![]), mappings: Arc::default() };
+    let shared = Shared::new(&config, core, exchange, topics, gate, database.handle());
     let (shared, stop) = (Arc::new(shared), CancellationToken::new());
     let counters = shared.counters.clone();
     let address = SocketAddr::from(([127, 0, 0, 1], 9));

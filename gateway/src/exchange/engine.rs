@@ -3,7 +3,7 @@
 
 use super::{
     counters::Counters,
-    message::Interest,
+    message::{Interest, Share},
     outlets::{Outlet, Outlets},
     round::{Queued, Round},
     router::Hit,
@@ -36,6 +36,8 @@ pub(super) enum Input {
     Unsubscribe { link: LinkId, interest: Interest, done: oneshot::Sender<()> },
     /// It went.
     Close { link: LinkId },
+    /// A member of a shared subscription went without acknowledging what it got by it.
+    PassOn { share: Arc<Share>, queued: Queued },
     /// Something bad happens to the router, outside of any round.
     #[cfg(test)]
     Sabotage(fn(&mut super::router::Router)),
@@ -151,6 +153,7 @@ impl Engine {
                     round.change(self.routes.remove(place, &filter));
                 }
             }
+            Input::PassOn { share, queued } => self.outlets.pass_on(&share, &queued),
             #[cfg(test)]
             Input::Sabotage(act) => act(self.watchdog.router()),
             #[cfg(test)]

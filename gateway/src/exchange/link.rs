@@ -8,6 +8,7 @@ use super::{
     outlets::Inlet,
     routes::LinkId,
 };
+use futures_util::FutureExt as _;
 use std::sync::Arc;
 use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedSender, oneshot};
 
@@ -55,6 +56,12 @@ impl Link {
     /// Says whether the client is connected: shared messages go to those that are.
     pub fn attend(&self, attendance: Attendance) {
         self.inlet.attend(attendance);
+    }
+
+    /// What has come already and was not received.
+    pub fn rest(&mut self) -> Vec<Arrival> {
+        let next = || self.inlet.recv().now_or_never().flatten();
+        std::iter::from_fn(next).collect()
     }
 
     /// The next message; none when the exchange has stopped.

@@ -10,21 +10,22 @@
 //!
 //! Guaranteed, while the process lives:
 //! - Of each shared subscription one member gets a message, in turn: one whose client is connected, where
-//!   there is such a one with room.
+//!   there is such a one with room. What it has not acknowledged when its session ends goes to another.
 //! - A link gets every message that matches one of its filters, once, in the order of publishing, as long
 //!   as it keeps its queue from filling up. A full queue drops what comes for that link only
 //!   ([`Counters::dropped`]); no link delays another, or a publisher.
 //! - A router that dies or falls silent is replaced with all subscriptions, and the round it died of is
 //!   played again. Only if it kills the next one too is it given up ([`Counters::lost`]): at most
 //!   a few hundred messages.
-//! - What rumqttd never frees, topics and filters it has seen, is bounded: past [`Settings::topics_max`] or
-//!   [`Settings::filters_max`] a new router takes over between two rounds. The old one can only be ended by
+//! - What rumqttd never frees is bounded: of filters it is given [`Settings::filters_max`] and no more, and past
+//!   [`Settings::topics_max`] a new router takes over between two rounds. The old one can only be ended by
 //!   a panic of its thread, so its message on standard error is no failure.
 //!
 //! When the exchange stops, what is on its way is dropped.
 
 mod counters;
 mod engine;
+mod index;
 mod link;
 mod message;
 mod outlets;
@@ -151,6 +152,19 @@ impl Exchange {
         let room = Arc::clone(&self.shared.room).try_acquire_many_owned(self.room_for(&message));
         let published = room.is_ok_and(|room| self.enqueue(message, None, room).is_ok());
         if !published {
+            self.shared.counters.dropped.increment();
+        }
+    }
+
+    /// Gives another member of `share` what one did not acknowledge before it went. Without room it is dropped and
+    /// counted.
+    pub fn pass_on(&self, share: Arc<Share>, message: Arc<Message>) {
+        let room = Arc::clone(&self.shared.room).try_acquire_many_owned(self.room_for(&message));
+        let passed = room.is_ok_and(|room| {
+            let queued = Queued { message, gathering: None, _room: room };
+            self.shared.inputs.send(Input::PassOn { share, queued }).is_ok()
+        });
+        if !passed {
             self.shared.counters.dropped.increment();
         }
     }

@@ -182,11 +182,15 @@ impl Outlets {
         } else if let Some(group) = self.groups.get_mut(&link)
             && group.newest_ticket.replace(ticket) != Some(ticket)
         {
-            let share = Arc::clone(&group.share);
-            let chosen = group.choose(&self.by_link, queued.message.weight_bytes(), &self.bounds);
-            if let Some(outlet) = self.by_link.get_mut(&chosen) {
-                outlet.offer(queued, Some(share), &self.bounds);
-            }
+            group.offer(&mut self.by_link, queued, &self.bounds);
+        }
+    }
+
+    /// Gives a message to whoever is still in a share. Where nobody is it is dropped and counted.
+    pub(super) fn pass_on(&mut self, share: &Arc<Share>, queued: &Queued) {
+        match self.group_of.get(share).and_then(|id| self.groups.get_mut(id)) {
+            Some(group) => group.offer(&mut self.by_link, queued, &self.bounds),
+            None => self.bounds.counters.dropped.increment(),
         }
     }
 
@@ -222,6 +226,13 @@ impl Outlets {
 }
 
 impl Group {
+    fn offer(&mut self, outlets: &mut HashMap<LinkId, Outlet>, queued: &Queued, bounds: &Bounds) {
+        let chosen = self.choose(outlets, queued.message.weight_bytes(), bounds);
+        if let Some(outlet) = outlets.get_mut(&chosen) {
+            outlet.offer(queued, Some(Arc::clone(&self.share)), bounds);
+        }
+    }
+
     /// Whose turn it is: of those who are here the next with room, else of those who are away, else the next.
     fn choose(
         &mut self,

@@ -3,10 +3,10 @@
 //! Pure bookkeeping. The router matches topics with filters; here a filter leads to its links. A filter is
 //! given to the router once, however many links have it.
 
-use super::router::Hit;
+use super::{index::Index, router::Hit};
 use protocol::TopicFilter;
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     num::NonZeroUsize,
 };
 
@@ -28,12 +28,14 @@ pub(super) enum Change {
 }
 
 /// Links, and the ticket from which on each wants messages.
-type Links = BTreeMap<LinkId, u64>;
+pub(super) type Links = BTreeMap<LinkId, u64>;
 
 struct Route {
     filter: TopicFilter,
-    /// What the links asked for. All the same as `filter`, except in the route of everything.
-    wanted: BTreeMap<TopicFilter, Links>,
+    /// Who wants just this.
+    links: Links,
+    /// In the route of everything: who wants what the router was not given.
+    beyond: Index,
     /// The log's next offset; none before the first message.
     next_offset: Option<u64>,
 }
@@ -43,18 +45,21 @@ pub(super) struct Routes {
     routes: BTreeMap<RouteId, Route>,
     by_filter: HashMap<TopicFilter, RouteId>,
     next_id: NonZeroUsize,
+    /// What the router was given and never forgets.
+    given: HashSet<TopicFilter>,
     filters_max: usize,
     everything: TopicFilter,
 }
 
 impl Routes {
-    /// Nothing wanted yet; up to `filters_max` distinct filters are given to the router as they are, what
-    /// comes beyond joins the route of everything (`#`).
+    /// Nothing wanted yet; a router is given up to `filters_max` distinct filters as they are, what comes beyond
+    /// joins the route of everything (`#`).
     pub(super) fn new(filters_max: usize) -> Self {
         Self {
             routes: BTreeMap::new(),
             by_filter: HashMap::new(),
             next_id: NonZeroUsize::MIN,
+            given: HashSet::new(),
             filters_max,
             everything: "#".parse().expect("# is a filter"),
         }
@@ -62,27 +67,29 @@ impl Routes {
 
     /// `link` wants what matches `filter` from the message with ticket `since` on.
     pub(super) fn add(&mut self, link: LinkId, filter: &TopicFilter, since: u64) -> Option<Change> {
-        let full = self.by_filter.len() >= self.filters_max;
-        let joins = full && !self.by_filter.contains_key(filter);
+        let joins = self.given.len() >= self.filters_max && !self.given.contains(filter);
         let place = if joins { self.everything.clone() } else { filter.clone() };
         let (id, change) = match self.by_filter.get(&place) {
             Some(id) => (*id, None),
             None => self.open(place),
         };
         let route = self.routes.get_mut(&id).expect("every filter has its route");
-        route.wanted.entry(filter.clone()).or_default().insert(link, since);
+        if route.filter == *filter {
+            route.links.insert(link, since);
+        } else {
+            route.beyond.insert(filter, link, since);
+        }
         change
     }
 
     /// `link` wants `filter` no longer.
     pub(super) fn remove(&mut self, link: LinkId, filter: &TopicFilter) -> Vec<Change> {
-        let places = BTreeSet::from([filter.clone(), self.everything.clone()]);
-        places.iter().filter_map(|place| self.remove_from(place, link, filter)).collect()
-    }
-
-    /// How many filters the router holds for us.
-    pub(super) fn len(&self) -> usize {
-        self.routes.len()
+        let own = self.remove_from(filter, |route| {
+            route.links.remove(&link);
+        });
+        let everything = self.everything.clone();
+        let beyond = self.remove_from(&everything, |route| route.beyond.remove(filter, link));
+        own.into_iter().chain(beyond).collect()
     }
 
     /// Everything a new router must be told; the logs' offsets begin anew.
@@ -90,6 +97,7 @@ impl Routes {
         for route in self.routes.values_mut() {
             route.next_offset = None;
         }
+        self.given = self.by_filter.keys().cloned().collect();
         let routes = self.routes.iter();
         routes.map(|(id, route)| Change::Subscribe(*id, route.filter.clone())).collect()
     }
@@ -103,37 +111,38 @@ impl Routes {
 
     /// The links that want the message of `hit`, which is on `topic`; the same link may come more than once.
     ///
-    /// Asks the filters again on the real topic: to the router `$SYS/x` is like any other topic.
+    /// Asks the filter again on the real topic: to the router `$SYS/x` is like any other topic.
     pub(super) fn links(&self, hit: &Hit, topic: &str) -> impl Iterator<Item = LinkId> {
         let route = self.routes.get(&hit.route);
-        let wanted = route.into_iter().flat_map(|route| &route.wanted);
-        let links = wanted.filter(|(filter, _)| filter.matches(topic)).flat_map(|(_, links)| links);
-        links.filter(|(_, since)| **since <= hit.ticket).map(|(link, _)| *link)
+        let own = route.filter(|route| route.filter.matches(topic)).map(|route| &route.links);
+        let own = own.into_iter().flatten().map(|(link, since)| (*link, *since));
+        let beyond = route.filter(|route| !route.beyond.is_empty());
+        let beyond = beyond.map(|route| route.beyond.find(topic)).unwrap_or_default();
+        let ticket = hit.ticket;
+        own.chain(beyond).filter(move |(_, since)| *since <= ticket).map(|(link, _)| link)
     }
 
     fn open(&mut self, filter: TopicFilter) -> (RouteId, Option<Change>) {
         let id = RouteId(self.next_id);
         self.next_id = self.next_id.checked_add(1).expect("nobody subscribes 2^64 times");
-        let route = Route { filter: filter.clone(), wanted: BTreeMap::new(), next_offset: None };
+        let (links, beyond) = (Links::new(), Index::default());
+        let route = Route { filter: filter.clone(), links, beyond, next_offset: None };
         self.routes.insert(id, route);
+        self.given.insert(filter.clone());
         self.by_filter.insert(filter.clone(), id);
         (id, Some(Change::Subscribe(id, filter)))
     }
 
+    /// Has the route of `place` changed, and closed where nobody wants it any more.
     fn remove_from(
         &mut self,
         place: &TopicFilter,
-        link: LinkId,
-        filter: &TopicFilter,
+        change: impl FnOnce(&mut Route),
     ) -> Option<Change> {
         let id = *self.by_filter.get(place)?;
         let route = self.routes.get_mut(&id)?;
-        let links = route.wanted.get_mut(filter)?;
-        links.remove(&link);
-        if links.is_empty() {
-            route.wanted.remove(filter);
-        }
-        if !route.wanted.is_empty() {
+        change(route);
+        if !route.links.is_empty() || !route.beyond.is_empty() {
             return None;
         }
         self.routes.remove(&id);
@@ -197,6 +206,26 @@ mod tests {
         assert_eq!(routes.remove(ONE, &filter("b")), []);
         assert_eq!(routes.remove(TWO, &filter("c")), []);
         assert_eq!(routes.remove(TWO, &filter("#")), [Change::Unsubscribe(filter("#"))]);
+    }
+
+    #[test]
+    fn filters_that_come_and_go_give_the_router_no_more_than_the_bound() {
+        let mut routes = Routes::new(2);
+        let mut given = HashSet::new();
+        for number in 0..100 {
+            let fickle = filter(&format!("a/{number}"));
+            if let Some(Change::Subscribe(_, filter)) = routes.add(ONE, &fickle, 0) {
+                given.insert(filter);
+            }
+            routes.remove(ONE, &fickle);
+        }
+        assert_eq!(given, [filter("a/0"), filter("a/1"), filter("#")].into());
+        // A new router knows none of them.
+        assert_eq!(routes.restore(), []);
+        assert!(matches!(
+            routes.add(ONE, &filter("b"), 0),
+            Some(Change::Subscribe(_, told)) if told == filter("b")
+        ));
     }
 
     #[test]

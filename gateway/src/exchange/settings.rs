@@ -15,8 +15,8 @@ pub struct Settings {
     pub link_queue_bytes_max: usize,
     /// Distinct topics one router sees before a new one takes its place: rumqttd frees none.
     pub topics_max: usize,
-    /// Distinct filters the router holds for us, and as many that nobody has any more before a new one
-    /// takes its place. What is subscribed beyond is matched here, one by one, for every message.
+    /// Distinct filters that one router is given: it sets 240 KB aside for each and frees none. What is subscribed
+    /// beyond is matched here, by a tree of levels.
     pub filters_max: usize,
     /// How often an idle router is asked for a sign of life.
     pub heartbeat: Duration,
@@ -32,7 +32,7 @@ impl Default for Settings {
             link_queue_messages_max: 4_096,
             link_queue_bytes_max: 4 * 1024 * 1024,
             topics_max: 100_000,
-            filters_max: 50_000,
+            filters_max: 64,
             heartbeat: Duration::from_secs(1),
             deadline: Duration::from_secs(10),
         }

@@ -8,7 +8,7 @@ use super::{
     routes::{Change, Routes},
     settings::Settings,
 };
-use protocol::{TopicFilter, TopicName};
+use protocol::TopicName;
 use std::{collections::HashSet, sync::Arc, time::Duration};
 use tokio::time::sleep;
 
@@ -26,14 +26,13 @@ pub(super) struct Watchdog {
     counters: Arc<Counters>,
     /// What this router has seen and will never forget.
     topics: HashSet<TopicName>,
-    filters: HashSet<TopicFilter>,
 }
 
 impl Watchdog {
     /// Starts the first router, however long it takes.
     pub(super) async fn start(settings: Settings, counters: Arc<Counters>) -> Self {
         let router = start(&settings, &[]).await;
-        Self { router, settings, counters, topics: HashSet::new(), filters: HashSet::new() }
+        Self { router, settings, counters, topics: HashSet::new() }
     }
 
     /// Plays a round to its end. If the router dies of it the next one plays it again; what kills that one
@@ -66,14 +65,13 @@ impl Watchdog {
         self.counters.restarts.increment();
     }
 
-    /// Replaces the router if it holds too many topics, or filters that nobody wants any more.
+    /// Replaces the router if it holds too many topics.
     pub(super) async fn renew_if_worn(&mut self, routes: &mut Routes) {
-        let (topics, filters) = (self.topics.len(), self.filters.len());
-        let garbage = filters.saturating_sub(routes.len());
-        if topics <= self.settings.topics_max && garbage <= self.settings.filters_max {
+        let topics = self.topics.len();
+        if topics <= self.settings.topics_max {
             return;
         }
-        tracing::info!(topics, filters, "renewing the message router; the old one ends by a panic");
+        tracing::info!(topics, "renewing the message router; the old one ends by a panic");
         self.replace(routes).await;
         self.counters.renewals.increment();
     }
@@ -83,7 +81,6 @@ impl Watchdog {
         let mut old = std::mem::replace(&mut self.router, start(&self.settings, &changes).await);
         old.kill();
         self.topics.clear();
-        self.filters = changes.into_iter().filter_map(subscribed).collect();
     }
 
     fn note(&mut self, round: &Round) {
@@ -91,7 +88,7 @@ impl Watchdog {
             match step {
                 Step::Publish(_, message) if self.topics.contains(&message.topic) => {}
                 Step::Publish(_, message) => drop(self.topics.insert(message.topic.clone())),
-                Step::Change(change) => self.filters.extend(subscribed(change.clone())),
+                Step::Change(_) => {}
                 #[cfg(test)]
                 Step::Poison => {}
             }
@@ -102,13 +99,6 @@ impl Watchdog {
     #[cfg(test)]
     pub(super) fn router(&mut self) -> &mut Router {
         &mut self.router
-    }
-}
-
-fn subscribed(change: Change) -> Option<TopicFilter> {
-    match change {
-        Change::Subscribe(_, filter) => Some(filter),
-        Change::Unsubscribe(_) => None,
     }
 }
 

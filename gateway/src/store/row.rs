@@ -25,10 +25,12 @@ pub enum Table {
     Retained,
     /// A session of an MQTT client, its messages and their states; the key is or begins with the client id.
     Session,
+    /// A post to the webhook; the key is its id, and posts sort by it.
+    Post,
 }
 
 impl Table {
-    const ALL: [Self; 8] = [
+    const ALL: [Self; 9] = [
         Self::Device,
         Self::Alert,
         Self::Desired,
@@ -37,6 +39,7 @@ impl Table {
         Self::Batch,
         Self::Retained,
         Self::Session,
+        Self::Post,
     ];
 
     /// Its name in the database.
@@ -50,6 +53,7 @@ impl Table {
             Self::Batch => "batch",
             Self::Retained => "retained",
             Self::Session => "session",
+            Self::Post => "post",
         }
     }
 
@@ -62,7 +66,8 @@ impl Table {
             | Self::Desired
             | Self::Audit
             | Self::Retained
-            | Self::Session => false,
+            | Self::Session
+            | Self::Post => false,
         }
     }
 

@@ -1,7 +1,8 @@
 //! Who asks: the one place that decides whether a request may be made at all.
 //!
-//! The dashboard's files, health, the contracts, `/ws` (which asks itself) and signing in are open; to read
-//! needs a viewer, to change an operator. A token comes in the `Authorization` header or the cookie.
+//! The dashboard's files, health, the contracts, `/ws` (which asks itself), `/mqtt` without a token (where MQTT
+//! asks) and signing in are open; to read needs a viewer, to change an operator. A token comes in the
+//! `Authorization` header or the cookie.
 
 use super::{Web, problem::Refused, who::Who};
 use crate::auth::{Denied, User};
@@ -64,8 +65,6 @@ fn need(method: &Method, path: &str) -> Option<Role> {
     let closed = path.starts_with("/api/") || matches!(path, "/sse" | "/metrics" | "/mqtt");
     match path {
         "/api/v1/session" if !reads => None,
-        // Whoever speaks MQTT may publish.
-        "/mqtt" => Some(Role::Operator),
         _ if reads && (open || !closed) => None,
         _ if reads => Some(Role::Viewer),
         _ => Some(Role::Operator),
@@ -81,6 +80,9 @@ pub(super) async fn check(
     let Some(need) = need(request.method(), request.uri().path()) else {
         return next.run(request).await;
     };
+    if signs_in_over_mqtt(&web, &request) {
+        return next.run(request).await;
+    }
     match user(&web, request.headers()) {
         Ok(user) if user.role >= need && is_hidden(request.uri().path(), &user) => {
             web.stats.web.refused_forbidden.increment();
@@ -99,6 +101,13 @@ pub(super) async fn check(
             refused.into_response()
         }
     }
+}
+
+/// Whether the request becomes MQTT, and whoever sends it has still to say who that is.
+fn signs_in_over_mqtt(web: &Web, request: &Request) -> bool {
+    request.uri().path() == "/mqtt"
+        && web.auth.is_required()
+        && matches!(shown(request.headers()), Shown::Nothing)
 }
 
 /// Whether a path tells what is out of the user's sight: metrics are the gateway's figures.
@@ -145,7 +154,7 @@ pub(super) async fn sign_in(
         web.stats.web.refused_unauthenticated.increment();
         unauthenticated()
     })?;
-    let cookie = if web.auth.is_required() { cookie(&token) } else { None };
+    let cookie = if web.auth.is_required() { cookie(&web, &token) } else { None };
     let mut response = Json(user.session()).into_response();
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
@@ -154,13 +163,22 @@ pub(super) async fn sign_in(
 }
 
 /// `DELETE /session`: forgets the cookie.
-pub(super) async fn sign_out() -> Result<Response, Infallible> {
-    let gone = format!("{COOKIE}=; Path=/; HttpOnly; SameSite=Strict; Max-Age=0");
+pub(super) async fn sign_out(State(web): State<Arc<Web>>) -> Result<Response, Infallible> {
+    let gone = format!("{COOKIE}=; {}; Max-Age=0", attributes(&web));
     std::future::ready(Ok((StatusCode::NO_CONTENT, [(header::SET_COOKIE, gone)]).into_response()))
         .await
 }
 
 /// A token that was accepted has no character that a cookie cannot have.
-fn cookie(token: &str) -> Option<HeaderValue> {
-    HeaderValue::from_str(&format!("{COOKIE}={token}; Path=/; HttpOnly; SameSite=Strict")).ok()
+fn cookie(web: &Web, token: &str) -> Option<HeaderValue> {
+    HeaderValue::from_str(&format!("{COOKIE}={token}; {}", attributes(web))).ok()
+}
+
+/// Which cookies a browser sends where: never to scripts, to other sites' pages, or past TLS.
+fn attributes(web: &Web) -> &'static str {
+    if web.secure {
+        "Path=/; HttpOnly; SameSite=Strict; Secure"
+    } else {
+        "Path=/; HttpOnly; SameSite=Strict"
+    }
 }

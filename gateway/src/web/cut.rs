@@ -92,7 +92,9 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for CutStream<S> {
     }
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(context)
+        // TLS takes bytes before it writes them.
+        let flushed = Pin::new(&mut self.stream).poll_flush(context);
+        self.note(flushed, context)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {

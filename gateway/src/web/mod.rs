@@ -18,6 +18,7 @@ mod sse;
 mod who;
 
 use crate::{
+    arrival::Arrivals,
     auth::Auth,
     config::Config,
     core::Core,
@@ -55,6 +56,8 @@ pub struct Web {
     guard: Guard,
     guests: Guests,
     limits: crate::config::Limits,
+    /// Whether everything comes over TLS.
+    secure: bool,
     flush_every: Duration,
     /// How much its WebSockets are sent.
     traffic: live::Traffic,
@@ -125,6 +128,7 @@ pub struct Surroundings {
 #[derive(Debug)]
 pub struct Listener {
     tcp: TcpListener,
+    arrivals: Arrivals,
     address: SocketAddr,
 }
 
@@ -133,10 +137,10 @@ impl Listener {
     ///
     /// # Errors
     /// When the port is taken or may not be used.
-    pub async fn bind(config: &Config) -> io::Result<Self> {
+    pub async fn bind(config: &Config, arrivals: Arrivals) -> io::Result<Self> {
         let tcp = TcpListener::bind(config.http.listen).await?;
         let address = tcp.local_addr()?;
-        Ok(Self { tcp, address })
+        Ok(Self { tcp, arrivals, address })
     }
 
     /// Where it listens.
@@ -166,6 +170,7 @@ impl Listener {
             guard: Guard::new(&config.http, self.address),
             guests: Guests::new(token_limits(config), stopping.clone()),
             limits: config.limits.clone(),
+            secure: self.arrivals.is_secure(),
             flush_every: Duration::from_millis(config.http.flush_ms),
             traffic: live::Traffic::new(time::Instant::now()),
             patience: Patience::new(&config.http),
@@ -175,8 +180,9 @@ impl Listener {
             requests: TaskTracker::new(),
         });
         let cut = CancellationToken::new();
+        let router = router(Arc::clone(&web));
         let serving =
-            serving::serve(self.tcp, router(Arc::clone(&web)), Arc::clone(&web), cut.clone());
+            serving::serve(self.tcp, self.arrivals, router, Arc::clone(&web), cut.clone());
         // The rest of the grace is for what follows.
         let patience = Duration::from_millis(config.shutdown.grace_ms / 2);
         let finish = async {
@@ -229,6 +235,7 @@ fn router(web: Arc<Web>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&web), serving::hurry))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), caller::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::check))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::stay_secure))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), track))
         .with_state(web)
 }

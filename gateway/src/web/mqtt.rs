@@ -4,6 +4,7 @@
 use super::{Web, caller::Caller, guests::Guest, problem::Refused};
 use crate::auth::{Brought, Standing, User};
 use axum::{
+    Extension,
     extract::{
         ConnectInfo, State,
         ws::{Message, WebSocket, WebSocketUpgrade, rejection::WebSocketUpgradeRejection},
@@ -44,23 +45,26 @@ const FRAME_BYTES: usize = 64 * 1024;
 pub(super) async fn upgrade(
     State(web): State<Arc<Web>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    Caller(user): Caller,
+    caller: Option<Extension<Caller>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    std::future::ready(accept(web, peer, user, upgrade).unwrap_or_else(IntoResponse::into_response))
-        .await
+    let caller = caller.map(|Extension(caller)| caller);
+    std::future::ready(
+        accept(web, peer, caller, upgrade).unwrap_or_else(IntoResponse::into_response),
+    )
+    .await
 }
 
 fn accept(
     web: Arc<Web>,
     peer: SocketAddr,
-    user: User,
+    caller: Option<Caller>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
     let upgrade = upgrade.map_err(|rejection| {
         Refused::new(rejection.status(), "websocket_only", rejection.body_text())
     })?;
-    if user.rights.is_narrowed() {
+    if let Some(Caller(user)) = caller.as_ref().filter(|Caller(user)| user.rights.is_narrowed()) {
         web.stats.web.refused_forbidden.increment();
         let detail = format!("the token of '{}' is narrowed, and MQTT would show more", user.name);
         return Err(Refused::new(StatusCode::FORBIDDEN, "forbidden", detail));
@@ -69,7 +73,7 @@ fn accept(
         let detail = format!("MQTT over WebSocket needs the subprotocol '{SUBPROTOCOL}'");
         return Err(Refused::new(StatusCode::BAD_REQUEST, "bad_subprotocol", detail));
     }
-    let guest = Guest::enter(&web, &user)?;
+    let guest = caller.as_ref().map(|Caller(user)| Guest::enter(&web, user)).transpose()?;
     // Packets and frames are cut where the client likes: a frame may have a packet and the next one's begin.
     let message_bytes = web.limits.mqtt_packet_bytes.saturating_mul(2) as usize;
     let tracker = web.sockets.clone();
@@ -82,20 +86,25 @@ fn accept(
         .write_buffer_size(0)
         .on_upgrade(move |socket| {
             let run = async move {
-                let stop = guest.interrupt.clone();
-                let brought = Brought::User(user.clone());
+                let stop = match &guest {
+                    Some(guest) => guest.interrupt.clone(),
+                    None => web.stopping.child_token(),
+                };
+                let user = caller.map(|Caller(user)| user);
+                let brought = user.clone().map_or(Brought::NothingByHttp, Brought::User);
                 tokio::select! {
                     () = web.mqtt.serve(ByteStream::new(socket), peer, brought, stop.clone()) => {}
-                    () = stop_when_expired(&web, &user, &stop) => {}
+                    () = stop_when_expired(&web, user.as_ref(), &stop) => {}
                 }
             };
             tracker.track_future(run).instrument(span)
         }))
 }
 
-/// Ends a connection in order when its user's token expires; never returns, for that end takes time.
-async fn stop_when_expired(web: &Web, user: &User, stop: &CancellationToken) {
-    while web.auth.standing(user) == Standing::Good {
+/// Ends a connection in order when its user's token expires; never returns, for that end takes time. Who showed no
+/// token here signs in over MQTT, and is ended there.
+async fn stop_when_expired(web: &Web, user: Option<&User>, stop: &CancellationToken) {
+    while user.is_none_or(|user| web.auth.standing(user) == Standing::Good) {
         sleep(LOOK_EVERY).await;
     }
     stop.cancel();

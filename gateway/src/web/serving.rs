@@ -2,6 +2,7 @@
 //! too long. So a peer that does nothing (slowloris) holds neither the gateway nor its end.
 
 use super::{Web, cut::CutStream};
+use crate::arrival::{Arrivals, Carrier, Guest};
 use axum::{
     Router,
     body::{Body, HttpBody as _},
@@ -17,8 +18,8 @@ use hyper_util::{
 };
 use std::{io, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    net::{TcpListener, TcpStream},
+    io::{AsyncRead, AsyncWrite, AsyncWriteExt as _},
+    net::TcpListener,
     sync::Semaphore,
     task::JoinSet,
     time::{self, Instant},
@@ -28,34 +29,53 @@ use tokio_util::sync::CancellationToken;
 /// How long accepting rests after it failed, as it does when the process has too many open files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a connection beyond the bound is told, as far as its socket takes it at once.
+/// What a connection beyond the bound is told.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n";
+
+/// How many connections beyond the bound are told so at the same time; more are closed unanswered.
+const REFUSALS_MAX: usize = 64;
+
+/// How long telling may take.
+const REFUSE_WITHIN: Duration = Duration::from_secs(2);
 
 /// A body did not come whole within `http.body_timeout_ms`.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the body did not come whole within http.body_timeout_ms")]
 pub(super) struct BodyTooSlow;
 
+/// What all connections have in common.
+struct Hall {
+    room: Semaphore,
+    refusals: Semaphore,
+    router: Router,
+    web: Arc<Web>,
+    /// Ends those whose request never comes whole.
+    cut: CancellationToken,
+}
+
 /// Serves what connects to `tcp` until the gateway stops, then until all connections have ended. `cut` ends those
 /// whose request never comes whole.
-pub(super) async fn serve(tcp: TcpListener, router: Router, web: Arc<Web>, cut: CancellationToken) {
-    let room = Arc::new(Semaphore::new(web.limits.http_connections as usize));
+pub(super) async fn serve(
+    tcp: TcpListener,
+    arrivals: Arrivals,
+    router: Router,
+    web: Arc<Web>,
+    cut: CancellationToken,
+) {
+    let room = Semaphore::new(web.limits.http_connections as usize);
+    let (stopping, refusals) = (web.stopping.clone(), Semaphore::new(REFUSALS_MAX));
+    let hall = Arc::new(Hall { room, refusals, router, web, cut });
+    let arrivals = Arc::new(arrivals);
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
-            () = web.stopping.cancelled() => break,
+            () = stopping.cancelled() => break,
             accepted = tcp.accept() => match accepted {
-                Ok((socket, address)) => {
-                    let Ok(room) = Arc::clone(&room).try_acquire_owned() else {
-                        refuse(&socket, &web);
-                        continue;
-                    };
-                    prepare(&socket);
-                    let serving = connection(socket, address, router.clone(), Arc::clone(&web), cut.clone());
-                    connections.spawn(async move {
-                        let _room = room;
-                        serving.await;
-                    });
+                Ok((socket, peer)) => {
+                    // Small writes go at once. When the option cannot be set the peer has gone already.
+                    let _gone_already = socket.set_nodelay(true);
+                    let welcoming = Arc::clone(&arrivals).welcome(socket, peer);
+                    connections.spawn(enter(Arc::clone(&hall), welcoming));
                 }
                 Err(error) => rest(&error).await,
             },
@@ -79,33 +99,57 @@ fn note(ended: Result<(), tokio::task::JoinError>) {
     }
 }
 
-/// Small writes go at once. When the option cannot be set the peer has gone already.
-fn prepare(socket: &TcpStream) {
-    let _gone_already = socket.set_nodelay(true);
+/// Who is still at its TLS handshake takes no room of who asks something.
+async fn enter(hall: Arc<Hall>, welcoming: impl Future<Output = Option<Guest>>) {
+    let welcomed = tokio::select! {
+        biased;
+        () = hall.web.stopping.cancelled() => None,
+        welcomed = welcoming => welcomed,
+    };
+    let Some(Guest { stream, address, device: _ }) = welcomed else { return };
+    match stream {
+        Carrier::Plain(socket) => admit(&hall, socket, address).await,
+        Carrier::Tls(stream) => admit(&hall, stream, address).await,
+    }
 }
 
-fn refuse(socket: &TcpStream, web: &Web) {
-    web.stats.http.refused_full.increment();
-    // Nobody is waited for here: who cannot take it sees a closed connection.
-    let _not_told = socket.try_write(FULL);
+async fn admit<S>(hall: &Hall, stream: S, address: SocketAddr)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    match hall.room.try_acquire() {
+        Ok(_room) => connection(hall, stream, address).await,
+        Err(_) => refuse(hall, stream).await,
+    }
+}
+
+/// Tells that there is no room. It reads until the peer closes: what lay unread would make the system throw away
+/// what was told.
+async fn refuse<S: AsyncRead + AsyncWrite + Unpin>(hall: &Hall, mut stream: S) {
+    hall.web.stats.http.refused_full.increment();
+    let Ok(_place) = hall.refusals.try_acquire() else { return };
+    let telling = async {
+        stream.write_all(FULL).await?;
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream, &mut tokio::io::sink()).await
+    };
+    let _gone_or_late = time::timeout(REFUSE_WITHIN, telling).await;
 }
 
 /// Serves one connection over any stream: of TCP as it is, or of TLS after its handshake.
-async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
-    stream: S,
-    address: SocketAddr,
-    router: Router,
-    web: Arc<Web>,
-    cut: CancellationToken,
-) {
+async fn connection<S>(hall: &Hall, stream: S, address: SocketAddr)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let Hall { router, web, cut, .. } = hall;
     let counters = &web.stats.http;
     counters.connections_accepted.increment();
     counters.connections_now.increment();
-    let service = hyper::service::service_fn(move |mut request: hyper::Request<Incoming>| {
+    let service = hyper::service::service_fn(|mut request: hyper::Request<Incoming>| {
         request.extensions_mut().insert(ConnectInfo(address));
         TowerToHyperService::new(router.clone()).call(request)
     });
-    let stream = CutStream::new(stream, cut, web.patience.write);
+    let stream = CutStream::new(stream, cut.clone(), web.patience.write);
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(web.patience.head)
@@ -121,7 +165,7 @@ async fn connection<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
         }
     };
     if let Err(error) = ended {
-        count(&error, &web);
+        count(&error, web);
     }
     web.stats.http.connections_now.decrement();
 }

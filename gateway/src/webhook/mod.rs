@@ -1,12 +1,16 @@
 //! The webhook: posts alerts to a URL when they are raised, acknowledged or cleared.
 //!
 //! Posts go one after the other, in order, each signed (`sign`); one that fails is tried again after a
-//! back-off with jitter and given up after `webhook.attempts`. What waits is in memory: bounded, counted,
-//! and gone with the process.
+//! back-off with jitter and given up after `webhook.attempts`. What waits is bounded and counted, and kept in the
+//! store from the moment the alert is: the next start goes on with it. So a post may come twice, with the same id.
 
 mod sign;
 
-use crate::{clock, config, count::counters};
+use crate::{
+    clock, config,
+    count::counters,
+    store::{Gathering, KeyAndBody, Receipt, Row, StoreHandle, Table},
+};
 use axum::http::Request;
 use bridge::alerts::{Change, Occasion};
 use bytes::Bytes;
@@ -75,6 +79,7 @@ struct Shared {
     queue_max: usize,
     queue: Mutex<VecDeque<Post>>,
     wake: Notify,
+    store: StoreHandle,
     counters: Arc<Counters>,
 }
 
@@ -90,13 +95,20 @@ pub struct Posting {
 }
 
 impl Webhook {
-    /// The webhook of these settings with the task that posts; none where they name no URL.
+    /// The webhook of these settings with the task that posts, which goes on with the posts that were `kept`; none
+    /// where the settings name no URL: then these are given up.
     ///
     /// # Panics
     /// Never: the settings were checked, and the client needs nothing of the system.
     #[must_use]
-    pub fn new(settings: &config::Webhook) -> Option<(Self, Posting)> {
+    pub fn new(
+        settings: &config::Webhook,
+        kept: Vec<KeyAndBody>,
+        store: StoreHandle,
+    ) -> Option<(Self, Posting)> {
         if settings.url.is_empty() {
+            let gone = Gathering::new(store);
+            kept.into_iter().for_each(|(id, _)| gone.add(Row::gone(Table::Post, id)));
             return None;
         }
         let client = Client::builder(TokioExecutor::new()).build(connector());
@@ -105,8 +117,12 @@ impl Webhook {
             queue_max: settings.queue as usize,
             queue: Mutex::default(),
             wake: Notify::new(),
+            store,
             counters: Arc::default(),
         });
+        for (id, body) in kept {
+            shared.put(Post { id, body: body.into() });
+        }
         let posting = Posting {
             shared: Arc::clone(&shared),
             client,
@@ -118,20 +134,27 @@ impl Webhook {
         Some((Self(shared), posting))
     }
 
-    /// Takes a change of an alert. That it was raised once more is not posted.
-    pub fn tell(&self, change: &Change) {
+    /// Takes a change of an alert: what is to be kept with it, and what posts it once that is kept. That it was
+    /// raised once more is not posted.
+    #[must_use]
+    pub fn take(&self, change: &Change) -> Option<(Row, Receipt)> {
         let r#type = match change.occasion {
             Occasion::Raised => "alert.raised",
             Occasion::Acknowledged => "alert.acknowledged",
             Occasion::Cleared => "alert.cleared",
-            Occasion::Counted => return,
+            Occasion::Counted => return None,
         };
         if change.alert.severity < self.0.severity {
-            return;
+            return None;
         }
         let body = Body { r#type, timestamp: clock::now(), data: &change.alert };
         let body = serde_json::to_vec(&body).expect("an alert has text keys only");
-        self.0.put(Post { id: uuid::Uuid::now_v7().to_string(), body: body.into() });
+        let post = Post { id: uuid::Uuid::now_v7().to_string(), body: body.into() };
+        let row = Row::set(Table::Post, post.id.as_str(), post.body.to_vec());
+        let shared = Arc::clone(&self.0);
+        // One that cannot be kept is posted all the same: it may be about that very disk.
+        let receipt: Receipt = Box::new(move |_kept_or_not| shared.put(post));
+        Some((row, receipt))
     }
 
     /// What it counts.
@@ -145,13 +168,20 @@ impl Shared {
     fn put(&self, post: Post) {
         let mut queue = self.queue();
         if queue.len() >= self.queue_max {
-            queue.pop_front();
+            if let Some(oldest) = queue.pop_front() {
+                self.forget(&oldest);
+            }
             self.counters.dropped.increment();
             self.counters.queued_now.decrement();
         }
         queue.push_back(post);
         self.counters.queued_now.increment();
         self.wake.notify_one();
+    }
+
+    /// The post is over: it is no longer kept.
+    fn forget(&self, post: &Post) {
+        Gathering::new(self.store.clone()).add(Row::gone(Table::Post, post.id.as_str()));
     }
 
     async fn next(&self) -> Post {
@@ -175,7 +205,7 @@ impl Posting {
         let served = stop.run_until_cancelled(self.serve()).await;
         let left = self.shared.counters.queued_now.get();
         if served.is_none() && left > 0 {
-            tracing::warn!(left, "the gateway stops: posts to the webhook are given up");
+            tracing::info!(left, "the gateway stops: posts to the webhook wait for its next start");
         }
     }
 
@@ -183,6 +213,7 @@ impl Posting {
         loop {
             let post = self.shared.next().await;
             self.deliver(&post).await;
+            self.shared.forget(&post);
             self.shared.counters.queued_now.decrement();
         }
     }

@@ -1,8 +1,13 @@
 use super::*;
+use crate::store;
 use axum::{Router, extract::State, http::HeaderMap, http::StatusCode, routing::post};
 use protocol::{AlertId, AlertState};
 use std::sync::atomic::{AtomicU32, Ordering};
-use tokio::{net::TcpListener, sync::mpsc};
+use tempfile::TempDir;
+use tokio::{
+    net::TcpListener,
+    sync::{mpsc, oneshot},
+};
 
 const SECRET: &str = "kept between the two";
 
@@ -47,6 +52,37 @@ fn settings(url: &str) -> config::Webhook {
     config::Webhook { url: url.into(), secret, ..config::Webhook::default() }
 }
 
+/// A store of its own for a webhook.
+struct Kept {
+    database: store::Database,
+    posts: Vec<KeyAndBody>,
+}
+
+fn open(folder: &TempDir) -> Kept {
+    let (database, mut restored) = store::open(store::Settings::new(folder.path().into())).unwrap();
+    Kept { database, posts: restored.rows.take(Table::Post) }
+}
+
+impl Kept {
+    fn webhook(&mut self, settings: &config::Webhook) -> Option<(Webhook, Posting)> {
+        Webhook::new(settings, std::mem::take(&mut self.posts), self.database.handle())
+    }
+
+    /// Has a change kept, and posted once it is.
+    async fn tell(&self, webhook: &Webhook, change: &Change) {
+        let Some((row, receipt)) = webhook.take(change) else { return };
+        let (sender, kept) = oneshot::channel();
+        let gathering = Gathering::new(self.database.handle());
+        gathering.add(row);
+        gathering.then(move |outcome| {
+            receipt(outcome);
+            sender.send(()).expect("the test waits");
+        });
+        drop(gathering);
+        kept.await.unwrap();
+    }
+}
+
 fn change(occasion: Occasion, severity: Severity) -> Change {
     let alert = Alert {
         id: AlertId::new(Timestamp(1), 1),
@@ -79,13 +115,14 @@ async fn next(receiver: &mut Receiver) -> (HeaderMap, serde_json::Value) {
 
 #[tokio::test]
 async fn changes_are_posted_signed_and_in_order() {
-    let mut tasks = tokio::task::JoinSet::new();
+    let folder = TempDir::new().unwrap();
+    let (mut tasks, mut kept) = (tokio::task::JoinSet::new(), open(&folder));
     let mut receiver = receiver(0, &mut tasks).await;
-    let (webhook, posting) = Webhook::new(&settings(&receiver.url)).unwrap();
+    let (webhook, posting) = kept.webhook(&settings(&receiver.url)).unwrap();
     tasks.spawn(posting.run(CancellationToken::new()));
     for occasion in [Occasion::Raised, Occasion::Counted, Occasion::Acknowledged, Occasion::Cleared]
     {
-        webhook.tell(&change(occasion, Severity::Critical));
+        kept.tell(&webhook, &change(occasion, Severity::Critical)).await;
     }
     for expected in ["alert.raised", "alert.acknowledged", "alert.cleared"] {
         let (headers, body) = next(&mut receiver).await;
@@ -96,11 +133,12 @@ async fn changes_are_posted_signed_and_in_order() {
 
 #[tokio::test]
 async fn a_post_is_tried_again_with_its_own_id_until_it_is_taken() {
-    let mut tasks = tokio::task::JoinSet::new();
+    let folder = TempDir::new().unwrap();
+    let (mut tasks, mut kept) = (tokio::task::JoinSet::new(), open(&folder));
     let mut receiver = receiver(1, &mut tasks).await;
-    let (webhook, posting) = Webhook::new(&settings(&receiver.url)).unwrap();
+    let (webhook, posting) = kept.webhook(&settings(&receiver.url)).unwrap();
     tasks.spawn(posting.run(CancellationToken::new()));
-    webhook.tell(&change(Occasion::Raised, Severity::Info));
+    kept.tell(&webhook, &change(Occasion::Raised, Severity::Info)).await;
     next(&mut receiver).await;
     assert_eq!(receiver.attempts.load(Ordering::Relaxed), 2);
     assert_eq!(webhook.counters().attempts_failed.get(), 1);
@@ -108,16 +146,60 @@ async fn a_post_is_tried_again_with_its_own_id_until_it_is_taken() {
 
 #[tokio::test]
 async fn a_post_that_nobody_takes_is_given_up() {
-    let mut tasks = tokio::task::JoinSet::new();
+    let folder = TempDir::new().unwrap();
+    let (mut tasks, mut kept) = (tokio::task::JoinSet::new(), open(&folder));
     let mut receiver = receiver(1, &mut tasks).await;
     let once = config::Webhook { attempts: 1, ..settings(&receiver.url) };
-    let (webhook, posting) = Webhook::new(&once).unwrap();
+    let (webhook, posting) = kept.webhook(&once).unwrap();
     tasks.spawn(posting.run(CancellationToken::new()));
-    webhook.tell(&change(Occasion::Raised, Severity::Info));
-    webhook.tell(&change(Occasion::Cleared, Severity::Info));
+    kept.tell(&webhook, &change(Occasion::Raised, Severity::Info)).await;
+    kept.tell(&webhook, &change(Occasion::Cleared, Severity::Info)).await;
     let (_, body) = next(&mut receiver).await;
     assert_eq!(body["type"], "alert.cleared", "the next one goes on");
     assert_eq!(webhook.counters().given_up.get(), 1);
+}
+
+#[tokio::test]
+async fn what_waits_survives_a_restart_and_what_was_taken_is_not_posted_again() {
+    let folder = TempDir::new().unwrap();
+    let mut tasks = tokio::task::JoinSet::new();
+    let mut receiver = receiver(0, &mut tasks).await;
+    let mut kept = open(&folder);
+    let (webhook, posting) = kept.webhook(&settings(&receiver.url)).unwrap();
+    // Nobody posts before the end.
+    for occasion in [Occasion::Raised, Occasion::Cleared] {
+        kept.tell(&webhook, &change(occasion, Severity::Info)).await;
+    }
+    drop((webhook, posting));
+    kept.database.close(protocol::Offset(0)).unwrap();
+
+    let mut kept = open(&folder);
+    assert_eq!(kept.posts.len(), 2);
+    let (webhook, posting) = kept.webhook(&settings(&receiver.url)).unwrap();
+    let stop = CancellationToken::new();
+    tasks.spawn(posting.run(stop.clone()));
+    for expected in ["alert.raised", "alert.cleared"] {
+        assert_eq!(next(&mut receiver).await.1["type"], expected);
+    }
+    while webhook.counters().queued_now.get() > 0 {
+        tokio::task::yield_now().await;
+    }
+    stop.cancel();
+    kept.database.close(protocol::Offset(0)).unwrap();
+    assert_eq!(open(&folder).posts, []);
+}
+
+#[tokio::test]
+async fn without_a_webhook_what_was_kept_for_it_goes() {
+    let folder = TempDir::new().unwrap();
+    let mut kept = open(&folder);
+    let (webhook, _posting) = kept.webhook(&settings("http://127.0.0.1:9/hook")).unwrap();
+    kept.tell(&webhook, &change(Occasion::Raised, Severity::Info)).await;
+    kept.database.close(protocol::Offset(0)).unwrap();
+    let mut kept = open(&folder);
+    assert!(kept.posts.len() == 1 && kept.webhook(&config::Webhook::default()).is_none());
+    kept.database.close(protocol::Offset(0)).unwrap();
+    assert_eq!(open(&folder).posts, []);
 }
 
 #[tokio::test]
@@ -127,11 +209,15 @@ async fn what_waits_is_bounded_and_less_bad_alerts_may_be_left_out() {
         severity: Severity::Warning,
         ..settings("http://127.0.0.1:9/hook")
     };
-    let (webhook, _posting) = Webhook::new(&bounded).unwrap();
+    let folder = TempDir::new().unwrap();
+    let mut kept = open(&folder);
+    let (webhook, _posting) = kept.webhook(&bounded).unwrap();
     for severity in [Severity::Info, Severity::Warning, Severity::Critical, Severity::Critical] {
-        webhook.tell(&change(Occasion::Raised, severity));
+        kept.tell(&webhook, &change(Occasion::Raised, severity)).await;
     }
     assert_eq!((webhook.counters().dropped.get(), webhook.counters().queued_now.get()), (1, 2));
+    kept.database.close(protocol::Offset(0)).unwrap();
+    assert_eq!(open(&folder).posts.len(), 2, "what was dropped is not kept either");
 }
 
 #[test]

@@ -62,7 +62,7 @@ fn command() -> Downlink {
             id: COMMAND.parse().unwrap(),
             attempt: 3,
             not_after: Timestamp(i64::MAX),
-            answer_topic: "answers".parse().unwrap(),
+            answer_topic: Some("answers".parse().unwrap()),
         }),
     }))
 }

@@ -18,5 +18,6 @@ mod publishing;
 mod real_clients;
 mod sessions;
 mod shares;
+mod sign_in;
 mod subscribing;
 mod support;

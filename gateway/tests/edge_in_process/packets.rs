@@ -33,11 +33,22 @@ pub(crate) struct Connect<'a> {
     pub(crate) properties: &'a [u8],
     /// Topic and payload.
     pub(crate) will: Option<(&'a str, &'a str)>,
+    pub(crate) user: Option<&'a str>,
+    pub(crate) password: Option<&'a str>,
 }
 
 /// A clean session without keep-alive, of a client that wants reasons as codes, not in words.
 pub(crate) fn client(version: u8, id: &str) -> Connect<'_> {
-    Connect { version, id, clean: true, keep_alive: 0, properties: &CODES, will: None }
+    Connect {
+        version,
+        id,
+        clean: true,
+        keep_alive: 0,
+        properties: &CODES,
+        will: None,
+        user: None,
+        password: None,
+    }
 }
 
 /// Request Problem Information 0.
@@ -45,7 +56,10 @@ pub(crate) const CODES: [u8; 2] = [0x17, 0];
 
 impl Connect<'_> {
     pub(crate) fn packet(&self) -> Vec<u8> {
-        let flags = u8::from(self.clean) << 1 | if self.will.is_some() { 0x04 } else { 0 };
+        let flags = u8::from(self.clean) << 1
+            | u8::from(self.will.is_some()) << 2
+            | u8::from(self.password.is_some()) << 6
+            | u8::from(self.user.is_some()) << 7;
         let mut body = text("MQTT");
         body.extend([self.version, flags]);
         body.extend(self.keep_alive.to_be_bytes());
@@ -55,6 +69,9 @@ impl Connect<'_> {
             body.extend(version_properties(self.version, &[]));
             body.extend(text(topic));
             body.extend(text(payload));
+        }
+        for said in [self.user, self.password].into_iter().flatten() {
+            body.extend(text(said));
         }
         packet(0x10, &body)
     }

@@ -18,6 +18,7 @@ fn texts(inbound: Vec<Inbound>) -> Vec<String> {
         Inbound::Answer { device, command, answer } => {
             format!("{device} {command} {:?}", answer.status)
         }
+        Inbound::Mapped { payload, .. } => format!("mapped {payload}"),
     };
     inbound.into_iter().map(text).collect()
 }

@@ -3,15 +3,17 @@
 use super::packets::{Connect, PINGREQ, PINGRESP, client};
 use bridge::{event::EdgeEvent, ingest::Inbound, route::RouteTable};
 use gateway::{
+    arrival::Listeners,
+    auth::{Auth, Gate},
     config::Config,
     core::{Core, Downlink, Input},
-    edge::{Counters, Edge, Past},
+    edge::{Counters, Edge, Past, Topics},
     exchange::{Exchange, Interest, Keeping, Message, Properties, Settings},
     mailbox::Sender,
     store::{self, Database, Order, RowsWanted, Table},
 };
 use protocol::Offset;
-use std::{future::Future, net::SocketAddr, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -61,6 +63,19 @@ impl TestEdge {
         Self::on(config, Arc::new(TempDir::new().unwrap())).await
     }
 
+    /// With credentials that are there before it starts.
+    pub(crate) async fn knowing(
+        credentials: impl FnOnce(&Path),
+        change: impl FnOnce(&mut Config),
+    ) -> Self {
+        let folder = Arc::new(TempDir::new().unwrap());
+        credentials(folder.path());
+        let mut config = Config::default();
+        config.mqtt.listen = SocketAddr::from(([127, 0, 0, 1], 0));
+        change(&mut config);
+        Self::on(config, folder).await
+    }
+
     /// On what another one left.
     async fn on(config: Config, folder: Arc<TempDir>) -> Self {
         let settings = store::Settings::new(folder.path().into());
@@ -75,13 +90,31 @@ impl TestEdge {
             (CancellationToken::new(), JoinSet::new(), JoinSet::new());
         let (exchange, engine) = Exchange::start(Settings::default(), CancellationToken::new());
         others.spawn(engine);
-        let edge = Edge::bind(&config, core, exchange.clone(), RouteTable::new(vec![]), past)
-            .await
-            .unwrap();
+        let auth = Auth::open(folder.path()).unwrap();
+        let jwt = config.jwt_keys().unwrap();
+        let gate = Gate::new(auth.clone(), config.mqtt_sign_in_required(), jwt);
+        let topics = Topics { routes: RouteTable::new(vec![]), mappings: Arc::default() };
+        let arrivals = Listeners::new(&config).unwrap().mqtt;
+        let edge = Edge::bind(&config, arrivals, core, exchange.clone(), topics, gate, past).await;
+        let edge = edge.unwrap();
         let (address, counters) = (edge.local_address().unwrap(), edge.counters());
         tasks.spawn(edge.run(stop.clone()));
+        let watching = stop.clone();
+        others.spawn(async move { auth.watch(watching).await });
         let database = Some(database);
         Self { address, counters, exchange, inputs, stop, tasks, others, database, folder, config }
+    }
+
+    /// Where the credentials are.
+    pub(crate) fn data_dir(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The CONNACK to `connect`, after which the edge closes.
+    pub(crate) async fn refuses(&self, connect: &Connect<'_>) -> Vec<u8> {
+        let mut peer = self.socket().await;
+        peer.send(&connect.packet()).await;
+        peer.rest().await
     }
 
     /// The keys of all rows about sessions.

@@ -10,6 +10,10 @@ pub(super) const PUBACK: u8 = 4;
 pub(super) const SUBSCRIBE: u8 = 8;
 /// The answer to SUBSCRIBE.
 pub(super) const SUBACK: u8 = 9;
+/// Wants them no longer.
+pub(super) const UNSUBSCRIBE: u8 = 10;
+/// The answer to UNSUBSCRIBE.
+pub(super) const UNSUBACK: u8 = 11;
 /// Asks for a sign of life.
 pub(super) const PINGREQ: u8 = 12;
 /// The sign of life.
@@ -41,6 +45,10 @@ pub struct Connect<'a> {
     pub will: Option<(&'a str, &'a [u8])>,
     /// The will's flags beside QoS 1, such as [`WILL_RETAIN`].
     pub will_flags: u8,
+    /// The user name.
+    pub user: Option<&'a str>,
+    /// The password.
+    pub password: Option<&'a str>,
 }
 
 /// The will is a retained message.
@@ -49,12 +57,23 @@ pub const WILL_RETAIN: u8 = 0x20;
 const WILL: u8 = 0x04;
 const WILL_QOS_1: u8 = 0x08;
 const CLEAN: u8 = 0x02;
+const PASSWORD: u8 = 0x40;
+const USER_NAME: u8 = 0x80;
 
 impl<'a> Connect<'a> {
     /// A clean session without keep-alive and will.
     #[must_use]
     pub const fn new(version: Version, client: &'a str) -> Self {
-        Self { version, client, clean: true, keep_alive_s: 0, will: None, will_flags: 0 }
+        Self {
+            version,
+            client,
+            clean: true,
+            keep_alive_s: 0,
+            will: None,
+            will_flags: 0,
+            user: None,
+            password: None,
+        }
     }
 
     /// The packet.
@@ -70,9 +89,16 @@ impl<'a> Connect<'a> {
             flags |= WILL | WILL_QOS_1 | self.will_flags;
             will = [no_properties, &field(topic.as_bytes()), &field(payload)].concat();
         }
+        let mut signed = Vec::new();
+        for (flag, said) in [(USER_NAME, self.user), (PASSWORD, self.password)] {
+            if let Some(said) = said {
+                flags |= flag;
+                signed.extend(field(said.as_bytes()));
+            }
+        }
         let keep_alive = self.keep_alive_s.to_be_bytes();
         let head = [&field(b"MQTT")[..], &[level, flags], &keep_alive, no_properties].concat();
-        packet(1, 0, &[head, field(self.client.as_bytes()), will].concat())
+        packet(1, 0, &[head, field(self.client.as_bytes()), will, signed].concat())
     }
 }
 

@@ -1,9 +1,9 @@
-//! Widely used MQTT clients: paho-mqtt (Python) and mqtt.js, over TCP and over WebSocket. `tests/run`
-//! installs both.
+//! Widely used MQTT clients: paho-mqtt (Python) and mqtt.js, over TCP and over WebSocket, with TLS and
+//! without. `tests/run` installs both.
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tests::{Ended, Program, TestGateway};
+use tests::{Authority, Ended, Program, TestGateway};
 use tokio::process::Command;
 
 const COUNT: usize = 100;
@@ -13,26 +13,42 @@ const COUNT: usize = 100;
 enum Transport {
     Tcp,
     WebSocket,
+    Tls,
+    SecureWebSocket,
 }
 
 /// Runs a client's script against a gateway, for both versions of MQTT; what it published came back
 /// to it and to a WebSocket, all of it in order.
 async fn check(program: PathBuf, script: &str, client: &str, transport: Transport) {
-    let gateway = TestGateway::start().await;
+    let authority = Authority::new();
+    let gateway = match transport {
+        Transport::Tcp | Transport::WebSocket => TestGateway::start().await,
+        Transport::Tls => TestGateway::with_tls(&authority, &[]).await,
+        Transport::SecureWebSocket => {
+            TestGateway::with_tls(&authority, &[("HTTP__TLS", "true")]).await
+        }
+    };
     let (address, path, suffix) = match transport {
         Transport::Tcp => (gateway.mqtt(), None, ""),
-        Transport::WebSocket => (gateway.http(), Some("/mqtt"), "-ws"),
+        Transport::Tls => (gateway.mqtt_tls(), None, ""),
+        Transport::WebSocket | Transport::SecureWebSocket => (gateway.http(), Some("/mqtt"), "-ws"),
     };
     let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(script);
     for version in ["3.1.1", "5"] {
-        let mut live = gateway.live().await;
+        let mut live = match transport {
+            Transport::Tcp | Transport::WebSocket | Transport::Tls => gateway.live().await,
+            Transport::SecureWebSocket => authority.live(gateway.http()).await,
+        };
         let channel = format!("telemetry/{client}-{}{suffix}", version.replace('.', ""));
         live.subscribe(&[&channel]).await;
         let mut command = Command::new(&program);
         let (host, port) = (address.ip().to_string(), address.port().to_string());
         command.arg(&script).args([&host, &port, version, &COUNT.to_string()]).args(path);
+        if matches!(transport, Transport::Tls | Transport::SecureWebSocket) {
+            command.env("SLUICE_CA", authority.ca());
+        }
         let Ended { code, stdout, stderr } = Program::of(command).run().await;
-        assert_eq!(code, Some(0), "{program:?} with MQTT {version}: {stderr}");
+        assert_eq!(code, Some(0), "{client} with MQTT {version}: {stderr}");
         let came: Value = serde_json::from_str(&stdout).expect("the script prints JSON");
         let all: Vec<_> = (0..COUNT).collect();
         assert_eq!(came, json!({"0": all, "1": all, "2": all}));
@@ -109,4 +125,24 @@ async fn paho_finds_retained_messages_wills_its_session_and_shares() {
 #[tokio::test]
 async fn mqtt_js_finds_retained_messages_wills_its_session_and_shares() {
     check_features(node(), "js/features.mjs", "mqttjs").await;
+}
+
+#[tokio::test]
+async fn paho_does_the_same_over_tls() {
+    check(python(), "python/roundtrip.py", "paho", Transport::Tls).await;
+}
+
+#[tokio::test]
+async fn mqtt_js_does_the_same_over_tls() {
+    check(node(), "js/roundtrip.mjs", "mqttjs", Transport::Tls).await;
+}
+
+#[tokio::test]
+async fn paho_does_the_same_over_websocket_and_tls() {
+    check(python(), "python/roundtrip.py", "paho", Transport::SecureWebSocket).await;
+}
+
+#[tokio::test]
+async fn mqtt_js_does_the_same_over_websocket_and_tls() {
+    check(node(), "js/roundtrip.mjs", "mqttjs", Transport::SecureWebSocket).await;
 }

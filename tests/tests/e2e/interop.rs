@@ -210,3 +210,27 @@ async fn mosquitto_sub_resumes_its_session_and_shares_its_work() {
         assert_eq!(done, ["1", "2", "3", "4"]);
     }
 }
+
+#[tokio::test]
+async fn what_a_member_of_a_share_did_not_acknowledge_goes_to_another() {
+    let gateway = TestGateway::start().await;
+    let member = async |client| {
+        let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V5, client)).await;
+        peer.subscribe("$share/crew/jobs", 1).await;
+        peer
+    };
+    let (mut stays, goes) = (member("stays").await, member("goes").await);
+    let mut source = Peer::connect(gateway.mqtt(), Connect::new(Version::V5, "source")).await;
+    for number in 0..10_u8 {
+        source.publish("jobs", &[number], 1).await;
+    }
+    drop(goes);
+    let mut came = Vec::new();
+    while came.len() < 10 {
+        let message = stays.message().await;
+        stays.puback(message.id).await;
+        came.push(message.payload[0]);
+    }
+    came.sort_unstable();
+    assert_eq!(came, Vec::from_iter(0..10));
+}

@@ -1,7 +1,8 @@
 //! MQTT over WebSocket at `/mqtt` (MQTT 5.0, section 6), frame by frame.
 
 use futures_util::{SinkExt as _, StreamExt as _};
-use tests::{Connect, TestGateway, Version, mqtt, soon};
+use reqwest::Method;
+use tests::{Connect, Program, TestGateway, Version, mqtt, soon};
 use tokio::net::TcpStream;
 use tokio_tungstenite::{
     WebSocketStream, client_async,
@@ -59,6 +60,26 @@ async fn packets_may_span_frames_and_frames_may_have_many_packets() {
         assert_eq!(live.update("telemetry/d1").await["seq"], seq);
     }
     soon("a close", socket.close(None)).await.expect("it is open");
+}
+
+#[tokio::test]
+async fn without_a_token_in_the_request_mqtt_itself_asks_for_one() {
+    let gateway = TestGateway::start().await;
+    let data_dir = gateway.data_dir();
+    let arguments = ["token", "create", "anna", "--data-dir", data_dir.to_str().expect("UTF-8")];
+    let token = Program::new("sluice-gateway", &arguments).run().await.stdout;
+    tests::until("the token to count", async || {
+        gateway.request(Method::GET, "/metrics").send().await.expect("an answer").status() == 401
+    })
+    .await;
+    for (password, answer) in [(None, [0x20, 2, 0, 5]), (Some(token.trim()), [0x20, 2, 0, 0])] {
+        let mut socket = open(&gateway, Some("mqtt")).await.expect("the gateway accepts");
+        let user = password.map(|_| "anna");
+        let connect = Connect { user, password, ..Connect::new(Version::V3, "c") };
+        let frame = Message::Binary(connect.encode().into());
+        soon("a CONNECT", socket.send(frame)).await.expect("it is open");
+        assert_eq!(bytes(&mut socket, 4).await, answer);
+    }
 }
 
 #[tokio::test]

@@ -152,7 +152,15 @@ async fn every_example_configuration_is_fine() {
             continue;
         }
         let path = path.to_str().expect("UTF-8");
-        let Ended { code, stderr, .. } = run(&["--check-config", "--config", path], &[]).await;
+        let data = tempfile::tempdir().expect("a temporary folder");
+        let data = data.path().to_str().expect("UTF-8");
+        // Without credentials there is no listening for other machines.
+        for make in [["token", "create", "anna"], ["device", "add", "d1"]] {
+            let made = run(&[&make[..], &["--data-dir", data]].concat(), &[]).await;
+            assert_eq!(made.code, Some(0), "{}", made.stderr);
+        }
+        let check = ["--check-config", "--config", path, "--data-dir", data];
+        let Ended { code, stderr, .. } = run(&check, &[]).await;
         assert_eq!((code, stderr.as_str()), (Some(0), ""), "{path}");
         checked += 1;
     }
@@ -180,4 +188,28 @@ async fn the_demo_has_devices_that_obey() {
     let answer = request.json(&json!({"name": "no-such-thing"})).send().await.expect("an answer");
     let command: Value = answer.json().await.expect("a command");
     assert_eq!(command["state"], "rejected", "{command}");
+}
+
+#[tokio::test]
+async fn the_soft_limit_of_open_files_becomes_the_hard_one_and_too_few_are_said() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let log = folder.path().join("log");
+    let script = r#"ulimit -S -n 256; ulimit -H -n 2048; exec "$0" 2>"$1""#;
+    let mut command = tokio::process::Command::new("bash");
+    command.args(["-c", script]).arg(tests::binary("sluice-gateway")).arg(&log).kill_on_drop(true);
+    command.env_clear().env("SLUICE_DATA_DIR", folder.path().join("data"));
+    command.env("SLUICE_MQTT__LISTEN", "127.0.0.1:0").env("SLUICE_HTTP__LISTEN", "127.0.0.1:0");
+    let child = command.spawn().expect("bash runs");
+    let limits = format!("/proc/{}/limits", child.id().expect("it runs"));
+    tests::until("the soft limit to rise", async || {
+        let limits = fs::read_to_string(&limits).expect("it runs");
+        let line = limits.lines().find(|line| line.starts_with("Max open files")).expect("a limit");
+        line.split_whitespace().skip(3).take(2).eq(["2048", "2048"])
+    })
+    .await;
+    tests::until("the warning", async || {
+        let text = fs::read_to_string(&log).expect("a log");
+        text.contains("want more open files than the system allows")
+    })
+    .await;
 }

@@ -1,7 +1,5 @@
 //! rumqttc, which the simulator and many devices in Rust speak with, in both versions.
 
-#![allow(clippy::wildcard_enum_match_arm, reason = "of many packets a few are waited for")]
-
 use std::time::Duration;
 use tests::{TestGateway, soon};
 use tokio::{sync::mpsc, task::JoinSet};

@@ -124,6 +124,22 @@ async fn while_the_disk_fails_live_data_flows_and_nothing_is_promised_and_it_rec
 }
 
 #[tokio::test]
+async fn an_alert_is_told_once_it_is_stored() {
+    let mut gateway = TestGateway::start().await;
+    gateway.expect_error("the store fails");
+    let (mut peer, mut live) = (publisher(&gateway).await, gateway.live().await);
+    live.subscribe(&["alerts/#"]).await;
+    fill(&gateway, &mut peer).await;
+    let event = json!({"severity": "critical", "code": "dry", "message": "no water"});
+    peer.publish("devices/d1/events", event.to_string().as_bytes(), 0).await;
+    peer.settle().await;
+    let told = live.settle().await;
+    assert!(told.iter().all(|message| message["channel"].is_null()), "{told:?}");
+    gateway.limit_files(None);
+    assert_eq!(live.update("alerts/critical/d1").await["data"]["code"], "dry");
+}
+
+#[tokio::test]
 async fn a_history_that_does_not_reach_up_to_now_says_so() {
     let mut gateway = TestGateway::with(&[("LIMITS__RING_BYTES", "65536")]).await;
     gateway.expect_error("the store fails");

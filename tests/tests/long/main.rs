@@ -1,5 +1,8 @@
 //! Tests that take longer than a moment: `tests/run --quick` leaves them out.
 
+#[cfg(feature = "faults")]
+mod faults;
+mod flapping;
 mod fleet;
 mod kills;
 mod slow;

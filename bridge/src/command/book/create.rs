@@ -103,7 +103,7 @@ impl Commands {
 
     /// Puts a new command into the book; its lane is the caller's business.
     pub(super) fn insert(&mut self, id: CommandId, entry: Entry) {
-        self.totals.created += 1;
+        self.totals.figures.created += 1;
         self.dirty.insert(id);
         self.effects.push(Effect::Created(entry.changed_at, Box::new(entry.details.clone())));
         self.entries.insert(id, entry);

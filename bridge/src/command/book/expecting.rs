@@ -20,6 +20,23 @@ impl Commands {
         !self.expecting.is_empty() && self.expecting.contains_key(device)
     }
 
+    /// The commands underway of which this is expected already.
+    pub fn seen_underway(
+        &self,
+        device: &DeviceId,
+        said: Said,
+        value: impl Fn(&str) -> Option<Value>,
+    ) -> Vec<CommandId> {
+        let seen = |command: &&protocol::Command| {
+            let expect = self.entries[&command.id].expect.as_ref();
+            expect.is_some_and(|expect| {
+                let found = named(expect, said).and_then(&value);
+                found.is_some_and(|found| expect.op.holds(&found, &expect.value))
+            })
+        };
+        self.written_underway(device).filter(seen).map(|command| command.id).collect()
+    }
+
     /// A device said something; `value` gives what it said of a metric, or of a member of its state.
     pub fn observe(
         &mut self,

@@ -9,7 +9,9 @@ use crate::{
     },
     event::ConnectionId,
 };
-use protocol::{Actor, Answer, AnswerError, Command, CommandId, CommandState, DeviceId, Timestamp};
+use protocol::{
+    Actor, Answer, AnswerError, AnswerStatus, Command, CommandId, CommandState, DeviceId, Timestamp,
+};
 
 impl Commands {
     /// Cancels a command, or asks its device to.
@@ -70,6 +72,45 @@ impl Commands {
         self.resend(now, device);
         self.pump(now, device);
         self.forget_lane(device);
+        self.tick(now);
+    }
+
+    /// No connection receives the device's commands any more.
+    pub fn receives_nowhere(&mut self, now: Timestamp, device: &DeviceId) {
+        if let Some(lane) = self.lanes.get_mut(device) {
+            lane.receivers.clear();
+            self.forget_lane(device);
+            self.tick(now);
+        }
+    }
+
+    /// Whether the connection receives the device's commands.
+    #[must_use]
+    pub fn is_receiver(&self, device: &DeviceId, connection: ConnectionId) -> bool {
+        let lane = self.lanes.get(device);
+        lane.is_some_and(|lane| lane.receivers.iter().any(|known| known.connection == connection))
+    }
+
+    /// An attempt was handed to its receiver's connection.
+    pub fn written(&mut self, id: CommandId, attempt: u32) {
+        let entry = self.entries.get_mut(&id);
+        if let Some(entry) = entry.filter(|entry| entry.details.command.attempt == attempt) {
+            entry.unwritten = false;
+        }
+    }
+
+    /// The commands of a device that are underway and were handed to a receiver, oldest first.
+    pub fn written_underway(&self, device: &DeviceId) -> impl Iterator<Item = &Command> {
+        let written = |command: &&Command| !self.entries[&command.id].unwritten;
+        self.underway(device).filter(written)
+    }
+
+    /// A command whose device answers nothing is done; `why` says how that is known.
+    pub fn settle_unanswered(&mut self, now: Timestamp, id: CommandId, why: String) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.note(now, Actor::Gateway, why);
+        let happening = Happening::Answered { status: AnswerStatus::Succeeded, current: true };
+        self.apply(now, id, happening, &Actor::Gateway, None);
         self.tick(now);
     }
 

@@ -130,6 +130,7 @@ impl Commands {
                 Effect::Changed(..)
                 | Effect::BatchChanged(_)
                 | Effect::AskCancel { .. }
+                | Effect::AlertChanged(..)
                 | Effect::Forget(_) => {}
             }
         }
@@ -141,7 +142,7 @@ impl Commands {
             }
             Effect::BatchChanged(batch) => self.batches.contains_key(&batch.id),
             Effect::AskCancel { command, .. } => !gone.contains(command),
-            Effect::Forget(_) => true,
+            Effect::Forget(_) | Effect::AlertChanged(..) => true,
         };
         let mut left: Vec<_> = effects.into_iter().filter(stays).collect();
         for id in unsent {
@@ -217,7 +218,7 @@ impl Commands {
             lane.leave(place);
         }
         self.ended.retain(|known| *known != id);
-        self.totals.created -= 1;
+        self.totals.figures.created -= 1;
         self.remove(id);
         for older in displaced {
             let superseded = |entry: &&Entry| entry.state() == CommandState::Superseded;
@@ -240,7 +241,7 @@ impl Commands {
         }
         entry.details.command.attempt -= 1;
         entry.sent_to = None;
-        self.totals.sent -= 1;
+        self.totals.figures.sent -= 1;
         self.dirty.insert(id);
         if first {
             entry.details.command.state = CommandState::Queued;

@@ -31,7 +31,7 @@ impl Commands {
             Step::Late(state) => {
                 left_out = entry.take_answer(answer, bytes_max);
                 entry.details.command.late = true;
-                self.totals.late += 1;
+                self.totals.figures.late += 1;
                 let reason = "answered after it had timed out".to_owned();
                 self.enter(now, id, state, by.clone(), Some(reason));
             }
@@ -168,6 +168,7 @@ impl Commands {
         let finish_by = *command.finish_by.get_or_insert(now.plus(entry.timeout));
         entry.sent_to = Some(receiver.connection);
         entry.sent_at = Some(now);
+        entry.unwritten = true;
         entry.resend_at = None;
         entry.acknowledged = false;
         let delivery = Delivery {
@@ -180,7 +181,7 @@ impl Commands {
             timeout_ms: finish_by.since(now),
         };
         let device = command.device.clone();
-        self.totals.sent += 1;
+        self.totals.figures.sent += 1;
         if command.state == CommandState::Queued {
             self.enter(now, id, CommandState::Sent, Actor::Gateway, None);
         } else {
@@ -226,7 +227,7 @@ impl Commands {
     }
 
     fn count_end(&mut self, state: CommandState) {
-        let totals = &mut self.totals;
+        let totals = &mut self.totals.figures;
         let count = match state {
             CommandState::Succeeded => &mut totals.succeeded,
             CommandState::Failed => &mut totals.failed,

@@ -97,6 +97,7 @@ impl Bench {
             | Effect::Changed(..)
             | Effect::BatchChanged(_)
             | Effect::AskCancel { .. }
+            | Effect::AlertChanged(..)
             | Effect::Forget(_) => None,
         };
         self.commands.take_effects().into_iter().filter_map(sent).collect()
@@ -143,6 +144,7 @@ fn what_changed_is_stored_before_it_is_sent() {
             Effect::Send { .. } => "send",
             Effect::AskCancel { .. } => "ask",
             Effect::BatchChanged(_) => "batch",
+            Effect::AlertChanged(..) => "alert",
             Effect::Forget(_) => "forget",
         })
         .collect();

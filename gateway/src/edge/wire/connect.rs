@@ -28,8 +28,19 @@ pub(crate) struct Connect {
     pub(crate) aliases_max: u16,
     pub(crate) reasons: Reasons,
     pub(crate) will: Option<Will>,
+    pub(crate) user: Option<String>,
+    pub(crate) password: Option<Password>,
     /// It wants to authenticate in a way that is not offered.
     pub(crate) extended_authentication: bool,
+}
+
+/// A password, which no log shows.
+pub(crate) struct Password(pub(crate) Box<[u8]>);
+
+impl std::fmt::Debug for Password {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Password")
+    }
 }
 
 /// The message to publish when the client is gone.
@@ -138,6 +149,8 @@ fn read(version: Version, mut reader: Reader<'_>) -> Result<Connect, Reason> {
         aliases_max: 0,
         reasons: Reasons::InWords,
         will: None,
+        user: None,
+        password: None,
         extended_authentication: false,
     };
     if version == Version::V5 {
@@ -155,10 +168,10 @@ fn read(version: Version, mut reader: Reader<'_>) -> Result<Connect, Reason> {
         connect.will = Some(will(version, flags, &mut reader)?);
     }
     if flags.has(Flags::USER_NAME) {
-        reader.text()?;
+        connect.user = Some(reader.text()?.into());
     }
     if flags.has(Flags::PASSWORD) {
-        reader.binary()?;
+        connect.password = Some(Password(reader.binary()?.into()));
     }
     reader.end()?;
     Ok(connect)

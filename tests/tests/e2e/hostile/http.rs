@@ -1,6 +1,6 @@
 //! HTTP: who is slow, who lies about lengths, who nests and repeats.
 
-use super::{Target, answer, said, until_closed};
+use super::{Target, answer, said, trickle, until_closed};
 use reqwest::Method;
 use tests::soon;
 
@@ -118,5 +118,36 @@ async fn paths_that_escape_are_not_found_and_ids_with_zeros_are_none() {
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{path}: {answer:.300}");
         assert!(!answer.contains("root:"), "{path}");
     }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_head_that_trickles_ends_at_its_deadline() {
+    let target = Target::with(&PATIENCE).await;
+    let slow = (0..20).map(|_| trickle(target.gateway.http(), b"GET / HTTP/1.1 "));
+    futures_util::future::join_all(slow).await;
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_connection_too_many_is_told_503_until_one_leaves() {
+    let target = Target::with(&[("LIMITS__HTTP_CONNECTIONS", "8")]).await;
+    let mut silent = Vec::new();
+    let request = b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
+    let mut said_so = String::new();
+    tests::until("no room", async || {
+        silent.push(said(&target.gateway, b"").await);
+        said_so = answer(&target.gateway, request).await;
+        !said_so.starts_with("HTTP/1.1 200 ")
+    })
+    .await;
+    assert!(said_so.starts_with("HTTP/1.1 503 ") && silent.len() >= 7, "{said_so}");
+    assert!(said_so.contains("retry-after: 5"), "{said_so}");
+    drop(silent);
+    tests::until("room", async || {
+        answer(&target.gateway, request).await.starts_with("HTTP/1.1 200 ")
+    })
+    .await;
+    assert!(target.gateway.metric("sluice_http_refused_full_total").await >= 1);
     target.stands().await;
 }

@@ -2,13 +2,16 @@
 
 mod http;
 mod mqtt;
+mod tls;
 mod websocket;
 
 use serde_json::json;
+use std::{net::SocketAddr, time::Duration};
 use tests::{Connect, Peer, TestGateway, Version, soon};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
+    time::sleep,
 };
 
 /// What an attack may leave in memory, at most: less than any of them sends where nothing is bounded.
@@ -55,6 +58,31 @@ async fn said(gateway: &TestGateway, bytes: &[u8]) -> TcpStream {
     // It may have been refused already.
     let _refused = stream.write_all(bytes).await;
     stream
+}
+
+/// Says `bytes` one after the other, slowly and again and again, until the gateway closes.
+async fn trickle(address: SocketAddr, bytes: &[u8]) {
+    let stream = TcpStream::connect(address).await.expect("it accepts");
+    let (mut reader, mut writer) = stream.into_split();
+    let saying = async {
+        for byte in bytes.iter().cycle() {
+            if writer.write_u8(*byte).await.is_err() {
+                break;
+            }
+            sleep(Duration::from_millis(50)).await;
+        }
+    };
+    let mut answer = Vec::new();
+    let closed = async {
+        let _reset = reader.read_to_end(&mut answer).await;
+    };
+    let ended = async {
+        tokio::select! {
+            () = saying => {}
+            () = closed => {}
+        }
+    };
+    soon("a close", ended).await;
 }
 
 /// Everything that comes until the gateway closes.

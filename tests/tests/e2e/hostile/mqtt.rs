@@ -1,6 +1,6 @@
 //! MQTT: what killed other brokers, and what fills one.
 
-use super::Target;
+use super::{Target, trickle};
 use tests::{
     Connect, Peer, Version,
     mqtt::{WILL_RETAIN, field, packet, publish},
@@ -218,5 +218,124 @@ async fn a_flood_of_connects_leaves_nothing_behind() {
         drop(Peer::connect(target.gateway.mqtt(), Connect::new(Version::V3, &client)).await);
     }
     target.gateway.until_metric("sluice_mqtt_connections", 0).await;
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_connect_that_trickles_ends_at_its_deadline() {
+    let target = Target::with(&[("MQTT__CONNECT_TIMEOUT_MS", "500")]).await;
+    let connect = Connect::new(Version::V5, &"x".repeat(200)).encode();
+    let slow = (0..20).map(|_| trickle(target.gateway.mqtt(), &connect));
+    futures_util::future::join_all(slow).await;
+    target.gateway.until_metric("sluice_mqtt_refused_timeout_total", 20).await;
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn who_only_receives_is_closed_at_its_keep_alive() {
+    let target = Target::with(&[]).await;
+    let connect = Connect { keep_alive_s: 1, ..Connect::new(Version::V5, "listener") };
+    let mut listener = Peer::connect(target.gateway.mqtt(), connect).await;
+    listener.subscribe("flood", 0).await;
+    let mut source = Peer::connect(target.gateway.mqtt(), Connect::new(Version::V5, "s")).await;
+    let flood = async {
+        loop {
+            source.publish("flood", &[b'x'; 1_000], 1).await;
+        }
+    };
+    tokio::select! {
+        () = listener.closed() => {}
+        () = flood => {}
+    }
+    assert_eq!(target.gateway.metric("sluice_mqtt_keep_alive_timeouts_total").await, 1);
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn who_stops_reading_is_closed_when_nothing_can_be_written() {
+    let target = Target::with(&[("MQTT__WRITE_TIMEOUT_MS", "500")]).await;
+    let connect = Connect { keep_alive_s: 3_600, ..Connect::new(Version::V5, "deaf") };
+    let mut deaf = Peer::connect(target.gateway.mqtt(), connect).await;
+    deaf.subscribe("flood", 0).await;
+    let mut source = Peer::connect(target.gateway.mqtt(), Connect::new(Version::V5, "s")).await;
+    // More than the system takes for it.
+    for _ in 0..200 {
+        source.publish("flood", &[b'x'; 100_000], 1).await;
+    }
+    target.gateway.until_metric("sluice_mqtt_write_timeouts_total", 1).await;
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn a_lone_persistent_member_of_a_share_survives_a_kill_with_its_messages() {
+    let mut target = Target::with(&[]).await;
+    let connect = Connect { clean: false, ..Connect::new(Version::V3, "lone") };
+    let mut lone = Peer::connect(target.gateway.mqtt(), connect).await;
+    lone.subscribe("$share/crew/mail/#", 1).await;
+    lone.disconnect().await;
+    let mut source = Peer::connect(target.gateway.mqtt(), Connect::new(Version::V3, "s")).await;
+    for number in 0..100 {
+        source.publish("mail/a", number.to_string().as_bytes(), 1).await;
+    }
+    target.gateway.kill();
+    target.gateway.start_again().await;
+    let mut lone = Peer::connect(target.gateway.mqtt(), connect).await;
+    for number in 0..100 {
+        let message = lone.message().await;
+        lone.puback(message.id).await;
+        assert_eq!(message.payload, number.to_string().as_bytes());
+    }
+    target.stands().await;
+}
+
+#[tokio::test]
+async fn clients_that_die_of_each_others_wills_end_with_their_deaths() {
+    let target = Target::with(&[]).await;
+    let clients = [("ping", "wills/ping"), ("pong", "wills/pong")];
+    let come = async |(id, will): (&'static str, &'static str)| {
+        let connect = Connect { will: Some((will, b"dead")), ..Connect::new(Version::V5, id) };
+        let mut peer = Peer::connect(target.gateway.mqtt(), connect).await;
+        peer.subscribe("wills/#", 1).await;
+        peer
+    };
+    let mut next = come(clients[0]).await;
+    for round in 0..100 {
+        let heir = come(clients[(round + 1) % 2]).await;
+        drop(std::mem::replace(&mut next, heir));
+        let will = next.message().await;
+        assert_eq!(will.topic, clients[round % 2].1);
+    }
+    target.stands().await;
+    assert_eq!(target.gateway.metric("sluice_mqtt_wills_total").await, 100);
+}
+
+#[tokio::test]
+async fn thousands_of_filters_with_wildcards_cost_little_granted_or_refused() {
+    let target = Target::with(&[("LIMITS__MQTT_SUBSCRIPTIONS", "500")]).await;
+    let mut greedy = Vec::new();
+    for client in 0..2 {
+        let id = format!("greedy-{client}");
+        let connect = Connect::new(Version::V5, &id);
+        let mut peer = Peer::connect(target.gateway.mqtt(), connect).await;
+        let mut codes = Vec::new();
+        for hundred in 0..20 {
+            let name = |number| format!("+/{client}-{}/+/#", hundred * 100 + number);
+            codes.extend(peer.subscribe_all(&(0..100).map(name).collect::<Vec<_>>()).await);
+        }
+        assert_eq!(codes.iter().filter(|code| **code < 0x80).count(), 500);
+        greedy.push(peer);
+    }
+    greedy[1].publish("a/0-7/b/c", b"x", 0).await;
+    assert_eq!(greedy[0].message().await.topic, "a/0-7/b/c");
+    target.stands().await;
+    // One that comes and goes with ever new ones leaves nothing behind either.
+    drop(greedy);
+    let mut fickle = Peer::connect(target.gateway.mqtt(), Connect::new(Version::V3, "f")).await;
+    for hundred in 0..20 {
+        let names = (0..100).map(|number| format!("fickle/{}", hundred * 100 + number));
+        let names: Vec<_> = names.collect();
+        fickle.subscribe_all(&names).await;
+        fickle.unsubscribe_all(&names).await;
+    }
     target.stands().await;
 }

@@ -1,0 +1,215 @@
+//! How MQTT clients sign in: by a certificate, a device's secret, a JWT or a user's token.
+
+use super::{
+    Auth, Brought, Denied, DeviceCredential, Devices, Standing, User,
+    guard::{Guard, Held, TooMany},
+    jwt::{BadJwt, Bearer, JwtKeys},
+    principal::{Identity, Principal, Proof},
+    slow::{Busy, SlowHashes},
+    tokens,
+};
+use crate::clock;
+use protocol::DeviceId;
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+/// Where MQTT clients sign in. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    auth: Auth,
+    /// The configuration wants it, whatever credentials there are.
+    required: bool,
+    jwt: Option<JwtKeys>,
+    guard: Guard,
+    slow: SlowHashes,
+}
+
+/// What a client says in its CONNECT.
+#[derive(Clone, Copy)]
+pub struct Claim<'a> {
+    /// Where it comes from.
+    pub address: IpAddr,
+    /// The user name.
+    pub user: Option<&'a str>,
+    /// The password.
+    pub password: Option<&'a [u8]>,
+}
+
+/// Why a client is not let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// It showed nothing.
+    Missing,
+    /// What it showed is wrong, or revoked.
+    Wrong,
+    /// What it showed has expired.
+    Expired,
+    /// Its token is narrowed to devices or channels, which MQTT cannot keep to.
+    Narrowed,
+    /// Too many are signing in with secrets that are slow to check.
+    Busy,
+}
+
+impl Gate {
+    /// Signs in with the credentials of `auth` and with JWTs.
+    #[must_use]
+    pub fn new(auth: Auth, required: bool, jwt: Option<JwtKeys>) -> Self {
+        let (guard, slow) = (Guard::default(), SlowHashes::new());
+        Self(Arc::new(Inner { auth, required, jwt, guard, slow }))
+    }
+
+    /// Whether a client must sign in that brought this.
+    #[must_use]
+    pub fn is_required(&self, brought: &Brought) -> bool {
+        match brought {
+            Brought::Nothing | Brought::User(_) => self.is_required_by_mqtt(),
+            Brought::NothingByHttp => self.is_required_by_mqtt() || self.0.auth.is_required(),
+            Brought::Certificate(_) => false,
+        }
+    }
+
+    fn is_required_by_mqtt(&self) -> bool {
+        self.0.required || self.0.jwt.is_some() || self.0.auth.devices().is_some()
+    }
+
+    /// Who a client is by what it brought.
+    ///
+    /// # Errors
+    /// When that does not count for MQTT.
+    pub fn known(&self, brought: &Brought) -> Result<Option<Principal>, Refusal> {
+        match brought {
+            Brought::Nothing | Brought::NothingByHttp => Ok(None),
+            Brought::Certificate(device) => {
+                let kind = self.0.auth.devices().and_then(|all| all.get(device)?.kind.clone());
+                Ok(Some(Principal::of_device(device.clone(), kind, Proof::Certificate)))
+            }
+            Brought::User(user) if user.is_local() => Ok(None),
+            Brought::User(user) => by_user(user).map(Some),
+        }
+    }
+
+    /// Somebody wants to sign in, and has to wait as the answer says.
+    ///
+    /// # Errors
+    /// When too many others at its address wait already.
+    pub fn comes(&self, claim: &Claim<'_>) -> Result<Held, TooMany> {
+        self.0.guard.comes(claim.address, claim.user.unwrap_or_default(), Instant::now())
+    }
+
+    /// Who the client is by what it says; failures count.
+    ///
+    /// # Errors
+    /// When it is nobody that is known.
+    pub async fn sign_in(&self, claim: &Claim<'_>) -> Result<Principal, Refusal> {
+        let name = claim.user.unwrap_or_default();
+        let signed_in = self.look_at(claim).await;
+        match &signed_in {
+            Ok(_) => self.0.guard.succeeded(name),
+            Err(Refusal::Wrong) => self.0.guard.failed(claim.address, name, Instant::now()),
+            Err(Refusal::Missing | Refusal::Expired | Refusal::Narrowed | Refusal::Busy) => {}
+        }
+        signed_in
+    }
+
+    async fn look_at(&self, claim: &Claim<'_>) -> Result<Principal, Refusal> {
+        let user = claim.user.filter(|user| !user.is_empty());
+        let password = claim.password.ok_or(Refusal::Missing)?;
+        let text = std::str::from_utf8(password).ok();
+        if let Some(token) = text.filter(|text| text.starts_with(tokens::PREFIX)) {
+            return self.by_token(user, token);
+        }
+        if let (Some(keys), Some(text)) = (&self.0.jwt, text)
+            && JwtKeys::is_one(text)
+        {
+            return by_jwt(keys, user, text);
+        }
+        self.by_secret(user.ok_or(Refusal::Wrong)?, password).await
+    }
+
+    fn by_token(&self, name: Option<&str>, token: &str) -> Result<Principal, Refusal> {
+        if !self.0.auth.is_required() {
+            return Err(Refusal::Wrong);
+        }
+        let user = self.0.auth.user_of(token).map_err(|Denied| Refusal::Wrong)?;
+        match name {
+            Some(name) if name != &*user.name => Err(Refusal::Wrong),
+            Some(_) | None => by_user(&user),
+        }
+    }
+
+    async fn by_secret(&self, user: &str, secret: &[u8]) -> Result<Principal, Refusal> {
+        let device: DeviceId = user.parse().map_err(|_| Refusal::Wrong)?;
+        let devices = self.0.auth.devices().ok_or(Refusal::Wrong)?;
+        let credential = devices.get(&device).ok_or(Refusal::Wrong)?;
+        let matches = if credential.hash.is_slow() {
+            let matching = self.0.slow.matches(&device, credential, secret);
+            matching.await.map_err(|Busy| Refusal::Busy)?
+        } else {
+            credential.hash.matches(secret)
+        };
+        if !matches {
+            return Err(Refusal::Wrong);
+        }
+        let proof = Proof::Secret(credential.clone());
+        Ok(Principal::of_device(device, credential.kind.clone(), proof))
+    }
+
+    /// Whether a client may stay that signed in as this before; none: it was trusted.
+    #[must_use]
+    pub fn still(&self, principal: Option<&Principal>) -> bool {
+        let Some(principal) = principal else { return !self.is_required_by_mqtt() };
+        match &principal.proof {
+            Proof::Certificate | Proof::Session => true,
+            Proof::Jwt(ends_at) => clock::now() < *ends_at,
+            Proof::Token(user) => self.0.auth.standing(user) == Standing::Good,
+            Proof::Secret(credential) => {
+                let devices = self.0.auth.devices();
+                devices.is_some_and(|all| holds(&all, principal, credential))
+            }
+        }
+    }
+
+    /// Changes whenever [`Self::still`] may have changed for somebody.
+    #[must_use]
+    pub fn version(&self) -> u64 {
+        self.0.auth.version()
+    }
+
+    /// Forgets what belongs to revoked credentials.
+    pub fn sweep(&self) {
+        let devices = self.0.auth.devices();
+        self.0.slow.sweep(|device| devices.as_ref().is_some_and(|all| all.get(device).is_some()));
+    }
+}
+
+/// A user whose token is not narrowed: MQTT would show more than it may.
+fn by_user(user: &User) -> Result<Principal, Refusal> {
+    if user.rights.is_narrowed() { Err(Refusal::Narrowed) } else { Ok(Principal::of_user(user)) }
+}
+
+fn by_jwt(keys: &JwtKeys, user: Option<&str>, text: &str) -> Result<Principal, Refusal> {
+    let Bearer { device, kind, ends_at } = keys.verify(text).map_err(|bad| match bad {
+        BadJwt::Wrong => Refusal::Wrong,
+        BadJwt::Expired => Refusal::Expired,
+    })?;
+    match user {
+        Some(user) if user != device.as_str() => Err(Refusal::Wrong),
+        Some(_) | None => Ok(Principal::of_device(device, kind, Proof::Jwt(ends_at))),
+    }
+}
+
+/// Whether the device still has the credential that let it in.
+fn holds(devices: &Devices, principal: &Principal, credential: &DeviceCredential) -> bool {
+    match &principal.identity {
+        Identity::Device { id, .. } => devices.get(id).is_some_and(|now| **now == *credential),
+        Identity::User { .. } => false,
+    }
+}
+
+impl std::fmt::Debug for Claim<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Claim").field("address", &self.address).field("user", &self.user).finish()
+    }
+}

@@ -1,0 +1,209 @@
+//! `sluice-gateway device`: makes, lists, revokes and imports credentials of devices, whether a gateway runs or
+//! not.
+
+use crate::auth::{Devices, EditError, Imported};
+use anyhow::{Context as _, bail};
+use clap::Subcommand;
+use protocol::DeviceId;
+use std::{
+    collections::BTreeSet,
+    fs,
+    io::{self, Read as _, Write as _},
+    path::Path,
+    thread,
+};
+
+/// The most bytes of a file that is imported.
+const IMPORT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// What is done with credentials of devices.
+#[derive(Clone, Debug, Subcommand)]
+pub enum DeviceAction {
+    /// Make a secret for a device and print it: it is not shown again. With the first one, MQTT clients must sign in
+    Add {
+        /// The device: its user name and client id
+        id: DeviceId,
+        /// The device's type, for access rules
+        #[arg(long = "type", value_name = "TYPE")]
+        kind: Option<String>,
+    },
+    /// List the devices that have a credential, without their secrets
+    List,
+    /// Revoke a device's credential; a running gateway closes its connection
+    Revoke {
+        /// The device
+        id: DeviceId,
+    },
+    /// Take over secrets that were made elsewhere: all of a file, or nothing where a line is wrong
+    Import {
+        /// Lines of id,secret or id,secret,type (CSV without a header); - reads standard input
+        file: String,
+    },
+}
+
+impl DeviceAction {
+    /// Does it in `data_dir`.
+    ///
+    /// # Errors
+    /// When the credentials cannot be read or written, or what is asked for cannot be done.
+    pub fn run(self, data_dir: &Path) -> anyhow::Result<()> {
+        let mut out = io::stdout();
+        match self {
+            Self::Add { id, kind } => {
+                let add = |devices: &mut Devices| devices.add(id, kind.as_deref());
+                writeln!(out, "{}", Devices::edit(data_dir, add)?)?;
+            }
+            Self::List => {
+                writeln!(out, "{:>13}  {:<16}  DEVICE", "CREATED_AT", "TYPE")?;
+                for (device, credential) in Devices::list(data_dir)?.iter() {
+                    let kind = credential.kind.as_deref().unwrap_or("-");
+                    writeln!(out, "{:>13}  {kind:<16}  {device}", credential.created_at)?;
+                }
+            }
+            Self::Revoke { id } => {
+                let revoke = |devices: &mut Devices| Ok::<_, EditError>(devices.revoke(&id));
+                if !Devices::edit(data_dir, revoke)? {
+                    bail!("there is no credential of '{id}': see sluice-gateway device list");
+                }
+            }
+            Self::Import { file } => {
+                let count = import(data_dir, &read(&file)?)?;
+                writeln!(out, "{count} credentials are imported")?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn read(file: &str) -> anyhow::Result<Vec<u8>> {
+    let mut text = Vec::new();
+    let read = if file == "-" {
+        io::stdin().take(IMPORT_BYTES_MAX + 1).read_to_end(&mut text)
+    } else {
+        fs::File::open(file).and_then(|file| file.take(IMPORT_BYTES_MAX + 1).read_to_end(&mut text))
+    };
+    read.with_context(|| format!("cannot read '{file}'"))?;
+    if text.len() as u64 > IMPORT_BYTES_MAX {
+        bail!("'{file}' has more than {IMPORT_BYTES_MAX} bytes: import it in parts");
+    }
+    Ok(text)
+}
+
+/// A line that can be imported.
+struct Line {
+    device: DeviceId,
+    secret: String,
+    kind: Option<String>,
+}
+
+/// Imports all lines, or none.
+fn import(data_dir: &Path, text: &[u8]) -> anyhow::Result<usize> {
+    let known = Devices::list(data_dir)?;
+    let (lines, mistakes) = parse(text, &known);
+    if !mistakes.is_empty() {
+        bail!("nothing is imported:\n  {}", mistakes.join("\n  "));
+    }
+    let imported = hash(lines);
+    let count = imported.len();
+    Devices::edit(data_dir, |devices| {
+        imported.into_iter().try_for_each(|imported| devices.import(imported))
+    })?;
+    Ok(count)
+}
+
+fn parse(text: &[u8], known: &Devices) -> (Vec<Line>, Vec<String>) {
+    let (mut lines, mut mistakes, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
+    let mut reader = csv::ReaderBuilder::new();
+    let mut reader = reader.has_headers(false).flexible(true).from_reader(text);
+    for record in reader.records() {
+        let read = record.map_err(|error| error.to_string());
+        let number = reader_line(&read);
+        match read.and_then(|record| line(&record)) {
+            Ok(line) if known.get(&line.device).is_some() => {
+                mistakes.push(format!(
+                    "line {number}: '{}' has a credential: revoke it first",
+                    line.device
+                ));
+            }
+            Ok(line) if !seen.insert(line.device.clone()) => {
+                mistakes.push(format!("line {number}: '{}' is there twice", line.device));
+            }
+            Ok(line) => lines.push(line),
+            Err(why) => mistakes.push(format!("line {number}: {why}")),
+        }
+    }
+    if lines.is_empty() && mistakes.is_empty() {
+        mistakes.push("there is no line: id,secret or id,secret,type".into());
+    }
+    (lines, mistakes)
+}
+
+fn reader_line(record: &Result<csv::StringRecord, String>) -> String {
+    let position = record.as_ref().ok().and_then(|record| record.position());
+    position.map_or_else(|| "?".into(), |position| position.line().to_string())
+}
+
+/// The secret itself is never in what is said.
+fn line(record: &csv::StringRecord) -> Result<Line, String> {
+    let fields: Vec<&str> = record.iter().map(str::trim).collect();
+    let (id, secret, kind) = match fields[..] {
+        [id, secret] => (id, secret, None),
+        [id, secret, kind] => (id, secret, Some(kind).filter(|kind| !kind.is_empty())),
+        _ => return Err(format!("{} fields, not id,secret or id,secret,type", fields.len())),
+    };
+    let device = id.parse().map_err(|error: protocol::BadId| error.to_string())?;
+    if secret.is_empty() {
+        return Err(format!("'{id}' has an empty secret"));
+    }
+    if secret.starts_with("slt_") {
+        return Err(format!("the secret of '{id}' begins with slt_, as only tokens of users do"));
+    }
+    Ok(Line { device, secret: secret.into(), kind: kind.map(Into::into) })
+}
+
+/// Slow by design, so all cores take part.
+fn hash(lines: Vec<Line>) -> Vec<Imported> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let each = lines.len().div_ceil(cores).max(1);
+    let hashed =
+        |line: &Line| Imported::new(line.device.clone(), &line.secret, line.kind.as_deref());
+    thread::scope(|scope| {
+        let parts = lines.chunks(each);
+        let parts: Vec<_> = parts
+            .map(|part| scope.spawn(move || part.iter().map(hashed).collect::<Vec<_>>()))
+            .collect();
+        parts.into_iter().flat_map(|part| part.join().expect("hashing does not panic")).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(text: &str) -> Vec<String> {
+        parse(text.as_bytes(), &Devices::default()).1
+    }
+
+    #[test]
+    fn an_import_names_each_bad_line_and_no_secret() {
+        let text = "d1,geheim\na/b,geheim\nd1,geheim,pump\nd2,\nd3\nd4,slt_geheim\nd5,x,y,z\n";
+        let said = mistakes(text);
+        assert_eq!(said.len(), 6, "{said:?}");
+        for (number, said) in said.iter().enumerate() {
+            assert!(said.starts_with(&format!("line {}: ", number + 2)), "{said}");
+            assert!(!said.contains("geheim"), "{said}");
+        }
+        assert_eq!(mistakes("").len(), 1);
+    }
+
+    #[test]
+    fn an_import_is_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        import(folder.path(), b"d1,one,pump\nd2,two\n").unwrap();
+        assert!(import(folder.path(), b"d3,three\nd2,again\n").is_err());
+        let devices = Devices::list(folder.path()).unwrap();
+        let known: Vec<_> =
+            devices.iter().map(|(id, it)| (id.as_str(), it.kind.as_deref())).collect();
+        assert_eq!(known, [("d1", Some("pump")), ("d2", None)]);
+    }
+}

@@ -1,0 +1,103 @@
+//! A listener of the edge, plain or with TLS: it accepts sockets and makes connections of them.
+
+use super::{door::Door, flushed::Flushed};
+use crate::{
+    arrival::{Arrivals, Carrier, Guest},
+    auth::Brought,
+};
+use socket2::{SockRef, TcpKeepalive};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+    time::sleep,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
+
+/// After so long a silence the system asks whether the other side is still there: half-open connections of
+/// clients without keep-alive end that way.
+const PROBE_AFTER: Duration = Duration::from_secs(60);
+
+/// How long accepting rests after it failed, as it does when the process has too many open files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// A bound listener.
+#[derive(Debug)]
+pub(super) struct Listener {
+    listener: TcpListener,
+    arrivals: Arc<Arrivals>,
+}
+
+impl Listener {
+    pub(super) async fn bind(address: SocketAddr, arrivals: Arrivals) -> io::Result<Self> {
+        let listener = TcpListener::bind(address).await?;
+        Ok(Self { listener, arrivals: Arc::new(arrivals) })
+    }
+
+    pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    /// The next socket. Nothing is lost when this is given up.
+    pub(super) async fn accept(&self) -> io::Result<(TcpStream, SocketAddr)> {
+        self.listener.accept().await
+    }
+
+    /// Serves what was accepted, in a task of its own.
+    pub(super) async fn accepted(
+        &self,
+        accepted: io::Result<(TcpStream, SocketAddr)>,
+        door: &Door,
+        tasks: &mut JoinSet<()>,
+        stop: &CancellationToken,
+    ) {
+        match accepted {
+            Ok((socket, peer)) => {
+                door.shared.counters.sockets.increment();
+                prepare(&socket);
+                let welcoming = Arc::clone(&self.arrivals).welcome(socket, peer);
+                tasks.spawn(enter(welcoming, door.clone(), stop.clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "cannot accept a connection");
+                sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
+fn prepare(socket: &TcpStream) {
+    let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER);
+    let set = SockRef::from(socket).set_tcp_keepalive(&keepalive);
+    if let Err(error) = set.and_then(|()| socket.set_nodelay(true)) {
+        tracing::debug!(%error, "options of the socket are not to be had");
+    }
+}
+
+/// Who is still at its TLS handshake takes no room of who is connected.
+async fn enter(
+    welcoming: impl Future<Output = Option<Guest>>,
+    door: Door,
+    stop: CancellationToken,
+) {
+    let welcomed = tokio::select! {
+        biased;
+        () = stop.cancelled() => None,
+        welcomed = welcoming => welcomed,
+    };
+    let Some(Guest { stream, address, device }) = welcomed else { return };
+    let Some(ticket) = door.ticket() else { return };
+    let brought = device.map_or(Brought::Nothing, Brought::Certificate);
+    // At a lower level than what is logged in it: entering a span costs as much as a message.
+    let span = tracing::debug_span!("mqtt", %address);
+    match stream {
+        Carrier::Plain(socket) => {
+            door.enter(socket, address, brought, ticket, stop).instrument(span).await;
+        }
+        Carrier::Tls(stream) => {
+            let stream = Flushed::new(stream);
+            door.enter(stream, address, brought, ticket, stop).instrument(span).await;
+        }
+    }
+}
