@@ -54,7 +54,8 @@ export function ConnectionIndicator() {
           </span>
         </Show>
       </summary>
-      <div class="panel">
+      {/* On a small screen it scrolls, by the keyboard too. */}
+      <section class="panel" aria-label="Details of the connection" tabindex="0">
         <dl class="facts">
           <For each={connectionFacts(app.state(), app.health())}>
             {([name, value]) => (
@@ -74,7 +75,7 @@ export function ConnectionIndicator() {
             Sign out
           </button>
         </Show>
-      </div>
+      </section>
     </details>
   );
 }
