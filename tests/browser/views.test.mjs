@@ -146,7 +146,7 @@ scenario("who may only look is shown everything and offered nothing to do", asyn
   await device.measure({ flow: 3 });
   await device.raise({ severity: "warning", code: "low", message: "Low" });
   await device.report({ mode: "eco" });
-  const token = await world.gateway.token("eve", "viewer");
+  const token = (await world.gateway.token("create", "eve", "--role", "viewer")).trim();
   const page = await world.openBlank();
   await page.goto(world.gateway.origin);
   await page.by("sign-in-token").waitFor();

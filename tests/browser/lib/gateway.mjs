@@ -62,18 +62,6 @@ export class Gateway {
     this.http = ready.http;
   }
 
-  /** Makes a token and gives it; from the first one on, everybody needs one. */
-  async token(user, role) {
-    const flags = [user, "--role", role, "--data-dir", join(this.#folder, "data")];
-    const program = new Program("sluice-gateway", ["token", "create", ...flags]);
-    await program.finished();
-    const token = program.lines.find((line) => line.startsWith("slt_"));
-    if (token === undefined) throw new Error(`no token was made:\n${program.lines.join("\n")}`);
-    const isAsked = async () => (await fetch(new URL("/api/v1/devices", this.origin))).status === 401;
-    await until("the gateway asks for tokens", isAsked);
-    return token;
-  }
-
   /** Ends it as a crash would. */
   kill() {
     return this.end("SIGKILL");
