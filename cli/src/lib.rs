@@ -19,6 +19,7 @@ mod pages;
 mod send;
 mod table;
 mod text;
+mod top;
 mod watch;
 
 pub use args::Args;
@@ -44,6 +45,7 @@ pub async fn run(args: Args, output: &mut Output) -> anyhow::Result<Exit> {
         Action::Desired { action } => desired::run(&gateway, action, output).await,
         Action::Alerts { query, action } => alerts::run(&gateway, &query, action, output).await,
         Action::Audit { action: AuditAction::Verify } => audit::verify(&gateway, output).await,
+        Action::Top => top::run(&gateway).await,
         Action::Completions { shell } => completions(shell, output),
     }
 }

@@ -89,6 +89,8 @@ pub(crate) enum Action {
         #[command(subcommand)]
         action: Option<AlertAction>,
     },
+    /// Show the fleet live on the full screen: rates, who is slow or away, alerts, running commands
+    Top,
     /// Look at the audit log
     Audit {
         /// What to do with it

@@ -4,7 +4,7 @@
 use super::{
     back_off::BackOff,
     continuity::Span,
-    session::{Broken, Incoming, Said, Session},
+    session::{Broken, Encoding, Incoming, Said, Session},
 };
 use crate::gateway::Endpoint;
 use protocol::{
@@ -38,6 +38,7 @@ pub(crate) struct Link {
     endpoint: Endpoint,
     channels: Vec<TopicFilter>,
     options: SubscribeOptions,
+    encoding: Encoding,
     back_off: BackOff,
     state: State,
     /// Where to go on; none: anew.
@@ -74,8 +75,21 @@ impl Link {
         channels: Vec<TopicFilter>,
         options: SubscribeOptions,
     ) -> Self {
-        let (back_off, state) = (BackOff::default(), State::New);
-        Self { endpoint, channels, options, back_off, state, cursor: None, replays: HashMap::new() }
+        Self {
+            endpoint,
+            channels,
+            options,
+            encoding: Encoding::Json,
+            back_off: BackOff::default(),
+            state: State::New,
+            cursor: None,
+            replays: HashMap::new(),
+        }
+    }
+
+    /// The same with telemetry in another encoding.
+    pub(crate) fn encoded(self, encoding: Encoding) -> Self {
+        Self { encoding, ..self }
     }
 
     /// The next event.
@@ -164,7 +178,7 @@ impl Link {
     }
 
     async fn open(&self) -> Result<Session, Broken> {
-        let mut session = Session::open(&self.endpoint).await?;
+        let mut session = Session::open(&self.endpoint, self.encoding).await?;
         session.ask(&self.subscribe()).await?;
         Ok(session)
     }

@@ -1,15 +1,17 @@
 //! One WebSocket connection to `/ws`, from the handshake to its end. [`super::Link`] makes new ones.
 
+use super::columns::Columns;
 use crate::{
     gateway::{ANSWER_MAX, Endpoint, Refused, Unreachable, root_cause},
     text::clean,
 };
 use futures_util::{SinkExt, StreamExt};
 use protocol::{
-    ClientMessage, CloseCode, Millis, Problem, Reply, RequestId, Retry, SUBPROTOCOL, Update,
+    ClientMessage, CloseCode, Millis, Problem, Reply, RequestId, Retry, SUBPROTOCOL,
+    SUBPROTOCOL_COLUMNS, Update,
 };
 use serde::Serialize;
-use serde_json::value::RawValue;
+use serde_json::value::{RawValue, to_raw_value};
 use std::time::Duration;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
@@ -58,11 +60,47 @@ impl Broken {
     }
 }
 
-/// What the gateway said, and how it was written.
+/// How telemetry is to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    /// As JSON, like all else.
+    Json,
+    /// In columns, from a gateway that has them: for who follows whole fleets.
+    Columns,
+}
+
+impl Encoding {
+    fn subprotocols(self) -> HeaderValue {
+        match self {
+            Self::Json => HeaderValue::from_static(SUBPROTOCOL),
+            Self::Columns => {
+                let both = format!("{SUBPROTOCOL_COLUMNS}, {SUBPROTOCOL}");
+                HeaderValue::from_str(&both).expect("names of subprotocols are ASCII")
+            }
+        }
+    }
+}
+
+/// What the gateway said, and how it was written; what came in columns, as it would have been written in JSON.
 #[derive(Debug)]
 pub(crate) struct Incoming {
     pub(crate) raw: Box<RawValue>,
     pub(crate) message: Said,
+}
+
+impl Incoming {
+    /// Reads a message.
+    pub(crate) fn read(raw: Box<RawValue>) -> Self {
+        let update = serde_json::from_str(raw.get()).map(Said::Update);
+        let message = update
+            .or_else(|_| serde_json::from_str(raw.get()).map(Said::Reply))
+            .unwrap_or(Said::Unknown);
+        Self { raw, message }
+    }
+
+    fn update(update: Update) -> Result<Self, serde_json::Error> {
+        Ok(Self { raw: to_raw_value(&update)?, message: Said::Update(update) })
+    }
 }
 
 /// One message of a frame.
@@ -82,18 +120,24 @@ pub(crate) struct Session {
     pub(crate) epoch: String,
     silence_max: Duration,
     requests: u64,
+    columns: Columns,
 }
 
 impl Session {
     /// Connects and waits for the `welcome`.
-    pub(crate) async fn open(endpoint: &Endpoint) -> Result<Self, Broken> {
+    pub(crate) async fn open(endpoint: &Endpoint, encoding: Encoding) -> Result<Self, Broken> {
         let unreachable = |why| Broken::Unreachable(Unreachable { url: endpoint.url.clone(), why });
-        let socket = timeout(ANSWER_MAX, handshake(endpoint))
+        let socket = timeout(ANSWER_MAX, handshake(endpoint, encoding))
             .await
             .map_err(|_| unreachable(format!("no answer within {} s", ANSWER_MAX.as_secs())))?
             .map_err(|error| not_opened(error, unreachable))?;
-        let mut session =
-            Self { socket, epoch: String::new(), silence_max: ANSWER_MAX, requests: 0 };
+        let mut session = Self {
+            socket,
+            epoch: String::new(),
+            silence_max: ANSWER_MAX,
+            requests: 0,
+            columns: Columns::default(),
+        };
         session.welcome().await?;
         Ok(session)
     }
@@ -134,12 +178,16 @@ impl Session {
                 Some(Err(error)) => return Err(lost(error)),
                 Some(Ok(Message::Text(text))) => return decode(&text),
                 Some(Ok(Message::Close(frame))) => return Err(closed(frame)),
-                Some(Ok(Message::Binary(_))) => {
-                    return Err(Broken::Strange("it sent a binary frame".into()));
-                }
+                Some(Ok(Message::Binary(frame))) => return self.binary(&frame),
                 Some(Ok(Message::Ping(_) | Message::Pong(_) | Message::Frame(_))) => {}
             }
         }
+    }
+
+    fn binary(&mut self, frame: &[u8]) -> Result<Vec<Incoming>, Broken> {
+        let updates = self.columns.read(frame).map_err(|bad| Broken::Strange(bad.to_string()))?;
+        let incoming = updates.into_iter().map(Incoming::update).collect::<Result<_, _>>();
+        incoming.map_err(|error| Broken::Strange(error.to_string()))
     }
 
     /// Says goodbye; a gateway that does not listen is not waited for.
@@ -165,10 +213,10 @@ fn silence_max(ping_interval: Millis) -> Duration {
 
 async fn handshake(
     endpoint: &Endpoint,
+    encoding: Encoding,
 ) -> Result<WebSocketStream<MaybeTlsStream<TcpStream>>, Error> {
     let mut request = endpoint.url.websocket().into_client_request()?;
-    let subprotocol = HeaderValue::from_static(SUBPROTOCOL);
-    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, subprotocol);
+    request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, encoding.subprotocols());
     request.headers_mut().extend(endpoint.headers.clone());
     let (socket, _response) = connect_async(request).await?;
     Ok(socket)
@@ -215,15 +263,7 @@ fn closed(frame: Option<CloseFrame>) -> Broken {
 fn decode(frame: &str) -> Result<Vec<Incoming>, Broken> {
     let messages: Vec<Box<RawValue>> = serde_json::from_str(frame)
         .map_err(|error| Broken::Strange(format!("a frame is no JSON array: {error}")))?;
-    Ok(messages.into_iter().map(read).collect())
-}
-
-fn read(raw: Box<RawValue>) -> Incoming {
-    let update = serde_json::from_str(raw.get()).map(Said::Update);
-    let message = update
-        .or_else(|_| serde_json::from_str(raw.get()).map(Said::Reply))
-        .unwrap_or(Said::Unknown);
-    Incoming { raw, message }
+    Ok(messages.into_iter().map(Incoming::read).collect())
 }
 
 #[cfg(test)]

@@ -11,5 +11,6 @@ mod desired;
 mod devices;
 mod send;
 mod support;
+mod top;
 mod usage;
 mod watch;

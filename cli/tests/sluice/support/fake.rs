@@ -13,7 +13,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use protocol::{ClientMessage, CommandRequest, SUBPROTOCOL};
+use protocol::{ClientMessage, CommandRequest, SUBPROTOCOL, SUBPROTOCOL_COLUMNS};
 use serde_json::{Value, json};
 use std::{
     collections::VecDeque,
@@ -96,6 +96,8 @@ pub(crate) enum Step {
     Frame(Vec<Value>),
     /// This frame, as it is written here.
     Raw(&'static str),
+    /// This binary frame.
+    Binary(Vec<u8>),
     /// A close.
     Close(u16, &'static str),
     /// The connection breaks.
@@ -273,7 +275,7 @@ fn problem(status: u16, code: &str, detail: &str) -> Response {
 async fn websocket(State(world): State<Arc<World>>, upgrade: WebSocketUpgrade) -> Response {
     let next = world.sessions.lock().unwrap().pop_front();
     let session = next.unwrap_or_else(|| Session::new(Vec::new()));
-    upgrade.protocols([SUBPROTOCOL]).on_upgrade(|socket| async move {
+    upgrade.protocols([SUBPROTOCOL_COLUMNS, SUBPROTOCOL]).on_upgrade(|socket| async move {
         // The client may leave before the script ends: that is no fault of the fake's.
         let _played = play(&world, session, socket).await;
     })
@@ -291,6 +293,7 @@ async fn play(world: &World, session: Session, mut socket: WebSocket) -> Result<
         match step {
             Step::Frame(messages) => send(&mut socket, &messages).await?,
             Step::Raw(frame) => socket.send(Message::text(frame)).await?,
+            Step::Binary(frame) => socket.send(Message::binary(frame)).await?,
             Step::Close(code, reason) => {
                 let frame = CloseFrame { code, reason: reason.into() };
                 socket.send(Message::Close(Some(frame))).await?;
