@@ -164,7 +164,7 @@ impl Actor {
 
     fn open(&mut self) {
         let Setup { id, config, .. } = &self.setup;
-        self.link = Link::Opening(Connection::open(id, &config.broker, config.mqtt));
+        self.link = Link::Opening(Connection::open(id, config));
     }
 
     fn handle_signal(&mut self, signal: Signal) {
@@ -221,9 +221,10 @@ impl Actor {
                 device.handle_delivery(now, *delivery);
             }
             Arrival::Cancel(id) => device.handle_cancel(now, id),
+            Arrival::Desired { version, desired } => device.handle_desired(now, version, desired),
             Arrival::Echo => {}
             Arrival::Malformed => {
-                debug!(device = %self.setup.id, topic, "no command");
+                debug!(device = %self.setup.id, topic, "nothing of the contract");
                 self.setup.counters.write(|totals| totals.malformed += 1);
             }
         }
@@ -238,6 +239,10 @@ impl Actor {
                     self.count_dropped(dropped);
                 }
                 Action::Report => self.mail.push_state(),
+                Action::Event(event) => {
+                    let dropped = self.mail.push_event(event);
+                    self.count_dropped(dropped);
+                }
                 Action::Restart(pause) => self.part_for(Duration::from_millis(pause.0)),
                 Action::Record(record) => self.write_down(record),
                 Action::Repeat => self.setup.counters.write(|totals| totals.repeats += 1),
@@ -327,6 +332,7 @@ impl Actor {
         self.setup.counters.write(|totals| {
             totals.dropped += dropped.readings;
             totals.answers_dropped += dropped.answers;
+            totals.events_dropped += dropped.events;
         });
     }
 

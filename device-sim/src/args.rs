@@ -1,8 +1,8 @@
 //! The flags.
 
 use clap::{CommandFactory, Parser, ValueEnum, error::ErrorKind};
-use device_sim::{Broker, Chaos, FleetConfig, Kind, MqttVersion, TelemetryQos};
-use std::{process::ExitCode, time::Duration};
+use device_sim::{Broker, Chaos, FleetConfig, Kind, MqttVersion, Secrets, TelemetryQos};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 /// Wrong usage, as in BSD's `sysexits`.
 const USAGE: u8 = 64;
@@ -44,6 +44,9 @@ pub(crate) struct Args {
     /// Telemetry with QoS 0, or with QoS 1, kept until it is acknowledged
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u8).range(0..=1))]
     qos: u8,
+    /// What the devices sign in with, each with its id as the user name: a file of lines 'ID,SECRET'
+    #[arg(long, value_name = "FILE")]
+    password_file: Option<PathBuf>,
     /// What goes wrong on purpose, as probabilities from 0 to 1: any of
     /// fail=P (a command fails), slow=P (a command starts 2 to 10 s late),
     /// silent=P (a command is swallowed and never answered; these three together at most 1),
@@ -74,7 +77,10 @@ impl Args {
             Version::V3 => MqttVersion::V3,
             Version::V5 => MqttVersion::V5,
         };
+        let wrong = |error| Self::command().error(ErrorKind::ValueValidation, error);
+        let secrets = self.password_file.map(|file| Secrets::read(&file)).transpose();
         let config = FleetConfig {
+            secrets: secrets.map_err(|error| wrong(error.to_string()))?,
             mqtt,
             devices: self.devices,
             rate_per_s: self.rate,
@@ -86,7 +92,7 @@ impl Args {
         };
         match config.check() {
             Ok(()) => Ok((config, self.duration)),
-            Err(error) => Err(Self::command().error(ErrorKind::ValueValidation, error)),
+            Err(error) => Err(wrong(error.to_string())),
         }
     }
 }

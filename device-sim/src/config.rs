@@ -1,6 +1,7 @@
 //! What a fleet is to be, checked once before it exists.
 
-use crate::{Chaos, Kind};
+use crate::{Chaos, Kind, Secrets};
+use protocol::DeviceId;
 use std::{fmt, str::FromStr, time::Duration};
 
 /// The telemetry messages a second that a device may send.
@@ -27,6 +28,8 @@ pub struct FleetConfig {
     pub telemetry_qos: TelemetryQos,
     /// What goes wrong on purpose.
     pub chaos: Chaos,
+    /// What the devices sign in with: each with its id as the user name. None: they do not.
+    pub secrets: Option<Secrets>,
     /// The time over which the first connects are spread.
     pub start_within: Duration,
 }
@@ -44,6 +47,7 @@ impl FleetConfig {
             seed: 1,
             telemetry_qos: TelemetryQos::AtLeastOnce,
             chaos: Chaos::default(),
+            secrets: None,
             start_within: Duration::from_secs(1),
         }
     }
@@ -145,6 +149,8 @@ pub enum BadConfig {
     NoKind,
     /// A kind that is there twice.
     RepeatedKind(Kind),
+    /// A device that has no secret to sign in with, where others do.
+    NoSecret(DeviceId),
 }
 
 impl fmt::Display for BadConfig {
@@ -163,6 +169,9 @@ impl fmt::Display for BadConfig {
                 RATE_PER_S.end()
             ),
             Self::NoKind => f.write_str("a fleet needs at least one type of device"),
+            Self::NoSecret(id) => {
+                write!(f, "there is no secret for '{id}': add a line '{id},SECRET' to the file")
+            }
             Self::RepeatedKind(kind) => write!(f, "'{kind}' is there twice: name each type once"),
         }
     }

@@ -94,6 +94,8 @@ totals! {
     dropped,
     /// Answers that a device had no room for.
     answers_dropped,
+    /// Events that a device had no room for.
+    events_dropped,
     /// PUBLISH packets of telemetry written; a batch is one.
     messages,
     /// Connections made, the first one too.

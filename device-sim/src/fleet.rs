@@ -60,6 +60,11 @@ impl Fleet {
     pub fn new(config: FleetConfig) -> Result<Self, BadConfig> {
         config.check()?;
         let devices: Vec<_> = (0..config.devices).map(|index| name(&config, index)).collect();
+        if let Some(secrets) = &config.secrets
+            && let Some((id, _)) = devices.iter().find(|(id, _)| secrets.of(id).is_none())
+        {
+            return Err(BadConfig::NoSecret(id.clone()));
+        }
         let counters = Counters::new(devices.iter().map(|(id, _)| id.clone()));
         Ok(Self { config: Arc::new(config), devices, counters })
     }

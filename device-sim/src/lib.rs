@@ -20,6 +20,7 @@ mod link;
 mod mail;
 mod model;
 mod outbox;
+mod secrets;
 mod summary;
 mod wire;
 
@@ -29,4 +30,5 @@ pub use counters::{Counters, Totals};
 pub use fleet::{Fleet, FleetError};
 pub use kind::{BadKind, Kind};
 pub use outbox::OUTBOX_READINGS_MAX;
+pub use secrets::{BadSecrets, Secrets};
 pub use summary::{CommandRecord, DeviceSummary, Outcome, Summary};

@@ -1,11 +1,14 @@
 //! All that a device has to say and has not handed to its connection.
 
 use crate::outbox::{Outbox, Reading};
-use protocol::{Answer, CommandId};
+use protocol::{Answer, CommandId, DeviceEvent};
 use std::collections::VecDeque;
 
 /// The answers that wait; of more, the newest. What goes is counted as `answers_dropped`.
 pub(crate) const ANSWERS_MAX: usize = 1_000;
+
+/// The events that wait; of more, the newest. What goes is counted as `events_dropped`.
+pub(crate) const EVENTS_MAX: usize = 100;
 
 /// One message to be.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,6 +17,8 @@ pub(crate) enum Parcel {
     Answer(CommandId, Answer),
     /// The state, whatever it is when it goes.
     State,
+    /// Something is wrong, or over.
+    Event(DeviceEvent),
     /// Readings, in one message.
     Readings(Vec<Reading>),
 }
@@ -23,7 +28,7 @@ impl Parcel {
     pub(crate) fn readings(&self) -> u64 {
         match self {
             Self::Readings(readings) => readings.len() as u64,
-            Self::Answer(..) | Self::State => 0,
+            Self::Answer(..) | Self::State | Self::Event(_) => 0,
         }
     }
 }
@@ -33,13 +38,15 @@ impl Parcel {
 pub(crate) struct Dropped {
     pub(crate) readings: u64,
     pub(crate) answers: u64,
+    pub(crate) events: u64,
 }
 
-/// Answers first, then the state, then readings; each kind in its order.
+/// Answers first, then the state, then events, then readings; each kind in its order.
 #[derive(Debug, Default)]
 pub(crate) struct Mail {
     answers: VecDeque<(CommandId, Answer)>,
     state_is_due: bool,
+    events: VecDeque<DeviceEvent>,
     outbox: Outbox,
 }
 
@@ -50,7 +57,12 @@ impl Mail {
     }
 
     pub(crate) fn push_reading(&mut self, reading: Reading) -> Dropped {
-        Dropped { readings: self.outbox.push(reading), answers: 0 }
+        Dropped { readings: self.outbox.push(reading), ..Dropped::default() }
+    }
+
+    pub(crate) fn push_event(&mut self, event: DeviceEvent) -> Dropped {
+        self.events.push_back(event);
+        self.shrink()
     }
 
     pub(crate) fn push_state(&mut self) {
@@ -65,6 +77,9 @@ impl Mail {
         if std::mem::take(&mut self.state_is_due) {
             return Some(Parcel::State);
         }
+        if let Some(event) = self.events.pop_front() {
+            return Some(Parcel::Event(event));
+        }
         let readings = self.outbox.take_batch();
         (!readings.is_empty()).then_some(Parcel::Readings(readings))
     }
@@ -73,15 +88,19 @@ impl Mail {
     pub(crate) fn put_back(&mut self, parcels: Vec<Parcel>) -> Dropped {
         let mut readings = Vec::new();
         let mut answers = VecDeque::new();
+        let mut events = VecDeque::new();
         for parcel in parcels {
             match parcel {
                 Parcel::Answer(id, answer) => answers.push_back((id, answer)),
                 Parcel::State => self.state_is_due = true,
+                Parcel::Event(event) => events.push_back(event),
                 Parcel::Readings(more) => readings.extend(more),
             }
         }
         answers.append(&mut self.answers);
         self.answers = answers;
+        events.append(&mut self.events);
+        self.events = events;
         Dropped { readings: self.outbox.put_back(readings), ..self.shrink() }
     }
 
@@ -93,7 +112,9 @@ impl Mail {
     fn shrink(&mut self) -> Dropped {
         let excess = self.answers.len().saturating_sub(ANSWERS_MAX);
         self.answers.drain(..excess);
-        Dropped { readings: 0, answers: excess as u64 }
+        let events = self.events.len().saturating_sub(EVENTS_MAX);
+        self.events.drain(..events);
+        Dropped { readings: 0, answers: excess as u64, events: events as u64 }
     }
 }
 
@@ -141,6 +162,24 @@ mod tests {
         assert_eq!(mail.take(), Some(Parcel::Answer(second, also)));
         let all = vec![reading(1), reading(2), reading(3)];
         assert_eq!(mail.take(), Some(Parcel::Readings(all)));
+    }
+
+    #[test]
+    fn events_are_bounded_and_come_back_before_newer_ones() {
+        let event = |n: usize| DeviceEvent {
+            severity: protocol::Severity::Info,
+            code: n.to_string(),
+            message: String::new(),
+            data: None,
+            clear: false,
+        };
+        let mut mail = Mail::default();
+        let dropped: u64 = (0..=EVENTS_MAX).map(|n| mail.push_event(event(n)).events).sum();
+        assert_eq!(dropped, 1);
+        let lost = mail.take().expect("an event");
+        assert_eq!(lost, Parcel::Event(event(1)));
+        mail.put_back(vec![lost]);
+        assert_eq!(mail.take(), Some(Parcel::Event(event(1))));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Between the device's words and MQTT's: topics and payloads, out and in.
 
-use crate::{link::Letter, mail::Parcel, outbox};
-use protocol::{CommandId, Delivery, DeviceId, topics};
+use crate::{link::Letter, mail::Parcel, model::Values, outbox};
+use protocol::{CommandId, Delivery, Desired, DeviceId, topics};
 use serde_json::Value;
 
 /// The message for a parcel. The state is that of now; readings are `confirmed` (QoS 1) or not.
@@ -31,6 +31,11 @@ pub(crate) fn letter(
             retain: true,
             ..plain
         },
+        Parcel::Event(event) => Letter {
+            topic: format!("devices/{id}/events"),
+            payload: serde_json::to_vec(event).unwrap_or_default(),
+            ..plain
+        },
         Parcel::Readings(readings) => Letter {
             topic: topics::telemetry(id),
             payload: outbox::payload(readings),
@@ -40,13 +45,20 @@ pub(crate) fn letter(
     }
 }
 
-/// What came on a topic under `devices/{id}/commands/`.
+/// What came on a topic of the device.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Arrival {
     /// A command.
     Command(Box<Delivery>),
     /// The wish to give one up.
     Cancel(CommandId),
+    /// What the device is wanted to be.
+    Desired {
+        /// Counts the changes.
+        version: u64,
+        /// What is wanted.
+        desired: Values,
+    },
     /// An answer of our own, which the subscription matches too.
     Echo,
     /// Nothing of the contract.
@@ -58,6 +70,9 @@ impl Arrival {
     pub(crate) fn read(device: &DeviceId, topic: &str, payload: &[u8]) -> Self {
         let rest =
             topic.strip_prefix("devices/").and_then(|rest| rest.strip_prefix(device.as_str()));
+        if rest == Some("/desired") {
+            return Self::desired(payload);
+        }
         let Some(rest) = rest.and_then(|rest| rest.strip_prefix("/commands/")) else {
             return Self::Malformed;
         };
@@ -69,6 +84,22 @@ impl Arrival {
                 Ok(delivery) if delivery.id.to_string() == rest => Self::Command(delivery.into()),
                 Ok(_) | Err(_) => Self::Malformed,
             },
+        }
+    }
+}
+
+impl Arrival {
+    /// An empty payload is a retained message that was taken back: nothing is desired any more.
+    fn desired(payload: &[u8]) -> Self {
+        if payload.is_empty() {
+            return Self::Desired { version: 0, desired: Values::new() };
+        }
+        let said = serde_json::from_slice::<Desired>(payload).ok();
+        let read =
+            |said: Desired| Some((said.version, serde_json::from_str(said.desired.get()).ok()?));
+        match said.and_then(read) {
+            Some((version, desired)) => Self::Desired { version, desired },
+            None => Self::Malformed,
         }
     }
 }
@@ -97,6 +128,16 @@ mod tests {
         let cancel = read(&format!("pump-001/commands/{ID}/cancel"), &json!({ "id": ID }));
         assert_eq!(cancel, Arrival::Cancel(ID.parse().expect("a command id")));
         assert_eq!(read(&format!("pump-001/commands/{ID}/ack"), &json!({})), Arrival::Echo);
+    }
+
+    #[test]
+    fn what_is_desired_is_read_and_may_be_taken_back() {
+        let said = json!({"version": 3, "desired": {"target": 20}, "something": "new"});
+        let desired = Values::from_iter([("target".into(), json!(20))]);
+        assert_eq!(read("pump-001/desired", &said), Arrival::Desired { version: 3, desired });
+        let device = "pump-001".parse().expect("a device id");
+        let nothing = Arrival::Desired { version: 0, desired: Values::new() };
+        assert_eq!(Arrival::read(&device, "devices/pump-001/desired", b""), nothing);
     }
 
     #[test]

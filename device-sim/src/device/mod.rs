@@ -3,6 +3,8 @@
 //! Pure: the time comes in with every call, the seed at the start, and what is to be done about it
 //! comes out of [`Device::poll_action`]. The shell ([`crate::actor`]) owns clock and socket.
 
+mod alarms;
+mod desired;
 mod job;
 mod memory;
 mod update;
@@ -10,13 +12,16 @@ mod update;
 use crate::{
     Chaos, Kind,
     chaos::{Fate, SLOW_MS},
-    model::{Begun, Course, Machine, Values},
+    model::{Begun, Course, Machine, Standing, Values},
     summary::{CommandRecord, Outcome},
 };
+use alarms::Told;
+use desired::Desired;
 use job::{Job, Stage};
 use memory::{Known, Memory};
 use protocol::{
-    Answer, AnswerError, AnswerStatus, CommandId, Delivery, DeviceId, Millis, Timestamp,
+    Answer, AnswerError, AnswerStatus, CommandId, Delivery, DeviceEvent, DeviceId, Millis,
+    Timestamp,
 };
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -44,6 +49,8 @@ pub(crate) enum Action {
     Answer(CommandId, Answer),
     /// Publish the state: it has changed.
     Report,
+    /// Publish that something is wrong, or over.
+    Event(DeviceEvent),
     /// Disconnect, and come back after this long.
     Restart(Millis),
     /// Write down that a command has ended.
@@ -71,6 +78,8 @@ pub(crate) struct Device {
     /// The version of its configuration, and what that says.
     config: Option<(String, Values)>,
     reported: Values,
+    desired: Desired,
+    alarms: Told,
     actions: VecDeque<Action>,
 }
 
@@ -94,6 +103,8 @@ impl Device {
             firmware: FIRMWARE.into(),
             update: None,
             config: None,
+            desired: Desired::default(),
+            alarms: Told::default(),
             actions: VecDeque::new(),
         }
     }
@@ -108,7 +119,15 @@ impl Device {
         self.step_machine(now);
         self.go_on(now);
         self.start_waiting(now);
+        self.adopt_desired(now);
         self.report_changes();
+        self.tell_alarms();
+    }
+
+    /// Takes note of what it is wanted to be.
+    pub(crate) fn handle_desired(&mut self, now: Timestamp, version: u64, desired: Values) {
+        self.desired.hear(now, version, desired, &mut self.rng);
+        self.advance(now);
     }
 
     /// Takes a command.
@@ -150,10 +169,12 @@ impl Device {
 
     /// When [`Device::advance`] is due, if anything is going on.
     pub(crate) fn poll_timeout(&self) -> Option<Timestamp> {
-        self.job.as_ref().map(|job| match job.stage {
+        let working = self.job.as_ref().map(|job| match job.stage {
             Stage::Held { until } | Stage::Restarting { until } => until,
             Stage::Working { .. } | Stage::Loading { .. } => self.time.plus(WORK_STEP),
-        })
+        });
+        // What is desired waits for the work in hand.
+        working.or_else(|| self.desired.due())
     }
 
     /// What the sensors say.
@@ -362,6 +383,23 @@ impl Device {
             self.answer(&delivery, Answer { progress, ..plain(AnswerStatus::Progress) });
         }
         self.job = Some(Job { delivery, stage: stage(if is_new { percent } else { told }) });
+    }
+
+    fn adopt_desired(&mut self, now: Timestamp) {
+        if self.job.is_none()
+            && let Some(desired) = self.desired.take(now)
+        {
+            self.machine.adopt(&desired);
+        }
+    }
+
+    fn tell_alarms(&mut self) {
+        if self.is_down() {
+            return;
+        }
+        let alarms = self.machine.alarms(Standing(&self.alarms.codes()));
+        let events = self.alarms.compare(alarms);
+        self.actions.extend(events.into_iter().map(Action::Event));
     }
 
     fn report_changes(&mut self) {

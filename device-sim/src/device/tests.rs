@@ -60,6 +60,7 @@ impl Bench {
             Action::Answer(id, answer) if *id == CommandId::from_u128(n) => Some(answer.clone()),
             Action::Answer(..)
             | Action::Report
+            | Action::Event(_)
             | Action::Restart(_)
             | Action::Record(_)
             | Action::Repeat => None,
@@ -75,9 +76,32 @@ impl Bench {
     fn records(&self) -> Vec<(Outcome, bool)> {
         let records = self.actions.iter().filter_map(|action| match action {
             Action::Record(record) => Some((record.outcome, record.ran)),
-            Action::Answer(..) | Action::Report | Action::Restart(_) | Action::Repeat => None,
+            Action::Answer(..)
+            | Action::Report
+            | Action::Event(_)
+            | Action::Restart(_)
+            | Action::Repeat => None,
         });
         records.collect()
+    }
+
+    /// The events told: code, and whether it is over.
+    fn events(&self) -> Vec<(&str, bool)> {
+        let events = self.actions.iter().filter_map(|action| match action {
+            Action::Event(event) => Some((event.code.as_str(), event.clear)),
+            Action::Answer(..)
+            | Action::Report
+            | Action::Restart(_)
+            | Action::Record(_)
+            | Action::Repeat => None,
+        });
+        events.collect()
+    }
+
+    fn desire(&mut self, version: u64, desired: &Value) {
+        let desired = desired.as_object().expect("an object").clone();
+        self.device.handle_desired(self.now, version, desired);
+        self.collect();
     }
 
     fn error_code(&self, n: u128) -> String {
@@ -380,4 +404,44 @@ fn a_slow_command_is_slow_from_its_turn_on() {
     assert_eq!(bench.statuses(2), [Received]);
     bench.pass(16_001);
     assert_eq!((bench.statuses(1).len(), bench.statuses(2)), (2, vec![Received, Succeeded]));
+}
+
+#[test]
+fn what_is_desired_is_taken_up_after_a_while_and_reported_once() {
+    let mut bench = Bench::new(Kind::Thermostat, "");
+    bench.desire(3, &json!({"target": 21.7, "colour": "red"}));
+    assert_ne!(bench.device.state()["target"], json!(21.7), "it takes its time");
+    bench.pass(15_000);
+    assert_eq!(bench.device.state()["target"], json!(21.7));
+    let reports =
+        |bench: &Bench| bench.actions.iter().filter(|action| **action == Action::Report).count();
+    assert_eq!(reports(&bench), 1);
+    bench.send(1, 1, "set_target", json!({"temperature": 18.5}));
+    bench.desire(3, &json!({"target": 21.7, "colour": "red"}));
+    bench.pass(15_000);
+    assert_eq!(bench.device.state()["target"], json!(18.5), "it was taken up before");
+}
+
+#[test]
+fn what_is_desired_waits_for_the_work_in_hand() {
+    let mut bench = pump();
+    bench.send(1, 1, "set_valve", valve(100.0));
+    bench.desire(1, &json!({"valve": 30}));
+    bench.pass(9_000);
+    assert_eq!(bench.device.state()["valve"], json!(100.0));
+    bench.pass(16_000);
+    assert_eq!(bench.statuses(1).last(), Some(&Succeeded));
+    assert_eq!(bench.device.state()["valve"], json!(30.0));
+}
+
+#[test]
+fn what_is_wrong_is_told_once_and_again_when_it_is_over() {
+    let mut bench = Bench::new(Kind::Pump, "");
+    for percent in [0.0, 90.0] {
+        bench.send(1 + percent as u128, 1, "set_valve", valve(percent));
+        bench.pass(20_000);
+    }
+    let mut events = bench.events();
+    events.retain(|(code, _)| *code == "no_flow");
+    assert_eq!(events, [("no_flow", false), ("no_flow", true)]);
 }

@@ -7,7 +7,7 @@
 mod v3;
 mod v5;
 
-use crate::{Broker, MqttVersion};
+use crate::{FleetConfig, MqttVersion};
 use futures_util::{Stream, StreamExt};
 use protocol::{CommandId, DeviceId};
 use std::{pin::Pin, time::Duration};
@@ -79,10 +79,11 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Begins to connect; the first signal tells the outcome.
-    pub(crate) fn open(id: &DeviceId, broker: &Broker, mqtt: MqttVersion) -> Self {
-        match mqtt {
-            MqttVersion::V3 => v3::open(id, broker),
-            MqttVersion::V5 => v5::open(id, broker),
+    pub(crate) fn open(id: &DeviceId, config: &FleetConfig) -> Self {
+        let secret = config.secrets.as_ref().and_then(|secrets| secrets.of(id));
+        match config.mqtt {
+            MqttVersion::V3 => v3::open(id, &config.broker, secret),
+            MqttVersion::V5 => v5::open(id, &config.broker, secret),
         }
     }
 
@@ -102,12 +103,12 @@ impl Connection {
         }
     }
 
-    /// Subscribes to the device's commands, and to the wishes to cancel them.
+    /// Subscribes to the device's commands, the wishes to cancel them, and what it is wanted to be.
     pub(crate) fn subscribe(&self, id: &DeviceId) -> Result<(), Stuck> {
-        let filter = format!("devices/{id}/commands/#");
+        let filters = ["commands/#", "desired"].map(|what| format!("devices/{id}/{what}"));
         match &self.client {
-            Client::V3(client) => v3::subscribe(client, filter),
-            Client::V5(client) => v5::subscribe(client, filter),
+            Client::V3(client) => v3::subscribe(client, filters),
+            Client::V5(client) => v5::subscribe(client, filters),
         }
     }
 

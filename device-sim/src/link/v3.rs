@@ -9,14 +9,17 @@ use futures_util::stream;
 use protocol::DeviceId;
 use rumqttc::{
     AsyncClient, Event, EventLoop, MqttOptions, NetworkOptions, Outgoing, Packet, QoS,
-    SubscribeReasonCode,
+    SubscribeFilter, SubscribeReasonCode,
 };
 
-pub(super) fn open(id: &DeviceId, broker: &Broker) -> Connection {
+pub(super) fn open(id: &DeviceId, broker: &Broker, secret: Option<&str>) -> Connection {
     let mut options = MqttOptions::new(id.as_str(), broker.host(), broker.port());
     options.set_keep_alive(KEEP_ALIVE);
     options.set_max_packet_size(PACKET_BYTES_MAX, PACKET_BYTES_MAX);
     options.set_inflight(PACKETS_MAX);
+    if let Some(secret) = secret {
+        options.set_credentials(id.as_str(), secret);
+    }
     let (client, mut events) = AsyncClient::new(options, REQUESTS_MAX);
     let mut network = NetworkOptions::new();
     network.set_connection_timeout(NETWORK_TIMEOUT.as_secs());
@@ -33,8 +36,12 @@ pub(super) fn publish(client: &AsyncClient, letter: Letter) -> Result<(), Stuck>
     client.try_publish(letter.topic, qos, letter.retain, letter.payload).map_err(|_| Stuck)
 }
 
-pub(super) fn subscribe(client: &AsyncClient, filter: String) -> Result<(), Stuck> {
-    client.try_subscribe(filter, QoS::AtLeastOnce).map_err(|_| Stuck)
+pub(super) fn subscribe<const N: usize>(
+    client: &AsyncClient,
+    filters: [String; N],
+) -> Result<(), Stuck> {
+    let filters = filters.map(|filter| SubscribeFilter::new(filter, QoS::AtLeastOnce));
+    client.try_subscribe_many(filters).map_err(|_| Stuck)
 }
 
 async fn next_signal(events: &mut EventLoop) -> Signal {
@@ -60,7 +67,7 @@ fn translate(event: Event) -> Option<Signal> {
         Event::Incoming(Packet::SubAck(ack)) => ack
             .return_codes
             .contains(&SubscribeReasonCode::Failure)
-            .then(|| Signal::Broken("the broker refused the subscription to commands".into())),
+            .then(|| Signal::Broken("the broker refused the subscription".into())),
         Event::Outgoing(Outgoing::Publish(packet)) => Some(Signal::Written(packet)),
         Event::Outgoing(Outgoing::Disconnect) => Some(Signal::Finished),
         Event::Incoming(_) | Event::Outgoing(_) => None,

@@ -21,12 +21,15 @@ use rumqttc::{
     },
 };
 
-pub(super) fn open(id: &DeviceId, broker: &Broker) -> Connection {
+pub(super) fn open(id: &DeviceId, broker: &Broker, secret: Option<&str>) -> Connection {
     let mut options = MqttOptions::new(id.as_str(), broker.host(), broker.port());
     options.set_keep_alive(KEEP_ALIVE);
     options.set_max_packet_size(u32::try_from(PACKET_BYTES_MAX).ok());
     options.set_outgoing_inflight_upper_limit(PACKETS_MAX);
     options.set_connection_timeout(NETWORK_TIMEOUT.as_secs());
+    if let Some(secret) = secret {
+        options.set_credentials(id.as_str(), secret);
+    }
     let mut network = NetworkOptions::new();
     network.set_tcp_nodelay(true);
     options.set_network_options(network);
@@ -50,9 +53,12 @@ pub(super) fn publish(client: &AsyncClient, letter: Letter) -> Result<(), Stuck>
 }
 
 /// Without our own answers, which the filter matches too.
-pub(super) fn subscribe(client: &AsyncClient, filter: String) -> Result<(), Stuck> {
-    let filter = Filter { nolocal: true, ..Filter::new(filter, QoS::AtLeastOnce) };
-    client.try_subscribe_many([filter]).map_err(|_| Stuck)
+pub(super) fn subscribe<const N: usize>(
+    client: &AsyncClient,
+    filters: [String; N],
+) -> Result<(), Stuck> {
+    let filter = |filter| Filter { nolocal: true, ..Filter::new(filter, QoS::AtLeastOnce) };
+    client.try_subscribe_many(filters.map(filter)).map_err(|_| Stuck)
 }
 
 async fn next_signal(events: &mut EventLoop) -> Signal {

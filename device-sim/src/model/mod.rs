@@ -3,12 +3,14 @@
 //! Pure: no clock, no IO, no randomness of its own. The device core advances a [`Machine`] by small
 //! steps, hands it commands and reads its metrics.
 
+mod alarm;
 mod params;
 mod physics;
 mod pump;
 mod thermostat;
 mod tracker;
 
+pub(crate) use alarm::{Alarm, Standing};
 pub(crate) use pump::Pump;
 pub(crate) use thermostat::Thermostat;
 pub(crate) use tracker::Tracker;
@@ -55,6 +57,12 @@ pub(crate) trait Machine: Send {
     /// # Errors
     /// Why it is refused: an unknown name or bad parameters; nothing has changed then.
     fn begin(&mut self, name: &str, params: &Value) -> Result<Begun, AnswerError>;
+
+    /// Takes over what of this it is about, as far as it can be: what it is wanted to be.
+    fn adopt(&mut self, desired: &Values);
+
+    /// What is wrong with it now; `standing` is what was when it was last asked.
+    fn alarms(&self, standing: Standing<'_>) -> Vec<Alarm>;
 
     /// How far the work is that [`Begun::Working`] announced.
     fn course(&self) -> Course;

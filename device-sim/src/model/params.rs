@@ -1,5 +1,6 @@
 //! Reading a command's parameters, and saying what is wrong with them.
 
+use super::Values;
 use protocol::AnswerError;
 use serde_json::Value;
 use std::ops::RangeInclusive;
@@ -22,6 +23,11 @@ pub(super) fn number(
             message: format!("'{name}' must be a number from {start} to {end}, not {given}"),
         }
     })
+}
+
+/// The number that is desired of a setting, if one is and it can be.
+pub(super) fn desired(desired: &Values, name: &str, range: RangeInclusive<f64>) -> Option<f64> {
+    desired.get(name).and_then(Value::as_f64).filter(|value| range.contains(value))
 }
 
 /// The refusal of a command that is not among `known`.

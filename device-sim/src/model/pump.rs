@@ -1,10 +1,10 @@
 //! A centrifugal pump behind a valve: pressure and flow follow from its speed and the opening.
 
 use super::{
-    Begun, Course, Machine, Values, params, percent_of_way,
+    Alarm, Begun, Course, Machine, Standing, Values, params, percent_of_way,
     physics::{Drift, approach, noise, rounded},
 };
-use protocol::AnswerError;
+use protocol::{AnswerError, Severity};
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -24,6 +24,15 @@ const EFFICIENCY: f64 = 0.72;
 const VALVE_PER_S: f64 = 10.0;
 /// How fast the speed changes, in 1/min a second.
 const RPM_PER_S: f64 = 400.0;
+/// What can be asked of the valve, in percent, and of the speed, in 1/min.
+const VALVES: std::ops::RangeInclusive<f64> = 0.0..=100.0;
+const SPEEDS: std::ops::RangeInclusive<f64> = 0.0..=3_000.0;
+/// From this speed on water is to flow, in 1/min.
+const TURNS_RPM: f64 = 500.0;
+/// Too little water, and enough again, in l/min.
+const FLOW: (f64, f64) = (20.0, 40.0);
+/// Too little pressure on the suction side, and enough again, in bar.
+const SUCTION_BAR: (f64, f64) = (0.93, 0.98);
 /// What it can be asked; the core does `reboot`.
 const COMMANDS: &[&str] = &["set_valve", "set_speed", "reboot"];
 
@@ -119,11 +128,11 @@ impl Machine for Pump {
     fn begin(&mut self, name: &str, params: &Value) -> Result<Begun, AnswerError> {
         match name {
             "set_valve" => {
-                self.valve_target = params::number(params, "percent", 0.0..=100.0)?;
+                self.valve_target = params::number(params, "percent", VALVES)?;
                 self.work = Work::Valve { from: self.valve };
             }
             "set_speed" => {
-                self.rpm_target = params::number(params, "rpm", 0.0..=3_000.0)?;
+                self.rpm_target = params::number(params, "rpm", SPEEDS)?;
                 self.work = Work::Speed { from: self.rpm };
             }
             _ => return Err(params::refuse_unknown(name, COMMANDS)),
@@ -132,6 +141,30 @@ impl Machine for Pump {
             Course::Percent(_) => Ok(Begun::Working),
             Course::Done(result) => Ok(Begun::Done(result)),
         }
+    }
+
+    fn adopt(&mut self, desired: &Values) {
+        if let Some(valve) = params::desired(desired, "valve", VALVES) {
+            self.valve_target = valve;
+        }
+        if let Some(rpm) = params::desired(desired, "rpm", SPEEDS) {
+            self.rpm_target = rpm;
+        }
+    }
+
+    fn alarms(&self, standing: Standing<'_>) -> Vec<Alarm> {
+        let mut alarms = Vec::new();
+        let turns = self.rpm > TURNS_RPM;
+        if turns && standing.is_below("no_flow", self.flow(), FLOW.0, FLOW.1) {
+            let message = format!("{:.0} 1/min, and {:.0} l/min flow", self.rpm, self.flow());
+            alarms.push(Alarm { severity: Severity::Critical, code: "no_flow", message });
+        }
+        let supply = self.supply.value;
+        if standing.is_below("suction_low", supply, SUCTION_BAR.0, SUCTION_BAR.1) {
+            let message = format!("{supply:.2} bar on the suction side");
+            alarms.push(Alarm { severity: Severity::Warning, code: "suction_low", message });
+        }
+        alarms
     }
 
     fn course(&self) -> Course {
@@ -198,6 +231,27 @@ mod tests {
         assert_eq!((closed.flow(), closed.gain()), (0.0, SHUT_OFF_BAR));
         let (still, _) = pump(80.0, 0.0);
         assert_eq!((still.flow(), still.gain(), still.power()), (0.0, 0.0, 0.0));
+    }
+
+    #[test]
+    fn a_pump_that_turns_against_a_closed_valve_tells_it() {
+        let codes = |pump: &Pump| -> Vec<_> {
+            pump.alarms(Standing(&[])).into_iter().map(|alarm| alarm.code).collect()
+        };
+        assert_eq!(codes(&pump(0.0, 2_900.0).0), ["no_flow"]);
+        assert!(codes(&pump(80.0, 2_900.0).0).is_empty());
+        assert!(codes(&pump(0.0, 0.0).0).is_empty(), "it stands still");
+    }
+
+    #[test]
+    fn what_is_desired_sets_valve_and_speed() {
+        let (mut pump, mut rng) = pump(40.0, 2_900.0);
+        let desired = json!({"valve": 50, "rpm": 9_000, "colour": "red"});
+        pump.adopt(desired.as_object().expect("an object"));
+        assert_eq!(pump.settings()["valve"], json!(50.0));
+        assert_eq!(pump.settings()["rpm"], json!(2_900.0), "9000 cannot be");
+        (0..2).for_each(|_| pump.step(1.0, &mut rng));
+        assert_eq!(pump.valve, 50.0);
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A room with a heater: it warms while the heater is on and leaks to the outside.
 
 use super::{
-    Begun, Course, Machine, Values, params,
+    Alarm, Begun, Course, Machine, Standing, Values, params,
     physics::{Drift, noise, rounded},
 };
-use protocol::AnswerError;
+use protocol::{AnswerError, Severity};
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
 
@@ -16,6 +16,8 @@ const HEATER_K: f64 = 45.0;
 const HYSTERESIS_K: f64 = 0.3;
 /// What may be asked for, in °C.
 const TARGETS: std::ops::RangeInclusive<f64> = 5.0..=35.0;
+/// Too cold that far below the target, and well again from there on, in kelvin.
+const COLD_K: (f64, f64) = (3.0, 1.0);
 /// What it can be asked; the core does `reboot`.
 const COMMANDS: &[&str] = &["set_target", "reboot"];
 
@@ -86,6 +88,18 @@ impl Machine for Thermostat {
         }
     }
 
+    fn adopt(&mut self, desired: &Values) {
+        self.target = params::desired(desired, "target", TARGETS).unwrap_or(self.target);
+    }
+
+    fn alarms(&self, standing: Standing<'_>) -> Vec<Alarm> {
+        let (raise, clear) = COLD_K;
+        let cold = standing.is_below("too_cold", self.room - self.target, -raise, -clear);
+        let message = format!("{:.1} °C, and {:.1} °C are wanted", self.room, self.target);
+        let alarm = Alarm { severity: Severity::Warning, code: "too_cold", message };
+        cold.then_some(alarm).into_iter().collect()
+    }
+
     fn course(&self) -> Course {
         Course::Done(json!({ "target": self.target }))
     }
@@ -143,6 +157,27 @@ mod tests {
         let cold = thermostat.humidity();
         thermostat.room += 5.0;
         assert!(thermostat.humidity() < cold - 5.0);
+    }
+
+    #[test]
+    fn a_cold_room_is_told_until_it_is_nearly_warm() {
+        let (mut thermostat, mut rng) = room(22.0);
+        let cold =
+            |thermostat: &Thermostat, standing| !thermostat.alarms(Standing(standing)).is_empty();
+        assert!(cold(&thermostat, &[]));
+        (0..60).for_each(|_| thermostat.step(1.0, &mut rng));
+        assert!(cold(&thermostat, &["too_cold"]), "{}", thermostat.room);
+        (0..120).for_each(|_| thermostat.step(1.0, &mut rng));
+        assert!(!cold(&thermostat, &["too_cold"]), "{}", thermostat.room);
+    }
+
+    #[test]
+    fn a_desired_target_is_taken_over_if_it_can_be() {
+        let (mut thermostat, _) = room(22.0);
+        for (desired, target) in [(json!(19.0), 19.0), (json!(90), 19.0), (json!("warm"), 19.0)] {
+            thermostat.adopt(&Values::from_iter([("target".into(), desired)]));
+            assert_eq!(thermostat.target, target);
+        }
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! A vehicle that drives its round: it speeds up, brakes before corners and parks to charge.
 
 use super::{
-    Begun, Course, Machine, Values, params, percent_of_way,
+    Alarm, Begun, Course, Machine, Standing, Values, params, percent_of_way,
     physics::{approach, noise, rounded},
 };
-use protocol::AnswerError;
+use protocol::{AnswerError, Severity};
 use rand::{RngExt, rngs::StdRng};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -27,6 +27,10 @@ const CHARGE_PER_S: f64 = 0.2;
 /// Parks to charge below the first, drives on above the second, in percent.
 const BATTERY_LOW: f64 = 15.0;
 const BATTERY_GOOD: f64 = 80.0;
+/// What is told as low, and as enough again, in percent.
+const BATTERY_TOLD: (f64, f64) = (25.0, 50.0);
+/// The time between two readings that can be asked for, in seconds.
+const INTERVALS_S: std::ops::RangeInclusive<f64> = 0.1..=3_600.0;
 /// What it can be asked; the core does `reboot`.
 const COMMANDS: &[&str] = &["locate", "set_interval", "go_to", "reboot"];
 
@@ -199,13 +203,27 @@ impl Machine for Tracker {
         match name {
             "locate" => Ok(Begun::Done(self.position())),
             "set_interval" => {
-                let seconds = params::number(params, "seconds", 0.1..=3_600.0)?;
+                let seconds = params::number(params, "seconds", INTERVALS_S)?;
                 self.interval = Some(Duration::from_secs_f64(seconds));
                 Ok(Begun::Done(json!({ "interval_s": seconds })))
             }
             "go_to" => self.go_to(params),
             _ => Err(params::refuse_unknown(name, COMMANDS)),
         }
+    }
+
+    fn adopt(&mut self, desired: &Values) {
+        if let Some(seconds) = params::desired(desired, "interval_s", INTERVALS_S) {
+            self.interval = Some(Duration::from_secs_f64(seconds));
+        }
+    }
+
+    fn alarms(&self, standing: Standing<'_>) -> Vec<Alarm> {
+        let (raise, clear) = BATTERY_TOLD;
+        let low = standing.is_below("battery_low", self.battery, raise, clear);
+        let message = format!("{:.0} % are left", self.battery);
+        let alarm = Alarm { severity: Severity::Info, code: "battery_low", message };
+        low.then_some(alarm).into_iter().collect()
     }
 
     fn course(&self) -> Course {

@@ -1,4 +1,7 @@
-//! `--demo`: a small simulated fleet in the same process, speaking MQTT to the gateway like any other.
+//! `--demo`: a small simulated fleet in the same process, speaking MQTT to the gateway like any other, and somebody
+//! who asks things of it.
+
+mod script;
 
 use crate::core::Core;
 use anyhow::Context as _;
@@ -32,7 +35,7 @@ pub(crate) async fn run(
         let tags = Tags::from([("demo".to_owned(), "true".to_owned())]);
         core.ask(move |bridge, now| bridge.put_device(now, &id, kind, tags)).await??;
     }
-    drop(core);
-    fleet.run(stop).await?;
+    let (ended, ()) = tokio::join!(fleet.run(stop.clone()), script::play(core, stop));
+    ended?;
     Ok(())
 }

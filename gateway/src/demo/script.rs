@@ -1,0 +1,138 @@
+//! What is asked of the demo's fleet, by the second: the same in each round, so that there is always something to
+//! see of commands, batches, desired states, alerts and presence.
+
+use crate::core::{Core, Stopped, Unanswered};
+use bridge::{command::book::Caller, rights::Rights, shadow::Expected};
+use protocol::{BatchRequest, CommandId, CommandRequest, DeviceId};
+use serde_json::{Map, Value, json};
+use std::time::Duration;
+use tokio::time::{Instant, sleep_until};
+use tokio_util::sync::CancellationToken;
+
+/// Who asks.
+const USER: &str = "demo";
+
+/// How long a round is, in seconds.
+const ROUND_S: u64 = 120;
+
+/// Something that is asked.
+enum Act {
+    /// A command for a device.
+    Command(&'static str, &'static str, Value),
+    /// A command for all devices of a type, two at a time.
+    Batch(&'static str, &'static str, Value),
+    /// What a device is wanted to be.
+    Desire(&'static str, Value),
+}
+
+/// A round: the second, and what is asked then.
+fn round() -> Vec<(u64, Act)> {
+    vec![
+        (5, Act::Desire("thermostat-001", json!({ "target": 21.5 }))),
+        (10, Act::Batch("pump", "set_valve", json!({ "percent": 75 }))),
+        (25, Act::Command("thermostat-002", "set_target", json!({ "temperature": 23 }))),
+        // It turns against a closed valve now, and says so.
+        (35, Act::Command("pump-003", "set_valve", json!({ "percent": 0 }))),
+        (50, Act::Command("tracker-004", "reboot", json!({}))),
+        (60, Act::Command("tracker-002", "go_to", json!({ "lat": 52.53, "lon": 13.42 }))),
+        (70, Act::Command("pump-003", "set_valve", json!({ "percent": 80 }))),
+        (80, Act::Desire("thermostat-001", json!({ "target": 20 }))),
+        (95, Act::Command("thermostat-002", "set_target", json!({ "temperature": 20 }))),
+    ]
+}
+
+/// Plays round after round until `stop`.
+pub(super) async fn play(core: Core, stop: CancellationToken) {
+    tokio::select! {
+        () = stop.cancelled() => {}
+        // The gateway ends.
+        Stopped = rounds(&core) => {}
+    }
+}
+
+async fn rounds(core: &Core) -> Stopped {
+    let mut begin = Instant::now();
+    loop {
+        for (second, act) in round() {
+            sleep_until(begin + Duration::from_secs(second)).await;
+            match ask(core, act).await {
+                // What is not stored was not done: that is the demo's luck, as a refusal is.
+                Ok(()) | Err(Unanswered::NotStored(_)) => {}
+                Err(Unanswered::Stopped(stopped)) => return stopped,
+            }
+        }
+        begin += Duration::from_secs(ROUND_S);
+    }
+}
+
+async fn ask(core: &Core, act: Act) -> Result<(), Unanswered> {
+    core.ask(move |bridge, now| match act {
+        Act::Command(device, name, params) => {
+            let caller = Caller { user: USER, key: None };
+            let _refused = bridge.command(now, id(), &known(device), request(name, params), caller);
+        }
+        Act::Batch(kind, name, params) => {
+            let batch = BatchRequest {
+                devices: None,
+                kind: Some(kind.into()),
+                tag: None,
+                command: request(name, params),
+                concurrency: Some(2),
+                rate: None,
+                abort_after: None,
+            };
+            let caller = (Caller { user: USER, key: None }, &Rights::everything());
+            let _refused = bridge.command_batch(now, id().to_string(), &mut id, batch, caller);
+        }
+        Act::Desire(device, desired) => {
+            let _refused = bridge.desire(now, &known(device), object(desired), &Expected::Any);
+        }
+    })
+    .await
+}
+
+fn id() -> CommandId {
+    CommandId::from_u128(uuid::Uuid::now_v7().as_u128())
+}
+
+fn known(device: &str) -> DeviceId {
+    device.parse().expect("the script's devices have ids")
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().cloned().unwrap_or_default()
+}
+
+fn request(name: &str, params: Value) -> CommandRequest {
+    CommandRequest {
+        name: name.into(),
+        params: Some(object(params)),
+        ttl_ms: None,
+        timeout_ms: None,
+        not_before: None,
+        priority: None,
+        supersede: None,
+        idempotent: None,
+        progress_extends: None,
+        dry_run: None,
+        expect: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_round_is_in_order_and_names_devices() {
+        let round = round();
+        assert!(round.windows(2).all(|pair| pair[0].0 < pair[1].0));
+        assert!(round.iter().all(|(second, _)| *second < ROUND_S));
+        for (_, act) in round {
+            match act {
+                Act::Command(device, ..) | Act::Desire(device, _) => drop(known(device)),
+                Act::Batch(..) => {}
+            }
+        }
+    }
+}
