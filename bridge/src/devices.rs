@@ -1,12 +1,10 @@
 //! The devices: which there are, whether they are there, and what they are called.
 
 use crate::event::ConnectionId;
+use ahash::HashMap;
 use protocol::{DeviceId, Millis, Presence, PresenceReason, Status, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{
-    collections::{BTreeMap, HashMap},
-    net::SocketAddr,
-};
+use std::{collections::BTreeMap, net::SocketAddr};
 
 /// Labels of a device.
 pub type Tags = BTreeMap<String, String>;
@@ -122,7 +120,7 @@ impl Devices {
     /// was silent for `silent_after`.
     #[must_use]
     pub fn new(node: String, max: usize, silent_after: Millis) -> Self {
-        let (records, changes) = (HashMap::new(), Vec::new());
+        let (records, changes) = (HashMap::default(), Vec::new());
         Self { records, online: 0, max, silent_after, node, changes }
     }
 

@@ -10,6 +10,7 @@ mod steps;
 
 pub use steps::{Step, Steps};
 
+use data_encoding::HEXLOWER;
 use protocol::{AuditEntry, AuditParty, DeviceId, Timestamp};
 use serde::Serialize;
 use serde_json::{Value, json, value::RawValue};
@@ -237,11 +238,7 @@ impl Audit {
 /// The SHA-256 of `bytes` in hex.
 #[must_use]
 pub fn hash(bytes: &[u8]) -> String {
-    let digest = Sha256::digest(bytes);
-    digest.iter().fold(String::with_capacity(64), |mut text, byte| {
-        write!(text, "{byte:02x}").expect("a String takes any text");
-        text
-    })
+    HEXLOWER.encode(&Sha256::digest(bytes))
 }
 
 /// The details as they are written: an object of a bounded length.

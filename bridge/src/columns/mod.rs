@@ -11,9 +11,10 @@ use crate::{
     data::{Data, Metrics, push_json_text},
     update::{Mark, Stamp},
 };
+use ahash::HashMap;
 use column::Column;
 use protocol::TopicName;
-use std::{collections::HashMap, sync::Arc};
+use std::sync::Arc;
 
 /// The version in the header.
 const VERSION: u8 = 1;

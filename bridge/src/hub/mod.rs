@@ -17,13 +17,14 @@ use crate::{
     update::{ChannelKind, Stamp, Update},
 };
 use accounts::Accounts;
+use ahash::HashMap;
 use catchup::{Job, refuse_channel};
 use protocol::{
     Offset, Reply, RequestId, ResetReason, Seq, SubscribeOptions, Timestamp, TopicFilter, TopicName,
 };
 use ring::Ring;
 use std::{
-    collections::{HashMap, VecDeque, hash_map::Entry},
+    collections::{VecDeque, hash_map::Entry},
     sync::Arc,
 };
 use wish::{Parts, Wish};
@@ -166,7 +167,7 @@ impl<S: Sink> Hub<S> {
             offset,
             limits,
             channels: restored.collect(),
-            subscribers: HashMap::new(),
+            subscribers: HashMap::default(),
             accounts: Accounts::default(),
             topics_subscribers: 0,
             ring: Ring::new(offset, limits.ring_bytes),

@@ -10,7 +10,8 @@ use super::{
     session::Incoming,
     wire::{Flow, Publish, Version},
 };
-use std::{collections::HashMap, sync::Arc};
+use ahash::HashMap;
+use std::sync::Arc;
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,

@@ -8,13 +8,11 @@ use super::{
     row, schema,
     writer::{LogRow, Writer},
 };
+use ahash::HashMap;
 use bridge::update::Update;
 use protocol::{Offset, TopicName};
 use rusqlite::{Connection, params};
-use std::{
-    collections::HashMap,
-    sync::{Arc, PoisonError},
-};
+use std::sync::{Arc, PoisonError};
 
 /// A row of the log has about so many bytes before packing, so that a reader takes in a little at a time.
 const ROW_BYTES: usize = 1024 * 1024;
@@ -58,7 +56,9 @@ impl Writer {
         for (name, id) in new {
             live.insert(id, Channel::new(name));
         }
-        taken.updates.iter().for_each(|update| live.add(update));
+        for (update, id) in taken.updates.iter().zip(ids) {
+            live.add_data(id, update.stamp, &update.data);
+        }
         live.note_committed(taken.settled);
         rows.iter().for_each(|prepared| self.log.push(prepared.row));
         Ok(())
@@ -67,15 +67,14 @@ impl Writer {
     /// Packs the updates into rows.
     fn prepare(
         &mut self,
-        ids: &HashMap<TopicName, ChannelId>,
+        ids: &[ChannelId],
         updates: &[Arc<Update>],
     ) -> rusqlite::Result<Vec<Prepared>> {
         let mut prepared = Vec::new();
         let mut records = Records::default();
         let mut after = self.log.last;
         let mut scratch = String::new();
-        for (at, update) in updates.iter().enumerate() {
-            let id = ids.get(&update.channel).expect("every channel was named");
+        for (at, (update, id)) in updates.iter().zip(ids).enumerate() {
             records.push_data(*id, update.stamp, &update.data, &mut scratch);
             if records.len() >= ROW_BYTES || at + 1 == updates.len() {
                 let row = self.pack(after, &std::mem::take(&mut records))?;
@@ -106,27 +105,24 @@ pub(super) fn no_memory(error: std::io::Error) -> rusqlite::Error {
     rusqlite::Error::ToSqlConversionFailure(error.into())
 }
 
-/// The ids of all channels of `updates`, and those of them that are new.
+/// The id of each update's channel, and the channels that are new.
 fn name_channels(
     live: &Live,
     updates: &[Arc<Update>],
-) -> (HashMap<TopicName, ChannelId>, Vec<(TopicName, ChannelId)>) {
-    let mut ids = HashMap::new();
-    let mut new = Vec::new();
+) -> (Vec<ChannelId>, Vec<(TopicName, ChannelId)>) {
+    let mut new: HashMap<&TopicName, ChannelId> = HashMap::default();
     let mut next = live.next_id();
-    for update in updates {
-        if ids.contains_key(&update.channel) {
-            continue;
-        }
-        let id = live.id(&update.channel).unwrap_or_else(|| {
-            let id = next;
-            next.0 += 1;
-            new.push((update.channel.clone(), id));
-            id
-        });
-        ids.insert(update.channel.clone(), id);
-    }
-    (ids, new)
+    let ids = updates.iter().map(|update| {
+        live.id(&update.channel).unwrap_or_else(|| {
+            *new.entry(&update.channel).or_insert_with(|| {
+                let id = next;
+                next.0 += 1;
+                id
+            })
+        })
+    });
+    let ids = ids.collect();
+    (ids, new.into_iter().map(|(name, id)| (name.clone(), id)).collect())
 }
 
 fn write_row(connection: &Connection, prepared: &Prepared) -> rusqlite::Result<()> {

@@ -4,13 +4,14 @@
 //! The writer changes it after each commit and the reader looks; all it holds is in the database.
 
 use super::record::{ChannelId, Records};
+use ahash::HashMap;
 use bridge::{
     data::Data,
-    update::{ChannelKind, Stamp, Update},
+    update::{ChannelKind, Stamp},
 };
 use protocol::{Offset, Seq, TopicName};
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
 
@@ -148,16 +149,7 @@ impl Live {
         self.committed = self.committed.max(offset);
     }
 
-    /// Takes in an update that was committed to the log.
-    ///
-    /// # Panics
-    /// When its channel was not inserted.
-    pub(super) fn add(&mut self, update: &Update) {
-        let id = self.id(&update.channel).expect("a commit inserts its channels");
-        self.add_data(id, update.stamp, &update.data);
-    }
-
-    /// The same for an update that was read from the log, where it is news to the channel.
+    /// Takes in an update that the log has, where it is news to the channel.
     ///
     /// # Panics
     /// When the channel was not inserted.

@@ -27,7 +27,10 @@ pub(in crate::store) struct Body {
 
 /// Makes bodies; keeps what zstd needs for it.
 pub(in crate::store) struct Packer {
-    zstd: Compressor<'static>,
+    /// For rows of the log: a few updates, read by few and soon replaced by blocks.
+    quick: Compressor<'static>,
+    /// For blocks: many updates, for good.
+    thorough: Compressor<'static>,
     plain: Vec<u8>,
 }
 
@@ -38,14 +41,13 @@ impl std::fmt::Debug for Packer {
 }
 
 impl Packer {
-    /// A packer at zstd's level 1, with its checksum.
+    /// A packer.
     ///
     /// # Errors
     /// When there is no memory for it.
     pub(in crate::store) fn new() -> io::Result<Self> {
-        let mut zstd = Compressor::new(1)?;
-        zstd.include_checksum(true)?;
-        Ok(Self { zstd, plain: Vec::new() })
+        let (quick, thorough) = (compressor(QUICK)?, compressor(THOROUGH)?);
+        Ok(Self { quick, thorough, plain: Vec::new() })
     }
 
     /// The body of `records`, which are not empty.
@@ -69,8 +71,23 @@ impl Packer {
         let summary = records.summary().expect("a body has records");
         summary.numbers().into_iter().for_each(|number| put(&mut self.plain, number));
         self.plain.extend_from_slice(&records.bytes);
-        self.zstd.compress(&self.plain)
+        match label {
+            Label::Log { .. } => self.quick.compress(&self.plain),
+            Label::Block { .. } => self.thorough.compress(&self.plain),
+        }
     }
+}
+
+/// A level of zstd that makes no Huffman tables, which cost more than all else in a row of one command.
+const QUICK: i32 = -5;
+
+/// The level of zstd for what stays.
+const THOROUGH: i32 = 1;
+
+fn compressor(level: i32) -> io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::new(level)?;
+    compressor.include_checksum(true)?;
+    Ok(compressor)
 }
 
 /// Reads a body.
