@@ -5,18 +5,22 @@
 //! overflow their bound it gets a `reset` and the value; what still grows past the bound ends the connection
 //! ([`Outbox::is_too_slow`]). A reader that catches up has the true values.
 
+mod entry;
 mod frame;
 
+pub use entry::{Haste, Waiting};
 pub use frame::{Encoding, Frame};
 
 use crate::{
     data::Data,
     update::{ChannelKind, Mark, Stamp, Update, write_update},
 };
+use ahash::HashMap;
+use entry::{Entry, Pending, Slot};
 use frame::{Draft, Item, Whole};
 use protocol::{Millis, Reply, ResetReason, Timestamp, TopicFilter, TopicName};
 use std::{
-    collections::{BTreeSet, HashMap, VecDeque},
+    collections::{BTreeSet, VecDeque},
     sync::Arc,
 };
 
@@ -39,6 +43,9 @@ pub const TOO_SLOW_AFTER: Millis = Millis(10_000);
 /// Above this many queued bytes the connection is closed at once: no burst of live data comes near
 /// it, only a reader that asks for snapshots and never reads.
 pub const OVERFLOW_BYTES: usize = 16 * 1024 * 1024;
+
+/// So many bytes are enough for a frame: to wait for more saves next to nothing.
+pub const FULL_BYTES: usize = 16 * 1024;
 
 /// How a subscriber wants the updates of a channel. Ordered by how much it gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,6 +94,10 @@ pub struct Outbox {
     overflowed: HashMap<TopicName, Arc<Update>>,
     over_since: Option<Timestamp>,
     lag: Option<Lag>,
+    /// Something waits that is not worth gathering.
+    urgent: bool,
+    /// Counts live updates that were put in.
+    news: u32,
     counts: Counts,
 }
 
@@ -101,47 +112,10 @@ pub struct Counts {
     pub resets: u64,
 }
 
-#[derive(Debug)]
-enum Entry {
-    /// A reply, encoded.
-    Reply(String),
-    /// An update, shared with the other subscribers.
-    Update(Arc<Update>),
-    /// An update of the past.
-    Replay(Arc<Update>),
-    /// A channel that overflowed: its reset, and its newest update of about so many bytes.
-    Reset(TopicName, usize),
-    /// The value of a channel, encoded when it is written.
-    Snapshot(Box<(TopicName, Stamp, Data)>),
-    /// What the slot of this channel holds when it is written, if its ticket is still this one.
-    Slot(TopicName, u64),
-}
-
-/// The newest values of a channel that conflates.
-#[derive(Debug)]
-struct Slot {
-    pending: Option<Pending>,
-    /// Not written before this.
-    not_before: Timestamp,
-    interval: Millis,
-    /// Counts how often it was cleared: places in the queue from before are void.
-    ticket: u64,
-}
-
-#[derive(Debug)]
-struct Pending {
-    newest: Arc<Update>,
-    /// The merged values, where more than one update went in.
-    merged: Option<Data>,
-}
-
 #[derive(Debug, Default)]
 struct Lag {
     dropped: u64,
 }
-
-/// What the rest of an entry costs beside its text.
-const ENTRY_BYTES: usize = 64;
 
 /// Whether the writer must be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -162,20 +136,23 @@ impl Outbox {
             draft: Draft::new(encoding),
             held: None,
             queue: VecDeque::new(),
-            slots: HashMap::new(),
+            slots: HashMap::default(),
             merged: false,
             due: BTreeSet::new(),
             bytes: 0,
             whole_bytes: 0,
-            overflowed: HashMap::new(),
+            overflowed: HashMap::default(),
             over_since: None,
             lag: None,
+            urgent: false,
+            news: 0,
             counts: Counts::default(),
         }
     }
 
     /// Puts an update in, to come whole unless the reader is slow.
     pub fn every(&mut self, update: &Arc<Update>) -> Wake {
+        self.news = self.news.wrapping_add(1);
         let lagging = self.lag.is_some() && update.kind == ChannelKind::Telemetry;
         if lagging || self.holds(&update.channel) {
             return self.conflate(AT_ONCE, update, Millis(0));
@@ -193,6 +170,7 @@ impl Outbox {
     /// Puts an update in, to merge with those of its channel that are not written yet; with an
     /// interval, the channel is written at most once in that time.
     pub fn latest(&mut self, now: Timestamp, update: &Arc<Update>, interval: Millis) -> Wake {
+        self.news = self.news.wrapping_add(1);
         self.conflate(now, update, interval)
     }
 
@@ -246,7 +224,21 @@ impl Outbox {
         {
             self.add(Item::Text(encode(&Reply::Lag { on: false, dropped })));
         }
+        self.urgent &= !self.queue.is_empty() || self.held.is_some();
         self.draft.finish()
+    }
+
+    /// What waits to be written.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        let haste = if self.bytes >= FULL_BYTES {
+            Haste::Full
+        } else if self.urgent {
+            Haste::Urgent
+        } else {
+            Haste::Gather
+        };
+        Waiting { haste, news: self.news }
     }
 
     /// How much waits to be written, in bytes.
@@ -330,10 +322,11 @@ impl Outbox {
     }
 
     fn push(&mut self, entry: Entry) -> Wake {
-        let wake = if self.queue.is_empty() { Wake::Yes } else { Wake::No };
+        let (was_empty, before) = (self.queue.is_empty(), self.waiting().haste);
         self.bytes += entry.size();
+        self.urgent |= entry.is_urgent();
         self.queue.push_back(entry);
-        wake
+        if was_empty || self.waiting().haste > before { Wake::Yes } else { Wake::No }
     }
 
     /// Lets go of what waits in a channel's slot; its place in the queue is void then.
@@ -488,26 +481,6 @@ impl Outbox {
 /// The filter that matches nothing but `channel`.
 fn exactly(channel: &TopicName) -> TopicFilter {
     channel.as_str().parse().expect("every topic name is a topic filter")
-}
-
-impl Pending {
-    fn merge(&mut self, newer: &Arc<Update>) {
-        let old = self.merged.as_ref().unwrap_or(&self.newest.data);
-        self.merged = Some(old.merged(&newer.data));
-        self.newest = Arc::clone(newer);
-    }
-}
-
-impl Entry {
-    fn size(&self) -> usize {
-        ENTRY_BYTES
-            + match self {
-                Self::Reply(text) => text.len(),
-                Self::Update(update) | Self::Replay(update) => update.bytes(),
-                Self::Reset(_, bytes) => *bytes,
-                Self::Snapshot(_) | Self::Slot(..) => 0,
-            }
-    }
 }
 
 fn encode(reply: &Reply) -> String {

@@ -131,7 +131,7 @@ pub struct Http {
     pub tls: bool,
     /// Connections begin with a header of the PROXY protocol where they come from `proxy.trusted`.
     pub proxy_protocol: bool,
-    /// How long updates are gathered into one frame to a WebSocket while they keep coming.
+    /// How long live values are gathered into one frame to a subscriber while many are delivered.
     pub flush_ms: u64,
     /// How long the head of a request may take, and a connection rest between two requests.
     pub header_timeout_ms: u64,

@@ -5,7 +5,7 @@ use crate::clock;
 use bridge::{
     data::Data,
     hub::Sink,
-    outbox::{Delivery, Encoding, Frame, Outbox, Wake},
+    outbox::{Delivery, Encoding, Frame, Outbox, Waiting, Wake},
     update::{Stamp, Update},
 };
 use protocol::{Reply, TopicName};
@@ -51,6 +51,21 @@ impl Outlet {
                 }
             }
         }
+    }
+
+    /// What waits to be taken.
+    #[must_use]
+    pub fn waiting(&self) -> Waiting {
+        self.lock().waiting()
+    }
+
+    /// Waits until there is something to take where there was nothing, or what there is should go sooner. May
+    /// also end for nothing.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost.
+    pub async fn hurried(&self) {
+        self.0.wake.notified().await;
     }
 
     /// The next frame.

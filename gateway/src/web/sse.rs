@@ -19,7 +19,7 @@ use bridge::{
     outbox::{Counts, Encoding, Frame},
 };
 use futures_util::Stream;
-use live::{Counted, FRAME_BYTES, Past};
+use live::{Counted, FRAME_BYTES, Pace, Past};
 use protocol::{Cursor, Offset, Reply, ServerMessage, SubscribeOptions, TopicFilter};
 use serde::Deserialize;
 use std::{convert::Infallible, pin::Pin, sync::Arc, task, time::Duration};
@@ -165,7 +165,7 @@ impl Listener {
     /// Sends frames until the client goes, is too slow, or the gateway stops.
     async fn serve(&mut self) {
         let mut look = time::interval(LOOK_EVERY);
-        let mut next_frame_at = Instant::now();
+        let mut pace = Pace::new(self.web.flush_every, Instant::now());
         let events = self.events.clone();
         loop {
             self.past.go_on(&self.web, self.id, &self.outlet);
@@ -174,10 +174,10 @@ impl Listener {
                 () = events.closed() => return,
                 piece = self.past.piece() => if self.past.take(piece).is_err() { return },
                 _ = look.tick() => if self.is_too_slow() || self.web.auth.standing(&self.user) != Standing::Good { return },
-                room = room_for_frame(&self.outlet, next_frame_at, &events) => {
+                room = room_for_frame(&self.outlet, &mut pace, &events) => {
                     let Some(room) = room else { return };
-                    next_frame_at = Instant::now() + self.web.flush_every;
-                    if let Some(event) = self.next_event() {
+                    if let Some((event, delivered)) = self.next_event() {
+                        pace.wrote(Instant::now(), delivered, &self.web.traffic);
                         room.send(event);
                     }
                 }
@@ -193,7 +193,8 @@ impl Listener {
         too_slow
     }
 
-    fn next_event(&mut self) -> Option<Event> {
+    /// The next frame as an event, and how many updates are in it.
+    fn next_event(&mut self) -> Option<(Event, u64)> {
         let Some(Frame::Text(text)) = self.outlet.take(FRAME_BYTES) else { return None };
         let counters = &self.web.stats.web;
         counters.frames_out.increment();
@@ -206,7 +207,7 @@ impl Listener {
         let event = Event::default();
         let event =
             if self.live { event.id(format!("{}:{}", self.web.epoch, self.offset)) } else { event };
-        Some(event.data(text))
+        Some((event.data(text), delivered))
     }
 
     /// Reads the frame as the client does: it resumes from the greatest offset, once it was live.
@@ -230,10 +231,9 @@ impl Listener {
 /// Waits until there is something to send, its time has come, and the client has taken what was before.
 async fn room_for_frame<'a>(
     outlet: &Outlet,
-    earliest: Instant,
+    pace: &mut Pace,
     events: &'a mpsc::Sender<Event>,
 ) -> Option<mpsc::Permit<'a, Event>> {
-    time::sleep_until(earliest).await;
-    outlet.ready().await;
+    pace.due(outlet).await;
     events.reserve().await.ok()
 }

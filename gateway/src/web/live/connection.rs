@@ -3,7 +3,7 @@
 
 use super::{
     super::{Web, guests::Guest, who::Who},
-    pace::{Pace, Rest},
+    pace::Pace,
     past::{Past, Piece},
 };
 use crate::{
@@ -197,7 +197,7 @@ impl Connection {
             flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
             message = self.reader.next() => Event::Received(message),
             piece = self.past.piece() => Event::Past(piece),
-            () = ready_at(&self.outlet, self.pace.next_at()), if may_write => Event::Ready,
+            () = self.pace.due(&self.outlet), if may_write => Event::Ready,
             () = time::sleep_until(self.next_ping_at) => Event::PingDue,
             () = time::sleep_until(self.next_look_at) => Event::Look,
         }
@@ -251,9 +251,7 @@ impl Connection {
         self.web.stats.web.frames_out.increment();
         self.web.stats.web.bytes_out.add(frame.bytes() as u64);
         let delivered = self.note_counts();
-        let full = self.outlet.lock().bytes() >= FRAME_BYTES;
-        let rest = if full { Rest::Full } else { Rest::Little };
-        self.pace.wrote(Instant::now(), delivered, rest, &self.web.traffic);
+        self.pace.wrote(Instant::now(), delivered, &self.web.traffic);
         self.hand_over(match frame {
             Frame::Text(text) => Message::Text(text.into()),
             Frame::Binary(bytes) => Message::Binary(bytes.into()),
@@ -432,14 +430,6 @@ fn advice(connections: u64) -> String {
     let spread = (connections * 1_000 / COME_BACK_PER_S).clamp(least, most - least);
     let after = rand::random_range(least..=least + spread);
     format!("{}; come back after {after} ms", CloseCode::ShuttingDown.reason())
-}
-
-/// Waits until there is something to write and the pace allows a frame. What other tasks are about to put in,
-/// the rest of a burst, leaves with it.
-async fn ready_at(outlet: &Outlet, earliest: Instant) {
-    time::sleep_until(earliest).await;
-    outlet.ready().await;
-    tokio::task::yield_now().await;
 }
 
 fn millis(duration: Duration) -> Millis {

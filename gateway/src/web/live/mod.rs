@@ -20,7 +20,7 @@ use bridge::{hub::SubscriberId, outbox::Encoding};
 use connection::Connection;
 pub(super) use connection::FRAME_BYTES;
 use hello::Visitor;
-pub(super) use pace::Traffic;
+pub(super) use pace::{Pace, Traffic};
 pub(super) use past::Past;
 use protocol::{SUBPROTOCOL, SUBPROTOCOL_COLUMNS};
 use std::{

@@ -1,15 +1,24 @@
-//! When the next frame may leave. While little is delivered in all, at once. When much is, each connection
-//! gathers updates and writes a frame every `http.flush_ms`; but after a quiet time a few go at once, and a
-//! full one always does.
+//! When the next frame may leave. While little is delivered in all, at once. When much is, live values are
+//! gathered: a frame leaves every `http.flush_ms`, earlier when the burst is over or the frame is full. What is no
+//! live value (answers, commands, alerts) does not wait.
 
+use crate::core::Outlet;
+use bridge::outbox::{Haste, Waiting};
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
-use tokio::time::Instant;
+use tokio::time::{self, Instant};
 
-/// So many frames may follow each other after a quiet time: as many as a command has stages, and some more.
-const AT_ONCE: u32 = 8;
+/// When nothing came for so long, a burst is over. Longer than idle workers rest (`crate::rhythm`): what came
+/// meanwhile is handled first.
+const QUIET: Duration = Duration::from_millis(5);
+
+/// So many urgent frames may follow each other.
+const URGENT_AT_ONCE: u32 = 32;
+
+/// So often one more may, in the long run: 2,000 a second take about 2% of a processor.
+const URGENT_EVERY: Duration = Duration::from_micros(500);
 
 /// How long deliveries are counted before it is decided anew.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -28,20 +37,15 @@ pub(in crate::web) struct Traffic {
     busy: AtomicBool,
 }
 
-/// What is left in the outbox after a frame.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Rest {
-    /// Enough for a full frame: waiting would gather nothing.
-    Full,
-    /// Less.
-    Little,
-}
-
 /// The pace of one connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Pace {
+pub(in crate::web) struct Pace {
     every: Duration,
-    next_at: Instant,
+    /// When the last frame left, if much is delivered.
+    busy_at: Option<Instant>,
+    /// When what is gathered leaves at the latest, if something is.
+    until: Option<Instant>,
+    urgent_at: Instant,
 }
 
 impl Traffic {
@@ -70,91 +74,189 @@ impl Traffic {
 }
 
 impl Pace {
-    pub(super) fn new(every: Duration, now: Instant) -> Self {
-        Self { every, next_at: rested(every, now) }
+    pub(in crate::web) fn new(every: Duration, now: Instant) -> Self {
+        Self { every, busy_at: None, until: None, urgent_at: rested(now) }
     }
 
-    /// When the next frame may leave.
-    pub(super) const fn next_at(&self) -> Instant {
-        self.next_at
+    /// Waits until a frame may leave.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost, and what waits does not wait longer.
+    pub(in crate::web) async fn due(&mut self, outlet: &Outlet) {
+        outlet.ready().await;
+        // What other tasks are about to put in, the rest of a burst, leaves with it.
+        tokio::task::yield_now().await;
+        loop {
+            let (now, Waiting { haste, news }) = (Instant::now(), outlet.waiting());
+            let due = self.due_at(now, haste);
+            if due <= now {
+                return;
+            }
+            let hurried = time::timeout_at(due.min(now + QUIET), outlet.hurried()).await.is_ok();
+            if !hurried && haste == Haste::Gather && outlet.waiting().news == news {
+                return;
+            }
+        }
+    }
+
+    /// When what waits leaves, if nothing more comes.
+    fn due_at(&mut self, now: Instant, haste: Haste) -> Instant {
+        let Some(busy_at) = self.busy_at else { return now };
+        let next_at = busy_at + self.every;
+        // Where the last frame left long ago, what waits is the beginning of a burst.
+        let until = || if next_at > now { next_at } else { now + self.every };
+        let until = *self.until.get_or_insert_with(until);
+        match haste {
+            Haste::Gather => until,
+            Haste::Urgent => until.min(self.urgent_at),
+            Haste::Full => now,
+        }
     }
 
     /// A frame with so many updates leaves.
-    pub(super) fn wrote(&mut self, now: Instant, deliveries: u64, rest: Rest, traffic: &Traffic) {
-        let busy = traffic.note(now, deliveries);
-        self.next_at = self.next_at.max(rested(self.every, now));
-        match rest {
-            Rest::Little if busy => self.next_at += self.every,
-            Rest::Little => {}
-            Rest::Full => self.next_at = self.next_at.min(now),
-        }
+    pub(in crate::web) fn wrote(&mut self, now: Instant, deliveries: u64, traffic: &Traffic) {
+        self.busy_at = traffic.note(now, deliveries).then_some(now);
+        self.until = None;
+        self.urgent_at = self.urgent_at.max(rested(now)) + URGENT_EVERY;
     }
 }
 
-/// Where a connection stands after a quiet time: however long that was, it allows [`AT_ONCE`] frames.
-fn rested(every: Duration, now: Instant) -> Instant {
-    now.checked_sub(every * (AT_ONCE - 1)).unwrap_or(now)
+/// Where a connection stands after a quiet time: however long that was, it allows [`URGENT_AT_ONCE`] frames.
+fn rested(now: Instant) -> Instant {
+    now.checked_sub(URGENT_EVERY * (URGENT_AT_ONCE - 1)).unwrap_or(now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bridge::hub::Sink as _;
+    use bridge::{
+        data::Data,
+        outbox::{Delivery, Encoding},
+        update::{ChannelKind, Stamp, Update},
+    };
+    use protocol::{Offset, Reply, Seq, Timestamp};
+    use std::sync::Arc;
 
     const EVERY: Duration = Duration::from_millis(20);
 
-    struct Writer {
-        start: Instant,
-        traffic: Traffic,
+    /// A connection while much is delivered, whose last frame left just now.
+    struct Busy {
+        outlet: Outlet,
         pace: Pace,
+        traffic: Traffic,
     }
 
-    impl Writer {
+    impl Busy {
         fn new() -> Self {
-            let start = Instant::now() + Duration::from_secs(3_600);
-            let pace = Pace { every: EVERY, next_at: start - Duration::from_secs(60) };
-            Self { start, traffic: Traffic::new(start), pace }
+            let now = Instant::now();
+            let outlet = Outlet::new("epoch".into(), Encoding::Json);
+            let mut this = Self { outlet, pace: Pace::new(EVERY, now), traffic: Traffic::new(now) };
+            this.pace.wrote(now, DELIVERIES_MAX, &this.traffic);
+            this
         }
 
-        /// Writes frames of so many updates whenever it may, and gives when, in milliseconds.
-        fn writes(&mut self, from_ms: u64, updates: u64, count: usize) -> Vec<u64> {
-            let mut now = self.start + Duration::from_millis(from_ms);
-            let write = |_| {
-                now = now.max(self.pace.next_at());
-                self.pace.wrote(now, updates, Rest::Little, &self.traffic);
-                u64::try_from((now - self.start).as_millis()).unwrap()
-            };
-            (0..count).map(write).collect()
+        fn update(&self, channel: &str) {
+            let kind = ChannelKind::of(channel);
+            let stamp = Stamp { seq: Seq(1), offset: Offset(1), timestamp: Timestamp(1) };
+            let data = Data::of(&vec!["x"; 100]);
+            let update = Update::new(channel.parse().unwrap(), kind, stamp, data);
+            self.outlet.offer(&Arc::new(update), Delivery::Every);
         }
-    }
 
-    #[test]
-    fn while_much_is_delivered_a_few_frames_leave_at_once_and_then_one_every_flush_interval() {
-        let mut writer = Writer::new();
-        assert_eq!(writer.writes(0, 100, 10), [0, 0, 0, 0, 0, 0, 0, 0, 20, 40]);
-        assert_eq!(writer.writes(100, 100, 4), [100, 100, 100, 120]);
-    }
-
-    #[test]
-    fn while_little_is_delivered_every_frame_leaves_at_once() {
-        let mut writer = Writer::new();
-        for ms in 0..1_000 {
-            assert_eq!(writer.writes(ms, 1, 1), [ms]);
+        /// Waits for a frame, takes it, and gives how long that took in milliseconds.
+        async fn frame(&mut self) -> u128 {
+            let began = Instant::now();
+            self.pace.due(&self.outlet).await;
+            let frame = self.outlet.take(1 << 20);
+            assert!(frame.is_some());
+            self.pace.wrote(Instant::now(), DELIVERIES_MAX, &self.traffic);
+            began.elapsed().as_millis()
         }
     }
 
-    #[test]
-    fn what_others_are_sent_counts_too() {
-        let mut writer = Writer::new();
-        writer.traffic.note(writer.start, DELIVERIES_MAX);
-        assert_eq!(writer.writes(0, 1, 10).last(), Some(&40));
+    #[tokio::test(start_paused = true)]
+    async fn while_much_is_delivered_a_frame_of_live_values_leaves_every_flush_interval() {
+        let mut busy = Busy::new();
+        let outlet = busy.outlet.clone();
+        let probe = Busy { outlet, pace: busy.pace, traffic: Traffic::new(Instant::now()) };
+        let steadily = async {
+            loop {
+                probe.update("telemetry/a");
+                time::sleep(Duration::from_millis(2)).await;
+            }
+        };
+        let frames = async { [busy.frame().await, busy.frame().await, busy.frame().await] };
+        tokio::select! {
+            () = steadily => {}
+            took = frames => assert!(took.iter().all(|ms| (19..=22).contains(ms)), "{took:?}"),
+        }
     }
 
-    #[test]
-    fn a_full_frame_does_not_wait() {
-        let mut writer = Writer::new();
-        writer.writes(0, 100, 20);
-        let now = writer.start + Duration::from_millis(240);
-        writer.pace.wrote(now, 100, Rest::Full, &writer.traffic);
-        assert_eq!(writer.pace.next_at(), now);
+    #[tokio::test(start_paused = true)]
+    async fn a_burst_leaves_when_it_is_over() {
+        let mut busy = Busy::new();
+        busy.update("telemetry/a");
+        busy.update("telemetry/b");
+        assert!((5..=7).contains(&busy.frame().await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_of_a_burst_after_a_quiet_time_waits_for_the_rest() {
+        let mut busy = Busy::new();
+        time::sleep(EVERY * 10).await;
+        busy.update("telemetry/a");
+        assert!((5..=7).contains(&busy.frame().await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_no_live_value_does_not_wait_and_takes_the_rest_with_it() {
+        let mut busy = Busy::new();
+        busy.update("telemetry/a");
+        busy.update("commands/a");
+        assert_eq!(busy.frame().await, 0);
+        assert_eq!(busy.outlet.take(1 << 20), None);
+        busy.outlet.say(&Reply::Live { id: None, offset: Offset(1) });
+        assert_eq!(busy.frame().await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_comes_in_numbers_waits_even_if_it_is_urgent() {
+        let mut busy = Busy::new();
+        for _ in 0..URGENT_AT_ONCE - 1 {
+            busy.update("alerts/info/a");
+            assert_eq!(busy.frame().await, 0);
+        }
+        busy.update("alerts/info/a");
+        assert!((1..=2).contains(&busy.frame().await));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_full_frame_does_not_wait() {
+        let mut busy = Busy::new();
+        (0..100).for_each(|_| busy.update("telemetry/a"));
+        assert_eq!(busy.frame().await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_little_is_delivered_every_frame_leaves_at_once() {
+        let mut busy = Busy::new();
+        time::sleep(WINDOW * 3).await;
+        busy.pace.wrote(Instant::now(), 1, &busy.traffic);
+        for _ in 0..100 {
+            busy.update("telemetry/a");
+            busy.pace.due(&busy.outlet).await;
+            assert!(busy.outlet.take(1 << 20).is_some());
+            time::sleep(Duration::from_millis(1)).await;
+            busy.pace.wrote(Instant::now(), 1, &busy.traffic);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_others_are_sent_counts_too() {
+        let busy = Busy::new();
+        let mut other = Pace::new(EVERY, Instant::now());
+        other.wrote(Instant::now(), 1, &busy.traffic);
+        assert!(other.busy_at.is_some());
     }
 }

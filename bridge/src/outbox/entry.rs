@@ -1,0 +1,95 @@
+//! What waits in an outbox, one thing at a time, and how soon it is to be written.
+
+use crate::{
+    data::Data,
+    update::{ChannelKind, Stamp, Update},
+};
+use protocol::{Millis, Timestamp, TopicName};
+use std::sync::Arc;
+
+/// How soon what waits is to be written. In order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Haste {
+    /// Live values, which follow each other in numbers: a frame may gather some.
+    Gather,
+    /// An answer, what was asked for, or something that happened.
+    Urgent,
+    /// Enough for a frame.
+    Full,
+}
+
+/// What waits in an outbox.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Waiting {
+    /// How soon it is to be written.
+    pub haste: Haste,
+    /// Differs from before where live updates were put in since.
+    pub news: u32,
+}
+
+#[derive(Debug)]
+pub(super) enum Entry {
+    /// A reply, encoded.
+    Reply(String),
+    /// An update, shared with the other subscribers.
+    Update(Arc<Update>),
+    /// An update of the past.
+    Replay(Arc<Update>),
+    /// A channel that overflowed: its reset, and its newest update of about so many bytes.
+    Reset(TopicName, usize),
+    /// The value of a channel, encoded when it is written.
+    Snapshot(Box<(TopicName, Stamp, Data)>),
+    /// What the slot of this channel holds when it is written, if its ticket is still this one.
+    Slot(TopicName, u64),
+}
+
+/// The newest values of a channel that conflates.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub(super) pending: Option<Pending>,
+    /// Not written before this.
+    pub(super) not_before: Timestamp,
+    pub(super) interval: Millis,
+    /// Counts how often it was cleared: places in the queue from before are void.
+    pub(super) ticket: u64,
+}
+
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) newest: Arc<Update>,
+    /// The merged values, where more than one update went in.
+    pub(super) merged: Option<Data>,
+}
+
+/// What the rest of an entry costs beside its text.
+const ENTRY_BYTES: usize = 64;
+
+impl Pending {
+    pub(super) fn merge(&mut self, newer: &Arc<Update>) {
+        let old = self.merged.as_ref().unwrap_or(&self.newest.data);
+        self.merged = Some(old.merged(&newer.data));
+        self.newest = Arc::clone(newer);
+    }
+}
+
+impl Entry {
+    /// Whether it is not worth gathering.
+    pub(super) fn is_urgent(&self) -> bool {
+        match self {
+            Self::Update(update) => update.kind == ChannelKind::Whole,
+            Self::Reply(_) | Self::Replay(_) | Self::Reset(..) | Self::Snapshot(_) => true,
+            Self::Slot(..) => false,
+        }
+    }
+
+    /// About how much it counts for, in bytes.
+    pub(super) fn size(&self) -> usize {
+        ENTRY_BYTES
+            + match self {
+                Self::Reply(text) => text.len(),
+                Self::Update(update) | Self::Replay(update) => update.bytes(),
+                Self::Reset(_, bytes) => *bytes,
+                Self::Snapshot(_) | Self::Slot(..) => 0,
+            }
+    }
+}
