@@ -44,6 +44,14 @@ impl Backlog {
     /// The subscription is gone.
     pub(super) fn remove(&mut self, filter: &TopicFilter) {
         self.0.retain(|known| known.filter != *filter);
+        self.tidy();
+    }
+
+    /// An empty one, which most have, takes no memory.
+    fn tidy(&mut self) {
+        if self.0.is_empty() {
+            self.0 = VecDeque::new();
+        }
     }
 
     /// The next messages, perhaps none yet, with the subscription that wants them.
@@ -54,7 +62,10 @@ impl Backlog {
         let told = wanted.clone();
         match page.after {
             Some(after) => wanted.after = Some(after),
-            None => drop(self.0.pop_front()),
+            None => {
+                self.0.pop_front();
+                self.tidy();
+            }
         }
         Some((told, page.messages))
     }

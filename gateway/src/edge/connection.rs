@@ -13,7 +13,7 @@ use super::{
     pace::Pace,
     pending::Pending,
     publishing::Publishing,
-    receives::Receives,
+    receives::Receiving,
     registry::Takeover,
     restoring,
     session::{Inherited, Kept, Session},
@@ -32,7 +32,6 @@ use bridge::event::ConnectionId;
 use bytes::BytesMut;
 use protocol::{DeviceId, TopicFilter};
 use std::{
-    collections::BTreeMap,
     future::{Future, poll_fn},
     io,
     mem::MaybeUninit,
@@ -113,7 +112,7 @@ pub(super) struct Client {
     pub(super) packet_bytes_max: usize,
     /// One and a half times what the client announced.
     pub(super) silence_max: Option<Duration>,
-    pub(super) will: Option<Will>,
+    pub(super) will: Option<Box<Will>>,
 }
 
 /// The actor.
@@ -129,7 +128,7 @@ pub(super) struct Connection<S> {
     pub(super) pace: Option<Box<Pace>>,
     pub(super) rests: Rests,
     /// The devices whose commands the core was told it can receive.
-    pub(super) receives: BTreeMap<DeviceId, Receives>,
+    pub(super) receives: Receiving,
     /// The filters by which the core was told that it may receive those of mapped devices.
     pub(super) listens: Vec<TopicFilter>,
     pub(super) batch: Batch,
@@ -212,7 +211,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             aliases: Aliases::new(opening.aliases_max),
             pace: Pace::new(&shared.limits, heard),
             rests: Rests::default(),
-            receives: BTreeMap::new(),
+            receives: Receiving::default(),
             listens: Vec::new(),
             batch: Batch::default(),
             work: None,

@@ -70,18 +70,18 @@ impl Door {
         }
     }
 
-    /// Serves a stream that has its ticket.
-    pub(super) async fn enter<S: AsyncRead + AsyncWrite>(
+    /// Serves a stream that has its ticket. No `async fn`: that would hold what it is given twice.
+    pub(super) fn enter<S: AsyncRead + AsyncWrite>(
         &self,
         socket: S,
         address: SocketAddr,
         brought: Brought,
         ticket: Ticket,
         stop: CancellationToken,
-    ) {
+    ) -> impl Future<Output = ()> + use<S> {
         let Ticket { permit, room } = ticket;
         let shared = self.shared.clone();
         let handshake = Handshake { shared, socket, address, brought, room, stop };
-        serve(handshake, permit).await;
+        serve(handshake, permit)
     }
 }

@@ -198,7 +198,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             kept: self.take_session(),
             will: self.client.will.take().map(|will| {
                 let delay = Duration::from_secs(will.delay.into());
-                (will, now + delay.min(lasts))
+                (*will, now + delay.min(lasts))
             }),
             expires: now + lasts,
             ends_at: clock::now().plus(Millis(u64::from(self.client.session_expiry) * 1_000)),
@@ -217,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             .client
             .will
             .clone()
-            .map(|will| KeptWill { due: Some(in_seconds(will.delay.min(lasts_s))), will });
+            .map(|will| KeptWill { due: Some(in_seconds(will.delay.min(lasts_s))), will: *will });
         self.session.note_head(&self.client.access, lasts_s, Some(in_seconds(lasts_s)), will);
     }
 
@@ -246,7 +246,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     async fn say_farewell(&mut self, end: &End, kept: bool) {
         let connection = self.client.connection;
-        for device in std::mem::take(&mut self.receives).into_keys() {
+        for device in self.receives.take() {
             let event = EdgeEvent::ReceivesNot { device, connection };
             self.batch.input(Input::Edge { event, mailbox: None });
         }
@@ -265,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         // With a delay the will waits for the client, as long as its session does.
         if let Some(will) = self.client.will.take_if(|will| !kept || will.delay == 0) {
-            last.will(&self.shared, connection, &self.client.access, will);
+            last.will(&self.shared, connection, &self.client.access, *will);
         }
         steps.extend(last.into_steps(connection, Wait::ForNothing).0);
         if forward(&self.shared, steps).await.is_err() {

@@ -65,7 +65,7 @@ enum First {
 
 impl<S: AsyncRead + AsyncWrite> Handshake<S> {
     /// Waits for CONNECT and answers it; none: it was refused, counted and closed.
-    pub(super) async fn run(self) -> Option<Connection<S>> {
+    pub(super) async fn run(self) -> Option<Box<Connection<S>>> {
         let Self { shared, socket, address, brought, room, stop } = self;
         let (mut reader, writer) = tokio::io::split(socket);
         let mut buffer = BytesMut::new();
@@ -260,7 +260,7 @@ async fn open<S: AsyncRead + AsyncWrite>(
     writer: WriteHalf<S>,
     buffer: BytesMut,
     stop: CancellationToken,
-) -> Option<Connection<S>> {
+) -> Option<Box<Connection<S>>> {
     let Admitted { connect, connection, id, is_assigned, access, taken_over, incumbent } = admitted;
     let inherited = match incumbent {
         Some(Incumbent { takeover, is_own }) => {
@@ -308,7 +308,7 @@ async fn open<S: AsyncRead + AsyncWrite>(
         session_expiry,
         packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
         silence_max: (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
-        will: connect.will,
+        will: connect.will.map(Box::new),
     };
     let was_attached = inherited.attached;
     let opening = Opening {
@@ -324,7 +324,7 @@ async fn open<S: AsyncRead + AsyncWrite>(
         taken_over,
         stop,
     };
-    let mut connection = Connection::new(opening);
+    let mut connection = Box::new(Connection::new(opening));
     let is_device = connection.client.access.as_ref().is_some_and(|access| access.is_namesake());
     if was_attached || is_device {
         connection.attach(was_attached);

@@ -36,7 +36,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let may = self.client.access.as_ref().is_none_or(|access| access.may_receive(device));
         let found = receives(self.session.subscriptions.filters(), device, own);
         let now = found.filter(|_| may);
-        let before = self.receives.get(device).copied();
+        let before = self.receives.get(device);
         if now == before {
             return;
         }

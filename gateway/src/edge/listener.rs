@@ -6,7 +6,7 @@ use crate::{
     auth::Brought,
 };
 use socket2::{SockRef, TcpKeepalive};
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
@@ -75,29 +75,39 @@ fn prepare(socket: &TcpStream) {
     }
 }
 
+/// A socket's life. Its beginning and its protocol are boxed, one after the other, so that a connection does not hold
+/// the memory of a handshake.
+fn enter(
+    welcoming: impl Future<Output = Option<Guest>> + Send + 'static,
+    door: Door,
+    stop: CancellationToken,
+) -> impl Future<Output = ()> + Send + 'static {
+    let welcomed = Box::pin(welcomed(welcoming, door, stop));
+    async {
+        if let Some(connection) = welcomed.await {
+            connection.await;
+        }
+    }
+}
+
 /// Who is still at its TLS handshake takes no room of who is connected.
-async fn enter(
+async fn welcomed(
     welcoming: impl Future<Output = Option<Guest>>,
     door: Door,
     stop: CancellationToken,
-) {
-    let welcomed = tokio::select! {
-        biased;
-        () = stop.cancelled() => None,
-        welcomed = welcoming => welcomed,
-    };
-    let Some(Guest { stream, address, device }) = welcomed else { return };
-    let Some(ticket) = door.ticket() else { return };
+) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+    let Guest { stream, address, device } = stop.run_until_cancelled(welcoming).await??;
+    let ticket = door.ticket()?;
     let brought = device.map_or(Brought::Nothing, Brought::Certificate);
     // At a lower level than what is logged in it: entering a span costs as much as a message.
     let span = tracing::debug_span!("mqtt", %address);
-    match stream {
+    Some(match stream {
         Carrier::Plain(socket) => {
-            door.enter(socket, address, brought, ticket, stop).instrument(span).await;
+            Box::pin(door.enter(socket, address, brought, ticket, stop).instrument(span))
         }
         Carrier::Tls(stream) => {
             let stream = Flushed::new(stream);
-            door.enter(stream, address, brought, ticket, stop).instrument(span).await;
+            Box::pin(door.enter(stream, address, brought, ticket, stop).instrument(span))
         }
-    }
+    })
 }

@@ -58,6 +58,7 @@ use crate::{
     store::{KeyAndBody, StoreHandle},
 };
 use bridge::{mapping::Mappings, route::RouteTable};
+use connection::Connection;
 use ending::End;
 use futures_util::FutureExt as _;
 use handshake::Handshake;
@@ -218,24 +219,30 @@ async fn accept_secured(tls: Option<&Listener>) -> io::Result<(TcpStream, Socket
     }
 }
 
-/// The life of one connection, and of the session that outlives it.
-async fn serve<S: AsyncRead + AsyncWrite>(handshake: Handshake<S>, room: OwnedSemaphorePermit) {
-    // Both boxed, so that neither a session alone nor a connection holds the memory of the other.
-    let session = Box::pin(connected(handshake)).await;
-    drop(room);
-    if let Some(session) = session {
-        session.await;
+/// The life of one connection, and of the session that outlives it. What begins, is connected and is left is boxed
+/// each, so that none holds the memory of another; and no `async fn`, for that would hold what it is given twice.
+fn serve<S: AsyncRead + AsyncWrite>(
+    handshake: Handshake<S>,
+    room: OwnedSemaphorePermit,
+) -> impl Future<Output = ()> + use<S> {
+    let shared = handshake.shared.clone();
+    let opening = Box::pin(handshake.run());
+    async move {
+        let Some(connection) = opening.await else { return };
+        let parked = Box::pin(connected(shared, connection)).await;
+        drop(room);
+        if let Some(parked) = parked {
+            parked.await;
+        }
     }
 }
 
 /// Gives the session that outlives the connection. A panic while serving is caught here, so that the device's
 /// end is told and its client id is free again.
 async fn connected<S: AsyncRead + AsyncWrite>(
-    handshake: Handshake<S>,
+    shared: Arc<Shared>,
+    mut connection: Box<Connection<S>>,
 ) -> Option<Pin<Box<impl Future<Output = ()>>>> {
-    let shared = handshake.shared.clone();
-    // What begins and ends a connection is boxed, so that it takes no memory in between.
-    let mut connection = Box::pin(handshake.run()).await?;
     shared.counters.connections_now.increment();
     let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
     let parked = Box::pin(connection.finish(served.unwrap_or(End::Panicked))).await;

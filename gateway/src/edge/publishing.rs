@@ -11,7 +11,7 @@ use super::{
     wire::{Flow, Publish, Version},
 };
 use ahash::HashMap;
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     time::Instant,
@@ -27,7 +27,7 @@ const KNOWN_TOPICS_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Publishing {
     known: HashMap<Box<str>, Arc<Known>>,
-    aliases: HashMap<u16, Arc<Known>>,
+    aliases: BTreeMap<u16, Arc<Known>>,
     /// Of the batch that is being collected.
     acks: Vec<PendingAck>,
     pub(super) pending: PendingQueue,

@@ -11,6 +11,46 @@ pub(super) struct Receives {
     pub(super) cancels: bool,
 }
 
+/// The devices whose commands a connection can receive; most can receive those of one.
+#[derive(Debug, Default)]
+pub(super) struct Receiving(Vec<(DeviceId, Receives)>);
+
+impl Receiving {
+    fn place(&self, device: &DeviceId) -> Result<usize, usize> {
+        self.0.binary_search_by(|(known, _)| known.cmp(device))
+    }
+
+    /// How `device` can be reached, if it can.
+    pub(super) fn get(&self, device: &DeviceId) -> Option<Receives> {
+        self.0.get(self.place(device).ok()?).map(|(_, receives)| *receives)
+    }
+
+    /// Notes that `device` can be reached.
+    pub(super) fn insert(&mut self, device: DeviceId, receives: Receives) {
+        match self.place(&device) {
+            Ok(place) => self.0[place].1 = receives,
+            Err(place) => {
+                if self.0.is_empty() {
+                    self.0.reserve_exact(1);
+                }
+                self.0.insert(place, (device, receives));
+            }
+        }
+    }
+
+    /// Notes that it no longer can.
+    pub(super) fn remove(&mut self, device: &DeviceId) {
+        if let Ok(place) = self.place(device) {
+            self.0.remove(place);
+        }
+    }
+
+    /// All, which no longer can.
+    pub(super) fn take(&mut self) -> impl Iterator<Item = DeviceId> + use<> {
+        std::mem::take(&mut self.0).into_iter().map(|(device, _)| device)
+    }
+}
+
 /// A command id that no command has, to ask filters with.
 const SOME_COMMAND: &str = "00000000-0000-0000-0000-000000000000";
 

@@ -179,7 +179,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// The disk is told how the session stands.
     pub(super) fn note_connected(&mut self) {
-        let will = self.client.will.clone().map(|will| KeptWill { due: None, will });
+        let will = self.client.will.clone().map(|will| KeptWill { due: None, will: *will });
         self.session.note_head(&self.client.access, self.client.session_expiry, None, will);
     }
 

@@ -267,7 +267,7 @@ impl Pending {
             self.rows.insert((table, key), body);
         }
         if !updates.is_empty() || !receipts.is_empty() {
-            let bytes = updates.iter().map(|update| footprint(update)).sum();
+            let bytes = updates.iter().map(|update| update.weight()).sum();
             self.bytes += bytes;
             self.updates += updates.len() as u64;
             self.chunks.push_back(Chunk { updates, bytes, receipts });
@@ -336,7 +336,7 @@ impl Pending {
         }
         self.since.get_or_insert_with(Instant::now);
         for updates in taken.updates.chunks(CHUNK_UPDATES).rev() {
-            let bytes = updates.iter().map(|update| footprint(update)).sum();
+            let bytes = updates.iter().map(|update| update.weight()).sum();
             self.bytes += bytes;
             self.updates += updates.len() as u64;
             let chunk = Chunk { updates: updates.to_vec(), bytes, receipts: Vec::new() };
@@ -373,9 +373,4 @@ impl Lost {
             last: before.last.max(more.last),
         })
     }
-}
-
-/// The memory that an update takes, roughly: its JSON, its data, and what is round them.
-fn footprint(update: &Update) -> usize {
-    256 + 2 * update.text().len()
 }
