@@ -15,15 +15,11 @@ struct Dist;
 const IMMUTABLE: &str = "assets/";
 
 /// What the page may do: speak to its own gateway, and nothing else.
-const POLICY: [(HeaderName, &str); 3] = [
-    (
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
+const POLICY: [(HeaderName, &str); 1] = [(
+    header::CONTENT_SECURITY_POLICY,
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; \
          connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
-    ),
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::REFERRER_POLICY, "no-referrer"),
-];
+)];
 
 /// Serves a file of the dashboard; `/` is its page.
 pub(super) async fn serve(uri: Uri, headers: HeaderMap) -> Response {
@@ -47,7 +43,8 @@ fn answer(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
     let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, keep.into())];
     let known = headers.get(header::IF_NONE_MATCH).map(HeaderValue::as_bytes);
     if known == Some(tag.as_bytes()) {
-        return (StatusCode::NOT_MODIFIED, fresh).into_response();
+        // A browser takes what this says for what it has kept.
+        return (StatusCode::NOT_MODIFIED, POLICY, fresh).into_response();
     }
     let kind = [(header::CONTENT_TYPE, file.metadata.mimetype().to_owned())];
     (POLICY, fresh, kind, file.data).into_response()

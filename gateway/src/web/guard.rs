@@ -1,5 +1,5 @@
 //! Who may talk to the gateway over HTTP at all: requests that name it as it is named (`Host`, against
-//! DNS rebinding), and pages of its own or an allowed origin (`Origin`). And over HTTPS only, once it is (HSTS).
+//! DNS rebinding), and pages of its own or an allowed origin (`Origin`).
 
 use super::{Web, problem::Refused};
 use crate::config::Http;
@@ -120,22 +120,6 @@ pub(super) async fn check(State(web): State<Arc<Web>>, request: Request, next: N
             Refused::new(StatusCode::FORBIDDEN, "bad_origin", detail).into_response()
         }
     }
-}
-
-/// For how long a browser that came by HTTPS comes by nothing else: two years, in seconds (RFC 6797).
-const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
-
-/// The layer that keeps browsers from coming back without TLS.
-pub(super) async fn stay_secure(
-    State(web): State<Arc<Web>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let mut response = next.run(request).await;
-    if web.secure {
-        response.headers_mut().insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
-    }
-    response
 }
 
 /// The answer to a browser that asks before it sends (CORS, Fetch standard, section 3.2).

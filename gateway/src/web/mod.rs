@@ -8,6 +8,7 @@ mod contracts;
 mod cut;
 mod guard;
 mod guests;
+mod headers;
 mod health;
 mod history;
 mod live;
@@ -235,7 +236,7 @@ fn router(web: Arc<Web>) -> Router {
         .layer(middleware::from_fn_with_state(Arc::clone(&web), serving::hurry))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), caller::check))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::check))
-        .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::stay_secure))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), headers::add))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), track))
         .with_state(web)
 }

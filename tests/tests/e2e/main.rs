@@ -13,6 +13,7 @@ mod golden;
 mod history;
 mod hostile;
 mod http;
+mod http_headers;
 mod interop;
 mod malformed;
 mod mappings;
