@@ -12,9 +12,9 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// When it cannot start, or a part of it fails.
-pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
+pub fn run(mut config: Config, start: app::Start) -> anyhow::Result<()> {
     logging::start(&config.log)?;
-    files::raise(&config.limits);
+    files::fit(&mut config.limits);
     let rhythm = Arc::new(Rhythm::default());
     runtime(Arc::clone(&rhythm))?.block_on(serve(config, start, rhythm))
 }
