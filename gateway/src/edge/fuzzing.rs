@@ -84,7 +84,7 @@ fn goes_out_as_it_came(version: Version, publish: &wire::Publish<'_>) {
         other => panic!("{other:?} came out of {publish:?}"),
     }
     let message = message(topic, publish);
-    let record = encode_record(&message, publish.qos, publish.retain, &[7]);
+    let record = encode_record(&message, publish.qos, publish.retain, &[7], None);
     let record = decode_record(&record).expect("it was just written");
     assert_eq!(
         (&*record.message, record.qos, record.retain),

@@ -122,8 +122,8 @@ impl Journal {
 
     /// Has a message stored with what `gathering` holds.
     pub(super) fn queued(&self, gathering: &Gathering, number: Number, entry: &Entry) {
-        let Entry { message, qos, retain, identifiers, .. } = entry;
-        let body = encode_record(message, *qos, *retain, identifiers);
+        let Entry { message, qos, retain, identifiers, share, .. } = entry;
+        let body = encode_record(message, *qos, *retain, identifiers, share.as_deref());
         gathering.add(Row::set(Table::Session, self.key(Part::Message(number)), body));
         if let Some(mark) = entry.stored.clone().filter(|mark| !mark.is_set()) {
             gathering.then(self.receipt(mark));

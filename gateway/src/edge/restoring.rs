@@ -163,7 +163,7 @@ fn session(shared: &Shared, client_id: &Arc<str>, head: &Head, parts: Parts) -> 
                         retain: record.retain,
                         identifiers: record.identifiers,
                     };
-                    let entry = Entry::new(record.message, grant);
+                    let entry = Entry { share: record.share, ..Entry::new(record.message, grant) };
                     session.outbox.restore(number, entry, sent_through);
                 }
                 Err(_) => {

@@ -71,7 +71,7 @@ impl Retained {
             }
             return if message.payload.is_empty() { Ok(()) } else { Err(Full) };
         }
-        let body = encode_record(&message, message.qos, true, &[]);
+        let body = encode_record(&message, message.qos, true, &[], None);
         self.write(Row::set(Table::Retained, message.topic.as_str(), body));
         kept.insert(message);
         Ok(())

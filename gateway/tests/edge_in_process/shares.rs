@@ -98,3 +98,32 @@ async fn a_member_that_is_away_collects_only_where_no_other_is_here() {
     assert!(present);
     assert_eq!(away.raw().await, publish(4, "jobs", 1, 1, "three"));
 }
+
+#[tokio::test]
+async fn what_a_crash_left_with_a_member_goes_to_another_when_its_session_ends() {
+    let edge = TestEdge::start().await;
+    let kept = |id| Connect { clean: false, ..client(4, id) };
+    let share = [("$share/g/jobs", 1)];
+    let mut goes = member(&edge, &kept("goes"), &share).await;
+    let mut publisher = edge.connect(4, "p").await;
+    for (id, payload) in [(1, "sent"), (2, "done")] {
+        publisher.send(&publish(4, "jobs", 1, id, payload)).await;
+        assert_eq!(goes.raw().await, publish(4, "jobs", 1, id, payload));
+        publisher.packet().await;
+    }
+    goes.send(&ack(0x40, 2)).await;
+    drop(goes);
+    edge.counts("sessions_now", 1).await;
+    publisher.send(&publish(4, "jobs", 1, 3, "waits")).await;
+    publisher.packet().await;
+    let edge = edge.killed_and_restarted().await;
+    edge.counts("sessions_now", 1).await;
+    let mut stays = member(&edge, &client(4, "stays"), &share).await;
+    stays.hears_nothing().await;
+    // It comes back anew: its session is over.
+    edge.connect(4, "goes").await;
+    for (id, payload) in [(1, "sent"), (2, "waits")] {
+        assert_eq!(stays.raw().await, publish(4, "jobs", 1, id, payload));
+    }
+    stays.hears_nothing().await;
+}

@@ -8,12 +8,18 @@ use super::{
     properties::{encode as encode_properties, properties, travel},
     reader::Reader,
 };
-use crate::{edge::reason::Reason, exchange::Message, exchange::Properties};
+use crate::{
+    edge::reason::Reason,
+    exchange::{Message, Properties, Share},
+};
 use bytes::{BufMut as _, Bytes, BytesMut};
 use protocol::{Timestamp, TopicName};
 use std::sync::Arc;
 
 const VERSION: u8 = 1;
+
+/// With a shared subscription behind the identifiers.
+const VERSION_SHARED: u8 = 2;
 
 /// A message with how it is delivered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +28,8 @@ pub(crate) struct Record {
     pub(crate) qos: u8,
     pub(crate) retain: bool,
     pub(crate) identifiers: Vec<u32>,
+    /// The shared subscription it came by.
+    pub(crate) share: Option<Arc<Share>>,
 }
 
 /// The bytes of a record.
@@ -30,13 +38,19 @@ pub(crate) fn encode_record(
     qos: u8,
     retain: bool,
     identifiers: &[u32],
+    share: Option<&Share>,
 ) -> Vec<u8> {
     let mut out = BytesMut::new();
     let flags = message.qos << 4 | u8::from(message.retain) << 3 | qos << 1 | u8::from(retain);
-    out.put_slice(&[VERSION, flags]);
+    let version = if share.is_some() { VERSION_SHARED } else { VERSION };
+    out.put_slice(&[version, flags]);
     out.put_i64(message.properties.expires_at.map_or(0, |at| at.0));
     encode::variable(&mut out, identifiers.len());
     identifiers.iter().for_each(|identifier| out.put_u32(*identifier));
+    if let Some(Share { name, filter }) = share {
+        encode::text(&mut out, name);
+        encode::text(&mut out, filter.as_str());
+    }
     encode::text(&mut out, message.topic.as_str());
     let mut properties = BytesMut::new();
     encode_properties(&mut properties, &message.properties, None, &[], None);
@@ -52,15 +66,18 @@ pub(crate) fn encode_record(
 /// It is none, or of a later version.
 pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, Reason> {
     let mut reader = Reader::new(bytes);
-    if reader.u8()? != VERSION {
-        return Err(Reason::MalformedPacket);
-    }
+    let is_shared = match reader.u8()? {
+        VERSION => false,
+        VERSION_SHARED => true,
+        _ => return Err(Reason::MalformedPacket),
+    };
     let flags = reader.u8()?;
     let expires_at = i64::from(reader.u32()?) << 32 | i64::from(reader.u32()?);
     let mut identifiers = Vec::new();
     for _ in 0..reader.variable()? {
         identifiers.push(reader.u32()?);
     }
+    let share = if is_shared { Some(Arc::new(share(&mut reader)?)) } else { None };
     let topic: TopicName = reader.text()?.parse().map_err(|_| Reason::MalformedPacket)?;
     let mut travelling = Properties {
         expires_at: (expires_at > 0).then_some(Timestamp(expires_at)),
@@ -79,7 +96,13 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, Reason> {
         properties: travelling,
     };
     let (qos, retain) = (flags >> 1 & 0x03, flags & 0x01 != 0);
-    Ok(Record { message: Arc::new(message), qos, retain, identifiers })
+    Ok(Record { message: Arc::new(message), qos, retain, identifiers, share })
+}
+
+fn share(reader: &mut Reader<'_>) -> Result<Share, Reason> {
+    let name = reader.text()?.into();
+    let filter = reader.text()?.parse().map_err(|_| Reason::MalformedPacket)?;
+    Ok(Share { name, filter })
 }
 
 #[cfg(test)]
@@ -104,12 +127,16 @@ mod tests {
                 user: vec![("k".into(), "1".into()), ("k".into(), "2".into())],
             },
         });
-        let bytes = encode_record(&message, 1, false, &[7, 0xFFF_FFFF]);
-        let record = Record { message, qos: 1, retain: false, identifiers: vec![7, 0xFFF_FFFF] };
-        assert_eq!(decode_record(&bytes), Ok(record));
-        for end in 0..14 {
-            assert!(decode_record(&bytes[..end]).is_err(), "{end}");
+        let share = Share { name: "crew".into(), filter: "a/#".parse().unwrap() };
+        for share in [None, Some(Arc::new(share))] {
+            let bytes = encode_record(&message, 1, false, &[7, 0xFFF_FFFF], share.as_deref());
+            let (message, identifiers) = (message.clone(), vec![7, 0xFFF_FFFF]);
+            let record = Record { message, qos: 1, retain: false, identifiers, share };
+            assert_eq!(decode_record(&bytes), Ok(record));
+            for end in 0..14 {
+                assert!(decode_record(&bytes[..end]).is_err(), "{end}");
+            }
+            assert!(decode_record(&[&[3], &bytes[1..]].concat()).is_err());
         }
-        assert!(decode_record(&[&[2], &bytes[1..]].concat()).is_err());
     }
 }
