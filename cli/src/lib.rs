@@ -35,7 +35,7 @@ use gateway::{Endpoint, Gateway};
 /// # Errors
 /// Whatever stops it at runtime, for a person to read; [`OutputError::Closed`] where nobody reads on.
 pub async fn run(args: Args, output: &mut Output) -> anyhow::Result<Exit> {
-    let gateway = Gateway::new(Endpoint::new(args.url, args.token)?)?;
+    let gateway = Gateway::new(Endpoint::new(args.url, args.token, args.ca.as_deref())?)?;
     match args.action {
         Action::Devices(query) => devices::list(&gateway, &query, output).await,
         Action::Watch(wishes) => watch::watch(&gateway, &wishes, output).await,

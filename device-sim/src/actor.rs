@@ -18,6 +18,7 @@ use crate::{
 };
 use protocol::DeviceId;
 use rand::rngs::StdRng;
+use rustls::ClientConfig;
 use std::{collections::VecDeque, sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -30,6 +31,8 @@ const DRAIN_MAX: Duration = Duration::from_secs(2);
 pub(crate) struct Setup {
     pub(crate) id: DeviceId,
     pub(crate) config: Arc<FleetConfig>,
+    /// None: there is no TLS.
+    pub(crate) tls: Option<Arc<ClientConfig>>,
     pub(crate) device: Device,
     pub(crate) counters: DeviceCounters,
     pub(crate) rng: StdRng,
@@ -163,8 +166,8 @@ impl Actor {
     }
 
     fn open(&mut self) {
-        let Setup { id, config, .. } = &self.setup;
-        self.link = Link::Opening(Connection::open(id, config));
+        let Setup { id, config, tls, .. } = &self.setup;
+        self.link = Link::Opening(Connection::open(id, config, tls.clone()));
     }
 
     fn handle_signal(&mut self, signal: Signal) {

@@ -21,9 +21,12 @@ pub(crate) struct Args {
     /// Telemetry messages a second of each device, 0.01 to 1000
     #[arg(long, default_value_t = 1.0)]
     rate: f64,
-    /// The broker to connect to
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:1883")]
+    /// The broker to connect to: HOST:PORT, or mqtts://HOST:PORT with TLS
+    #[arg(long, value_name = "BROKER", default_value = "127.0.0.1:1883")]
     mqtt: Broker,
+    /// Who signed the broker's certificate, in PEM; without, whom the system trusts: for mqtts
+    #[arg(long, value_name = "FILE")]
+    ca: Option<PathBuf>,
     /// The version of MQTT to speak
     #[arg(long, value_enum, default_value_t = Version::V3)]
     mqtt_version: Version,
@@ -81,6 +84,7 @@ impl Args {
         let secrets = self.password_file.map(|file| Secrets::read(&file)).transpose();
         let config = FleetConfig {
             secrets: secrets.map_err(|error| wrong(error.to_string()))?,
+            ca: self.ca,
             mqtt,
             devices: self.devices,
             rate_per_s: self.rate,
@@ -140,18 +144,19 @@ mod tests {
 
     #[test]
     fn all_flags_together_describe_a_fleet() {
-        let flags = "--devices 200 --rate 2 --mqtt localhost:1 --mqtt-version 5 --types pump,tracker \
+        let flags = "--devices 200 --rate 2 --mqtt mqtts://localhost:1 --ca ca.pem --mqtt-version 5 --types pump,tracker \
                      --seed 7 --duration 90s --qos 0 --chaos fail=0.1,drop=0.01";
         let (config, duration) = parse(flags).expect("these flags are right");
         let expected = FleetConfig {
             mqtt: MqttVersion::V5,
+            ca: Some("ca.pem".into()),
             devices: 200,
             rate_per_s: 2.0,
             kinds: vec![Kind::Pump, Kind::Tracker],
             seed: 7,
             telemetry_qos: TelemetryQos::AtMostOnce,
             chaos: "fail=0.1,drop=0.01".parse().expect("this chaos is right"),
-            ..FleetConfig::new("localhost:1".parse().expect("this broker is right"))
+            ..FleetConfig::new("mqtts://localhost:1".parse().expect("this broker is right"))
         };
         assert_eq!((config, duration), (expected, Some(Duration::from_secs(90))));
     }

@@ -2,7 +2,7 @@
 
 use crate::{Chaos, Kind, Secrets};
 use protocol::DeviceId;
-use std::{fmt, str::FromStr, time::Duration};
+use std::{fmt, path::PathBuf, str::FromStr, time::Duration};
 
 /// The telemetry messages a second that a device may send.
 pub(crate) const RATE_PER_S: std::ops::RangeInclusive<f64> = 0.01..=1_000.0;
@@ -28,6 +28,8 @@ pub struct FleetConfig {
     pub telemetry_qos: TelemetryQos,
     /// What goes wrong on purpose.
     pub chaos: Chaos,
+    /// Who signed the broker's certificate, in PEM; none: whom the system trusts. For brokers with TLS.
+    pub ca: Option<PathBuf>,
     /// What the devices sign in with: each with its id as the user name. None: they do not.
     pub secrets: Option<Secrets>,
     /// The time over which the first connects are spread.
@@ -47,6 +49,7 @@ impl FleetConfig {
             seed: 1,
             telemetry_qos: TelemetryQos::AtLeastOnce,
             chaos: Chaos::default(),
+            ca: None,
             secrets: None,
             start_within: Duration::from_secs(1),
         }
@@ -94,14 +97,40 @@ pub enum TelemetryQos {
     AtLeastOnce,
 }
 
-/// Where a broker listens: `HOST:PORT`.
+/// Where a broker listens: `HOST:PORT`, or `mqtts://HOST:PORT` with TLS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Broker {
+    transport: Transport,
     host: String,
     port: u16,
 }
 
+/// What carries MQTT to a broker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    /// TCP.
+    Plain,
+    /// TLS over it.
+    Tls,
+}
+
+impl Transport {
+    /// The port where none is given.
+    const fn port(self) -> u16 {
+        match self {
+            Self::Plain => 1_883,
+            Self::Tls => 8_883,
+        }
+    }
+}
+
 impl Broker {
+    /// What carries MQTT to it.
+    #[must_use]
+    pub const fn transport(&self) -> Transport {
+        self.transport
+    }
+
     /// The name or address; an IPv6 address in its brackets.
     #[must_use]
     pub fn host(&self) -> &str {
@@ -117,7 +146,11 @@ impl Broker {
 
 impl fmt::Display for Broker {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.host, self.port)
+        let scheme = match self.transport {
+            Transport::Plain => "",
+            Transport::Tls => "mqtts://",
+        };
+        write!(f, "{scheme}{}:{}", self.host, self.port)
     }
 }
 
@@ -126,13 +159,26 @@ impl FromStr for Broker {
 
     fn from_str(text: &str) -> Result<Self, BadConfig> {
         let bad = || BadConfig::Broker(text.into());
-        let (host, port) = text.rsplit_once(':').ok_or_else(bad)?;
-        let port: u16 = port.parse().map_err(|_| bad())?;
+        let (transport, place) = match text.split_once("://") {
+            None => (None, text),
+            Some(("mqtt", place)) => (Some(Transport::Plain), place),
+            Some(("mqtts", place)) => (Some(Transport::Tls), place),
+            Some(_) => return Err(bad()),
+        };
+        // Only after a scheme the port may be left out.
+        let (host, port) = match (place.rsplit_once(':'), transport) {
+            (Some((host, port)), _) if !port.ends_with(']') => {
+                (host, port.parse().map_err(|_| bad())?)
+            }
+            (_, Some(transport)) => (place.trim_end_matches('/'), transport.port()),
+            (_, None) => return Err(bad()),
+        };
         let bracketed = host.starts_with('[') && host.ends_with(']');
-        if host.is_empty() || port == 0 || (host.contains(':') && !bracketed) {
+        if host.is_empty() || port == 0 || host.contains('/') || (host.contains(':') && !bracketed)
+        {
             return Err(bad());
         }
-        Ok(Self { host: host.into(), port })
+        Ok(Self { transport: transport.unwrap_or(Transport::Plain), host: host.into(), port })
     }
 }
 
@@ -151,13 +197,18 @@ pub enum BadConfig {
     RepeatedKind(Kind),
     /// A device that has no secret to sign in with, where others do.
     NoSecret(DeviceId),
+    /// A file of authorities that cannot be used, and why.
+    Authority(String),
 }
 
 impl fmt::Display for BadConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Broker(text) => {
-                write!(f, "'{text}' is not a broker: use HOST:PORT, such as 127.0.0.1:1883")
+                write!(
+                    f,
+                    "'{text}' is not a broker: use HOST:PORT, such as 127.0.0.1:1883, or mqtts://HOST:PORT"
+                )
             }
             Self::Devices(count) => {
                 write!(f, "{count} devices are not possible: use 1 to {DEVICES_MAX}")
@@ -172,6 +223,7 @@ impl fmt::Display for BadConfig {
             Self::NoSecret(id) => {
                 write!(f, "there is no secret for '{id}': add a line '{id},SECRET' to the file")
             }
+            Self::Authority(why) => write!(f, "--ca: {why}"),
             Self::RepeatedKind(kind) => write!(f, "'{kind}' is there twice: name each type once"),
         }
     }
@@ -188,6 +240,18 @@ mod tests {
         for good in ["127.0.0.1:1883", "broker.local:1", "[::1]:1883"] {
             let broker: Broker = good.parse().expect("a good broker");
             assert_eq!(broker.to_string(), good);
+        }
+        for (text, transport, shown) in [
+            ("mqtt://broker.local", Transport::Plain, "broker.local:1883"),
+            ("mqtts://broker.local", Transport::Tls, "mqtts://broker.local:8883"),
+            ("mqtts://[::1]/", Transport::Tls, "mqtts://[::1]:8883"),
+            ("mqtts://[::1]:1", Transport::Tls, "mqtts://[::1]:1"),
+        ] {
+            let broker: Broker = text.parse().expect("a good broker");
+            assert_eq!((broker.transport(), broker.to_string().as_str()), (transport, shown));
+        }
+        for bad in ["http://broker:1", "mqtts://", "mqtts://:1", "mqtts://a/b", "broker", "[::1]"] {
+            assert_eq!(bad.parse::<Broker>(), Err(BadConfig::Broker(bad.into())));
         }
         for bad in ["", "1883", ":1883", "host:", "host:0", "host:65536", "::1:1883"] {
             assert_eq!(bad.parse::<Broker>(), Err(BadConfig::Broker(bad.into())));

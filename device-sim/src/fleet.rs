@@ -1,13 +1,14 @@
 //! A fleet: its devices, each in a task of its own, until it is told to stop.
 
 use crate::{
-    BadConfig, Counters, FleetConfig, Kind, Summary,
+    BadConfig, Counters, FleetConfig, Kind, Summary, Transport,
     actor::{Actor, Remains, Setup},
     clock,
     device::Device,
 };
 use protocol::DeviceId;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
+use rustls::ClientConfig;
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{task::JoinSet, time::Instant};
 use tokio_util::sync::CancellationToken;
@@ -32,6 +33,7 @@ use tracing::Instrument;
 /// Device ids are `{type}-{number:03}`, such as `pump-001`; a device's client id is its own id.
 pub struct Fleet {
     config: Arc<FleetConfig>,
+    tls: Option<Arc<ClientConfig>>,
     devices: Vec<(DeviceId, Kind)>,
     counters: Counters,
 }
@@ -56,7 +58,7 @@ impl Fleet {
     /// Makes the devices; nothing connects yet.
     ///
     /// # Errors
-    /// A value of the configuration that is out of its range.
+    /// A value of the configuration that is out of its range, or names a file that cannot be used.
     pub fn new(config: FleetConfig) -> Result<Self, BadConfig> {
         config.check()?;
         let devices: Vec<_> = (0..config.devices).map(|index| name(&config, index)).collect();
@@ -66,7 +68,7 @@ impl Fleet {
             return Err(BadConfig::NoSecret(id.clone()));
         }
         let counters = Counters::new(devices.iter().map(|(id, _)| id.clone()));
-        Ok(Self { config: Arc::new(config), devices, counters })
+        Ok(Self { tls: tls(&config)?, config: Arc::new(config), devices, counters })
     }
 
     /// The devices, in the order in which they start.
@@ -134,10 +136,23 @@ impl Fleet {
             first_reading: first_connect + phase,
             id,
             config,
+            tls: self.tls.clone(),
             rng,
             first_connect,
         }
     }
+}
+
+/// What TLS needs to know; none: there is no TLS.
+fn tls(config: &FleetConfig) -> Result<Option<Arc<ClientConfig>>, BadConfig> {
+    let tls = match (config.broker.transport(), &config.ca) {
+        (Transport::Plain, _) => return Ok(None),
+        (Transport::Tls, None) => trust::in_system(),
+        (Transport::Tls, Some(file)) => {
+            trust::in_file(file).map_err(|error| BadConfig::Authority(error.to_string()))?
+        }
+    };
+    Ok(Some(tls.into()))
 }
 
 /// Device `index` of the fleet: the kinds take turns, each with its own numbers.

@@ -25,7 +25,7 @@ mod summary;
 mod wire;
 
 pub use chaos::{BadChaos, Chaos};
-pub use config::{BadConfig, Broker, FleetConfig, MqttVersion, TelemetryQos};
+pub use config::{BadConfig, Broker, FleetConfig, MqttVersion, TelemetryQos, Transport};
 pub use counters::{Counters, Totals};
 pub use fleet::{Fleet, FleetError};
 pub use kind::{BadKind, Kind};

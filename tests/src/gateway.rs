@@ -101,7 +101,8 @@ impl TestGateway {
             settings.collect::<Vec<_>>(),
             flags.iter().map(|&flag| flag.into()).collect::<Vec<_>>(),
         );
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client without TLS");
+        let http = reqwest::Client::builder().tls_backend_preconfigured(trust::in_nobody());
+        let http = http.no_proxy().build().expect("a client without TLS");
         let child = spawn(program, folder.path(), &settings, &flags);
         let endpoints = Endpoints { mqtt: ANY_PORT, mqtt_tls: None, http: ANY_PORT };
         let expected_error = None;

@@ -15,6 +15,7 @@ use crate::{
 use clap::{Args as Arguments, Parser, Subcommand, ValueHint};
 use protocol::{AlertId, CommandId, DeviceId};
 use serde_json::{Map, Value};
+use std::path::PathBuf;
 use values::{parse_object, parse_pair};
 
 /// Operates a Sluice gateway: devices, channels, commands, desired states, alerts.
@@ -35,6 +36,17 @@ pub struct Args {
     /// The token, as 'sluice-gateway token create' printed it; better given by the environment
     #[arg(long, global = true, env = "SLUICE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<Token>,
+
+    /// Who signed the gateway's certificate, in PEM; without, whom the system trusts: for https
+    #[arg(
+        long,
+        global = true,
+        env = "SLUICE_CA",
+        hide_env_values = true,
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath
+    )]
+    pub(crate) ca: Option<PathBuf>,
 
     /// Print what the gateway says as JSON, one object a line
     #[arg(long, global = true)]

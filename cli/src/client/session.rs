@@ -15,7 +15,7 @@ use serde_json::value::{RawValue, to_raw_value};
 use std::time::Duration;
 use tokio::{net::TcpStream, time::timeout};
 use tokio_tungstenite::{
-    MaybeTlsStream, WebSocketStream, connect_async,
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
     tungstenite::{
         Error, Message,
         client::IntoClientRequest,
@@ -218,7 +218,8 @@ async fn handshake(
     let mut request = endpoint.url.websocket().into_client_request()?;
     request.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, encoding.subprotocols());
     request.headers_mut().extend(endpoint.headers.clone());
-    let (socket, _response) = connect_async(request).await?;
+    let tls = Some(Connector::Rustls(endpoint.tls.clone()));
+    let (socket, _response) = connect_async_tls_with_config(request, None, false, tls).await?;
     Ok(socket)
 }
 

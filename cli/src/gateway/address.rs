@@ -4,9 +4,11 @@ use reqwest::{
     Url,
     header::{AUTHORIZATION, HeaderMap, HeaderValue},
 };
-use std::{convert::Infallible, fmt, str::FromStr};
+use rustls::ClientConfig;
+use std::{convert::Infallible, fmt, path::Path, str::FromStr, sync::Arc};
+use trust::BadAuthority;
 
-/// Where a gateway is: `http://host:port`, with a path where it sits behind one.
+/// Where a gateway is: `http://host:port` or `https://host:port`, with a path where it sits behind one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct GatewayUrl(Url);
 
@@ -14,10 +16,10 @@ impl FromStr for GatewayUrl {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        let example = "write it like http://127.0.0.1:8080";
+        let example = "write it like http://127.0.0.1:8080 or https://gateway.example";
         let mut url: Url = text.parse().map_err(|error| format!("{error}: {example}"))?;
-        if url.scheme() != "http" || !url.has_host() {
-            return Err(format!("only plain http is spoken: {example}"));
+        if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
+            return Err(format!("only http and https are spoken: {example}"));
         }
         url.set_query(None);
         url.set_fragment(None);
@@ -36,6 +38,11 @@ impl GatewayUrl {
     pub(crate) fn websocket(&self) -> String {
         let address = self.below(&["ws"]);
         address.as_str().replacen("http", "ws", 1)
+    }
+
+    /// Whether it is asked over TLS.
+    fn is_secure(&self) -> bool {
+        self.0.scheme() == "https"
     }
 
     pub(super) fn api(&self, path: &[&str]) -> Url {
@@ -75,20 +82,36 @@ impl fmt::Debug for Token {
 )]
 pub(crate) struct BadToken;
 
-/// Where a gateway is, and who asks it.
+/// What keeps a gateway from being asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BadEndpoint {
+    #[error(transparent)]
+    Token(#[from] BadToken),
+    #[error("--ca or SLUICE_CA: {0}")]
+    Authority(#[from] BadAuthority),
+}
+
+/// Where a gateway is, who asks it, and whose word counts that it is that gateway.
 #[derive(Clone, Debug)]
 pub(crate) struct Endpoint {
     pub(crate) url: GatewayUrl,
     /// The headers that say who asks.
     pub(crate) headers: HeaderMap,
+    /// For `https`.
+    pub(crate) tls: Arc<ClientConfig>,
 }
 
 impl Endpoint {
-    /// A gateway that is asked with `token`, or by somebody on its own machine.
+    /// A gateway that is asked with `token`, or by somebody on its own machine; over TLS it shows a certificate that
+    /// an authority in `ca` signed, or one that the system trusts.
     ///
     /// # Errors
-    /// [`BadToken`].
-    pub(crate) fn new(url: GatewayUrl, token: Option<Token>) -> Result<Self, BadToken> {
+    /// [`BadEndpoint`].
+    pub(crate) fn new(
+        url: GatewayUrl,
+        token: Option<Token>,
+        ca: Option<&Path>,
+    ) -> Result<Self, BadEndpoint> {
         let mut headers = HeaderMap::new();
         if let Some(Token(token)) = token {
             let value = HeaderValue::from_str(&format!("Bearer {token}")).ok();
@@ -97,7 +120,12 @@ impl Endpoint {
             value.set_sensitive(true);
             headers.insert(AUTHORIZATION, value);
         }
-        Ok(Self { url, headers })
+        let tls = match ca {
+            _ if !url.is_secure() => trust::in_nobody(),
+            Some(file) => trust::in_file(file)?,
+            None => trust::in_system(),
+        };
+        Ok(Self { url, headers, tls: tls.into() })
     }
 }
 
@@ -117,23 +145,26 @@ mod tests {
             assert_eq!(url(base).to_string(), "http://gw:8080");
         }
         assert_eq!(url("http://gw/http/?x#y").websocket(), "ws://gw/http/ws");
+        assert_eq!(url("https://gw").api(&["devices"]).as_str(), "https://gw/api/v1/devices");
+        assert_eq!(url("https://gw/http").websocket(), "wss://gw/http/ws");
     }
 
     #[test]
     fn what_is_no_token_is_refused_without_being_told() {
         for bad in ["", "two words", "line\nbreak"] {
             let token = bad.parse().unwrap();
-            let error = Endpoint::new(url("http://gw"), Some(token)).unwrap_err().to_string();
+            let error = Endpoint::new(url("http://gw"), Some(token), None).unwrap_err().to_string();
             assert!(bad.is_empty() || !error.contains(bad), "{error}");
         }
-        let endpoint = Endpoint::new(url("http://gw"), Some("secret".parse().unwrap())).unwrap();
-        assert_eq!(endpoint.headers[AUTHORIZATION], "Bearer secret");
-        assert!(!format!("{endpoint:?}").contains("secret"));
+        let token = Some("slt_hidden".parse().unwrap());
+        let endpoint = Endpoint::new(url("http://gw"), token, None).unwrap();
+        assert_eq!(endpoint.headers[AUTHORIZATION], "Bearer slt_hidden");
+        assert!(!format!("{endpoint:?}").contains("slt_hidden"));
     }
 
     #[test]
     fn other_schemes_are_refused() {
-        for bad in ["https://gw", "127.0.0.1:8080", "localhost:8080", "file:///tmp", ""] {
+        for bad in ["ftp://gw", "127.0.0.1:8080", "localhost:8080", "file:///tmp", ""] {
             assert!(bad.parse::<GatewayUrl>().is_err(), "{bad}");
         }
     }

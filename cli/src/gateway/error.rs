@@ -24,13 +24,21 @@ pub(crate) enum CallError {
 
 /// No connection to a gateway.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "cannot reach a gateway at {url} ({why}): start one with 'sluice-gateway', or name \
-     another with --url or SLUICE_URL"
-)]
+#[error("cannot reach a gateway at {url} ({why}): {}", self.way_out())]
 pub(crate) struct Unreachable {
     pub(crate) url: GatewayUrl,
     pub(crate) why: String,
+}
+
+impl Unreachable {
+    fn way_out(&self) -> &'static str {
+        // What rustls says of a certificate that does not count.
+        if self.why.contains("invalid peer certificate") {
+            "name who signed its certificate with --ca or SLUICE_CA, and the gateway as the certificate does"
+        } else {
+            "start one with 'sluice-gateway', or name another with --url or SLUICE_URL"
+        }
+    }
 }
 
 /// A refusal in the gateway's own words.

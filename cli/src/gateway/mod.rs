@@ -11,6 +11,7 @@ use protocol::{
     AlertId, BatchRequest, CommandId, CommandRequest, DeviceId, DeviceState, Page, Problem,
 };
 use reqwest::{Client, RequestBuilder, Response, StatusCode, Url, header::IF_MATCH};
+use rustls::ClientConfig;
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Map, Value, value::RawValue};
 use std::time::Duration;
@@ -38,6 +39,7 @@ impl Gateway {
     /// Asks nothing yet. Proxies are left out, as the WebSocket takes none either.
     pub(crate) fn new(endpoint: Endpoint) -> reqwest::Result<Self> {
         let client = Client::builder().connect_timeout(CONNECT_MAX).timeout(ANSWER_MAX).no_proxy();
+        let client = client.tls_backend_preconfigured(ClientConfig::clone(&endpoint.tls));
         let client = client.default_headers(endpoint.headers.clone()).build()?;
         Ok(Self { endpoint, client })
     }

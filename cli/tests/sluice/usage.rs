@@ -38,7 +38,7 @@ async fn wrong_arguments_end_with_64() {
         &["desired", "set", "pump-1"],
         &["alerts", "--severity", "bad"],
         &["alerts", "ack"],
-        &["devices", "--url", "https://127.0.0.1"],
+        &["devices", "--url", "ftp://127.0.0.1"],
         &["fly"],
         &[],
     ] {

@@ -10,7 +10,9 @@ mod v5;
 use crate::{FleetConfig, MqttVersion};
 use futures_util::{Stream, StreamExt};
 use protocol::{CommandId, DeviceId};
-use std::{pin::Pin, time::Duration};
+use rumqttc::{TlsConfiguration, Transport};
+use rustls::ClientConfig;
+use std::{pin::Pin, sync::Arc, time::Duration};
 
 /// The time within which a broker must answer CONNECT and take what is written.
 const NETWORK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -64,6 +66,13 @@ pub(crate) struct Letter {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Stuck;
 
+/// The way to a broker.
+struct Way<'a> {
+    host: &'a str,
+    port: u16,
+    transport: Transport,
+}
+
 type Signals = Pin<Box<dyn Stream<Item = Signal> + Send>>;
 
 enum Client {
@@ -79,11 +88,25 @@ pub(crate) struct Connection {
 
 impl Connection {
     /// Begins to connect; the first signal tells the outcome.
-    pub(crate) fn open(id: &DeviceId, config: &FleetConfig) -> Self {
+    pub(crate) fn open(
+        id: &DeviceId,
+        config: &FleetConfig,
+        tls: Option<Arc<ClientConfig>>,
+    ) -> Self {
         let secret = config.secrets.as_ref().and_then(|secrets| secrets.of(id));
+        let broker = &config.broker;
+        let way = match tls {
+            None => Way { host: broker.host(), port: broker.port(), transport: Transport::Tcp },
+            Some(tls) => Way {
+                // A certificate names addresses without brackets.
+                host: broker.host().trim_matches(['[', ']']),
+                port: broker.port(),
+                transport: Transport::tls_with_config(TlsConfiguration::Rustls(tls)),
+            },
+        };
         match config.mqtt {
-            MqttVersion::V3 => v3::open(id, &config.broker, secret),
-            MqttVersion::V5 => v5::open(id, &config.broker, secret),
+            MqttVersion::V3 => v3::open(id, way, secret),
+            MqttVersion::V5 => v5::open(id, way, secret),
         }
     }
 

@@ -2,9 +2,8 @@
 
 use super::{
     Client, Connection, KEEP_ALIVE, Letter, NETWORK_TIMEOUT, PACKET_BYTES_MAX, PACKETS_MAX,
-    REQUESTS_MAX, Signal, Stuck,
+    REQUESTS_MAX, Signal, Stuck, Way,
 };
-use crate::Broker;
 use futures_util::stream;
 use protocol::DeviceId;
 use rumqttc::{
@@ -21,8 +20,9 @@ use rumqttc::{
     },
 };
 
-pub(super) fn open(id: &DeviceId, broker: &Broker, secret: Option<&str>) -> Connection {
-    let mut options = MqttOptions::new(id.as_str(), broker.host(), broker.port());
+pub(super) fn open(id: &DeviceId, way: Way<'_>, secret: Option<&str>) -> Connection {
+    let mut options = MqttOptions::new(id.as_str(), way.host, way.port);
+    options.set_transport(way.transport);
     options.set_keep_alive(KEEP_ALIVE);
     options.set_max_packet_size(u32::try_from(PACKET_BYTES_MAX).ok());
     options.set_outgoing_inflight_upper_limit(PACKETS_MAX);

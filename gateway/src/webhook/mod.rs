@@ -21,7 +21,6 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use protocol::{Alert, Severity, Timestamp};
-use rustls::{ClientConfig, RootCertStore};
 use serde::Serialize;
 use sign::Key;
 use std::{
@@ -262,15 +261,7 @@ impl Posting {
 
 /// Plain or with TLS, which trusts whom the system trusts; where that cannot be read, nobody.
 fn connector() -> HttpsConnector<HttpConnector> {
-    let mut roots = RootCertStore::empty();
-    let read = rustls_native_certs::load_native_certs();
-    let (_trusted, _unusable) = roots.add_parsable_certificates(read.certs);
-    let provider = rustls::crypto::ring::default_provider();
-    let tls = ClientConfig::builder_with_provider(provider.into())
-        .with_safe_default_protocol_versions()
-        .expect("the provider has the versions of TLS that are safe")
-        .with_root_certificates(roots)
-        .with_no_client_auth();
+    let tls = trust::in_system();
     HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build()
 }
 

@@ -264,3 +264,60 @@ async fn a_client_that_offers_only_another_protocol_is_refused_by_https() {
     let without = authority.connect(gateway.http(), TlsVersion::V12, None).await;
     assert!(without.is_ok(), "who names none comes in");
 }
+
+#[tokio::test]
+async fn the_command_line_speaks_https_and_believes_whom_it_is_told_to() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let gateway = TestGateway::with_tls(&authority, &[("HTTP__TLS", "true")]).await;
+    let sluice = async |host: &str, ca: Option<&Authority>, arguments: &[&str]| {
+        let url = format!("https://{host}:{}", gateway.http().port());
+        let program = Program::new("sluice", &[&["--url", &url], arguments].concat());
+        match ca {
+            None => program.run().await,
+            Some(ca) => program.env("SLUICE_CA", text(&ca.ca())).run().await,
+        }
+    };
+    // The API, and the WebSocket.
+    for arguments in [&["devices"][..], &["watch", "gateway/stats", "--count", "1"]] {
+        for host in ["localhost", "127.0.0.1"] {
+            let ended = sluice(host, Some(&authority), arguments).await;
+            assert_eq!(ended.code, Some(0), "{arguments:?} at {host}: {}", ended.stderr);
+        }
+        for ca in [None, Some(&stranger)] {
+            let ended = sluice("localhost", ca, arguments).await;
+            assert_eq!(ended.code, Some(1), "{arguments:?}: {}", ended.stdout);
+            assert!(ended.stderr.contains("invalid peer certificate"), "{}", ended.stderr);
+            assert!(ended.stderr.contains("--ca"), "{}", ended.stderr);
+        }
+    }
+    let ca = authority.ca();
+    let ended = sluice("localhost", None, &["--ca", text(&ca), "devices"]).await;
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let ended = sluice("localhost", None, &["--ca", "/nowhere", "devices"]).await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("--ca or SLUICE_CA: /nowhere has no"), "{}", ended.stderr);
+}
+
+#[tokio::test]
+async fn simulated_devices_speak_tls_and_believe_whom_they_are_told_to() {
+    let (authority, stranger) = (Authority::new(), Authority::new());
+    let gateway = TestGateway::with_tls(&authority, &[]).await;
+    let fleet = async |ca: &Authority, version: &str| {
+        let broker = format!("mqtts://localhost:{}", gateway.mqtt_tls().port());
+        let ca = ca.ca();
+        let broker = ["--mqtt", &broker, "--ca", text(&ca), "--mqtt-version", version];
+        let fleet = ["--devices", "1", "--types", "pump", "--rate", "20", "--duration", "2s"];
+        Program::new("device-sim", &[&broker[..], &fleet].concat()).run().await
+    };
+    for (count, version) in [(1, "3.1.1"), (2, "5")] {
+        let ended = fleet(&authority, version).await;
+        assert_eq!(ended.code, Some(0), "{version}: {}", ended.stderr);
+        let accepted = gateway.metric("sluice_listeners_tls_accepted_total").await;
+        assert!(accepted >= count, "{version}: {accepted}");
+        let (status, _) = gateway.get("/api/v1/devices/pump-001").await;
+        assert_eq!(status, 200, "{version}");
+    }
+    let ended = fleet(&stranger, "5").await;
+    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert!(ended.stderr.contains("invalid peer certificate"), "{}", ended.stderr);
+}
