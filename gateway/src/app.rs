@@ -1,13 +1,14 @@
 //! The gateway as a whole: bound, then running, then drained.
 
 use crate::{
-    arrival::{Listeners, Reload, TlsError},
+    arrival::{Listeners, TlsError},
     auth::{Auth, BadFile, Gate},
     clock,
     config::{self, Ack, Config, Unusable},
-    core::{Acknowledge, Actor, Core, Keeping, Watchers, take_over, watched},
+    core::{Acknowledge, Actor, Core, Keeping, Watchers, report_guesses, take_over, watched},
     demo, edge,
     exchange::{self, Exchange},
+    reload::Reload,
     rhythm::Rhythm,
     stats::Stats,
     store::{self, OpenError},
@@ -147,6 +148,7 @@ pub struct App {
     edge: edge::Edge,
     web: web::Listener,
     reload: Reload,
+    gate: Gate,
     surroundings: web::Surroundings,
     exchange: ExchangeTask,
     posting: Option<Posting>,
@@ -180,7 +182,7 @@ impl App {
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let auth = Auth::open(&config.data_dir.0)?;
-        let Listeners { mqtt, http, reload, counters: arrivals } = Listeners::new(&config)?;
+        let Listeners { mqtt, http, secured, counters: arrivals } = Listeners::new(&config)?;
         let (database, mut restored) = open_store(&config, start)?;
         let store = database.handle();
         let edge_past = edge::Past {
@@ -201,10 +203,19 @@ impl App {
         let (exchange, run) = Exchange::start(settings, exchange_stop.clone());
         let mappings = Arc::new(config.mappings().expect("checked with the other settings"));
         let topics = edge::Topics { routes, mappings: mappings.clone() };
-        let (gate, to_core) = (gate(&config, auth.clone())?, core.clone());
-        let edge =
-            edge::Edge::bind(&config, mqtt, to_core, exchange.clone(), topics, gate, edge_past)
-                .await;
+        let (jwt, to_core) = (config.jwt_keys()?, core.clone());
+        let reload = Reload::new(secured, jwt.clone(), Arc::clone(&arrivals));
+        let gate = Gate::new(auth.clone(), config.mqtt_sign_in_required(), jwt);
+        let edge = edge::Edge::bind(
+            &config,
+            mqtt,
+            to_core,
+            exchange.clone(),
+            topics,
+            gate.clone(),
+            edge_past,
+        )
+        .await;
         let edge = edge.map_err(|edge::BindError { key, address, source }| StartError::Listen {
             key,
             address,
@@ -256,6 +267,7 @@ impl App {
             edge,
             web,
             reload,
+            gate,
             surroundings,
             exchange,
             posting,
@@ -307,6 +319,7 @@ impl App {
             edge,
             web,
             reload,
+            gate,
             surroundings,
             exchange,
             posting,
@@ -314,49 +327,35 @@ impl App {
             ..
         } = self;
         if let Some(posting) = posting {
-            let stop = stop.clone();
-            parts.spawn(async move {
-                posting.run(stop).await;
-                Ok(())
-            });
+            spawn(&mut parts, posting.run(stop.clone()));
         }
         if self.start.demo {
             let demo = demo::run(core.clone(), endpoints.mqtt, stop.clone());
             parts.spawn(demo.instrument(tracing::info_span!("demo")));
         }
-        let notes = take_over(core, config.data_dir.0.clone(), stop.clone());
-        parts.spawn(async {
-            notes.await;
-            Ok(())
-        });
+        let reloading = reload.run(core.clone(), stop.clone());
+        parts.spawn(async { reloading.await.context("SIGHUP cannot be heard") });
+        spawn(&mut parts, report_guesses(core.clone(), gate, stop.clone()));
+        spawn(&mut parts, take_over(core, config.data_dir.0.clone(), stop.clone()));
         let running = actor.run(inputs);
         parts.spawn(async { running.await.context("the store could not be closed in order") });
-        let edge_stop = stop.clone();
-        parts.spawn(async move {
-            edge.run(edge_stop).await;
-            Ok(())
-        });
-        let (auth, auth_stop) = (surroundings.auth.clone(), stop.clone());
-        parts.spawn(async move {
-            auth.watch(auth_stop).await;
-            Ok(())
-        });
-        let reload_stop = stop.clone();
-        parts.spawn(async move {
-            reload.run(reload_stop).await.context("certificates cannot be reloaded on SIGHUP")
-        });
+        spawn(&mut parts, edge.run(stop.clone()));
+        let (auth, stop) = (surroundings.auth.clone(), stop.clone());
         let web_stop = stop.clone();
-        parts.spawn(async move {
-            web.run(&config, surroundings, web_stop).await;
-            Ok(())
-        });
+        spawn(&mut parts, async move { auth.watch(stop).await });
+        spawn(&mut parts, async move { web.run(&config, surroundings, web_stop).await });
         let ExchangeTask { run, stop: exchange_stop } = exchange;
-        parts.spawn(async move {
-            run.await;
-            Ok(())
-        });
+        spawn(&mut parts, run);
         (parts, exchange_stop)
     }
+}
+
+/// Starts a part that does not fail.
+fn spawn(parts: &mut JoinSet<anyhow::Result<()>>, part: impl Future<Output = ()> + Send + 'static) {
+    parts.spawn(async {
+        part.await;
+        Ok(())
+    });
 }
 
 type Ended = Result<anyhow::Result<()>, tokio::task::JoinError>;
@@ -387,10 +386,6 @@ fn verdict(ended: Ended) -> anyhow::Result<()> {
 
 /// The file that tells scripts where the gateway listens.
 const ENDPOINTS_FILE: &str = "endpoints.json";
-
-fn gate(config: &Config, auth: Auth) -> Result<Gate, Unusable> {
-    Ok(Gate::new(auth, config.mqtt_sign_in_required(), config.jwt_keys()?))
-}
 
 fn prepare_data_dir(path: &Path) -> Result<(), StartError> {
     let error = |source| StartError::DataDir { path: path.into(), source };

@@ -1,10 +1,14 @@
 //! `sluice-gateway device`: makes, lists, revokes and imports credentials of devices, whether a gateway runs or
 //! not.
 
-use crate::auth::{Devices, EditError, Imported};
+use crate::auth::{
+    Devices, EditError, Imported,
+    journal::{Change, leave},
+};
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
 use protocol::DeviceId;
+use serde_json::json;
 use std::{
     collections::BTreeSet,
     fs,
@@ -15,6 +19,9 @@ use std::{
 
 /// The most bytes of a file that is imported.
 const IMPORT_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// So many devices of an import are told of in one entry of the audit log: their ids are never too long for one.
+const NOTED_TOGETHER: usize = 50;
 
 /// What is done with credentials of devices.
 #[derive(Clone, Debug, Subcommand)]
@@ -50,7 +57,12 @@ impl DeviceAction {
         let mut out = io::stdout();
         match self {
             Self::Add { id, kind } => {
-                let add = |devices: &mut Devices| devices.add(id, kind.as_deref());
+                let add = |devices: &mut Devices| {
+                    let secret = devices.add(id.clone(), kind.as_deref())?;
+                    let details = json!({"type": kind});
+                    leave(data_dir, &[Change::new("credential.created", Some(id), details)])?;
+                    Ok::<_, EditError>(secret)
+                };
                 writeln!(out, "{}", Devices::edit(data_dir, add)?)?;
             }
             Self::List => {
@@ -61,7 +73,13 @@ impl DeviceAction {
                 }
             }
             Self::Revoke { id } => {
-                let revoke = |devices: &mut Devices| Ok::<_, EditError>(devices.revoke(&id));
+                let revoke = |devices: &mut Devices| {
+                    let Some(gone) = devices.revoke(&id) else { return Ok(false) };
+                    let details = json!({"type": gone.kind});
+                    let device = Some(id.clone());
+                    leave(data_dir, &[Change::new("credential.revoked", device, details)])?;
+                    Ok::<_, EditError>(true)
+                };
                 if !Devices::edit(data_dir, revoke)? {
                     bail!("there is no credential of '{id}': see sluice-gateway device list");
                 }
@@ -105,10 +123,21 @@ fn import(data_dir: &Path, text: &[u8]) -> anyhow::Result<usize> {
     }
     let imported = hash(lines);
     let count = imported.len();
+    let ids: Vec<_> = imported.iter().map(|imported| imported.device.clone()).collect();
     Devices::edit(data_dir, |devices| {
-        imported.into_iter().try_for_each(|imported| devices.import(imported))
+        imported.into_iter().try_for_each(|imported| devices.import(imported))?;
+        leave(data_dir, &told(&ids))
     })?;
     Ok(count)
+}
+
+/// What the audit log tells of an import: each device, and of how many it was.
+fn told(imported: &[DeviceId]) -> Vec<Change> {
+    let together = |devices: &[DeviceId]| {
+        let details = json!({"count": imported.len(), "devices": devices});
+        Change::new("credential.imported", None, details)
+    };
+    imported.chunks(NOTED_TOGETHER).map(together).collect()
 }
 
 fn parse(text: &[u8], known: &Devices) -> (Vec<Line>, Vec<String>) {
@@ -179,6 +208,7 @@ fn hash(lines: Vec<Line>) -> Vec<Imported> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::journal;
 
     fn mistakes(text: &str) -> Vec<String> {
         parse(text.as_bytes(), &Devices::default()).1
@@ -196,6 +226,28 @@ mod tests {
         assert_eq!(mistakes("").len(), 1);
     }
 
+    fn notes(data_dir: &Path) -> Vec<(String, serde_json::Value)> {
+        let (changes, unreadable) = journal::take(data_dir).unwrap();
+        assert_eq!(unreadable, 0);
+        changes.into_iter().map(|change| (change.action, change.details)).collect()
+    }
+
+    #[test]
+    fn an_import_of_many_is_noted_device_by_device_in_entries_that_are_not_too_long() {
+        let folder = tempfile::tempdir().unwrap();
+        let long = |number: usize| format!("{number:0>128}");
+        let lines: Vec<_> = (0..NOTED_TOGETHER + 1).map(long).collect();
+        // Hashing all of them would take its time, and is not what this is about.
+        let ids: Vec<DeviceId> = lines.iter().map(|id| id.parse().unwrap()).collect();
+        leave(folder.path(), &told(&ids)).unwrap();
+        let notes = notes(folder.path());
+        assert_eq!(notes.len(), 2);
+        for (action, details) in notes {
+            assert_eq!((&*action, &details["count"]), ("credential.imported", &json!(ids.len())));
+            assert!(details.to_string().len() < 7 * 1_024, "the audit log takes 8 KiB");
+        }
+    }
+
     #[test]
     fn an_import_is_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
@@ -205,5 +257,7 @@ mod tests {
         let known: Vec<_> =
             devices.iter().map(|(id, it)| (id.as_str(), it.kind.as_deref())).collect();
         assert_eq!(known, [("d1", Some("pump")), ("d2", None)]);
+        let details = json!({"count": 2, "devices": ["d1", "d2"]});
+        assert_eq!(notes(folder.path()), [("credential.imported".into(), details)]);
     }
 }

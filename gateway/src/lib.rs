@@ -24,6 +24,7 @@ pub mod logging;
 pub mod mailbox;
 mod metrics;
 pub mod process;
+mod reload;
 pub mod rhythm;
 pub mod stats;
 pub mod store;

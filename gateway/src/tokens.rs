@@ -3,7 +3,7 @@
 use crate::{
     auth::{
         EditError, Grant, Token, Tokens,
-        journal::{self, Change},
+        journal::{Change, leave},
     },
     clock,
 };
@@ -64,7 +64,7 @@ impl TokenAction {
                 let add = |tokens: &mut Tokens| {
                     let text = tokens.add(&user, grant)?;
                     let id = text.split('_').nth(1).unwrap_or_default();
-                    note(data_dir, [("token.created", with_id(about, id))])?;
+                    leave(data_dir, &[told("token.created", with_id(about, id))])?;
                     Ok::<_, EditError>(text)
                 };
                 writeln!(out, "{}", Tokens::edit(data_dir, add)?)?;
@@ -81,9 +81,10 @@ impl TokenAction {
                 let revoke = |tokens: &mut Tokens| {
                     let meant = tokens.iter().filter(|(id, of)| *id == token || of.user == token);
                     let gone = meant.map(|(id, of)| {
-                        ("token.revoked", with_id(json!({"user": of.user, "role": of.role}), id))
+                        let about = with_id(json!({"user": of.user, "role": of.role}), id);
+                        told("token.revoked", about)
                     });
-                    note(data_dir, gone.collect::<Vec<_>>())?;
+                    leave(data_dir, &gone.collect::<Vec<_>>())?;
                     Ok::<_, EditError>(tokens.revoke(&token))
                 };
                 if Tokens::edit(data_dir, revoke)? == 0 {
@@ -95,14 +96,9 @@ impl TokenAction {
     }
 }
 
-/// Leaves notes for the audit log: before what they tell of is done, so that nothing is done without.
-fn note(
-    data_dir: &Path,
-    done: impl IntoIterator<Item = (&'static str, Value)>,
-) -> Result<(), EditError> {
-    let changes = done.into_iter().map(|(action, details)| Change::new(action, None, details));
-    journal::note(data_dir, &changes.collect::<Vec<_>>())
-        .map_err(|source| EditError::Write { path: data_dir.join(journal::FILE), source })
+/// What the audit log is to tell.
+fn told(action: &str, details: Value) -> Change {
+    Change::new(action, None, details)
 }
 
 fn with_id(mut about: Value, id: &str) -> Value {

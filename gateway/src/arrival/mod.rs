@@ -6,11 +6,9 @@
 
 mod identity;
 mod proxy;
-mod reload;
 mod tls;
 mod waiting;
 
-pub(crate) use reload::Reload;
 pub use tls::{Clients, Sources, Tls, TlsError};
 
 use crate::{
@@ -25,7 +23,7 @@ use tokio_rustls::{TlsAcceptor, server::TlsStream};
 use waiting::{Place, Waiting};
 
 counters! {
-    /// What all listeners count before their protocol.
+    /// What all listeners count before their protocol, and what of the files that are read again.
     Counters {
         /// Sockets that are at their PROXY header or TLS handshake.
         handshakes_now,
@@ -48,6 +46,10 @@ counters! {
         tls_reloads,
         /// Times that they could not be used, and the ones before stayed.
         tls_reload_failures,
+        /// Times that the keys of JWTs were read again.
+        jwt_reloads,
+        /// Times that they could not be used, and the ones before stayed.
+        jwt_reload_failures,
     }
 }
 
@@ -104,8 +106,8 @@ pub struct Listeners {
     pub mqtt: MqttArrivals,
     /// Of `http.listen`.
     pub http: Arrivals,
-    /// What keeps their certificates up to date.
-    pub(crate) reload: Reload,
+    /// Those whose certificates are to be kept up to date.
+    pub(crate) secured: Vec<Arc<Tls>>,
     /// What they count.
     pub counters: Arc<Counters>,
 }
@@ -137,7 +139,7 @@ impl Listeners {
                 tls: mqtt_tls.map(|tls| arrivals(config.mqtt.proxy_protocol, Some(tls))),
             },
             http: arrivals(config.http.proxy_protocol, http_tls),
-            reload: Reload::new(secured, Arc::clone(&counters)),
+            secured,
             counters: Arc::clone(&counters),
         })
     }

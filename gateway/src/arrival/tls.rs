@@ -99,14 +99,14 @@ impl Tls {
     }
 
     /// Reads the files again. Connections that stand go on as they are.
-    pub(super) fn reload(&self) -> Result<(), TlsError> {
+    pub(crate) fn reload(&self) -> Result<(), TlsError> {
         let new = Arc::new(read(&self.sources)?);
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = new;
         Ok(())
     }
 
     /// The files.
-    pub(super) fn files(&self) -> impl Iterator<Item = &Path> {
+    pub(crate) fn files(&self) -> impl Iterator<Item = &Path> {
         let Sources { cert, key, clients, .. } = &self.sources;
         let authority = clients.as_ref().map(|clients| clients.ca.as_path());
         [cert.as_path(), key.as_path()].into_iter().chain(authority)

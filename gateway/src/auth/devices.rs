@@ -109,9 +109,9 @@ impl Devices {
         Ok(())
     }
 
-    /// Takes back the credential of `device`; tells whether it had one.
-    pub fn revoke(&mut self, device: &DeviceId) -> bool {
-        self.devices.remove(device).is_some()
+    /// Takes back the credential of `device`, and gives it; none: it had none.
+    pub fn revoke(&mut self, device: &DeviceId) -> Option<Arc<DeviceCredential>> {
+        self.devices.remove(device)
     }
 
     /// Each with its device.

@@ -3,6 +3,7 @@
 use super::{
     Auth, Brought, Denied, DeviceCredential, Devices, Standing, User,
     guard::{Guard, Held, TooMany},
+    guesses::{Guess, Guesses, Tally},
     jwt::{BadJwt, Bearer, JwtKeys},
     principal::{Identity, Principal, Proof},
     slow::{Busy, SlowHashes},
@@ -23,6 +24,7 @@ struct Inner {
     required: bool,
     jwt: Option<JwtKeys>,
     guard: Guard,
+    guesses: Tally,
     slow: SlowHashes,
 }
 
@@ -56,8 +58,8 @@ impl Gate {
     /// Signs in with the credentials of `auth` and with JWTs.
     #[must_use]
     pub fn new(auth: Auth, required: bool, jwt: Option<JwtKeys>) -> Self {
-        let (guard, slow) = (Guard::default(), SlowHashes::new());
-        Self(Arc::new(Inner { auth, required, jwt, guard, slow }))
+        let (guard, guesses, slow) = (Guard::default(), Tally::default(), SlowHashes::new());
+        Self(Arc::new(Inner { auth, required, jwt, guard, guesses, slow }))
     }
 
     /// Whether a client must sign in that brought this.
@@ -95,7 +97,29 @@ impl Gate {
     /// # Errors
     /// When too many others at its address wait already.
     pub fn comes(&self, claim: &Claim<'_>) -> Result<Held, TooMany> {
-        self.0.guard.comes(claim.address, claim.user.unwrap_or_default(), Instant::now())
+        let Claim { address, user, .. } = *claim;
+        let name = user.unwrap_or_default();
+        let held = self.0.guard.comes(address, name, Instant::now());
+        match &held {
+            Ok(held) if held.delay.is_zero() => {}
+            Ok(_) => self.0.guesses.note(Guess::Delayed, address, name),
+            Err(TooMany) => self.0.guesses.note(Guess::Refused, address, name),
+        }
+        held
+    }
+
+    /// Waits until sign-ins were held back that [`Self::take_guesses`] has not given.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost.
+    pub async fn guessed(&self) {
+        self.0.guesses.some().await;
+    }
+
+    /// The sign-ins that were held back since the last call.
+    #[must_use]
+    pub fn take_guesses(&self) -> Guesses {
+        self.0.guesses.take()
     }
 
     /// Who the client is by what it says; failures count.
@@ -162,7 +186,10 @@ impl Gate {
         let Some(principal) = principal else { return !self.is_required_by_mqtt() };
         match &principal.proof {
             Proof::Certificate | Proof::Session => true,
-            Proof::Jwt(ends_at) => clock::now() < *ends_at,
+            Proof::Jwt { ends_at, key } => {
+                let keys = self.0.jwt.as_ref();
+                clock::now() < *ends_at && keys.is_some_and(|keys| keys.has(key))
+            }
             Proof::Token(user) => self.0.auth.standing(user) == Standing::Good,
             Proof::Secret(credential) => {
                 let devices = self.0.auth.devices();
@@ -174,7 +201,7 @@ impl Gate {
     /// Changes whenever [`Self::still`] may have changed for somebody.
     #[must_use]
     pub fn version(&self) -> u64 {
-        self.0.auth.version()
+        self.0.auth.version() + self.0.jwt.as_ref().map_or(0, JwtKeys::version)
     }
 
     /// Forgets what belongs to revoked credentials.
@@ -190,13 +217,13 @@ fn by_user(user: &User) -> Result<Principal, Refusal> {
 }
 
 fn by_jwt(keys: &JwtKeys, user: Option<&str>, text: &str) -> Result<Principal, Refusal> {
-    let Bearer { device, kind, ends_at } = keys.verify(text).map_err(|bad| match bad {
+    let Bearer { device, kind, ends_at, key } = keys.verify(text).map_err(|bad| match bad {
         BadJwt::Wrong => Refusal::Wrong,
         BadJwt::Expired => Refusal::Expired,
     })?;
     match user {
         Some(user) if user != device.as_str() => Err(Refusal::Wrong),
-        Some(_) | None => Ok(Principal::of_device(device, kind, Proof::Jwt(ends_at))),
+        Some(_) | None => Ok(Principal::of_device(device, kind, Proof::Jwt { ends_at, key })),
     }
 }
 

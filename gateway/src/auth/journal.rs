@@ -4,6 +4,7 @@
 //! A note is written before what it tells of is, and is gone only after it is in the audit log: so a crash can
 //! leave a note twice, with the same id, but never none.
 
+use super::EditError;
 use crate::clock;
 use protocol::{DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -14,9 +15,6 @@ use std::{
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
 };
-
-/// Where notes wait, in `data_dir`.
-pub const FILE: &str = "changes.jsonl";
 
 /// Only the gateway's own user may read it.
 const MODE: u32 = 0o600;
@@ -48,11 +46,16 @@ impl Change {
     }
 }
 
-/// Leaves notes.
+/// Leaves notes of a change of credentials: before it is done, so that nothing is done without.
 ///
 /// # Errors
-/// When the file cannot be written.
-pub fn note(data_dir: &Path, changes: &[Change]) -> io::Result<()> {
+/// When the file cannot be written: nothing is to be changed then.
+pub fn leave(data_dir: &Path, changes: &[Change]) -> Result<(), EditError> {
+    let failed = |source| EditError::Write { path: fresh(data_dir), source };
+    note(data_dir, changes).map_err(failed)
+}
+
+fn note(data_dir: &Path, changes: &[Change]) -> io::Result<()> {
     if changes.is_empty() {
         return Ok(());
     }
@@ -97,7 +100,7 @@ fn lock(data_dir: &Path) -> io::Result<File> {
 }
 
 fn fresh(data_dir: &Path) -> PathBuf {
-    data_dir.join(FILE)
+    data_dir.join("changes.jsonl")
 }
 
 fn taken(data_dir: &Path) -> PathBuf {

@@ -1,6 +1,6 @@
 //! Who an MQTT client is: what signing in has found out.
 
-use super::{DeviceCredential, User};
+use super::{DeviceCredential, User, jwt::KeyPrint};
 use bridge::acl::Who;
 use protocol::{DeviceId, Role, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -66,8 +66,11 @@ pub(super) enum Proof {
     Session,
     Secret(Arc<DeviceCredential>),
     Token(User),
-    /// A JWT that ends then.
-    Jwt(Timestamp),
+    Jwt {
+        ends_at: Timestamp,
+        /// What it was signed with.
+        key: KeyPrint,
+    },
 }
 
 impl Principal {
@@ -77,7 +80,7 @@ impl Principal {
         match &self.proof {
             Proof::Certificate | Proof::Session | Proof::Secret(_) => None,
             Proof::Token(user) => user.expires_at,
-            Proof::Jwt(ends_at) => Some(*ends_at),
+            Proof::Jwt { ends_at, .. } => Some(*ends_at),
         }
     }
 

@@ -149,8 +149,8 @@ impl Config {
         let Jwt { key_file, jwks_file, audience, device_claim } = &self.auth.jwt;
         let (key, source) = match (key_file, jwks_file) {
             (None, None) => return Ok(None),
-            (Some(path), None) => ("auth.jwt.key_file", KeySource::KeyFile(path)),
-            (None, Some(path)) => ("auth.jwt.jwks_file", KeySource::Jwks(path)),
+            (Some(path), None) => ("auth.jwt.key_file", KeySource::KeyFile(path.clone())),
+            (None, Some(path)) => ("auth.jwt.jwks_file", KeySource::Jwks(path.clone())),
             (Some(_), Some(_)) => {
                 let why = "give auth.jwt.key_file or auth.jwt.jwks_file, not both".into();
                 return Err(Unusable { key: "auth.jwt".into(), why });

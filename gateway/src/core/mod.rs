@@ -12,7 +12,7 @@ pub(crate) mod watched;
 
 pub use actor::{Acknowledge, Actor, Keeping};
 pub use outlet::Outlet;
-pub(crate) use record::take_over;
+pub(crate) use record::{report_guesses, take_over};
 pub use watched::Watchers;
 
 use crate::{

@@ -2,7 +2,10 @@
 //! line, for which the notes of `auth::journal` are taken over.
 
 use super::{Core, Outlet, Unanswered};
-use crate::auth::journal::{self, Change};
+use crate::auth::{
+    Gate, Guesses,
+    journal::{self, Change},
+};
 use bridge::{
     audit::{Deed, Party},
     bridge::Bridge,
@@ -14,7 +17,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 /// How often it is looked for notes.
@@ -51,6 +54,32 @@ pub(crate) async fn take_over(core: Core, data_dir: PathBuf, stop: CancellationT
             }
         }
     }
+}
+
+/// How often it is told at most that sign-ins were held back: a flood of guesses is not to drive all else out of
+/// the audit log.
+const GUESSES_EVERY: Duration = Duration::from_secs(600);
+
+/// Tells in the audit log that sign-ins were held back, until `stop`: at once, and then what came since.
+pub(crate) async fn report_guesses(core: Core, gate: Gate, stop: CancellationToken) {
+    let reporting = async {
+        loop {
+            gate.guessed().await;
+            let next = Instant::now() + GUESSES_EVERY;
+            if let Err(error) = core.record("sign_ins.delayed", told(&gate.take_guesses())).await {
+                tracing::warn!(%error, "that sign-ins were held back is not in the audit log");
+            }
+            sleep_until(next).await;
+        }
+    };
+    stop.run_until_cancelled(reporting).await;
+}
+
+fn told(guesses: &Guesses) -> Value {
+    let Guesses { delayed, refused, addresses, names, since } = guesses;
+    json!({
+        "delayed": delayed, "refused": refused, "addresses": addresses, "names": names, "since": since,
+    })
 }
 
 #[derive(Debug, thiserror::Error)]

@@ -1,6 +1,8 @@
 //! Credentials of devices and access rules, with the real binaries and Mosquitto's clients.
 
-use serde_json::json;
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use ring::hmac;
+use serde_json::{Value, json};
 use std::{fs, net::SocketAddr, path::Path};
 use tests::{Connect, Ended, Peer, Program, TestGateway, Version, mosquitto, soon, until};
 use tokio::process::Command;
@@ -159,4 +161,57 @@ async fn the_rules_explain_themselves() {
         assert_eq!(ended, Some(code), "{arguments:?}: {out}");
         assert!(out.contains(said), "{arguments:?}: {out}");
     }
+}
+
+/// A JWT for `device`, signed with `secret`.
+fn jwt(secret: &[u8], device: &str) -> String {
+    let encode = |value: Value| BASE64_URL_SAFE_NO_PAD.encode(value.to_string());
+    let claims = json!({"sub": device, "exp": 4_000_000_000_u64});
+    let message = format!("{}.{}", encode(json!({"alg": "HS256"})), encode(claims));
+    let signature = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret), message.as_bytes());
+    format!("{message}.{}", BASE64_URL_SAFE_NO_PAD.encode(signature))
+}
+
+#[tokio::test]
+async fn new_keys_for_jwts_count_at_once_and_who_came_with_an_old_one_is_closed() {
+    let (old, new) = ([1; 32], [2; 32]);
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("jwks.json");
+    let set = |secrets: &[[u8; 32]]| {
+        let key = |secret| json!({"kty": "oct", "k": BASE64_URL_SAFE_NO_PAD.encode(secret)});
+        let keys: Vec<_> = secrets.iter().map(key).collect();
+        fs::write(&file, json!({"keys": keys}).to_string()).expect("a file");
+    };
+    set(&[old]);
+    let settings = [("AUTH__JWT__JWKS_FILE", file.to_str().expect("UTF-8"))];
+    let mut gateway = TestGateway::with(&settings).await;
+    let comes = async |secret: &[u8], device| {
+        let password = jwt(secret, device);
+        let connect = Connect::new(Version::V5, device);
+        let connect = Connect { user: Some(device), password: Some(&password), ..connect };
+        Peer::try_connect(gateway.mqtt(), connect).await
+    };
+    let by_old = comes(&old, "d1").await.expect("it is signed with the key");
+    assert!(comes(&new, "d2").await.is_none());
+    set(&[old, new]);
+    let mut by_new = None;
+    until("the new key to count", async || {
+        by_new = comes(&new, "d2").await;
+        by_new.is_some()
+    })
+    .await;
+    set(&[new]);
+    by_old.closed().await;
+    assert!(comes(&old, "d1").await.is_none());
+
+    // What cannot be used changes nothing.
+    fs::write(&file, "no keys").expect("a file");
+    gateway.until_metric("sluice_listeners_jwt_reload_failures_total", 1).await;
+    by_new.expect("it came").settle().await;
+    assert!(comes(&new, "d2").await.is_some());
+    let (_, page) = gateway.get("/api/v1/audit?action=jwt_keys").await;
+    let actions = page["items"].as_array().expect("a list").iter().rev();
+    let actions: Vec<_> = actions.map(|entry| entry["action"].as_str().expect("a text")).collect();
+    assert_eq!(actions, ["jwt_keys.reloaded", "jwt_keys.reloaded", "jwt_keys.refused"]);
+    gateway.expect_error("the one before stays");
 }

@@ -1,9 +1,14 @@
 use super::*;
 use ring::{
+    hmac,
     rand::SystemRandom,
-    signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _},
+    signature::{
+        self as ring_signature, ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair,
+        KeyPair as _,
+    },
 };
 use serde_json::json;
+use std::fs;
 
 const SECRET: &[u8] = b"a secret of thirty-two bytes or more";
 
@@ -37,7 +42,7 @@ fn keys_for(name: &str, content: &[u8], audience: &str) -> Result<JwtKeys, BadKe
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(name);
     fs::write(&file, content).unwrap();
-    let source = if name == "jwks" { KeySource::Jwks(&file) } else { KeySource::KeyFile(&file) };
+    let source = if name == "jwks" { KeySource::Jwks(file) } else { KeySource::KeyFile(file) };
     JwtKeys::read(source, audience, "sub")
 }
 
@@ -205,5 +210,36 @@ fn a_file_without_a_key_that_can_be_used_says_why() {
         let BadKey(said) = keys_in(name, content).unwrap_err();
         assert!(said.contains(why), "{said}");
     }
-    assert!(JwtKeys::read(KeySource::Jwks(Path::new("/nowhere")), "", "sub").is_err());
+    assert!(JwtKeys::read(KeySource::Jwks("/nowhere".into()), "", "sub").is_err());
+}
+
+#[test]
+fn keys_that_are_read_again_count_and_those_that_are_gone_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let set = |secrets: &[&[u8]]| {
+        let key = |secret: &&[u8]| json!({"kty": "oct", "k": b64(secret)});
+        fs::write(&file, json!({"keys": secrets.iter().map(key).collect::<Vec<_>>()}).to_string())
+    };
+    let (old, new) = (SECRET, &b"another secret of thirty-two bytes or more"[..]);
+    let signed = |secret| token(&json!({"alg": "HS256"}), &claims(), hs256(secret));
+    set(&[old]).unwrap();
+    let keys = JwtKeys::read(KeySource::Jwks(file.clone()), "", "sub").unwrap();
+    let by_old = keys.verify(&signed(old)).unwrap();
+    assert!(keys.verify(&signed(new)).is_err());
+
+    set(&[old, new]).unwrap();
+    keys.reload().unwrap();
+    assert!(keys.verify(&signed(new)).is_ok() && keys.has(&by_old.key));
+
+    fs::write(&file, "no keys").unwrap();
+    let version = keys.version();
+    assert!(keys.reload().is_err());
+    assert!(keys.verify(&signed(new)).is_ok(), "the ones before stay");
+    assert_eq!(keys.version(), version);
+
+    set(&[new]).unwrap();
+    keys.reload().unwrap();
+    assert!(keys.verify(&signed(old)).is_err() && !keys.has(&by_old.key));
+    assert!(keys.version() > version);
 }
