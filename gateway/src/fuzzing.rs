@@ -5,7 +5,11 @@
 //! none of them.
 
 use crate::config;
-pub use crate::edge::fuzzing::{packets, session};
+pub use crate::{
+    arrival::fuzzing::proxy,
+    auth::fuzzing::jwt,
+    edge::fuzzing::{packets, session},
+};
 use bridge::{
     ingest::{Inbound, decode, raw_message},
     route::{Codec, Route, RouteTable},
@@ -17,13 +21,15 @@ use serde_json::Value;
 pub type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 8] = [
     ("packets", packets),
     ("session", session),
     ("topics", topics),
     ("payloads", payloads),
     ("websocket", websocket),
     ("configuration", configuration),
+    ("proxy", proxy),
+    ("jwt", jwt),
 ];
 
 /// Lines: a route's topic, its channel, a filter, and topics that they meet.

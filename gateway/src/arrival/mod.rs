@@ -4,6 +4,7 @@
 //! Both listeners (`edge`, `web`) hand every socket through here and get a [`Guest`]. Who comes over it is
 //! theirs to decide.
 
+pub(crate) mod fuzzing;
 mod identity;
 mod proxy;
 mod tls;

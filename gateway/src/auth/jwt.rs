@@ -8,7 +8,7 @@ mod checker;
 mod key;
 
 pub use key::{BadKey, KeySource};
-pub(super) use key::KeyPrint;
+pub(super) use key::{KeyPrint, key_of_file, keys_of_set};
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header, errors::ErrorKind};
@@ -75,6 +75,12 @@ impl JwtKeys {
             current,
             version,
         }))
+    }
+
+    /// Those of one secret, which is in no file.
+    pub(super) fn of_secret(secret: &[u8], audience: &str) -> Self {
+        let key = key_of_file(secret).expect("it is long enough");
+        Self::with(KeySource::KeyFile("".into()), vec![key], audience, "sub")
     }
 
     /// The file.

@@ -9,6 +9,7 @@
 mod brought;
 mod devices;
 mod file;
+pub(crate) mod fuzzing;
 mod gate;
 mod guard;
 mod guesses;
