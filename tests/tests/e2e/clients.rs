@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 use std::path::PathBuf;
-use tests::{Authority, Ended, Program, TestGateway};
+use tests::{Authority, Connect, Ended, Peer, Program, TestGateway, Version};
 use tokio::process::Command;
 
 const COUNT: usize = 100;
@@ -145,4 +145,67 @@ async fn paho_does_the_same_over_websocket_and_tls() {
 #[tokio::test]
 async fn mqtt_js_does_the_same_over_websocket_and_tls() {
     check(node(), "js/roundtrip.mjs", "mqttjs", Transport::SecureWebSocket).await;
+}
+
+/// Runs a script that signs in as a device, with both versions, and does what the device may and may not.
+async fn check_sign_in(program: PathBuf, script: &str, client: &str) {
+    let gateway = TestGateway::start().await;
+    let dir = gateway.data_dir().display().to_string();
+    let script = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(script);
+    for (version, forbidden) in [("3.1.1", [0, 128]), ("5", [135, 135])] {
+        let device = format!("{client}-{}", version.replace('.', ""));
+        let add = ["device", "add", &device, "--data-dir", &dir];
+        let secret = Program::new("sluice-gateway", &add).run().await.stdout.trim().to_owned();
+        // The first credential of all counts once the file is seen.
+        tests::until("the credential to count", async || {
+            let connect = Connect::new(Version::V3, "anybody");
+            Peer::try_connect(gateway.mqtt(), connect).await.is_none()
+        })
+        .await;
+        let mut live = gateway.live().await;
+        live.subscribe(&["telemetry/#"]).await;
+        let mut command = Command::new(&program);
+        let (host, port) = (gateway.mqtt().ip().to_string(), gateway.mqtt().port().to_string());
+        command.arg(&script).args([&host, &port, version, &device, &secret]);
+        command.arg(tests::binary("sluice-gateway"));
+        command.args(["device", "revoke", &device, "--data-dir", &dir]);
+        // What is set for the tests is no setting of the gateway that the script runs.
+        command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
+        let Ended { code, stdout, stderr } = Program::of(command).run().await;
+        assert_eq!(code, Some(0), "{program:?} with MQTT {version}: {stderr}");
+        let codes: Value = serde_json::from_str(&stdout).expect("the script prints JSON");
+        let revoked = if version == "5" { json!(135) } else { Value::Null };
+        let [publish, subscribe] = forbidden;
+        let expected = json!({
+            "wrong": 134, "nothing": 135, "will of another": 135, "right": 0,
+            "publish": 0, "publish for another": publish,
+            "subscribe": 1, "subscribe to another": subscribe,
+            "revoked": revoked,
+        });
+        assert_eq!(codes, expected, "MQTT {version}");
+        let came = live.next().await;
+        assert_eq!(came["channel"], format!("telemetry/{device}"), "and nothing for another");
+        for (act, allowed) in [
+            (["publish", &format!("devices/{device}/telemetry")], 0),
+            (["publish", "devices/another/telemetry"], 1),
+            (["subscribe", &format!("devices/{device}/commands/#")], 0),
+            (["subscribe", "devices/another/commands/#"], 1),
+        ] {
+            let check = [&["acl", "check", "--device", &device][..], &act].concat();
+            let ended = Program::new("sluice-gateway", &check).run().await;
+            assert_eq!(ended.code, Some(allowed), "{act:?}: {}", ended.stdout);
+        }
+    }
+    let (status, _) = gateway.get("/api/v1/devices/another").await;
+    assert_eq!(status, 404, "nothing came through for it");
+}
+
+#[tokio::test]
+async fn paho_signs_in_as_a_device_and_is_refused_what_is_not_its_own() {
+    check_sign_in(python(), "python/sign_in.py", "paho").await;
+}
+
+#[tokio::test]
+async fn mqtt_js_signs_in_as_a_device_and_is_refused_what_is_not_its_own() {
+    check_sign_in(node(), "js/sign_in.mjs", "mqttjs").await;
 }

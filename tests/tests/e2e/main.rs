@@ -25,6 +25,7 @@ mod proxy;
 mod resume;
 mod rights;
 mod rumqttc;
+mod secrets;
 mod security;
 mod sign_in;
 mod slow;

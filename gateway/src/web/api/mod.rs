@@ -92,13 +92,16 @@ fn object<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
         .map_err(|error| Refused::bad_request(format!("the body is not valid: {error}")))
 }
 
-/// Refuses a query where none is taken.
+/// Refuses a query where none is taken. Its values are not told again: somebody may have put a token there.
 async fn no_query(request: Request, next: Next) -> Response {
     match request.uri().query() {
         None | Some("") => next.run(request).await,
         Some(query) => {
             let path = request.uri().path();
-            Refused::bad_query(format!("'{path}' takes no query, not '{query}'")).into_response()
+            let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+            let names = names.collect::<Vec<_>>().join(", ");
+            Refused::bad_query(format!("'{path}' takes no query, and so no {names}"))
+                .into_response()
         }
     }
 }

@@ -151,3 +151,22 @@ async fn a_connection_too_many_is_told_503_until_one_leaves() {
     assert!(target.gateway.metric("sluice_http_refused_full_total").await >= 1);
     target.stands().await;
 }
+
+#[tokio::test]
+async fn a_body_that_says_it_is_compressed_is_not_unpacked() {
+    let target = Target::with(&[]).await;
+    // 64 MiB of zeros, as gzip has them: a thousandth of that.
+    let mut packed = tokio::process::Command::new("sh");
+    packed.args(["-c", "head -c 67108864 /dev/zero | gzip"]);
+    let packed = soon("gzip", packed.output()).await.expect("gzip runs").stdout;
+    assert!(packed.len() < 200_000, "it is a bomb: {}", packed.len());
+    for encoding in ["gzip", "deflate", "br", "zstd"] {
+        let path = "/api/v1/devices/pump-1/commands";
+        let request = target.gateway.request(reqwest::Method::POST, path);
+        let request = request.header("content-encoding", encoding);
+        let request = request.header("content-type", "application/json").body(packed.clone());
+        let answer = soon("an answer", request.send()).await.expect("an answer");
+        assert!(answer.status().is_client_error(), "{encoding}: {}", answer.status());
+    }
+    target.stands().await;
+}

@@ -120,3 +120,24 @@ async fn messages_that_nest_repeat_or_overflow_are_answered() {
     assert_eq!(code, 4004);
     target.stands().await;
 }
+
+#[tokio::test]
+async fn no_compression_is_agreed_on_and_a_frame_that_claims_it_ends_its_connection() {
+    let target = Target::with(&[]).await;
+    let offer = String::from_utf8_lossy(HANDSHAKE).replace(
+        "upgrade: websocket",
+        "upgrade: websocket\r\nsec-websocket-extensions: permessage-deflate",
+    );
+    let mut stream = said(&target.gateway, offer.as_bytes()).await;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        head.push(soon("an answer", stream.read_u8()).await.expect("it is open"));
+    }
+    let head = String::from_utf8_lossy(&head).to_lowercase();
+    assert!(head.starts_with("http/1.1 101 ") && !head.contains("extensions"), "{head}");
+    // RSV1 says that a message is compressed (RFC 7692, section 6).
+    stream.write_all(&frame(0xC1, &[0; 1_000])).await.expect("it is open");
+    let mut rest = Vec::new();
+    let _reset = soon("a close", stream.read_to_end(&mut rest)).await;
+    target.stands().await;
+}
