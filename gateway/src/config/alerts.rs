@@ -1,10 +1,11 @@
 //! Settings of alerts: what raises them, and who is told.
 
 use super::{Config, Unusable};
+
 use bridge::alerts::{AlertSettings, Condition, Rule, Side};
 use protocol::{Millis, Severity};
 use serde::{Deserialize, Serialize};
-use std::fmt;
+use std::{fmt, path::PathBuf};
 
 /// What raises alerts by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -140,6 +141,8 @@ pub struct Webhook {
     pub url: String,
     /// What the posts are signed with.
     pub secret: Secret,
+    /// Who may sign the receiver's certificate: a file in PEM. None: whom the system trusts.
+    pub ca: Option<PathBuf>,
     /// Less bad alerts are not posted.
     pub severity: Severity,
     /// How long an attempt may take.
@@ -155,6 +158,7 @@ impl Default for Webhook {
         Self {
             url: String::new(),
             secret: Secret::default(),
+            ca: None,
             severity: Severity::Info,
             timeout_ms: 10_000,
             attempts: 10,
@@ -179,7 +183,9 @@ impl Webhook {
             let why = "is empty: posts are signed with it, so give one to both sides";
             return unusable("webhook.secret", why.into());
         }
-        None
+        let unreadable = |ca: &PathBuf| trust::in_file(ca).err();
+        let error = self.ca.as_ref().and_then(unreadable)?;
+        unusable("webhook.ca", error.to_string())
     }
 }
 
@@ -272,6 +278,10 @@ mod tests {
         assert_eq!(mistake("https://ops.example/hook", "s"), None);
         assert_eq!(mistake("https://ops.example/hook", "").as_deref(), Some("webhook.secret"));
         assert_eq!(mistake("ops.example", "s").as_deref(), Some("webhook.url"));
+        let (url, secret) = ("https://ops.example/hook".into(), Secret("s".into()));
+        let missing =
+            Webhook { url, secret, ca: Some("/nowhere.pem".into()), ..Webhook::default() };
+        assert_eq!(missing.mistake().map(|mistake| mistake.key).as_deref(), Some("webhook.ca"));
         assert!(!format!("{:?}", Secret("hidden".into())).contains("hidden"));
     }
 }

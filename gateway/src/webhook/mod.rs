@@ -21,10 +21,12 @@ use hyper_util::{
     rt::TokioExecutor,
 };
 use protocol::{Alert, Severity, Timestamp};
+use rustls::ClientConfig;
 use serde::Serialize;
 use sign::Key;
 use std::{
     collections::VecDeque,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -110,7 +112,7 @@ impl Webhook {
             kept.into_iter().for_each(|(id, _)| gone.add(Row::gone(Table::Post, id)));
             return None;
         }
-        let client = Client::builder(TokioExecutor::new()).build(connector());
+        let client = Client::builder(TokioExecutor::new()).build(connector(settings));
         let shared = Arc::new(Shared {
             severity: settings.severity,
             queue_max: settings.queue as usize,
@@ -259,10 +261,22 @@ impl Posting {
     }
 }
 
-/// Plain or with TLS, which trusts whom the system trusts; where that cannot be read, nobody.
-fn connector() -> HttpsConnector<HttpConnector> {
-    let tls = trust::in_system();
+/// Plain or with TLS, which trusts whom the settings name.
+fn connector(settings: &config::Webhook) -> HttpsConnector<HttpConnector> {
+    let tls = trusted(settings.ca.as_deref());
     HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build()
+}
+
+/// Trusts who is in the file, or without one whom the system trusts.
+fn trusted(ca: Option<&Path>) -> ClientConfig {
+    match ca.map(trust::in_file) {
+        Some(Ok(known)) => known,
+        Some(Err(error)) => {
+            tracing::error!(%error, "webhook.ca cannot be read any more: no post is taken");
+            trust::in_nobody()
+        }
+        None => trust::in_system(),
+    }
 }
 
 /// How long to wait after an attempt; `random` is in `0.0..1.0`.

@@ -1,3 +1,5 @@
+mod https;
+
 use super::*;
 use crate::store;
 use axum::{Router, extract::State, http::HeaderMap, http::StatusCode, routing::post};
@@ -39,6 +41,19 @@ async fn take(State(taking): State<Taking>, headers: HeaderMap, body: Bytes) -> 
 async fn receiver(refusals: u32, tasks: &mut tokio::task::JoinSet<()>) -> Receiver {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/hook", listener.local_addr().unwrap());
+    receiver_at(url, listener, refusals, tasks)
+}
+
+fn receiver_at<L>(
+    url: String,
+    listener: L,
+    refusals: u32,
+    tasks: &mut tokio::task::JoinSet<()>,
+) -> Receiver
+where
+    L: axum::serve::Listener,
+    L::Addr: std::fmt::Debug,
+{
     let (sender, taken) = mpsc::unbounded_channel();
     let attempts = Arc::new(AtomicU32::new(0));
     let taking = Taking { refusals, attempts: Arc::clone(&attempts), taken: sender };
