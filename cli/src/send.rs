@@ -10,7 +10,9 @@ use crate::{
     text::{bar, clean, local, now, seconds},
 };
 use anyhow::{Context, Result, bail};
-use protocol::{Command, CommandDetails, CommandId, CommandState, DryRun, Status, Update};
+use protocol::{
+    Command, CommandDetails, CommandId, CommandRequest, CommandState, DryRun, Status, Update,
+};
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -32,7 +34,7 @@ async fn try_out(gateway: &Gateway, order: &Order, output: &mut Output) -> Resul
     match output.format() {
         Format::Json => output.raw(&raw)?,
         Format::Text => {
-            for line in outlook(&dry) {
+            for line in outlook(&dry, order.request()) {
                 output.line(&line)?;
             }
         }
@@ -40,19 +42,27 @@ async fn try_out(gateway: &Gateway, order: &Order, output: &mut Output) -> Resul
     Ok(if dry.valid && dry.allowed { Exit::Fine } else { Exit::Failed })
 }
 
-fn outlook(dry: &DryRun) -> Vec<String> {
+fn outlook(dry: &DryRun, request: CommandRequest) -> Vec<String> {
+    let now = now();
+    let later = request.not_before.filter(|at| *at > now);
     let valid = if dry.valid { "it would be accepted" } else { "it would be refused" };
     let mut lines = vec![valid.to_owned()];
     lines.extend(dry.errors.iter().map(|error| format!("  {}", clean(error))));
     let allowed = if dry.allowed { "may" } else { "may not" };
     lines.push(format!("{} {allowed} command the device", clean(&dry.user)));
-    lines.push(match (dry.receiver, dry.position) {
-        (Status::Offline, _) => "the device is not receiving now".into(),
-        (Status::Online, 0) => "it would be sent at once".into(),
-        (Status::Online, 1) => "1 command of the device goes before it".into(),
-        (Status::Online, before) => format!("{before} commands of the device go before it"),
-    });
-    lines.push(format!("it would expire unsent at {}", local(now(), dry.deliver_by)));
+    let before = match dry.position {
+        0 => None,
+        1 => Some("1 command of the device goes before it".to_owned()),
+        before => Some(format!("{before} commands of the device go before it")),
+    };
+    match (later, dry.receiver) {
+        (Some(at), _) => lines.push(format!("it would wait until {}", local(now, at))),
+        (None, Status::Offline) => lines.push("the device is not receiving now".into()),
+        (None, Status::Online) if before.is_none() => lines.push("it would be sent at once".into()),
+        (None, Status::Online) => {}
+    }
+    lines.extend(before);
+    lines.push(format!("it would expire unsent at {}", local(now, dry.deliver_by)));
     lines
 }
 
@@ -203,5 +213,43 @@ impl Followed for Sent<'_> {
             Some(percent) => format!("{}  {percent} %  {waits}", bar(percent / 100.0)),
             None => waits.into(),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn says(dry: serde_json::Value, request: serde_json::Value) -> Vec<String> {
+        let mut whole = json!({
+            "valid": true, "errors": [], "receiver": "online", "position": 0, "deliver_by": 0,
+            "user": "ada", "allowed": true,
+        });
+        for (key, value) in dry.as_object().unwrap() {
+            whole[key] = value.clone();
+        }
+        let (dry, request) = (serde_json::from_value(whole), serde_json::from_value(request));
+        let mut lines = outlook(&dry.unwrap(), request.unwrap());
+        assert!(lines.pop().unwrap().starts_with("it would expire unsent at "));
+        lines
+    }
+
+    #[test]
+    fn a_dry_run_reads_as_what_would_happen() {
+        let plain = json!({"name": "set"});
+        assert_eq!(
+            says(json!({}), plain.clone()),
+            ["it would be accepted", "ada may command the device", "it would be sent at once"]
+        );
+        let away = says(json!({"receiver": "offline", "position": 2}), plain.clone());
+        let expected = ["the device is not receiving now", "2 commands of the device go before it"];
+        assert_eq!(away[2..], expected);
+        let refused = json!({"valid": false, "errors": ["name ''"], "allowed": false});
+        let refused = says(refused, plain);
+        let expected = ["it would be refused", "  name ''", "ada may not command the device"];
+        assert_eq!(refused[..3], expected);
+        let later = says(json!({}), json!({"name": "set", "not_before": 9_999_999_999_999_i64}));
+        assert!(later[2].starts_with("it would wait until "), "{later:?}");
     }
 }

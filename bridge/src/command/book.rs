@@ -363,7 +363,10 @@ const DURATION_MAX: protocol::Millis = protocol::Millis(30 * 24 * 3_600_000);
 
 /// The request that a command or a batch was made from, as it is checked.
 fn check(request: &CommandRequest, limits: &CommandLimits) -> Result<(), CreateError> {
-    create::check(request, limits).map_err(CreateError::Invalid)
+    match create::check(request, limits) {
+        mistakes if mistakes.is_empty() => Ok(()),
+        mistakes => Err(CreateError::Invalid(mistakes.join("; "))),
+    }
 }
 
 #[cfg(test)]

@@ -32,8 +32,14 @@ impl Lane {
 
     /// How many commands would go before a new one with this priority.
     pub(super) fn before(&self, priority: i32) -> usize {
-        let earlier = |(known, _, _): &&Place| *known <= Reverse(priority);
-        self.underway.len() + self.waiting.iter().filter(earlier).count()
+        self.underway.len() + self.waiting_before(priority).count()
+    }
+
+    /// Those that wait and would go before a new one with this priority.
+    pub(super) fn waiting_before(&self, priority: i32) -> impl Iterator<Item = CommandId> {
+        let earlier =
+            self.waiting.iter().take_while(move |(known, ..)| *known <= Reverse(priority));
+        earlier.map(|(_, _, id)| *id)
     }
 
     pub(super) fn is_idle(&self) -> bool {

@@ -67,6 +67,13 @@ fn need(method: &Method, path: &str) -> Option<Role> {
         "/api/v1/session" if !reads => None,
         _ if reads && (open || !closed) => None,
         _ if reads => Some(Role::Viewer),
+        // What would become of a command anybody may ask who sees the device; giving it asks for more itself.
+        _ if *method == Method::POST
+            && path.starts_with("/api/v1/devices/")
+            && path.ends_with("/commands") =>
+        {
+            Some(Role::Viewer)
+        }
         _ => Some(Role::Operator),
     }
 }

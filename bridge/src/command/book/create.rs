@@ -9,6 +9,7 @@ use protocol::{
     Actor, Command, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Expect, Millis,
     Status, Timestamp,
 };
+use serde_json::{Map, Value};
 
 /// The longest name, in bytes; also of what supersedes and of what is expected.
 const NAME_BYTES_MAX: usize = 128;
@@ -68,13 +69,16 @@ impl Commands {
         user: &str,
     ) -> DryRun {
         let lane = self.lanes.get(device);
-        let mut errors: Vec<_> = check(request, &self.limits).err().into_iter().collect();
+        let mut errors = check(request, &self.limits);
         errors.extend(mistakes);
         let max = self.limits.open_per_device;
         if lane.is_some_and(|lane| lane.open() >= max) {
             errors.push(CreateError::TooMany { device: device.clone(), max }.to_string());
         }
-        let before = |lane: &Lane| lane.before(request.priority.unwrap_or(0));
+        let before = |lane: &Lane| {
+            let all = lane.before(request.priority.unwrap_or(0));
+            all - self.displaced_before(lane, request)
+        };
         let receiver = lane.and_then(Lane::receiver);
         DryRun {
             valid: errors.is_empty(),
@@ -85,6 +89,13 @@ impl Commands {
             user: user.into(),
             allowed: true,
         }
+    }
+
+    /// How many of those that would go before a command it would take the place of.
+    fn displaced_before(&self, lane: &Lane, request: &CommandRequest) -> usize {
+        let Some(key) = request.supersede.as_deref() else { return 0 };
+        let earlier = lane.waiting_before(request.priority.unwrap_or(0));
+        earlier.filter(|id| self.entries[id].supersede.as_deref() == Some(key)).count()
     }
 
     /// Why a new command is not sent at once, if it is not.
@@ -154,28 +165,39 @@ impl Commands {
     }
 }
 
-/// Says what of a request cannot be.
-pub(super) fn check(request: &CommandRequest, limits: &CommandLimits) -> Result<(), String> {
-    let name = &request.name;
+/// Says what of a request cannot be, a text for each mistake.
+pub(super) fn check(request: &CommandRequest, limits: &CommandLimits) -> Vec<String> {
+    let checks = [
+        check_name(&request.name),
+        request.supersede.as_deref().map_or(Ok(()), check_supersede),
+        request.params.as_ref().map_or(Ok(()), |params| check_params(params, limits)),
+        check_duration("ttl_ms", request.ttl_ms, Millis(0)),
+        check_duration("timeout_ms", request.timeout_ms, Millis(1)),
+        request.expect.as_ref().map_or(Ok(()), check_expect),
+    ];
+    checks.into_iter().filter_map(Result::err).collect()
+}
+
+fn check_name(name: &str) -> Result<(), String> {
     if name.is_empty() || name.len() > NAME_BYTES_MAX || name.chars().any(char::is_control) {
         return Err(format!("name '{name}' is not a text of 1-{NAME_BYTES_MAX} bytes"));
     }
-    if let Some(key) = &request.supersede
-        && !(1..=NAME_BYTES_MAX).contains(&key.len())
-    {
-        return Err(format!("supersede '{key}' is not a text of 1-{NAME_BYTES_MAX} bytes"));
+    Ok(())
+}
+
+fn check_supersede(key: &str) -> Result<(), String> {
+    if (1..=NAME_BYTES_MAX).contains(&key.len()) {
+        return Ok(());
     }
-    if let Some(params) = &request.params {
-        let (bytes, max) = (json_bytes(params), limits.params_bytes);
-        if bytes > max {
-            return Err(format!(
-                "params has {bytes} bytes, more than limits.command_params_bytes, {max}"
-            ));
-        }
+    Err(format!("supersede '{key}' is not a text of 1-{NAME_BYTES_MAX} bytes"))
+}
+
+fn check_params(params: &Map<String, Value>, limits: &CommandLimits) -> Result<(), String> {
+    let (bytes, max) = (json_bytes(params), limits.params_bytes);
+    if bytes <= max {
+        return Ok(());
     }
-    check_duration("ttl_ms", request.ttl_ms, Millis(0))?;
-    check_duration("timeout_ms", request.timeout_ms, Millis(1))?;
-    request.expect.as_ref().map_or(Ok(()), check_expect)
+    Err(format!("params has {bytes} bytes, more than limits.command_params_bytes, {max}"))
 }
 
 fn check_duration(name: &str, value: Option<Millis>, least: Millis) -> Result<(), String> {

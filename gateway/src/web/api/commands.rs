@@ -3,7 +3,12 @@
 use super::{Body, object, page_rows, parse};
 use crate::{
     core::Outlet,
-    web::{Web, problem::Refused, who::Who},
+    web::{
+        Web,
+        caller::{Caller, forbidden},
+        problem::Refused,
+        who::Who,
+    },
 };
 use axum::{
     Json,
@@ -16,16 +21,18 @@ use axum::{
 };
 use bridge::{
     bridge::{Bridge, CommandError},
-    command::book::{Caller, CancelError},
+    command::book::{self, CancelError},
     rights::Rights,
 };
-use protocol::{Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, Page};
+use protocol::{
+    Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Page, Role,
+};
 use serde::Deserialize;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
-/// The longest `Prefer: wait`.
+/// The longest that `Prefer: wait` is followed; who asks for more is told so by `Preference-Applied`.
 const WAIT_S_MAX: u64 = 600;
 
 /// The longest `Idempotency-Key`, in bytes.
@@ -46,7 +53,7 @@ pub(in crate::web) async fn create_command(
     web.check_store()?;
     let id = new_id();
     let create = web.core.ask(move |bridge, now| {
-        let caller = Caller { user: &who.user, key: key.as_deref() };
+        let caller = book::Caller { user: &who.user, key: key.as_deref() };
         let details = json!({"command": id, "request": request});
         let command = bridge.command(now, id, &device, request, caller)?;
         // The same key gives the command that was made before.
@@ -87,18 +94,24 @@ pub(in crate::web) async fn cancel_command(
 pub(super) async fn create(
     State(web): State<Arc<Web>>,
     who: Who,
+    Caller(user): Caller,
     path: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
     body: Body,
 ) -> Result<Response, Refused> {
+    let allowed = user.role >= Role::Operator;
+    let request = object(body);
+    let dry = matches!(&request, Ok(CommandRequest { dry_run: Some(true), .. }));
+    if !allowed && !dry {
+        web.stats.web.refused_forbidden.increment();
+        return Err(forbidden(&user, Role::Operator));
+    }
     let device = parse(&path?)?;
     let (wait, key) = (preferred_wait(&headers)?, idempotency_key(&headers)?);
-    let request: CommandRequest = object(body)?;
-    if request.dry_run == Some(true) {
-        who.check_of("commands", &device)?;
-        let dry =
-            web.core.look(move |bridge, now| bridge.dry_run(now, &device, &request, &who.user));
-        return Ok(Json(dry.await??).into_response());
+    let request = request?;
+    if dry {
+        let dry = DryRun { allowed, ..dry_run(&web, who, device, request).await? };
+        return Ok(Json(dry).into_response());
     }
     let command = create_command(&web, who.clone(), device, request, key).await?;
     let Some(wait) = wait else {
@@ -121,6 +134,17 @@ pub(super) async fn create(
     })
 }
 
+async fn dry_run(
+    web: &Web,
+    who: Who,
+    device: DeviceId,
+    request: CommandRequest,
+) -> Result<DryRun, Refused> {
+    who.check_of("commands", &device)?;
+    let dry = web.core.look(move |bridge, now| bridge.dry_run(now, &device, &request, &who.user));
+    Ok(dry.await??)
+}
+
 pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Refused> {
     let Some(value) = headers.get("idempotency-key") else { return Ok(None) };
     match value.to_str() {
@@ -134,16 +158,21 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Ref
 /// `wait` of the header `Prefer` (RFC 7240), in seconds.
 fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
     let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split(',')).map(str::trim);
-    let Some(wait) = preferences.find_map(|preference| preference.strip_prefix("wait=")) else {
+    let mut preferences = values.flat_map(|value| value.split(','));
+    let Some(wait) = preferences.find_map(|preference| value_of(preference, "wait")) else {
         return Ok(None);
     };
-    match wait.parse() {
-        Ok(seconds) if seconds <= WAIT_S_MAX => Ok(Some(Duration::from_secs(seconds))),
-        Ok(_) | Err(_) => {
-            Err(Refused::bad_request(format!("Prefer: wait={wait} is not in 0-{WAIT_S_MAX} s")))
-        }
+    match wait.parse::<u64>() {
+        Ok(seconds) => Ok(Some(Duration::from_secs(seconds.min(WAIT_S_MAX)))),
+        Err(_) => Err(Refused::bad_request(format!("Prefer: wait={wait} is no number of seconds"))),
     }
+}
+
+/// The value of a preference of this name; its parameters say nothing here.
+fn value_of<'a>(preference: &'a str, wanted: &str) -> Option<&'a str> {
+    let plain = preference.split(';').next()?;
+    let (name, value) = plain.split_once('=')?;
+    name.trim().eq_ignore_ascii_case(wanted).then(|| value.trim().trim_matches('"'))
 }
 
 /// What `GET /commands` may ask for.
@@ -222,4 +251,28 @@ fn seen<'a>(
 
 fn unknown(id: CommandId) -> Refused {
     Refused::not_found("unknown_command", format!("there is no command '{id}'"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wait(values: &[&str]) -> Option<u64> {
+        let mut headers = HeaderMap::new();
+        for value in values {
+            headers.append("prefer", value.parse().unwrap());
+        }
+        preferred_wait(&headers).unwrap().map(|wait| wait.as_secs())
+    }
+
+    #[test]
+    fn prefer_is_read_as_its_rfc_says() {
+        assert_eq!(wait(&[]), None);
+        assert_eq!(wait(&["respond-async"]), None);
+        for said in ["wait=10", "Wait = 10", "wait=\"10\"", "a=1, wait=10;b=2", "wait=10, wait=9"] {
+            assert_eq!(wait(&[said]), Some(10), "{said}");
+        }
+        assert_eq!(wait(&["respond-async", "wait=3"]), Some(3));
+        assert_eq!(wait(&["wait=86400"]), Some(WAIT_S_MAX));
+    }
 }
