@@ -25,11 +25,6 @@ impl<S: Sink> Bridge<S> {
         Some(self.mapping_of(device)?.render(device, delivery))
     }
 
-    /// An attempt is on its way: from now on what its device says may be an answer to it.
-    pub fn written(&mut self, command: CommandId, attempt: u32) {
-        self.commands.written(command, attempt);
-    }
-
     pub(super) fn mapping_of(&self, device: &DeviceId) -> Option<Mapped<'_>> {
         if self.mappings.is_empty() {
             return None;

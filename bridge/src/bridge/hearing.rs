@@ -1,0 +1,101 @@
+//! What devices say: decoded messages of connections, each to where it belongs.
+
+use super::{Bridge, channel};
+use crate::{
+    command::book::Said,
+    data::{Data, Metrics},
+    devices::TooManyDevices,
+    hub::Sink,
+    ingest::Inbound,
+};
+use protocol::{DeviceId, Timestamp, TopicName};
+use serde_json::Value;
+
+impl<S: Sink> Bridge<S> {
+    /// Takes decoded messages of one connection.
+    pub fn ingest(&mut self, now: Timestamp, inbound: Vec<Inbound>) {
+        for message in inbound {
+            if let Inbound::Mapped { spoken, payload } = &message {
+                self.mapped(now, spoken, payload);
+                continue;
+            }
+            if let Some(device) = message.device()
+                && !self.heard(now, device)
+            {
+                continue;
+            }
+            match message {
+                Inbound::Update { channel, device, timestamp, data } => {
+                    if let (Some(device), Data::Metrics(metrics)) = (&device, &data) {
+                        self.observe(now, device, Said::Telemetry, |name| metric(metrics, name));
+                    }
+                    let watched = device.filter(|_| self.alerts.watches_metrics());
+                    let watched = watched.map(|device| (device, data.clone()));
+                    self.publish(now, &channel, timestamp, data);
+                    if let Some((device, data)) = watched {
+                        self.measure(now, &device, &data);
+                    }
+                }
+                Inbound::State { device, reported } => {
+                    if (self.commands.expects_of(&device) || self.mapping_of(&device).is_some())
+                        && let Ok(Value::Object(state)) = serde_json::from_str(reported.get())
+                    {
+                        self.observe(now, &device, Said::State, |name| state.get(name).cloned());
+                    }
+                    self.reported(now, &device, reported);
+                }
+                Inbound::Event { device, event } => self.event(now, &device, event),
+                Inbound::Recent { device, answers } => {
+                    self.commands.recent(now, &device, &answers);
+                }
+                Inbound::Answer { device, command, answer } => {
+                    let known = self.commands.answer(now, &device, command, &answer);
+                    self.refused.answers += u64::from(!known);
+                }
+                Inbound::Mapped { .. } => {}
+            }
+        }
+    }
+
+    /// A device said something; `value` gives what it said of a metric, or of a member of its state.
+    fn observe(
+        &mut self,
+        now: Timestamp,
+        device: &DeviceId,
+        said: Said,
+        value: impl Fn(&str) -> Option<Value>,
+    ) {
+        if self.mapping_of(device).is_some() {
+            self.settle_by_expectation(now, device, said, &value);
+        }
+        if self.commands.expects_of(device) {
+            self.commands.observe(now, device, said, value);
+        }
+    }
+
+    /// Takes a message for `topics/{topic}`.
+    pub fn raw(&mut self, now: Timestamp, topic: &TopicName, data: Data) {
+        if self.hub.topics_wanted() {
+            self.publish(now, &channel("topics", topic), None, data);
+        }
+    }
+
+    pub(super) fn heard(&mut self, now: Timestamp, device: &DeviceId) -> bool {
+        match self.devices.heard(now, device) {
+            Ok(Some(presence)) => self.tell_presence(now, device, &presence),
+            Ok(None) => {}
+            Err(TooManyDevices { .. }) => {
+                self.refused.devices += 1;
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The value of a metric.
+fn metric(metrics: &Metrics, name: &str) -> Option<Value> {
+    let quoted = Value::from(name).to_string();
+    let written = quoted.get(1..quoted.len() - 1)?;
+    serde_json::from_str(metrics.get(written)?).ok()
+}

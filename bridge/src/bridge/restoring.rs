@@ -1,0 +1,56 @@
+//! Going on from an earlier life: which devices there were, and what was told last.
+
+use super::Past;
+use crate::{
+    data::Data,
+    devices::{Devices, Kept},
+    hub::{Beginning, Restored},
+};
+use protocol::{Command, DeviceId, Presence, Timestamp, TopicName};
+use std::collections::HashMap;
+
+/// Brings the devices back; gives those that were online, with the presence to tell.
+pub(super) fn restore_devices(
+    now: Timestamp,
+    devices: &mut Devices,
+    past: &Past,
+) -> Vec<(DeviceId, Presence)> {
+    let mut seen: HashMap<&str, Timestamp> = HashMap::new();
+    let mut presences: HashMap<&str, Presence> = HashMap::new();
+    for Restored { channel, stamp, value } in &past.hub.channels {
+        let Some(device) = device_of(channel) else { continue };
+        let newest = seen.entry(device).or_insert(stamp.timestamp);
+        *newest = stamp.timestamp.max(*newest);
+        if let (true, Some(Data::Json(json))) = (channel.as_str().starts_with("presence/"), value)
+            && let Ok(presence) = serde_json::from_str(json.get())
+        {
+            presences.insert(device, presence);
+        }
+    }
+    let restore = |(device, kept): &(DeviceId, Kept)| {
+        let (last_seen_at, presence) =
+            (seen.get(device.as_str()).copied(), presences.remove(device.as_str()));
+        let lost = devices.restore(now, device, kept.clone(), last_seen_at, presence)?;
+        Some((device.clone(), lost))
+    };
+    past.devices.iter().filter_map(restore).collect()
+}
+
+/// When each device's commands were told of last, and what was said.
+pub(super) fn told(beginning: &Beginning) -> HashMap<DeviceId, (Timestamp, Command)> {
+    let last = |restored: &Restored| {
+        let device = restored.channel.as_str().strip_prefix("commands/")?.parse().ok()?;
+        let Some(Data::Json(json)) = &restored.value else { return None };
+        Some((device, (restored.stamp.timestamp, serde_json::from_str(json.get()).ok()?)))
+    };
+    beginning.channels.iter().filter_map(last).collect()
+}
+
+/// The device that a built-in channel belongs to.
+pub(super) fn device_of(channel: &TopicName) -> Option<&str> {
+    match channel.as_str().split_once('/') {
+        Some(("telemetry" | "presence" | "state" | "commands", device)) => Some(device),
+        Some(("alerts", rest)) => rest.split_once('/').map(|(_, device)| device),
+        Some(_) | None => None,
+    }
+}
