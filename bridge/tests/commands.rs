@@ -1,11 +1,11 @@
 //! Model checking of one command's life: every order of PUBACKs, answers, disconnects, timers, cancels,
-//! restarts and crashes before a commit, exhaustively to a depth of [`DEPTH`] and by seed beyond.
+//! restarts, slow commits and crashes before a commit, exhaustively to a depth of [`DEPTH`] and by seed beyond.
 //!
 //! The store is modelled too: rows count from their commit on, and what is to be sent is sent only then. A
-//! crash before a commit loses both. After each step the rules of docs/protocol.md, section 4, must hold.
+//! crash before a commit loses both; a slow one comes together with a later one. After each step the rules of docs/protocol.md, section 4, must hold.
 
 use bridge::{
-    command::book::{Caller, CommandLimits, Commands, Effect, Kept, RowKind},
+    command::book::{Caller, CommandLimits, Commands, Effect, Kept, Row, RowKind},
     event::ConnectionId,
 };
 use protocol::{Answer, AnswerStatus, CommandId, CommandState, DeviceId, Timestamp};
@@ -31,8 +31,19 @@ enum Step {
     Restart,
 }
 
-/// Each step, and whether the gateway dies before what it did is committed.
-fn steps() -> Vec<(Step, bool)> {
+/// What becomes of what a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Commit {
+    /// It is stored, with all that waited.
+    Now,
+    /// It is stored some steps later.
+    Later,
+    /// The gateway dies first.
+    Never,
+}
+
+/// Each step, and what becomes of what it did.
+fn steps() -> Vec<(Step, Commit)> {
     use AnswerStatus as A;
     let alone = [
         Step::Connect,
@@ -50,18 +61,29 @@ fn steps() -> Vec<(Step, bool)> {
         Step::Restart,
     ];
     let crashes = [Step::Connect, Step::Puback, Step::New(A::Succeeded), Step::Wait, Step::Cancel];
-    alone.map(|step| (step, false)).into_iter().chain(crashes.map(|step| (step, true))).collect()
+    let slow = [Step::Connect, Step::Wait];
+    let with = |commit| move |step| (step, commit);
+    let now = alone.into_iter().map(with(Commit::Now));
+    let never = crashes.into_iter().map(with(Commit::Never));
+    now.chain(never).chain(slow.into_iter().map(with(Commit::Later))).collect()
 }
 
 struct World {
     commands: Commands,
     rows: HashMap<(RowKind, String), String>,
+    /// What waits for a commit that is slow.
+    pending: Vec<Effect>,
+    pending_rows: Vec<Row>,
     now: i64,
     connection: Option<ConnectionId>,
     connections: u64,
     idempotent: bool,
     /// Attempts that reached the device.
     arrived: u32,
+    /// The newest of them on this connection.
+    here: Option<u32>,
+    /// An attempt was written to a connection that had just gone.
+    went_nowhere: bool,
     /// The device has it, and the gateway has stored that.
     has_it: bool,
     last: CommandState,
@@ -97,11 +119,15 @@ impl World {
         let mut world = Self {
             commands,
             rows: HashMap::new(),
+            pending: Vec::new(),
+            pending_rows: Vec::new(),
             now: 1_000,
             connection: None,
             connections: 0,
             idempotent,
             arrived: 0,
+            here: None,
+            went_nowhere: false,
             has_it: false,
             last: created.expect("it is valid").state,
         };
@@ -113,16 +139,18 @@ impl World {
         Timestamp(self.now)
     }
 
-    fn play(&mut self, step: Step, crash: bool) {
+    fn play(&mut self, step: Step, commit: Commit) {
         let had_it = self.has_it;
         self.act(step);
-        if crash {
-            self.commands.take_rows();
-            self.commands.take_effects();
-            self.has_it = had_it;
-            self.restart();
-        } else {
-            self.commit();
+        self.pending_rows.extend(self.commands.take_rows());
+        self.pending.extend(self.commands.take_effects());
+        match commit {
+            Commit::Now => self.commit(),
+            Commit::Later => {}
+            Commit::Never => {
+                self.has_it = had_it;
+                self.restart();
+            }
         }
         self.check();
     }
@@ -137,19 +165,22 @@ impl World {
                 self.commands.receives(now, &device(), connection, true, true);
             }
             Step::Disconnect => {
+                self.here = None;
                 if let Some(connection) = self.connection.take() {
                     self.commands.receives_not(now, &device(), connection);
                 }
             }
-            Step::Puback if self.arrived > 0 && self.connection.is_some() => {
-                let attempt = self.attempt();
-                self.has_it = true;
-                self.commands.delivered(now, ID, attempt);
+            Step::Puback => {
+                if let Some(attempt) = self.here {
+                    self.has_it |= attempt == self.attempt();
+                    self.commands.delivered(now, ID, attempt);
+                }
             }
-            Step::Old(status) if self.arrived > 1 => self.answer(status, 1),
+            Step::Old(status) if self.arrived > 1 => self.answer(status, Some(1)),
+            // Without a number an answer counts for the newest attempt.
             Step::New(status) if self.arrived > 0 => {
                 self.has_it = true;
-                self.answer(status, self.attempt());
+                self.answer(status, None);
             }
             Step::Wait => {
                 self.now += 60;
@@ -159,13 +190,13 @@ impl World {
                 let _refused_where_it_must_be = self.commands.cancel(now, ID, "ada");
             }
             Step::Restart => self.restart(),
-            Step::Connect | Step::Puback | Step::Old(_) | Step::New(_) => {}
+            Step::Connect | Step::Old(_) | Step::New(_) => {}
         }
     }
 
-    fn answer(&mut self, status: AnswerStatus, attempt: u32) {
+    fn answer(&mut self, status: AnswerStatus, attempt: Option<u32>) {
         let (progress, result, error) = (None, None, None);
-        let answer = Answer { status, attempt: Some(attempt), progress, result, error };
+        let answer = Answer { status, attempt, progress, result, error };
         assert!(self.commands.answer(self.now(), &device(), ID, &answer), "it is lost");
     }
 
@@ -175,27 +206,38 @@ impl World {
 
     /// What changed is stored; then what is to be sent is sent.
     fn commit(&mut self) {
-        for row in self.commands.take_rows() {
+        self.pending_rows.extend(self.commands.take_rows());
+        self.pending.extend(self.commands.take_effects());
+        for row in std::mem::take(&mut self.pending_rows) {
             match row.body {
                 Some(body) => drop(self.rows.insert((row.kind, row.key), body)),
                 None => drop(self.rows.remove(&(row.kind, row.key))),
             }
         }
-        for effect in self.commands.take_effects() {
-            let Effect::Send { connection, delivery, .. } = effect else { continue };
-            if !self.commands.is_to_be_sent(delivery.id, delivery.attempt, connection) {
+        for effect in std::mem::take(&mut self.pending) {
+            let Effect::Send { connection, mut delivery, .. } = effect else { continue };
+            if !self.commands.departs(self.now(), connection, &mut delivery) {
                 continue;
             }
-            assert_eq!(Some(connection), self.connection, "sent to whom nobody listens");
             assert!(delivery.not_after >= self.now(), "sent though its time is over");
-            assert!(!self.has_it || self.idempotent, "sent again though the device has it");
-            self.arrived += 1;
-            self.has_it = false;
+            self.commands.written(delivery.id, delivery.attempt);
+            if Some(connection) == self.connection {
+                assert!(!self.has_it || self.idempotent, "sent again though the device has it");
+                self.arrived += 1;
+                self.here = Some(delivery.attempt);
+                self.has_it = false;
+            } else {
+                self.went_nowhere = true;
+            }
         }
     }
 
+    /// What was not committed is lost.
     fn restart(&mut self) {
         self.connection = None;
+        self.here = None;
+        self.pending.clear();
+        self.pending_rows.clear();
         self.commands = Commands::new(limits());
         let commands =
             self.rows.iter().map(|((_, key), body)| (key.clone(), body.clone())).collect();
@@ -214,6 +256,9 @@ impl World {
         if state == CommandState::Expired {
             assert_eq!(self.arrived, 0, "expired means that it certainly did not run");
         }
+        if state == CommandState::TimedOut {
+            assert!(self.arrived > 0 || self.went_nowhere, "timed out though it was never sent");
+        }
         if matches!(state, CommandState::Queued | CommandState::Scheduled) {
             assert_eq!(self.arrived, 0, "it was sent and waits again");
         }
@@ -224,16 +269,16 @@ impl World {
     fn end(&mut self) {
         self.act(Step::Disconnect);
         for _ in 0..4 {
-            self.play(Step::Wait, false);
+            self.play(Step::Wait, Commit::Now);
         }
         assert!(self.last.is_final(), "it never ends: {}", self.last);
     }
 }
 
-fn play(sequence: &[(Step, bool)], idempotent: bool) {
+fn play(sequence: &[(Step, Commit)], idempotent: bool) {
     let failed = std::panic::catch_unwind(|| {
         let mut world = World::new(idempotent);
-        sequence.iter().for_each(|(step, crash)| world.play(*step, *crash));
+        sequence.iter().for_each(|(step, commit)| world.play(*step, *commit));
         world.end();
     });
     assert!(failed.is_ok(), "idempotent: {idempotent}, {sequence:?}");
@@ -246,7 +291,7 @@ fn every_short_sequence_keeps_the_rules() {
     for number in 0..count.pow(DEPTH) {
         // The device is there first in half of them, so that most reach it.
         let mut rest = number;
-        let mut sequence = vec![(Step::Connect, false)];
+        let mut sequence = vec![(Step::Connect, Commit::Now)];
         for _ in 0..DEPTH {
             sequence.push(steps[rest % count]);
             rest /= count;

@@ -1,7 +1,7 @@
 //! Which steps of a command are new: each is recorded once.
 
 use super::{Audit, Deed, Party};
-use protocol::{Actor, CommandDetails, CommandId, Timestamp, Transition};
+use protocol::{Actor, CommandDetails, CommandId, CommandState, Timestamp, Transition};
 use serde_json::json;
 use std::collections::HashMap;
 
@@ -17,10 +17,10 @@ pub enum Step {
     Note,
 }
 
-/// How many steps of each command were seen.
+/// How many steps of each command were seen, and the state after the last of them.
 #[derive(Debug, Default)]
 pub struct Steps {
-    seen: HashMap<CommandId, usize>,
+    seen: HashMap<CommandId, (usize, Option<CommandState>)>,
     /// When this many are reached, it is time to look which are still known.
     sweep_at: usize,
 }
@@ -33,8 +33,14 @@ impl Steps {
         details: &'a CommandDetails,
     ) -> impl Iterator<Item = (Step, &'a Transition)> + use<'a> {
         let transitions = details.transitions.as_slice();
-        let before = self.seen.insert(details.command.id, transitions.len());
-        let before = before.unwrap_or(transitions.len().saturating_sub(1));
+        let last = transitions.last().map(|step| step.state);
+        let newest = transitions.len().saturating_sub(1);
+        let before = match self.seen.insert(details.command.id, (transitions.len(), last)) {
+            None => newest,
+            // A step was taken back, and another came in its place.
+            Some((count, state)) if count >= transitions.len() && state != last => newest,
+            Some((count, _)) => count,
+        };
         let previous = |at: usize| at.checked_sub(1).and_then(|at| transitions.get(at));
         transitions.iter().enumerate().skip(before).map(move |(at, step)| {
             let same = previous(at).is_some_and(|previous| previous.state == step.state);
@@ -44,7 +50,8 @@ impl Steps {
 
     /// Takes the steps of a command that an earlier life told of as seen.
     pub fn restore(&mut self, details: &CommandDetails) {
-        self.seen.insert(details.command.id, details.transitions.len());
+        let last = details.transitions.last().map(|step| step.state);
+        self.seen.insert(details.command.id, (details.transitions.len(), last));
     }
 
     /// Forgets commands that are not `known`, when there are many.

@@ -1,5 +1,6 @@
 use super::*;
 use proptest::prelude::*;
+use protocol::{Actor, Command, CommandDetails, CommandState, Transition};
 use serde_json::from_str;
 
 const NOW: Timestamp = Timestamp(1_767_225_600_000);
@@ -40,6 +41,32 @@ fn verify(lines: &[&str]) -> Result<u64, String> {
         before = Some(entry);
     }
     Ok(before.map_or(0, |entry| entry.number))
+}
+
+fn command() -> Command {
+    let command = json!({
+        "id": "01890000-0000-7000-8000-000000000000", "device": "d", "name": "open", "params": {},
+        "state": "queued", "attempt": 0, "priority": 0, "progress": null, "result": null,
+        "error": null, "late": false, "created_at": 1, "created_by": null, "not_before": null,
+        "deliver_by": 2, "finish_by": null, "batch": null, "verified": null,
+    });
+    serde_json::from_value(command).unwrap()
+}
+
+#[test]
+fn a_step_in_the_place_of_one_that_was_taken_back_is_new() {
+    let step = |state| Transition { state, at: Timestamp(1), by: Actor::Timer, reason: None };
+    let of = |states: &[CommandState]| states.iter().copied().map(step).collect::<Vec<_>>();
+    let mut steps = Steps::default();
+    let mut seen = |states: &[CommandState]| {
+        let details = CommandDetails { command: command(), transitions: of(states) };
+        steps.unseen(&details).map(|(_, step)| step.state).collect::<Vec<_>>()
+    };
+    use CommandState as S;
+    assert_eq!(seen(&[S::Queued]), [S::Queued]);
+    assert_eq!(seen(&[S::Queued, S::Sent]), [S::Sent]);
+    assert_eq!(seen(&[S::Queued, S::Expired]), [S::Expired]);
+    assert_eq!(seen(&[S::Queued, S::Expired]), []);
 }
 
 #[test]

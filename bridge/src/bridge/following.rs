@@ -4,9 +4,10 @@ use super::{Bridge, channel};
 use crate::{
     command::book::{Effect, Row},
     data::Data,
+    event::ConnectionId,
     hub::Sink,
 };
-use protocol::{Batch, CommandDetails, CommandId, DeviceId, Timestamp};
+use protocol::{Batch, CommandDetails, CommandId, Delivery, DeviceId, Timestamp};
 
 impl<S: Sink> Bridge<S> {
     /// What is to be kept of commands since the last call.
@@ -54,6 +55,16 @@ impl<S: Sink> Bridge<S> {
         if self.devices.get(device).is_none() {
             self.hub.forget(&channel("commands", device));
         }
+    }
+
+    /// An attempt that is kept may be sent now, as `delivery` says then; false where it is no longer to be.
+    pub fn departs(
+        &mut self,
+        now: Timestamp,
+        connection: ConnectionId,
+        delivery: &mut Delivery,
+    ) -> bool {
+        self.commands.departs(now, connection, delivery)
     }
 
     /// An attempt is on its way: from now on what its device says may be an answer to it.

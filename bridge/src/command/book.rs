@@ -8,6 +8,7 @@
 
 mod batches;
 mod create;
+mod departing;
 mod expecting;
 mod happen;
 mod keeping;
@@ -331,25 +332,6 @@ impl Commands {
     #[must_use]
     pub fn open_batches(&self) -> usize {
         self.batches.len() - self.ended_batches.len()
-    }
-
-    /// Whether this attempt is still to be written to this connection.
-    #[must_use]
-    pub fn is_to_be_sent(&self, id: CommandId, attempt: u32, connection: ConnectionId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| {
-            entry.state() == CommandState::Sent
-                && entry.details.command.attempt == attempt
-                && entry.sent_to == Some(connection)
-        }) || self.is_sent_again(id, attempt, connection)
-    }
-
-    fn is_sent_again(&self, id: CommandId, attempt: u32, connection: ConnectionId) -> bool {
-        self.entries.get(&id).is_some_and(|entry| {
-            attempt > 1
-                && entry.details.command.attempt == attempt
-                && entry.sent_to == Some(connection)
-                && matches!(entry.state(), CommandState::Delivered | CommandState::Started)
-        })
     }
 
     /// The key of a request and what it was, for a command.

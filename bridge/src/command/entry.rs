@@ -17,6 +17,10 @@ const TTL: Millis = Millis(60_000);
 const TIMEOUT: Millis = Millis(30_000);
 /// How long what is expected may take, unless told.
 const WITHIN: Millis = Millis(30_000);
+/// A command that was to be sent in time is still sent when the store took no longer to keep that.
+const KEEPING: Millis = Millis(1_000);
+/// A commit that takes more than one part in so many of the device's time is made up for.
+const NOTICEABLE: u64 = 10;
 /// Beyond this many transitions of a command notes are left out; changes of state never are.
 const NOTES_MAX: usize = 64;
 /// The first sending again of a command that the device has is at once, the next so much later, and
@@ -50,6 +54,9 @@ pub(super) struct Entry {
     /// The connection that the newest attempt went to.
     #[serde(skip)]
     pub(super) sent_to: Option<ConnectionId>,
+    /// The connection that was asked to give it up.
+    #[serde(skip)]
+    pub(super) cancel_asked: Option<ConnectionId>,
     /// The newest attempt waits to be written: nothing can be an answer to it yet.
     #[serde(skip)]
     pub(super) unwritten: bool,
@@ -85,6 +92,7 @@ pub(super) enum Release {
 pub(super) enum Due {
     NotBefore,
     DeliverBy,
+    WriteBy,
     FinishBy,
     Resend,
     VerifyBy,
@@ -148,6 +156,7 @@ impl Entry {
             sent_at: None,
             changed_at: now,
             sent_to: None,
+            cancel_asked: None,
             unwritten: false,
             deadline: None,
             resend_at: None,
@@ -193,6 +202,7 @@ impl Entry {
             CommandState::Scheduled | CommandState::Queued if self.release == Release::Held => None,
             CommandState::Scheduled => command.not_before.map(|at| (at, Due::NotBefore)),
             CommandState::Queued => Some((command.deliver_by, Due::DeliverBy)),
+            CommandState::Sent if self.was_never_written() => Some((self.write_by(), Due::WriteBy)),
             CommandState::Sent
             | CommandState::Delivered
             | CommandState::Started
@@ -208,6 +218,30 @@ impl Entry {
             | CommandState::Expired
             | CommandState::TimedOut => self.verify_by.map(|at| (at, Due::VerifyBy)),
         }
+    }
+
+    /// Its first sending is decided, and waits for the store: it certainly did not run.
+    pub(super) fn was_never_written(&self) -> bool {
+        self.unwritten && self.details.command.attempt == 1
+    }
+
+    /// When it is too late to write the first attempt: as it is too late to send it, but not before the store
+    /// had its time.
+    fn write_by(&self) -> Timestamp {
+        let deliver_by = self.details.command.deliver_by;
+        self.sent_at.map_or(deliver_by, |at| deliver_by.max(at.plus(KEEPING)))
+    }
+
+    /// The first attempt is written only now. Where the store took a good part of the device's time, that
+    /// counts from now on; says how long the store took then.
+    pub(super) fn counts_anew(&mut self, now: Timestamp) -> Option<Millis> {
+        let waited = now.since(self.sent_at?);
+        if !self.was_never_written() || waited.0 <= self.timeout.0 / NOTICEABLE {
+            return None;
+        }
+        self.sent_at = Some(now);
+        self.details.command.finish_by = Some(now.plus(self.timeout));
+        Some(waited)
     }
 
     /// Takes what an answer says over. Gives what is to be noted: a result that is larger than

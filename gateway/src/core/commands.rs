@@ -63,13 +63,15 @@ impl Actor {
     fn happen(&mut self, now: Timestamp, effect: Effect) {
         match effect {
             Effect::Created(at, details) | Effect::Changed(at, details) => {
+                if self.bridge.commands().was_taken_back(&details) {
+                    return;
+                }
                 self.tell(now, at, &details);
                 fault::effects("after_told", &[Effect::Changed(at, details)]);
             }
             Effect::BatchChanged(batch) => self.bridge.announce_batch(now, &batch),
-            Effect::Send { connection, device, delivery } => {
-                let Delivery { id, attempt, .. } = *delivery;
-                if self.bridge.commands().is_to_be_sent(id, attempt, connection) {
+            Effect::Send { connection, device, mut delivery } => {
+                if self.bridge.departs(now, connection, &mut delivery) {
                     self.send_command(now, connection, &device, &delivery);
                 }
             }

@@ -25,6 +25,10 @@ impl Commands {
         user: &str,
     ) -> Result<Command, CancelError> {
         let entry = self.entries.get(&id).ok_or(CancelError::Unknown(id))?;
+        if entry.state() == CommandState::Sent && entry.was_never_written() {
+            self.unsend(id, 1);
+        }
+        let entry = &self.entries[&id];
         let (state, device) = (entry.state(), entry.device().clone());
         let receiver = self.lanes.get(&device).and_then(Lane::receiver);
         let cancellable = receiver.is_some_and(|receiver| receiver.cancels);
@@ -34,8 +38,7 @@ impl Commands {
             Step::CannotCancel => return Err(CancelError::DeviceCannotCancel(id)),
             Step::To(CommandState::Cancelling) => {
                 self.enter(now, id, CommandState::Cancelling, by, None);
-                let connection = receiver.expect("cancellable only with a receiver").connection;
-                self.effects.push(Effect::AskCancel { connection, device, command: id });
+                self.ask_cancel(&device);
             }
             Step::To(to) => {
                 self.enter(now, id, to, by, None);
@@ -61,6 +64,7 @@ impl Commands {
         lane.receivers.retain(|known| known.connection != connection);
         lane.receivers.push(Receiver { connection, own, cancels });
         self.resend(now, device);
+        self.ask_cancel(device);
         self.pump(now, device);
         self.tick(now);
     }
@@ -70,6 +74,7 @@ impl Commands {
         let Some(lane) = self.lanes.get_mut(device) else { return };
         lane.receivers.retain(|known| known.connection != connection);
         self.resend(now, device);
+        self.ask_cancel(device);
         self.pump(now, device);
         self.forget_lane(device);
         self.tick(now);
@@ -89,14 +94,6 @@ impl Commands {
     pub fn is_receiver(&self, device: &DeviceId, connection: ConnectionId) -> bool {
         let lane = self.lanes.get(device);
         lane.is_some_and(|lane| lane.receivers.iter().any(|known| known.connection == connection))
-    }
-
-    /// An attempt was handed to its receiver's connection.
-    pub fn written(&mut self, id: CommandId, attempt: u32) {
-        let entry = self.entries.get_mut(&id);
-        if let Some(entry) = entry.filter(|entry| entry.details.command.attempt == attempt) {
-            entry.unwritten = false;
-        }
     }
 
     /// The commands of a device that are underway and were handed to a receiver, oldest first.
@@ -120,6 +117,7 @@ impl Commands {
         if entry.details.command.attempt != attempt {
             return;
         }
+        entry.unwritten = false;
         if !entry.acknowledged && !entry.state().is_final() {
             entry.acknowledged = true;
             self.dirty.insert(id);
@@ -160,6 +158,7 @@ impl Commands {
         let newest = entry.details.command.attempt;
         let current = answer.attempt.is_none_or(|attempt| attempt >= newest);
         entry.acknowledged |= current;
+        entry.unwritten &= !current;
         let happening = Happening::Answered { status: answer.status, current };
         self.apply(now, id, happening, &Actor::Device, Some(answer));
         self.tick(now);
@@ -234,6 +233,7 @@ impl Commands {
         let happening = match due {
             Due::NotBefore => Happening::Due,
             Due::DeliverBy => Happening::DeliverByPassed,
+            Due::WriteBy => return self.not_kept_in_time(now, id),
             Due::FinishBy => Happening::FinishByPassed,
             Due::Resend => {
                 entry.resend_at = None;

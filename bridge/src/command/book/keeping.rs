@@ -233,7 +233,7 @@ impl Commands {
     }
 
     /// An attempt that was not stored is not sent; false where it is no longer the newest.
-    fn unsend(&mut self, id: CommandId, attempt: u32) -> bool {
+    pub(super) fn unsend(&mut self, id: CommandId, attempt: u32) -> bool {
         let Some(entry) = self.entries.get_mut(&id) else { return false };
         let first = attempt == 1 && entry.state() == CommandState::Sent;
         if entry.details.command.attempt != attempt || entry.state().is_final() {
@@ -241,6 +241,7 @@ impl Commands {
         }
         entry.details.command.attempt -= 1;
         entry.sent_to = None;
+        entry.unwritten = false;
         self.totals.figures.sent -= 1;
         self.dirty.insert(id);
         if first {

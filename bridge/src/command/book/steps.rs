@@ -85,6 +85,7 @@ impl Commands {
         }
         entry.details.command.state = state;
         entry.details.transitions.push(Transition { state, at: now, by, reason });
+        entry.cancel_asked = None;
         let (place, release) = (entry.place(), entry.release);
         if let Some(batch) = &entry.details.command.batch
             && let Some(course) = self.batches.get_mut(batch)
@@ -157,6 +158,23 @@ impl Commands {
                 self.set_deadline(id);
             } else {
                 self.send(now, id, receiver);
+            }
+        }
+    }
+
+    /// Asks the receiver to give up what is to be cancelled, where it was not asked yet: what the connection
+    /// before was asked may be lost with it.
+    pub(super) fn ask_cancel(&mut self, device: &DeviceId) {
+        let Some(lane) = self.lanes.get(device) else { return };
+        let Some(receiver) = lane.receiver().filter(|receiver| receiver.cancels) else { return };
+        let connection = receiver.connection;
+        for id in &lane.underway {
+            let entry = self.entries.get_mut(id).expect("a lane names known commands");
+            let asked = entry.cancel_asked == Some(connection);
+            if entry.state() == CommandState::Cancelling && !asked {
+                entry.cancel_asked = Some(connection);
+                let (device, command) = (device.clone(), *id);
+                self.effects.push(Effect::AskCancel { connection, device, command });
             }
         }
     }

@@ -1,4 +1,5 @@
 mod batches;
+mod departing;
 mod expecting;
 mod keeping;
 
@@ -14,6 +15,8 @@ struct Bench {
     commands: Commands,
     now: i64,
     created: u128,
+    /// What was sent since the last look.
+    sent: Vec<(ConnectionId, CommandId, u32)>,
 }
 
 impl Bench {
@@ -27,7 +30,7 @@ impl Bench {
             batches_open: 3,
             batches_kept: 2,
         };
-        Self { commands: Commands::new(limits), now: 1_000, created: 0 }
+        Self { commands: Commands::new(limits), now: 1_000, created: 0, sent: Vec::new() }
     }
 
     fn online() -> Self {
@@ -41,10 +44,12 @@ impl Bench {
     }
 
     fn receives(&mut self, connection: ConnectionId, own: bool) {
+        self.commit();
         self.commands.receives(self.time(), &device(), connection, own, true);
     }
 
     fn loses(&mut self, connection: ConnectionId) {
+        self.commit();
         self.commands.receives_not(self.time(), &device(), connection);
     }
 
@@ -70,15 +75,18 @@ impl Bench {
     }
 
     fn answer(&mut self, id: CommandId, answer: serde_json::Value) {
+        self.commit();
         let answer = serde_json::from_value(answer).unwrap();
         assert!(self.commands.answer(self.time(), &device(), id, &answer));
     }
 
     fn acknowledge(&mut self, id: CommandId, attempt: u32) {
+        self.commit();
         self.commands.delivered(self.time(), id, attempt);
     }
 
     fn wait(&mut self, ms: i64) {
+        self.commit();
         self.now += ms;
         self.commands.tick(self.time());
     }
@@ -89,18 +97,28 @@ impl Bench {
 
     /// Where and what was sent since the last call.
     fn sent(&mut self) -> Vec<(ConnectionId, CommandId, u32)> {
-        let sent = |effect| match effect {
-            Effect::Send { connection, delivery, .. } => {
-                Some((connection, delivery.id, delivery.attempt))
+        self.commit();
+        std::mem::take(&mut self.sent)
+    }
+
+    /// What changed is stored, and what is to be sent is sent.
+    fn commit(&mut self) {
+        for effect in self.commands.take_effects() {
+            match effect {
+                Effect::Send { connection, mut delivery, .. } => {
+                    if self.commands.departs(self.time(), connection, &mut delivery) {
+                        self.commands.written(delivery.id, delivery.attempt);
+                        self.sent.push((connection, delivery.id, delivery.attempt));
+                    }
+                }
+                Effect::Created(..)
+                | Effect::Changed(..)
+                | Effect::BatchChanged(_)
+                | Effect::AskCancel { .. }
+                | Effect::AlertChanged(..)
+                | Effect::Forget(_) => {}
             }
-            Effect::Created(..)
-            | Effect::Changed(..)
-            | Effect::BatchChanged(_)
-            | Effect::AskCancel { .. }
-            | Effect::AlertChanged(..)
-            | Effect::Forget(_) => None,
-        };
-        self.commands.take_effects().into_iter().filter_map(sent).collect()
+        }
     }
 
     fn story(&self, id: CommandId) -> Vec<CommandState> {
@@ -283,6 +301,7 @@ fn cancelling_is_immediate_before_sending_and_asks_the_device_after() {
     let mut bench = Bench::online();
     let running = bench.create(json!({"name": "a"}));
     let waiting = bench.create(json!({"name": "b"}));
+    bench.commit();
     let cancel = |bench: &mut Bench, id| bench.commands.cancel(bench.time(), id, "ada");
     assert_eq!(cancel(&mut bench, waiting).unwrap().state, CommandState::Cancelled);
     assert_eq!(cancel(&mut bench, running).unwrap().state, CommandState::Cancelling);
@@ -300,10 +319,40 @@ fn cancelling_is_immediate_before_sending_and_asks_the_device_after() {
 }
 
 #[test]
+fn a_device_that_comes_back_is_asked_again_to_give_a_command_up() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "open"}));
+    bench.acknowledge(id, 1);
+    bench.commands.cancel(bench.time(), id, "ada").unwrap();
+    let asked = |bench: &mut Bench| {
+        let asks = |effect| match effect {
+            Effect::AskCancel { connection, .. } => Some(connection),
+            Effect::Created(..)
+            | Effect::Changed(..)
+            | Effect::BatchChanged(_)
+            | Effect::Send { .. }
+            | Effect::AlertChanged(..)
+            | Effect::Forget(_) => None,
+        };
+        bench.commands.take_effects().into_iter().filter_map(asks).collect::<Vec<_>>()
+    };
+    assert_eq!(asked(&mut bench), [FIRST]);
+    bench.receives(FIRST, true);
+    assert_eq!(asked(&mut bench), [], "it was asked already");
+    bench.loses(FIRST);
+    bench.receives(SECOND, true);
+    assert_eq!(asked(&mut bench), [SECOND]);
+    bench.answer(id, json!({"status": "not_cancelled"}));
+    bench.commands.cancel(bench.time(), id, "ada").unwrap();
+    assert_eq!(asked(&mut bench), [SECOND]);
+}
+
+#[test]
 fn a_device_that_does_not_listen_cannot_cancel() {
     let mut bench = Bench::new();
     bench.commands.receives(bench.time(), &device(), FIRST, true, false);
     let id = bench.create(json!({"name": "a"}));
+    bench.commit();
     let refused = bench.commands.cancel(bench.time(), id, "ada");
     assert_eq!(refused, Err(CancelError::DeviceCannotCancel(id)));
 }

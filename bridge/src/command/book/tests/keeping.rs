@@ -58,6 +58,7 @@ fn after_a_restart_the_order_stays_and_what_was_acknowledged_is_not_sent_again()
     let low = bench.create(json!({"name": "b"}));
     let high = bench.create(json!({"name": "c", "priority": 1}));
     bench.acknowledge(first, 1);
+    assert_eq!(bench.sent(), [(FIRST, first, 1)]);
     restart(&mut bench);
     bench.receives(SECOND, true);
     assert_eq!(bench.sent(), [], "the device has the first, which has not ended");
