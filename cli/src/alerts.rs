@@ -12,8 +12,8 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use comfy_table::{Cell, Color};
-use protocol::{Alert, AlertId, AlertState, Reply, Severity, SubscribeOptions, Timestamp};
-use serde_json::value::RawValue;
+use protocol::{Actor, Alert, AlertId, AlertState, Reply, Severity, SubscribeOptions, Timestamp};
+use serde_json::{Map, Value, value::RawValue};
 
 /// Does what `action` asks, or lists.
 pub(crate) async fn run(
@@ -98,10 +98,17 @@ fn state(alert: &Alert) -> String {
     let by = match alert.state {
         AlertState::Active => None,
         AlertState::Acknowledged => alert.acknowledged_by.clone(),
-        AlertState::Cleared => alert.cleared_by.clone().map(String::from),
+        AlertState::Cleared => alert.cleared_by.clone().map(name),
     };
     let by = by.map(|by| format!(" by {}", clean(&by))).unwrap_or_default();
     format!("{}{by}", alert.state)
+}
+
+fn name(actor: Actor) -> String {
+    match actor {
+        Actor::User(name) => name,
+        Actor::Device | Actor::Timer | Actor::Gateway => actor.into(),
+    }
 }
 
 /// What it is: its code and message, how often, and its data.
@@ -113,8 +120,10 @@ fn what(alert: &Alert) -> String {
     if alert.count > 1 {
         what += &format!(" ({} times)", alert.count);
     }
-    if alert.data.as_object().is_some_and(|data| !data.is_empty()) {
-        what += &format!("  {}", compact(&alert.data));
+    let known = alert.data.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
+    let known: Map<_, _> = known.map(|(key, value)| (key.clone(), value.clone())).collect();
+    if !known.is_empty() {
+        what += &format!("  {}", compact(&Value::Object(known)));
     }
     what
 }

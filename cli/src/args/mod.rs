@@ -26,6 +26,7 @@ pub struct Args {
     #[arg(
         long,
         global = true,
+        display_order = 900,
         env = "SLUICE_URL",
         hide_env_values = true,
         default_value = "http://127.0.0.1:8080",
@@ -34,7 +35,7 @@ pub struct Args {
     pub(crate) url: GatewayUrl,
 
     /// The token, as 'sluice-gateway token create' printed it; better given by the environment
-    #[arg(long, global = true, env = "SLUICE_TOKEN", hide_env_values = true)]
+    #[arg(long, global = true, display_order = 901, env = "SLUICE_TOKEN", hide_env_values = true)]
     pub(crate) token: Option<Token>,
 
     /// Who signed the gateway's certificate, in PEM; without, whom the system trusts: for https
@@ -49,7 +50,7 @@ pub struct Args {
     pub(crate) ca: Option<PathBuf>,
 
     /// Print what the gateway says as JSON, one object a line
-    #[arg(long, global = true)]
+    #[arg(long, global = true, display_order = 902)]
     json: bool,
 
     #[command(subcommand)]

@@ -3,7 +3,7 @@
 mod explain;
 mod words;
 
-pub(crate) use words::{Tone, colored, stage, summary};
+pub(crate) use words::{color_number, colored, stage, summary};
 
 use crate::{
     Exit, Output,
@@ -15,7 +15,7 @@ use crate::{
     text::{ago, clean, compact, now},
 };
 use anyhow::Result;
-use comfy_table::Cell;
+use comfy_table::{Cell, Color};
 use protocol::{Command, CommandDetails, CommandId, Timestamp};
 use serde_json::value::RawValue;
 
@@ -65,7 +65,7 @@ fn row(now: Timestamp, command: &Command) -> [Cell; 5] {
         Cell::new(&command.device),
         Cell::new(clean(&command.name) + &params),
         Cell::new(ago(now, command.created_at)),
-        Cell::new(words::plain_stage(command)).fg(Tone::of(command.state).into()),
+        Cell::new(words::plain_stage(command)).fg(Color::AnsiValue(color_number(command.state))),
     ]
 }
 

@@ -1,7 +1,7 @@
 //! How a command reads in a line.
 
 use crate::text::{clean, compact};
-use anstyle::{AnsiColor, Style};
+use anstyle::{Ansi256Color, AnsiColor};
 use protocol::{Command, CommandState};
 
 /// Its id and state.
@@ -52,7 +52,7 @@ fn details(command: &Command) -> Vec<String> {
 
 /// The state in its colour.
 pub(crate) fn colored(state: CommandState) -> String {
-    let style: Style = AnsiColor::from(Tone::of(state)).on_default();
+    let style = color(state).on_default();
     format!("{style}{state}{style:#}")
 }
 
@@ -62,52 +62,25 @@ pub(super) fn padded(state: CommandState, width: usize) -> String {
     format!("{}{gap}", colored(state))
 }
 
-/// How good a state is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tone {
-    Good,
-    Bad,
-    Withdrawn,
-    Going,
-}
-
-impl Tone {
-    pub(crate) const fn of(state: CommandState) -> Self {
-        match state {
-            CommandState::Succeeded => Self::Good,
-            CommandState::Failed
-            | CommandState::Rejected
-            | CommandState::Expired
-            | CommandState::TimedOut => Self::Bad,
-            CommandState::Cancelled | CommandState::Superseded => Self::Withdrawn,
-            CommandState::Scheduled
-            | CommandState::Queued
-            | CommandState::Sent
-            | CommandState::Delivered
-            | CommandState::Started
-            | CommandState::Cancelling => Self::Going,
-        }
+/// Green is done, red is not done, yellow is withdrawn, cyan goes on.
+const fn color(state: CommandState) -> AnsiColor {
+    match state {
+        CommandState::Succeeded => AnsiColor::Green,
+        CommandState::Failed
+        | CommandState::Rejected
+        | CommandState::Expired
+        | CommandState::TimedOut => AnsiColor::Red,
+        CommandState::Cancelled | CommandState::Superseded => AnsiColor::Yellow,
+        CommandState::Scheduled
+        | CommandState::Queued
+        | CommandState::Sent
+        | CommandState::Delivered
+        | CommandState::Started
+        | CommandState::Cancelling => AnsiColor::Cyan,
     }
 }
 
-impl From<Tone> for AnsiColor {
-    fn from(tone: Tone) -> Self {
-        match tone {
-            Tone::Good => Self::Green,
-            Tone::Bad => Self::Red,
-            Tone::Withdrawn => Self::Yellow,
-            Tone::Going => Self::Cyan,
-        }
-    }
-}
-
-impl From<Tone> for comfy_table::Color {
-    fn from(tone: Tone) -> Self {
-        match tone {
-            Tone::Good => Self::Green,
-            Tone::Bad => Self::Red,
-            Tone::Withdrawn => Self::Yellow,
-            Tone::Going => Self::Cyan,
-        }
-    }
+/// The number of its colour in the palette of terminals.
+pub(crate) fn color_number(state: CommandState) -> u8 {
+    Ansi256Color::from_ansi(color(state)).index()
 }

@@ -1,6 +1,5 @@
 //! Colours, and none where none are wanted (<https://no-color.org>): what matters is told in words and bold.
 
-use crate::command::Tone;
 use protocol::Severity;
 use ratatui::style::{Color, Modifier, Style};
 
@@ -30,10 +29,6 @@ impl Theme {
         self.color(Color::DarkGray)
     }
 
-    pub(super) fn good(self) -> Style {
-        self.color(Color::Green)
-    }
-
     pub(super) fn bad(self) -> Style {
         self.color(Color::Red).add_modifier(Modifier::BOLD)
     }
@@ -46,12 +41,8 @@ impl Theme {
         }
     }
 
-    pub(super) fn tone(self, tone: Tone) -> Style {
-        match tone {
-            Tone::Good => self.good(),
-            Tone::Bad => self.color(Color::Red),
-            Tone::Withdrawn => self.color(Color::Yellow),
-            Tone::Going => self.color(Color::Cyan),
-        }
+    /// A colour by its number in the palette of terminals.
+    pub(super) fn numbered(self, number: u8) -> Style {
+        self.color(Color::Indexed(number))
     }
 }

@@ -8,7 +8,7 @@ use super::{
     theme::Theme,
 };
 use crate::{
-    command::Tone,
+    command::color_number,
     text::{ago, bar, clean, compact},
 };
 use protocol::{Alert, Command, Timestamp};
@@ -49,6 +49,7 @@ impl View<'_> {
         if area.width >= WIDE {
             let [left, right] =
                 Layout::horizontal([Constraint::Percentage(60), Constraint::Percentage(40)])
+                    .spacing(2)
                     .areas(body);
             let [above, below] =
                 Layout::vertical([Constraint::Percentage(50), Constraint::Percentage(50)])
@@ -183,7 +184,7 @@ impl View<'_> {
         let params = params.map(|_| format!(" {}", compact(&command.params))).unwrap_or_default();
         let what = format!("{}{}{params}", progress.unwrap_or_default(), clean(&command.name));
         Row::new([command.device.to_string(), command.state.to_string(), created, what])
-            .style(self.theme.tone(Tone::of(command.state)))
+            .style(self.theme.numbered(color_number(command.state)))
     }
 
     /// The rows that are in sight: only the chosen list is scrolled.
