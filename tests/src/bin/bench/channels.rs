@@ -6,8 +6,8 @@ use crate::{
     flood::Flow,
     idle,
     load::{Load, Step},
-    paced::{self, Case, flat},
-    part::{Part, Plan, until},
+    paced::{self, Case, flat, window},
+    part::Part,
     report::{self, Figures, number, ticks_us},
     socket::Language,
     target::Kind,
@@ -104,12 +104,7 @@ pub(crate) async fn flood(
         ]),
     )?;
     part.ready().await?;
-    let plan = Plan::of(seconds);
-    part.go(&plan).await?;
-    until(plan.begin_us).await;
-    let before = target.cpu()?;
-    until(plan.end_us).await;
-    let cpu = target.cpu()?.since(before);
+    let cpu = window(&target, &mut [&mut part], seconds).await?;
     let Flow { deliveries } = part.result().await?;
     let cpu_us = ticks_us(cpu.user + cpu.system)?;
     Ok(vec![

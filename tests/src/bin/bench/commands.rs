@@ -3,8 +3,8 @@
 use crate::{
     ask::{Answered, Way},
     fanout::Effort,
-    paced::flat,
-    part::{Part, Plan, until},
+    paced::{flat, window},
+    part::Part,
     report::{self, Figures, number, ticks_us},
     target::Kind,
 };
@@ -82,12 +82,7 @@ async fn figures(
         ]),
     )?;
     part.ready().await?;
-    let plan = Plan::of(seconds);
-    part.go(&plan).await?;
-    until(plan.begin_us).await;
-    let before = target.cpu()?;
-    until(plan.end_us).await;
-    let cpu = target.cpu()?.since(before);
+    let cpu = window(&target, &mut [&mut part], seconds).await?;
     let Answered { succeeded, failed, p50_us, p99_us } = part.result().await?;
     Ok(vec![
         ("round trip, median, ms", number(p50_us) / 1_000.0),

@@ -65,14 +65,24 @@ async fn once(kind: Kind, case: &Case) -> anyhow::Result<Measured> {
     listeners.ready().await?;
     let mut devices = devices(&target, case)?;
     devices.ready().await?;
-    let plan = Plan::of(case.seconds);
-    listeners.go(&plan).await?;
-    devices.go(&plan).await?;
+    let cpu = window(&target, &mut [&mut listeners, &mut devices], case.seconds).await?;
+    Ok(Measured { cpu, sent: devices.result().await?, got: listeners.result().await? })
+}
+
+/// Lets parts that are ready act; gives what the server used of the processors in the window.
+pub(crate) async fn window(
+    target: &Target,
+    parts: &mut [&mut Part],
+    seconds: u32,
+) -> anyhow::Result<Cpu> {
+    let plan = Plan::of(seconds);
+    for part in parts {
+        part.go(&plan).await?;
+    }
     until(plan.begin_us).await;
     let before = target.cpu()?;
     until(plan.end_us).await;
-    let cpu = target.cpu()?.since(before);
-    Ok(Measured { cpu, sent: devices.result().await?, got: listeners.result().await? })
+    Ok(target.cpu()?.since(before))
 }
 
 fn listeners(target: &Target, case: &Case) -> anyhow::Result<Part> {
