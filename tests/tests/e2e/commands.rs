@@ -2,9 +2,15 @@
 
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{Connect, Device, Live, Message, Peer, TestGateway, Version};
+use tests::{
+    Connect, Device, Live, Message, Peer, TestGateway, Version,
+    mqtt::{PUBLISH, field, packet},
+};
 
 const DEVICE: &str = "pump-1";
+
+/// The kind of a PUBACK (MQTT 5.0, section 2.1.2).
+const PUBACK: u8 = 4;
 
 /// A gateway that knows the device, and a client that follows its commands.
 async fn arrange() -> (TestGateway, Live) {
@@ -420,6 +426,32 @@ async fn an_mqtt_5_device_is_told_where_and_how_to_answer() {
     device.peer.puback(id).await;
     device.peer.publish(&response_topic, br#"{"status":"succeeded"}"#, 1).await;
     reaches(&mut live, &correlation, "succeeded").await;
+}
+
+#[tokio::test]
+async fn who_knows_mqtt_5_only_answers_with_the_correlation_data_alone() {
+    let (gateway, mut live) = arrange().await;
+    let connect = Connect::new(Version::V5, DEVICE);
+    let mut device = Device::connect_as(gateway.mqtt(), connect, "commands/+").await;
+    create(&gateway, json!({"name": "fill"})).await;
+    let Message { properties, .. } = device.take().await.message;
+    let Properties { response_topic, correlation, .. } = read(&properties);
+    for (mark, packet_id) in [("another", 901_u16), (correlation.as_str(), 902)] {
+        let mark = [&[0x09][..], &field(mark.as_bytes())].concat();
+        let length = [u8::try_from(mark.len()).expect("short")];
+        let id = packet_id.to_be_bytes();
+        let topic = field(response_topic.as_bytes());
+        let body = [&topic[..], &id, &length, &mark, br#"{"rpm": 3}"#].concat();
+        device.peer.send(&packet(PUBLISH, 2, &body)).await;
+        device.peer.expect(PUBACK).await;
+    }
+    let ended = reaches(&mut live, &correlation, "succeeded").await;
+    assert_eq!(ended["result"], json!({"rpm": 3}));
+    assert_eq!(
+        story(&gateway, &correlation).await.last().map(String::as_str),
+        Some("succeeded by device"),
+        "what bore another mark was no answer"
+    );
 }
 
 /// The properties of a command's PUBLISH (MQTT 5.0, section 3.3.2.3).

@@ -21,6 +21,7 @@ mod mappings;
 mod mqtt_websocket;
 mod presence;
 mod process;
+mod promises;
 mod proxy;
 mod resume;
 mod rights;
