@@ -92,7 +92,11 @@ impl View<'_> {
         let Fleet { devices, alerts, commands, stats, left_out, .. } = self.fleet;
         let mut line = vec![
             Span::raw(format!("{} of {} devices online", self.fleet.online(), devices.len())),
-            Span::raw(format!("  {} alerts  {} commands", alerts.len(), commands.len())),
+            Span::raw(format!(
+                "  {}  {}",
+                counted(alerts.len(), "alert"),
+                counted(commands.len(), "command")
+            )),
         ];
         if let Some(stats) = stats {
             let (heard, delivered) = (stats.messages_in_per_s, stats.deliveries_per_s);
@@ -116,7 +120,7 @@ impl View<'_> {
         };
         let filter = format!(" with '{}'", clean(&choice.filter));
         let filter = if choice.filter.is_empty() { "" } else { &filter };
-        let title = format!("{} devices{filter}, {order}", all.len());
+        let title = format!("{}{filter}, {order}", counted(all.len(), "device"));
         let widths = [
             Constraint::Max(24),
             Constraint::Length(8),
@@ -149,7 +153,7 @@ impl View<'_> {
         ];
         let shown = self.shown(area, choice, Pane::Alerts, &all);
         let shown = shown.iter().map(|alert| self.alert(alert)).collect();
-        let title = format!("{} alerts", all.len());
+        let title = counted(all.len(), "alert");
         self.list(frame, area, (Pane::Alerts, title), choice, &widths, shown);
     }
 
@@ -172,7 +176,7 @@ impl View<'_> {
         ];
         let shown = self.shown(area, choice, Pane::Commands, &all);
         let shown = shown.iter().map(|command| self.command(command)).collect();
-        let title = format!("{} commands that run", all.len());
+        let title = format!("{} under way", counted(all.len(), "command"));
         self.list(frame, area, (Pane::Commands, title), choice, &widths, shown);
     }
 
@@ -228,6 +232,11 @@ impl View<'_> {
         line.push(Span::styled(rest, self.theme.quiet()));
         Line::from(line)
     }
+}
+
+/// So many of a thing.
+fn counted(number: usize, thing: &str) -> String {
+    if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
 /// How long a gateway is up, in its two largest units.
