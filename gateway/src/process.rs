@@ -1,10 +1,10 @@
 //! The gateway as a process: its threads, its log, and the signals that end it.
 
 use crate::{app, config::Config, files, logging, rhythm::Rhythm};
-use std::{num::NonZero, sync::Arc};
+use std::{io, num::NonZero, sync::Arc};
 use tokio::{
     runtime::{Builder, Runtime},
-    signal::unix::{SignalKind, signal},
+    signal::unix::{Signal, SignalKind, signal},
 };
 use tokio_util::sync::CancellationToken;
 
@@ -13,15 +13,48 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// When it cannot start, or a part of it fails.
 pub fn run(mut config: Config, start: app::Start) -> anyhow::Result<()> {
+    let rhythm = Arc::new(Rhythm::default());
+    let runtime = runtime(Arc::clone(&rhythm))?;
+    let signals = {
+        let _in_it = runtime.enter();
+        Signals::listen()?
+    };
     logging::start(&config.log)?;
     files::fit(&mut config.limits);
-    let rhythm = Arc::new(Rhythm::default());
-    runtime(Arc::clone(&rhythm))?.block_on(serve(config, start, rhythm))
+    runtime.block_on(serve(config, start, rhythm, signals))
+}
+
+/// The signals that mean something, heard from before the first file is opened: who asks a gateway to end that
+/// still starts has it end in order.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+    /// A write beyond the limit of a file's size (`ulimit -f`): where nobody hears it, it ends the process; so
+    /// the write fails, as on a full disk.
+    _file_too_large: Signal,
+}
+
+impl Signals {
+    fn listen() -> io::Result<Self> {
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+            _file_too_large: signal(SignalKind::from_raw(rustix::process::Signal::XFSZ.as_raw()))?,
+        })
+    }
+
+    /// Waits until the gateway is asked to end.
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// As many workers as there are processors but one, which is left to the router's thread and the
 /// kernel: on a small machine a second worker costs more in wake-ups than it gives.
-fn runtime(rhythm: Arc<Rhythm>) -> std::io::Result<Runtime> {
+fn runtime(rhythm: Arc<Rhythm>) -> io::Result<Runtime> {
     let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
     let workers = processors.saturating_sub(1).max(1);
     Builder::new_multi_thread()
@@ -31,7 +64,12 @@ fn runtime(rhythm: Arc<Rhythm>) -> std::io::Result<Runtime> {
         .build()
 }
 
-async fn serve(config: Config, start: app::Start, rhythm: Arc<Rhythm>) -> anyhow::Result<()> {
+async fn serve(
+    config: Config,
+    start: app::Start,
+    rhythm: Arc<Rhythm>,
+    mut signals: Signals,
+) -> anyhow::Result<()> {
     let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("{mistakes:?}"))?;
     let app = app::App::bind(config, routes, start, rhythm).await?;
     let app::Endpoints { mqtt, mqtt_tls, http, https } = app.endpoints();
@@ -39,14 +77,11 @@ async fn serve(config: Config, start: app::Start, rhythm: Arc<Rhythm>) -> anyhow
     let mqtt_tls = mqtt_tls.map(tracing::field::display);
     tracing::info!(%mqtt, mqtt_tls, dashboard = %format_args!("{scheme}://{http}"), "listening");
     let stop = CancellationToken::new();
-    let (mut terminate, mut interrupt) =
-        (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let running = app.run(stop.clone());
     tokio::pin!(running);
     tokio::select! {
         ended = &mut running => return ended,
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = signals.end() => {}
     }
     stop.cancel();
     running.await

@@ -373,9 +373,8 @@ const ANY_PORT: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 0)
 fn spawn(program: &str, folder: &Path, settings: &[(String, String)], flags: &[String]) -> Child {
     let log = File::options().create(true).append(true).open(folder.join("log"));
     let log = log.expect("a log file");
-    // A write past `limit_files` fails then, instead of ending the process (setrlimit(2)).
-    let mut command = Command::new("/usr/bin/env");
-    command.arg("--ignore-signal=XFSZ").arg(binary(program)).args(flags);
+    let mut command = Command::new(binary(program));
+    command.args(flags);
     command.env_clear().env("SLUICE_LOG__FORMAT", "json");
     command.env("SLUICE_DATA_DIR", folder.join("data"));
     command.env("SLUICE_MQTT__LISTEN", "127.0.0.1:0").env("SLUICE_HTTP__LISTEN", "127.0.0.1:0");

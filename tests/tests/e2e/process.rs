@@ -1,9 +1,13 @@
 //! The process: its flags, its files, its exit codes, its end.
 
 use serde_json::{Value, json};
-use std::{fs, net::TcpListener, path::Path};
-use tests::{Connect, Ended, Peer, Program, TestGateway, Version};
-use tokio::{io::AsyncWriteExt as _, net::TcpStream};
+use std::{fs, net::TcpListener, path::Path, process::Stdio};
+use tests::{Connect, Ended, Peer, Program, TestGateway, Version, binary, soon};
+use tokio::{
+    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    net::TcpStream,
+    process::Command,
+};
 
 async fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
     let program = Program::new("sluice-gateway", arguments);
@@ -30,6 +34,24 @@ async fn asked_to_end_it_closes_browsers_with_4100_and_ends_with_0() {
     device.peer.closed().await;
     assert_eq!(gateway.ended().await.code(), Some(0));
     assert!(!gateway.endpoints_file().exists(), "who listens no more is not to be found");
+}
+
+#[tokio::test]
+async fn asked_to_end_while_it_starts_it_ends_with_0() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let mut command = Command::new(binary("sluice-gateway"));
+    command.env_clear().env("SLUICE_DATA_DIR", folder.path());
+    command.env("SLUICE_MQTT__LISTEN", "127.0.0.1:0").env("SLUICE_HTTP__LISTEN", "127.0.0.1:0");
+    let mut gateway =
+        command.stderr(Stdio::piped()).kill_on_drop(true).spawn().expect("the gateway starts");
+    let mut log = BufReader::new(gateway.stderr.take().expect("it is piped")).lines();
+    let first = soon("its first words", log.next_line()).await.expect("a text");
+    assert!(first.is_some_and(|line| !line.contains("listening")), "it has not started yet");
+    let pid = gateway.id().expect("it runs").to_string();
+    let sent = Command::new("kill").args(["-TERM", &pid]).status().await;
+    assert!(sent.expect("kill runs").success());
+    let ended = soon("its end", gateway.wait()).await.expect("a status");
+    assert_eq!(ended.code(), Some(0), "{ended}");
 }
 
 #[tokio::test]
