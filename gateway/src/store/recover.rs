@@ -130,8 +130,11 @@ impl Salvage {
         let mut new = Connection::open(fresh)?;
         schema::prepare(&new)?;
         schema::migrate(&mut new)?;
+        let old = read_only(path)?;
+        // Else SQLite reads nothing of a file that is shorter than its first page says.
+        old.execute_batch("PRAGMA writable_schema = ON")?;
         Ok(Self {
-            old: read_only(path)?,
+            old,
             new,
             packer: Packer::new().map_err(no_memory)?,
             channels: HashMap::new(),
@@ -180,7 +183,11 @@ impl Salvage {
             let StoredRow { table, key, body } = row;
             row::write(&salvage.new, table, &key, Some(&body)).map(|()| Taken::Yes)
         };
-        if schema::version(&self.old)? < 2 {
+        let version = match schema::version(&self.old) {
+            Err(error) if is_damage(&error) => schema::VERSION,
+            version => version?,
+        };
+        if version < 2 {
             return self.rows("device", schema::read_device_of_version_1, take);
         }
         self.rows(StoredRow::TABLE, StoredRow::read, take)

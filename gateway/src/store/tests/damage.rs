@@ -239,3 +239,38 @@ async fn recovery_salvages_most_of_a_damaged_file_and_serves_nothing_wrong() {
     }
     assert!((4_000..7_200).contains(&worst), "{worst} of 7200 updates behind the worst page");
 }
+
+#[tokio::test]
+async fn of_a_file_that_is_no_database_any_more_nothing_is_salvaged_and_it_begins_anew() {
+    let (dir, _) = made().await;
+    let mut headless = fs::read(dir.path().join("sluice.db")).unwrap();
+    headless[..4_096].fill(0xa5);
+    for bytes in [b"something else".to_vec(), vec![0; 40_960], headless] {
+        let copy = copy_of(&dir);
+        let path = copy.path().join("sluice.db");
+        fs::write(&path, &bytes).unwrap();
+        let refused = open(settings(copy.path())).map(drop).unwrap_err();
+        assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+        let report = recover(copy.path(), Timestamp(1)).unwrap();
+        assert_eq!((report.epoch, fs::read(&report.set_aside).unwrap()), (EpochAfter::New, bytes));
+        let mut store = TestStore::open(copy, |_| {});
+        store.fill("telemetry/a", 3, 0).await;
+    }
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_is_salvaged_as_far_as_it_goes() {
+    let (dir, kept) = made().await;
+    let whole = fs::read(dir.path().join("sluice.db")).unwrap();
+    let copy = copy_of(&dir);
+    fs::write(copy.path().join("sluice.db"), &whole[..whole.len() / 4_096 / 2 * 4_096]).unwrap();
+    recover(copy.path(), Timestamp(1)).unwrap();
+    let store = TestStore::open(copy, |_| {});
+    let mut found = 0;
+    for channel in CHANNELS {
+        let past = store.handle().newest(name(channel), 100_000).await.unwrap();
+        check(&past, &kept[&name(channel)], false).unwrap();
+        found += past.len();
+    }
+    assert!(found > 1_000, "{found} of 7200 updates in half of the file");
+}
