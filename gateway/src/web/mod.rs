@@ -34,7 +34,7 @@ use axum::{
     extract::{DefaultBodyLimit, Request, State},
     http::{Method, StatusCode, Uri},
     middleware::{self, Next},
-    response::Response,
+    response::{IntoResponse as _, Response},
     routing::{MethodRouter, get},
 };
 use guard::Guard;
@@ -212,12 +212,11 @@ async fn track(State(web): State<Arc<Web>>, request: Request, next: Next) -> Res
     web.requests.track_future(next.run(request)).await
 }
 
-/// What is served outside the API, besides the dashboard's files.
+/// What is served outside the API, besides the dashboard's files, and takes no query: a token is never in a URL.
 fn routes() -> Vec<Route> {
     vec![
         ("/ws", get(live::upgrade)),
         ("/mqtt", get(mqtt::upgrade)),
-        ("/sse", get(sse::listen)),
         ("/healthz", get(health::healthz)),
         ("/readyz", get(health::readyz)),
         ("/metrics", get(health::metrics)),
@@ -226,11 +225,31 @@ fn routes() -> Vec<Route> {
     ]
 }
 
+/// What is served outside the API and takes a query.
+fn queried() -> Vec<Route> {
+    vec![("/sse", get(sse::listen))]
+}
+
+/// Refuses a query where none is taken. Its values are not told again: somebody may have put a token there.
+async fn no_query(request: Request, next: Next) -> Response {
+    match request.uri().query() {
+        None | Some("") => next.run(request).await,
+        Some(query) => {
+            let path = request.uri().path();
+            let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+            let names = names.collect::<Vec<_>>().join(", ");
+            Refused::bad_query(format!("'{path}' takes no query, and so no {names}"))
+                .into_response()
+        }
+    }
+}
+
 fn router(web: Arc<Web>) -> Router {
     let body_bytes = usize::try_from(web.limits.http_body_bytes).unwrap_or(usize::MAX);
-    with_routes(Router::new(), routes())
+    let plain = with_routes(Router::new(), routes());
+    with_routes(plain.route_layer(middleware::from_fn(no_query)), queried())
         .nest(api::PREFIX, api::router())
-        .fallback(get(assets::serve))
+        .fallback(get(assets::serve).fallback(wrong_method))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
         .layer(middleware::from_fn_with_state(Arc::clone(&web), serving::hurry))
@@ -263,7 +282,7 @@ mod tests {
 
     #[test]
     fn openapi_json_has_every_path_that_is_served_and_no_other() {
-        let own = routes().into_iter().map(|(path, _)| path.to_owned());
+        let own = routes().into_iter().chain(queried()).map(|(path, _)| path.to_owned());
         let api = api::lists().into_iter().chain(api::routes());
         let served: BTreeSet<_> =
             own.chain(api.map(|(path, _)| format!("{}{path}", api::PREFIX))).collect();

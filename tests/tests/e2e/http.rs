@@ -109,8 +109,21 @@ async fn what_is_not_there_or_not_understood_is_a_problem() {
     refused(get("/api/v1/nothing"), StatusCode::NOT_FOUND, "not_found").await;
     refused(get("/api/v1/devices/a%20b"), StatusCode::BAD_REQUEST, "bad_request").await;
     refused(get("/api/v1/commands/7"), StatusCode::BAD_REQUEST, "bad_request").await;
-    let wrong = gateway.request(Method::DELETE, "/api/v1/devices");
-    refused(wrong, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").await;
+    for (method, path) in [(Method::DELETE, "/api/v1/devices"), (Method::PUT, "/")] {
+        let wrong = gateway.request(method, path);
+        refused(wrong, StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed").await;
+    }
+}
+
+#[tokio::test]
+async fn a_query_where_none_is_taken_is_refused() {
+    let gateway = TestGateway::start().await;
+    for path in
+        ["/ws", "/mqtt", "/healthz", "/readyz", "/metrics", "/openapi.json", "/asyncapi.json"]
+    {
+        let asked = gateway.request(Method::GET, &format!("{path}?token=secret"));
+        refused(asked, StatusCode::BAD_REQUEST, "bad_query").await;
+    }
 }
 
 #[tokio::test]

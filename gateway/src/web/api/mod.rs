@@ -14,10 +14,9 @@ pub(super) use commands::{cancel_command, create_command};
 use super::{Route, Web, caller, problem::Refused, with_routes};
 use axum::{
     Json, Router,
-    extract::{Request, rejection::JsonRejection},
+    extract::rejection::JsonRejection,
     http::Uri,
-    middleware::{self, Next},
-    response::{IntoResponse, Response},
+    middleware,
     routing::{get, post},
 };
 use serde::de::DeserializeOwned;
@@ -57,7 +56,8 @@ pub(super) fn routes() -> Vec<Route> {
 }
 
 pub(super) fn router() -> Router<Arc<Web>> {
-    let router = with_routes(Router::new(), routes()).route_layer(middleware::from_fn(no_query));
+    let router =
+        with_routes(Router::new(), routes()).route_layer(middleware::from_fn(super::no_query));
     with_routes(router, lists()).fallback(unknown)
 }
 
@@ -90,20 +90,6 @@ fn object<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
     let Json(members) = body?;
     serde_json::from_value(Value::Object(members))
         .map_err(|error| Refused::bad_request(format!("the body is not valid: {error}")))
-}
-
-/// Refuses a query where none is taken. Its values are not told again: somebody may have put a token there.
-async fn no_query(request: Request, next: Next) -> Response {
-    match request.uri().query() {
-        None | Some("") => next.run(request).await,
-        Some(query) => {
-            let path = request.uri().path();
-            let names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-            let names = names.collect::<Vec<_>>().join(", ");
-            Refused::bad_query(format!("'{path}' takes no query, and so no {names}"))
-                .into_response()
-        }
-    }
 }
 
 /// Reads a text of the path or query as `T`.

@@ -6,6 +6,9 @@ use super::{
 };
 use serde_json::{Map, Value, json};
 
+/// The refusal of what takes no query.
+const NO_QUERY: (u16, &[&str]) = (400, &["bad_query"]);
+
 pub(super) fn paths() -> Map<String, Value> {
     let mut paths = Map::new();
     for (path, operation) in [
@@ -38,7 +41,7 @@ fn websocket() -> Value {
         "responses": answers(
             json!({"101": {"description": "From here on it is a WebSocket."}}),
             &[
-                (400, &["websocket_only", "bad_subprotocol"]),
+                (400, &["websocket_only", "bad_subprotocol", "bad_query"]),
                 (426, &["websocket_only"]),
                 (503, &["too_many_connections"]),
             ],
@@ -60,7 +63,7 @@ fn mqtt() -> Value {
         "responses": answers(
             json!({"101": {"description": "From here on it is a WebSocket."}}),
             &[
-                (400, &["websocket_only", "bad_subprotocol"]),
+                (400, &["websocket_only", "bad_subprotocol", "bad_query"]),
                 (426, &["websocket_only"]),
                 (429, &["too_many_connections"]),
             ],
@@ -111,7 +114,7 @@ fn healthz() -> Value {
         "operationId": "getHealth",
         "tags": ["gateway"],
         "summary": "Whether the process answers.",
-        "responses": answers(json!({"200": text("It does.")}), &[]),
+        "responses": answers(json!({"200": text("It does.")}), &[NO_QUERY]),
     })
 }
 
@@ -120,7 +123,7 @@ fn readyz() -> Value {
         "operationId": "getReadiness",
         "tags": ["gateway"],
         "summary": "Whether the gateway takes work.",
-        "responses": core_answers(json!({"200": text("It does.")}), &[]),
+        "responses": core_answers(json!({"200": text("It does.")}), &[NO_QUERY]),
     })
 }
 
@@ -132,7 +135,7 @@ fn metrics() -> Value {
         "summary": "Everything that is counted, as Prometheus reads it (OpenMetrics 1.0).",
         "responses": answers(
             json!({"200": {"description": "The figures.", "content": content}}),
-            &[(500, &["metrics"])],
+            &[NO_QUERY, (500, &["metrics"])],
         ),
     })
 }
@@ -143,6 +146,6 @@ fn contract(operation: &str, summary: &str) -> Value {
         "operationId": operation,
         "tags": ["gateway"],
         "summary": summary,
-        "responses": answers(json!({"200": {"description": "It.", "content": content}}), &[]),
+        "responses": answers(json!({"200": {"description": "It.", "content": content}}), &[NO_QUERY]),
     })
 }
