@@ -65,7 +65,9 @@ pub(super) async fn listen(
     if let Some(hidden) = filters.iter().find(|filter| !who.rights.may_subscribe(filter)) {
         return Err(who.out_of_sight(&format!("'{hidden}'")));
     }
-    let since = headers.get("last-event-id").map(|id| cursor(id.as_bytes())).transpose()?;
+    // An empty one is that of a client which has none yet.
+    let last = headers.get("last-event-id").filter(|id| !id.is_empty());
+    let since = last.map(|id| cursor(id.as_bytes())).transpose()?;
     let counted = Counted::new(&web)?;
     let guest = Guest::enter(&web, &user)?;
     let options = SubscribeOptions { since, ..SubscribeOptions::default() };

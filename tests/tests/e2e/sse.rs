@@ -137,3 +137,11 @@ async fn what_cannot_be_listened_to_is_refused() {
     let refused = request.send().await.expect("an answer");
     assert_eq!(refused.status(), StatusCode::BAD_REQUEST);
 }
+
+#[tokio::test]
+async fn an_empty_last_event_id_is_that_of_who_has_none() {
+    let gateway = TestGateway::start().await;
+    publish(&gateway, 1).await;
+    let (told, _) = Listener::open(&gateway, "telemetry/d1", Some("")).await.through(is_live).await;
+    assert_eq!((told.len(), &told[1]["snapshot"]), (3, &json!(true)), "{told:?}");
+}
