@@ -261,6 +261,17 @@ async fn csv_has_a_column_a_metric_and_names_its_next_page() {
 }
 
 #[tokio::test]
+async fn csv_has_the_columns_that_were_asked_for_on_every_page() {
+    let gateway = TestGateway::start().await;
+    publish(&gateway, "d1", 0..2).await;
+    let from = BEGIN + 1_000;
+    let query = format!("format=csv&from={from}&fields=text,half,none,text");
+    let (_, text) = gateway.get_text(&format!("/api/v1/devices/d1/telemetry?{query}")).await;
+    let row = format!("{from},t1,,");
+    assert_eq!(text.lines().collect::<Vec<_>>(), ["timestamp,text,half,none", &row]);
+}
+
+#[tokio::test]
 async fn the_past_outlives_a_restart_and_a_kill() {
     let mut gateway = TestGateway::start().await;
     publish(&gateway, "d1", 0..700).await;

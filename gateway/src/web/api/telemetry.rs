@@ -23,7 +23,7 @@ use bridge::{data::Fields, history::Span};
 use protocol::{DeviceId, History, HistoryColumn, HistoryRequest, Seq, Timestamp, TopicName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// The rows of a page, and the most.
 const PAGE_ROWS_MAX: usize = 10_000;
@@ -151,9 +151,10 @@ impl Wanted {
     }
 }
 
-/// `timestamp`, then a column a metric; for buckets three.
+/// `timestamp`, then a column a metric; for buckets three. Metrics that were asked for by name have theirs in that order
+/// on every page, though a page has none of their values.
 fn csv(id: &DeviceId, wanted: &Wanted, page: &Page) -> Result<Response, Refused> {
-    let text = table(&page.history).map_err(|error| {
+    let text = table(&page.history, wanted.fields.as_deref()).map_err(|error| {
         Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "csv", error.to_string())
     })?;
     let mut response = ([(header::CONTENT_TYPE, "text/csv; charset=utf-8")], text).into_response();
@@ -168,13 +169,17 @@ fn csv(id: &DeviceId, wanted: &Wanted, page: &Page) -> Result<Response, Refused>
     Ok(response)
 }
 
-fn table(history: &History) -> Result<Vec<u8>, csv::Error> {
+fn table(history: &History, fields: Option<&str>) -> Result<Vec<u8>, csv::Error> {
     let mut names = vec!["timestamp".to_owned()];
     let mut columns: Vec<Vec<String>> = Vec::new();
-    for (name, column) in &history.metrics {
-        match column {
+    let nothing = match history.bucket_ms {
+        None => HistoryColumn::Values { values: Vec::new() },
+        Some(_) => HistoryColumn::Buckets { min: Vec::new(), max: Vec::new(), last: Vec::new() },
+    };
+    for name in metrics(history, fields) {
+        match history.metrics.get(name).unwrap_or(&nothing) {
             HistoryColumn::Values { values } => {
-                names.push(name.clone());
+                names.push(name.into());
                 columns.push(values.iter().map(cell).collect());
             }
             HistoryColumn::Buckets { min, max, last } => {
@@ -194,6 +199,13 @@ fn table(history: &History) -> Result<Vec<u8>, csv::Error> {
         writer.write_record(None::<&[u8]>)?;
     }
     writer.into_inner().map_err(|error| error.into_error().into())
+}
+
+/// The names of the columns, each once.
+fn metrics<'a>(history: &'a History, fields: Option<&'a str>) -> Vec<&'a str> {
+    let Some(fields) = fields else { return history.metrics.keys().map(String::as_str).collect() };
+    let mut seen = HashSet::new();
+    fields.split(',').filter(|name| seen.insert(*name)).collect()
 }
 
 fn cell(value: &Value) -> String {
