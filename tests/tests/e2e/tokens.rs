@@ -132,6 +132,23 @@ async fn a_websocket_says_its_token_in_a_hello_and_is_closed_when_that_is_revoke
 }
 
 #[tokio::test]
+async fn what_comes_instead_of_a_hello_is_closed_with_its_own_code() {
+    let gateway = TestGateway::start().await;
+    created(&gateway, "vera", "viewer").await;
+    until_status(&gateway, None, 401).await;
+    for (first, code) in [
+        (Message::Text(r#"{"type":"ping"}"#.into()), 4001),
+        (Message::Text("7".into()), 4004),
+        (Message::Binary("{}".into()), 4004),
+        (Message::Text(" ".repeat(64 * 1024 + 1).into()), 1009),
+    ] {
+        let mut socket = websocket(&gateway).await;
+        soon("a message", socket.send(first)).await.expect("it is open");
+        assert_eq!(close_code(&mut socket).await, code);
+    }
+}
+
+#[tokio::test]
 async fn signing_in_keeps_the_token_in_a_cookie() {
     let gateway = TestGateway::start().await;
     let admin = created(&gateway, "anna", "admin").await;

@@ -5,4 +5,5 @@ mod faults;
 mod flapping;
 mod fleet;
 mod kills;
+mod pong;
 mod slow;

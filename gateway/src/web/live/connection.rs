@@ -231,17 +231,8 @@ impl Connection {
         }
     }
 
-    /// The stream failed: a message over the size limit, a breach of RFC 6455, or the line broke.
     fn broken(&self, error: &axum::Error) -> End {
-        let source = std::error::Error::source(error);
-        let code = match source.and_then(|source| source.downcast_ref()) {
-            Some(TungsteniteError::Capacity(_)) => CloseCode::MessageTooBig,
-            Some(TungsteniteError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => {
-                return End::Gone;
-            }
-            Some(TungsteniteError::Protocol(_) | TungsteniteError::Utf8(_)) => CloseCode::Malformed,
-            _ => return End::Gone,
-        };
+        let Some(code) = breach(error) else { return End::Gone };
         self.web.stats.web.closed_malformed.increment();
         End::Close(code)
     }
@@ -424,6 +415,20 @@ impl Connection {
     }
 }
 
+/// What to close with when a stream failed: by a message over the size limit or a breach of RFC 6455. None: the line
+/// broke.
+pub(super) fn breach(error: &axum::Error) -> Option<CloseCode> {
+    let source = std::error::Error::source(error);
+    match source.and_then(|source| source.downcast_ref()) {
+        Some(TungsteniteError::Capacity(_)) => Some(CloseCode::MessageTooBig),
+        Some(TungsteniteError::Protocol(ProtocolError::ResetWithoutClosingHandshake)) => None,
+        Some(TungsteniteError::Protocol(_) | TungsteniteError::Utf8(_)) => {
+            Some(CloseCode::Malformed)
+        }
+        _ => None,
+    }
+}
+
 /// When to come back: at random within a time in which so many connections can begin anew.
 fn advice(connections: u64) -> String {
     let (least, most) = (COME_BACK_MS.start, COME_BACK_MS.end);
@@ -434,4 +439,25 @@ fn advice(connections: u64) -> String {
 
 fn millis(duration: Duration) -> Millis {
     Millis(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn who_is_sent_away_is_told_to_come_back_at_a_time_of_its_own() {
+        for (connections, most) in [(0, 1_000), (1_000, 2_500), (1_000_000, 20_000)] {
+            let told: HashSet<u64> = (0..100)
+                .map(|_| {
+                    let reason = advice(connections);
+                    let after = reason.strip_prefix("shutting down; come back after ").unwrap();
+                    after.strip_suffix(" ms").unwrap().parse().unwrap()
+                })
+                .collect();
+            assert!(told.iter().all(|after| (500..=most).contains(after)), "{told:?}");
+            assert!(told.len() > 10, "{told:?}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use super::super::{
     guests::Guest,
     problem::Refused,
 };
+use super::connection::breach;
 use crate::auth::{Denied, User};
 use axum::{
     extract::ws::{CloseFrame, Message, WebSocket},
@@ -70,8 +71,11 @@ impl Visitor {
             Ok(guest) => return Some(guest),
             Err(code) => code?,
         };
+        let counters = &web.stats.web;
         if code == CloseCode::Unauthenticated {
-            web.stats.web.refused_unauthenticated.increment();
+            counters.refused_unauthenticated.increment();
+        } else if matches!(code, CloseCode::Malformed | CloseCode::MessageTooBig) {
+            counters.closed_malformed.increment();
         }
         let frame = CloseFrame { code: code.code(), reason: code.reason().into() };
         let farewell = async {
@@ -100,7 +104,8 @@ async fn hello(web: &Web, socket: &mut WebSocket) -> Result<User, Option<CloseCo
             Some(Ok(Message::Text(text))) => text,
             Some(Ok(Message::Ping(_) | Message::Pong(_))) => continue,
             Some(Ok(Message::Binary(_))) => return Err(Some(CloseCode::Malformed)),
-            Some(Ok(Message::Close(_)) | Err(_)) | None => return Err(None),
+            Some(Err(error)) => return Err(breach(&error)),
+            Some(Ok(Message::Close(_))) | None => return Err(None),
         };
         return match ClientMessage::decode(&text) {
             Ok((_, ClientMessage::Hello { token: Some(token) })) => {
