@@ -86,6 +86,8 @@ pub struct Refused {
     pub alerts: u64,
     /// Subscriptions beyond those of a connection or a token.
     pub subscriptions: u64,
+    /// Metrics that the value of a channel had no room for.
+    pub metrics: u64,
 }
 
 /// Hub, devices and commands.
@@ -190,7 +192,8 @@ impl<S: Sink> Bridge<S> {
     #[must_use]
     pub fn refused(&self) -> Refused {
         let (alerts, subscriptions) = (self.alerts.refused(), self.hub.refused_subscriptions());
-        Refused { alerts, subscriptions, ..self.refused }
+        let metrics = self.hub.forgotten_metrics();
+        Refused { alerts, subscriptions, metrics, ..self.refused }
     }
 
     fn publish(

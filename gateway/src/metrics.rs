@@ -113,6 +113,11 @@ fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fm
             "Subscriptions beyond limits.websocket_subscriptions or limits.token_subscriptions",
             refused.subscriptions,
         ),
+        (
+            "forgotten_metrics",
+            "Metrics that left a channel's value, as newer ones took their room",
+            refused.metrics,
+        ),
         ("refused_answers", "Answers to commands that the device does not have", refused.answers),
     ] {
         write(encoder, name, help, value)?;

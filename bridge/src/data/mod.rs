@@ -1,5 +1,6 @@
 //! The data of an update: what a payload became once it was validated.
 
+mod merge;
 mod scan;
 
 use serde::de::{Deserializer, Error as _, MapAccess, Visitor};
@@ -57,9 +58,18 @@ impl Data {
     /// This data after `newer` came: metrics merge, anything else is replaced.
     #[must_use]
     pub fn merged(&self, newer: &Self) -> Self {
+        self.merge(newer).0
+    }
+
+    /// The same, and how many old metrics there was no room for.
+    #[must_use]
+    pub fn merge(&self, newer: &Self) -> (Self, u64) {
         match (self, newer) {
-            (Self::Metrics(old), Self::Metrics(new)) => Self::Metrics(Metrics::merge(old, new)),
-            (Self::Metrics(_) | Self::Json(_), newer) => newer.clone(),
+            (Self::Metrics(old), Self::Metrics(new)) => {
+                let (merged, forgotten) = merge::merge(old, new);
+                (Self::Metrics(merged), forgotten)
+            }
+            (Self::Metrics(_) | Self::Json(_), newer) => (newer.clone(), 0),
         }
     }
 }
@@ -169,20 +179,6 @@ impl Metrics {
     /// The metrics in order: names as JSON texts without their quotes, values as JSON texts.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
         self.members.iter().map(|member| (self.name(member), self.value(member)))
-    }
-
-    /// The values of `old` with those of `new` in their place or behind them.
-    #[must_use]
-    pub fn merge(old: &Arc<Self>, new: &Arc<Self>) -> Arc<Self> {
-        let names = |metrics: &Self| metrics.members.len();
-        let in_order = names(old) == names(new)
-            && old.iter().zip(new.iter()).all(|((old, _), (new, _))| old == new);
-        if in_order || old.iter().all(|(name, _)| new.get(name).is_some()) {
-            return Arc::clone(new);
-        }
-        let kept = old.iter().map(|(name, value)| (name, new.get(name).unwrap_or(value)));
-        let added = new.iter().filter(|(name, _)| old.get(name).is_none());
-        Arc::new(Self::join(kept.chain(added)))
     }
 
     /// The value at a place in the order, as JSON.

@@ -121,6 +121,7 @@ pub struct Hub<S> {
     new_channels_after: Seq,
     /// Updates that are to be kept, since they were last taken.
     to_keep: Vec<Arc<Update>>,
+    forgotten_metrics: u64,
 }
 
 #[derive(Debug)]
@@ -175,6 +176,7 @@ impl<S: Sink> Hub<S> {
             began: offset,
             new_channels_after,
             to_keep: Vec::new(),
+            forgotten_metrics: 0,
         }
     }
 
@@ -222,7 +224,7 @@ impl<S: Sink> Hub<S> {
         entry.newest = self.offset;
         let timestamp = timestamp.unwrap_or(now);
         let stamp = Stamp { seq: entry.seq, offset: self.offset, timestamp };
-        entry.keep_value(stamp, &data);
+        self.forgotten_metrics += entry.keep_value(stamp, &data);
         let update = Arc::new(Update::new(channel.clone(), entry.kind, stamp, data));
         entry.offer(&update);
         if entry.kind.is_kept() {
@@ -306,6 +308,12 @@ impl<S: Sink> Hub<S> {
     #[must_use]
     pub fn refused_subscriptions(&self) -> u64 {
         self.accounts.refused
+    }
+
+    /// How many metrics values had no room for.
+    #[must_use]
+    pub fn forgotten_metrics(&self) -> u64 {
+        self.forgotten_metrics
     }
 
     /// Ends what [`HashMap::remove`] began, so that a subscriber and the rest of the hub can be used together.
@@ -520,15 +528,17 @@ impl<S: Sink> Hub<S> {
 }
 
 impl<S: Sink> Channel<S> {
-    fn keep_value(&mut self, stamp: Stamp, data: &Data) {
+    /// Gives how many metrics the value had no room for.
+    fn keep_value(&mut self, stamp: Stamp, data: &Data) -> u64 {
         if self.kind == ChannelKind::Topics {
-            return;
+            return 0;
         }
-        let value = match self.value.take() {
-            Some((_, old)) => old.merged(data),
-            None => data.clone(),
+        let (value, forgotten) = match self.value.take() {
+            Some((_, old)) => old.merge(data),
+            None => (data.clone(), 0),
         };
         self.value = Some((stamp, value));
+        forgotten
     }
 
     fn offer(&self, update: &Arc<Update>) {
