@@ -5,7 +5,7 @@
 //! subscriber has room. What the ring still holds comes from there; for what it does not,
 //! [`Next`] says what to fetch from the store, and [`Hub::found`] takes it.
 
-use super::{Hub, Sink, Subscriber, SubscriberId, wish::Wish};
+use super::{Hub, Sink, Subscriber, SubscriberId, filters::Selection, wish::Wish};
 use crate::{outbox::Delivery, rights::Rights, update::Update};
 use protocol::{
     Cursor, Millis, Offset, Reply, RequestId, ResetReason, Seq, TopicFilter, TopicName,
@@ -83,7 +83,7 @@ pub(super) enum Job {
 #[derive(Debug)]
 pub(super) struct Since {
     mark: Option<RequestId>,
-    pub(super) filters: Vec<TopicFilter>,
+    pub(super) wanted: Selection,
     wish: Wish,
     /// Everything up to here was sent.
     sent: Offset,
@@ -154,7 +154,8 @@ impl<S: Sink> Hub<S> {
         }
         let (sent, asked_at, lost) = (cursor.offset, self.offset, Vec::new());
         let from_log = false;
-        let mut since = Since { mark, filters, wish, sent, asked_at, lost, from_log };
+        let wanted = Selection::new(filters);
+        let mut since = Since { mark, wanted, wish, sent, asked_at, lost, from_log };
         self.reset_lost(subscriber, &mut since);
         since.from_log = !since.lost.is_empty();
         Ok(Job::Since(since))
@@ -165,7 +166,7 @@ impl<S: Sink> Hub<S> {
         if std::mem::replace(&mut since.from_log, true) {
             return;
         }
-        let lost = self.lost_for_good(&subscriber.rights, &since.filters, since.sent);
+        let lost = self.lost_for_good(&subscriber.rights, &since.wanted, since.sent);
         if !lost.is_empty() {
             self.tell_reset(subscriber, &lost, ResetReason::Expired);
             since.lost.extend(lost);
@@ -177,14 +178,13 @@ impl<S: Sink> Hub<S> {
     fn lost_for_good(
         &self,
         rights: &Rights,
-        filters: &[TopicFilter],
+        wanted: &Selection,
         offset: Offset,
     ) -> Vec<TopicFilter> {
         if offset <= self.began && self.began > Offset(0) {
             // Of an earlier life nothing is known of them, not even which there were; their numbers jump.
-            let matching = |name: &str| filters.iter().any(|filter| filter.matches(name));
-            let stats = matching("gateway/stats").then_some("gateway/stats");
-            let topics = filters.iter().any(super::reaches_topics).then_some("topics/#");
+            let stats = wanted.matches("gateway/stats").then_some("gateway/stats");
+            let topics = wanted.filters().iter().any(super::reaches_topics).then_some("topics/#");
             let lost = stats.into_iter().chain(topics);
             return lost.map(|filter| filter.parse().expect("a valid filter")).collect();
         }
@@ -194,11 +194,11 @@ impl<S: Sink> Hub<S> {
         let lost = self.channels.iter().filter(|(name, channel)| {
             !channel.kind.is_kept()
                 && channel.newest > offset
-                && filters.iter().any(|filter| filter.matches(name.as_str()))
+                && wanted.matches(name.as_str())
                 && rights.may_see(name)
         });
         let names: Vec<_> = lost.map(|(name, _)| exactly(name)).collect();
-        if names.len() <= RESET_NAMES_MAX { names } else { filters.to_vec() }
+        if names.len() <= RESET_NAMES_MAX { names } else { wanted.filters().to_vec() }
     }
 
     /// One step of a job: what is left of it, and what that needs.
@@ -225,7 +225,7 @@ impl<S: Sink> Hub<S> {
         room: &mut usize,
     ) -> (Option<Job>, Next) {
         let Some(missed) = self.ring.after(since.sent) else {
-            let next = Next::Log { after: since.sent, filters: since.filters.clone() };
+            let next = Next::Log { after: since.sent, filters: since.wanted.filters().to_vec() };
             return (Some(Job::Since(since)), next);
         };
         since.from_log = false;
@@ -254,9 +254,7 @@ impl<S: Sink> Hub<S> {
         update: &Arc<Update>,
     ) -> usize {
         let name = &update.channel;
-        if !since.filters.iter().any(|filter| filter.matches(name.as_str()))
-            || !subscriber.rights.may_see(name)
-        {
+        if !since.wanted.matches(name.as_str()) || !subscriber.rights.may_see(name) {
             return 0;
         }
         let live = update.stamp.offset > since.asked_at
@@ -271,16 +269,17 @@ impl<S: Sink> Hub<S> {
 
     /// Everything was sent: from here on it is live.
     fn go_live(&mut self, id: SubscriberId, subscriber: &mut Subscriber<S>, since: Since) {
-        let Since { mark, filters, wish, mut lost, .. } = since;
+        let Since { mark, wanted, wish, mut lost, .. } = since;
+        let filters = wanted.filters();
         lost.sort_unstable();
         lost.dedup();
-        self.install(id, subscriber, &filters, &wish);
+        self.install(id, subscriber, filters, &wish);
         if !lost.is_empty() {
             self.send_values(subscriber, &lost, &wish);
         }
         if let Delivery::Latest { interval: Millis(1..) } = wish.delivery {
             // What waited for its turn when the line was cut is older than what was seen.
-            self.send_values(subscriber, &filters, &wish);
+            self.send_values(subscriber, filters, &wish);
         }
         subscriber.sink.reply(&Reply::Live { id: mark, offset: self.offset });
     }
@@ -309,7 +308,7 @@ impl<S: Sink> Hub<S> {
     fn give_up(&mut self, id: SubscriberId, subscriber: &mut Subscriber<S>, job: Job) {
         match job {
             Job::Since(mut since) => {
-                self.reset(subscriber, &since.filters, ResetReason::Expired, &since.wish);
+                self.reset(subscriber, since.wanted.filters(), ResetReason::Expired, &since.wish);
                 since.lost.clear();
                 self.go_live(id, subscriber, since);
             }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod catchup;
+mod filters;
 mod ring;
 mod wish;
 
@@ -19,6 +20,7 @@ use crate::{
 use accounts::Accounts;
 use ahash::HashMap;
 use catchup::{Job, refuse_channel};
+use filters::{Filters, Selection};
 use protocol::{
     Offset, Reply, RequestId, ResetReason, Seq, SubscribeOptions, Timestamp, TopicFilter, TopicName,
 };
@@ -148,7 +150,7 @@ struct Subscriber<S> {
     account: Option<Arc<str>>,
     /// How many filters were counted for its account.
     counted: usize,
-    filters: Vec<(TopicFilter, Wish)>,
+    filters: Filters,
     jobs: VecDeque<Job>,
 }
 
@@ -260,9 +262,10 @@ impl<S: Sink> Hub<S> {
         most: usize,
     ) -> Vec<TopicName> {
         let Some(subscriber) = self.subscribers.get(&id) else { return Vec::new() };
+        let selection = Selection::new(filters.to_vec());
         let wanted = self.channels.iter().filter(|(name, channel)| {
             channel.kind == ChannelKind::Telemetry
-                && filters.iter().any(|filter| filter.matches(name.as_str()))
+                && selection.matches(name.as_str())
                 && subscriber.rights.may_see(name)
         });
         wanted.map(|(name, _)| name.clone()).take(most).collect()
@@ -291,7 +294,7 @@ impl<S: Sink> Hub<S> {
     /// Takes a subscriber in; it has no subscriptions yet.
     pub fn join(&mut self, id: SubscriberId, sink: S, member: impl Into<Member>) {
         let Member { rights, account } = member.into();
-        let (filters, jobs) = (Vec::new(), VecDeque::new());
+        let (filters, jobs) = (Filters::default(), VecDeque::new());
         let subscriber = Subscriber { sink, rights, account, counted: 0, filters, jobs };
         self.subscribers.insert(id, subscriber);
     }
@@ -327,7 +330,7 @@ impl<S: Sink> Hub<S> {
     pub fn leave(&mut self, id: SubscriberId) {
         let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
         self.accounts.count(&mut subscriber, 0);
-        let filters: Vec<_> = subscriber.filters.into_iter().map(|(filter, _)| filter).collect();
+        let filters: Vec<_> = subscriber.filters.iter().cloned().collect();
         self.topics_subscribers -= usize::from(filters.iter().any(reaches_topics));
         self.for_matching(&filters, |_, channel| {
             channel.targets.retain(|target| target.subscriber != id);
@@ -420,7 +423,7 @@ impl<S: Sink> Hub<S> {
     ) {
         let had_topics = subscriber.reaches_topics();
         for filter in filters {
-            subscriber.set(filter, wish.clone());
+            subscriber.filters.set(filter, wish.clone());
         }
         self.topics_subscribers += usize::from(!had_topics && subscriber.reaches_topics());
         self.retarget(id, subscriber, filters);
@@ -435,10 +438,10 @@ impl<S: Sink> Hub<S> {
     ) {
         let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
         let had_topics = subscriber.reaches_topics();
-        subscriber.filters.retain(|(filter, _)| !filters.contains(filter));
+        subscriber.filters.remove(&filters);
         for job in &mut subscriber.jobs {
             if let Job::Since(since) = job {
-                since.filters.retain(|filter| !filters.contains(filter));
+                since.wanted.remove(&filters);
             }
         }
         self.topics_subscribers -= usize::from(had_topics && !subscriber.reaches_topics());
@@ -492,8 +495,9 @@ impl<S: Sink> Hub<S> {
             }
             return;
         }
+        let selection = Selection::new(filters.to_vec());
         for (name, channel) in &self.channels {
-            if filters.iter().any(|filter| filter.matches(name.as_str())) {
+            if selection.matches(name.as_str()) {
                 send(name, channel);
             }
         }
@@ -519,8 +523,9 @@ impl<S: Sink> Hub<S> {
             }
             return;
         }
+        let selection = Selection::new(filters.to_vec());
         for (name, channel) in &mut self.channels {
-            if filters.iter().any(|filter| filter.matches(name.as_str())) {
+            if selection.matches(name.as_str()) {
                 act(name, channel);
             }
         }
@@ -559,26 +564,15 @@ impl<S> Subscriber<S> {
     /// How many filters it has, and waits for, once `more` are added.
     fn count_with(&self, more: &[TopicFilter]) -> usize {
         let waiting = self.jobs.iter().map(|job| match job {
-            Job::Since(since) => since.filters.len(),
+            Job::Since(since) => since.wanted.filters().len(),
             Job::Replay { .. } => 1,
         });
-        let added = more.iter().filter(|filter| !self.has(filter)).count();
+        let added = more.iter().filter(|filter| !self.filters.has(filter)).count();
         self.filters.len() + waiting.sum::<usize>() + added
     }
 
-    fn has(&self, filter: &TopicFilter) -> bool {
-        self.filters.iter().any(|(known, _)| known == filter)
-    }
-
-    fn set(&mut self, filter: &TopicFilter, wish: Wish) {
-        match self.filters.iter_mut().find(|(known, _)| known == filter) {
-            Some((_, old)) => *old = wish,
-            None => self.filters.push((filter.clone(), wish)),
-        }
-    }
-
     fn reaches_topics(&self) -> bool {
-        self.filters.iter().any(|(filter, _)| reaches_topics(filter))
+        self.filters.iter().any(reaches_topics)
     }
 
     /// How a channel comes to this subscriber: by the filter that gives most.
@@ -586,8 +580,15 @@ impl<S> Subscriber<S> {
         if !self.rights.may_see(channel) {
             return None;
         }
-        let matching = self.filters.iter().filter(|(filter, _)| filter.matches(channel.as_str()));
-        matching.map(|(_, wish)| wish.on(kind)).reduce(Wish::most)
+        let mut most: Option<Wish> = None;
+        self.filters.matching(channel.as_str(), |wish| {
+            let wish = wish.on(kind);
+            most = Some(match most.take() {
+                Some(known) => known.most(wish),
+                None => wish,
+            });
+        });
+        most
     }
 }
 
