@@ -52,6 +52,8 @@ counters! {
         closed_malformed,
         /// Messages refused with an error.
         refused_messages,
+        /// Times that a client was not heard for a while, as the core had worked long for it.
+        rests,
     }
 }
 

@@ -378,3 +378,17 @@ async fn a_client_that_closes_is_answered_with_a_close() {
     live.send_frame(Message::Close(Some(frame))).await;
     assert_eq!(live.closed().await, 1000);
 }
+
+#[tokio::test]
+async fn who_makes_the_gateway_work_long_rests_and_is_answered_all_the_same() {
+    let gateway = TestGateway::start().await;
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "many")).await;
+    for device in 0..1_000 {
+        peer.publish(&format!("devices/d{device}/telemetry"), b"{}", 0).await;
+    }
+    peer.publish("devices/last/telemetry", b"{}", 1).await;
+    let mut live = gateway.live().await;
+    live.subscribe_with(&["#"], json!({"snapshot": false})).await;
+    assert_eq!(live.reply(json!({"type": "ping"})).await["type"], "pong");
+    assert!(gateway.metric("sluice_websocket_rests_total").await >= 1);
+}

@@ -19,6 +19,7 @@ use protocol::{
     SubscribeOptions, TopicFilter,
 };
 use std::sync::Arc;
+use tokio::time::Instant;
 
 impl Connection {
     /// Answers one message.
@@ -50,7 +51,7 @@ impl Connection {
                 subscribe(self, mark, channels, options).await
             }
             ClientMessage::Unsubscribe { channels } => {
-                core.ask(move |bridge, _| bridge.hub.unsubscribe(id, mark, channels)).await
+                work(self, move |bridge| bridge.hub.unsubscribe(id, mark, channels)).await
             }
             ClientMessage::Replay { channel, from, to } => {
                 self.past.expect();
@@ -109,6 +110,20 @@ const HISTORY_CHANNELS_MAX: usize = 1_000;
 /// The most points of all of them.
 const HISTORY_POINTS_MAX: usize = 200_000;
 
+/// Has the core do what may take it long where there are many channels; the client rests for it.
+async fn work<R: Send + 'static>(
+    connection: &mut Connection,
+    question: impl FnOnce(&mut Bridge<Outlet>) -> R + Send + 'static,
+) -> Result<R, Unanswered> {
+    let timed = move |bridge: &mut Bridge<Outlet>, _| {
+        let began = Instant::now();
+        (question(bridge), began.elapsed())
+    };
+    let (answer, worked) = connection.web.core.ask(timed).await?;
+    connection.rest(worked);
+    Ok(answer)
+}
+
 async fn subscribe(
     connection: &mut Connection,
     mark: Option<RequestId>,
@@ -123,7 +138,7 @@ async fn subscribe(
         }
     };
     let (id, resumes) = (connection.id, options.since.is_some());
-    let subscribe = move |bridge: &mut Bridge<Outlet>, _| {
+    let subscribe = move |bridge: &mut Bridge<Outlet>| {
         bridge.hub.subscribe(id, mark, channels, &options, |hub, sink| {
             let names: Vec<_> = past.iter().map(|history| history.channel.clone()).collect();
             for history in past {
@@ -143,7 +158,7 @@ async fn subscribe(
             Prelude::Whole
         });
     };
-    connection.web.core.ask(subscribe).await
+    work(connection, subscribe).await
 }
 
 /// The histories that a subscription asks for, and the offset that they go up to.
@@ -156,7 +171,8 @@ async fn histories(
     let (web, id) = (Arc::clone(&connection.web), connection.id);
     let filters = channels.to_vec();
     let most = HISTORY_CHANNELS_MAX + 1;
-    let names = web.core.ask(move |bridge, _| bridge.hub.telemetry(id, &filters, most)).await?;
+    let find = move |bridge: &mut Bridge<Outlet>| bridge.hub.telemetry(id, &filters, most);
+    let names = work(connection, find).await?;
     let (HistoryRequest::Last { last: points } | HistoryRequest::Since { points, .. }) = request;
     if names.len() >= most || names.len() * points as usize > HISTORY_POINTS_MAX {
         let detail = format!(

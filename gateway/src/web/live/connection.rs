@@ -36,6 +36,16 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Past this many bytes a frame is cut, so that one frame never holds the line for long.
 pub(in crate::web) const FRAME_BYTES: usize = 64 * 1024;
 
+/// The core's work for one client counts from here on.
+const WORK: Duration = Duration::from_micros(100);
+
+/// A client is not heard again for so many times as long as the core worked for it: no more than a tenth of the core
+/// is for one.
+const REST: u32 = 9;
+
+/// But for no longer than this: its pongs are not heard either.
+const REST_MAX: Duration = Duration::from_secs(1);
+
 /// How long a closing connection waits for the client's close frame.
 const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
@@ -91,6 +101,8 @@ pub(super) struct Connection {
     /// Messages the client may still send in this second.
     allowance: u32,
     lagging: bool,
+    /// When the client is heard again, if it rests.
+    heard_at: Option<Instant>,
 }
 
 impl Connection {
@@ -124,6 +136,7 @@ impl Connection {
             next_look_at: now + LOOK_EVERY,
             allowance,
             lagging: false,
+            heard_at: None,
         }
     }
 
@@ -195,7 +208,7 @@ impl Connection {
             biased;
             () = self.guest.interrupt.cancelled() => Event::Interrupted,
             flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
-            message = self.reader.next() => Event::Received(message),
+            message = hear(&mut self.reader, &mut self.heard_at) => Event::Received(message),
             piece = self.past.piece() => Event::Past(piece),
             () = self.pace.due(&self.outlet), if may_write => Event::Ready,
             () = time::sleep_until(self.next_ping_at) => Event::PingDue,
@@ -349,6 +362,14 @@ impl Connection {
         delivered
     }
 
+    /// Has the client rest after the core has worked for it for so long.
+    pub(super) fn rest(&mut self, worked: Duration) {
+        if worked >= WORK {
+            self.web.stats.web.rests.increment();
+            self.heard_at = Some(Instant::now() + (worked * REST).min(REST_MAX));
+        }
+    }
+
     async fn receive(&mut self, message: Message) -> Result<(), End> {
         let text = match message {
             Message::Text(text) => text,
@@ -435,6 +456,18 @@ fn advice(connections: u64) -> String {
     let spread = (connections * 1_000 / COME_BACK_PER_S).clamp(least, most - least);
     let after = rand::random_range(least..=least + spread);
     format!("{}; come back after {after} ms", CloseCode::ShuttingDown.reason())
+}
+
+/// Waits for the next message of a client, who may have to rest before.
+async fn hear(
+    reader: &mut SplitStream<WebSocket>,
+    heard_at: &mut Option<Instant>,
+) -> Option<Result<Message, axum::Error>> {
+    if let Some(at) = *heard_at {
+        time::sleep_until(at).await;
+        *heard_at = None;
+    }
+    reader.next().await
 }
 
 fn millis(duration: Duration) -> Millis {
