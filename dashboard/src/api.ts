@@ -145,6 +145,11 @@ export class Api {
     return this.#post(`alerts/${encodeURIComponent(id)}/ack`);
   }
 
+  /** Says that an alert is over. */
+  clearAlert(id: string): Promise<Read<Alert>> {
+    return this.#post(`alerts/${encodeURIComponent(id)}/clear`);
+  }
+
   /** What a device should be. */
   desired(device: DeviceId): Promise<Read<Marked>> {
     return this.#ask(`devices/${encodeURIComponent(device)}/desired`, marked);

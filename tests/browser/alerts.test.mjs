@@ -65,6 +65,21 @@ scenario("all that are in sight are acknowledged at once", async (world) => {
   await untilEqual("all known", () => states(page), Array(4).fill("acknowledged"));
 });
 
+scenario("an alert that its device forgot is cleared by hand, in every open page", async (world) => {
+  const device = await world.device("pump-1");
+  await device.raise(hot);
+  const [first, second] = [await world.open("#/alerts"), await world.open("#/device/pump-1?tab=events")];
+  await first.by("alert-clear").click();
+  await untilEqual("it is over", () => states(first), []);
+  await untilEqual("there too", () => states(second), ["cleared"]);
+  await second
+    .by("alert")
+    .getByText(/cleared by local/)
+    .waitFor();
+  await device.raise(hot);
+  await untilEqual("it may come again", () => states(first), ["active"]);
+});
+
 scenario("a new alert rings and shows a notice where that is wanted", async (world) => {
   const device = await world.device("pump-1");
   const page = await world.open("#/alerts", { permissions: ["notifications"] });

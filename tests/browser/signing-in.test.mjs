@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { findings } from "./lib/axe.mjs";
 import { until, untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
 
@@ -68,8 +69,28 @@ scenario("who signs out is asked for a token again", async (world) => {
 scenario("a token that is revoked sends its page to the form", async (world) => {
   const page = await signedIn(world, "vera");
   await world.gateway.token("revoke", "vera");
-  await page.by("sign-in").waitFor();
+  await page.by("sign-in-why").getByText("revoked or has expired").waitFor();
+  assert.equal(await page.by("banner").count(), 0, "it is said once");
+  await signIn(page, await world.gateway.token("create", "anna"));
+  await page.state("live");
 });
+
+scenario(
+  "a token that is narrowed sends its page to the form, and goes on with what is left",
+  async (world) => {
+    for (const id of ["pump-1", "tank-1"]) await (await world.device(id)).measure({ level: 1 });
+    const page = await signedIn(world, "paula");
+    await page.row("tank-1").waitFor();
+    await world.gateway.narrow("paula", { devices: ["pump-*"] });
+    await page.by("sign-in-why").getByText("what its token allows has changed").waitFor();
+    assert.deepEqual(await page.ids(), [], "what was seen before is not shown any more");
+    assert.deepEqual(await findings(page), []);
+    await page.by("sign-in-go-on").click();
+    await page.state("live");
+    await page.row("pump-1").waitFor();
+    assert.deepEqual(await page.ids(), ["pump-1"]);
+  },
+);
 
 scenario("a viewer can look at everything and send nothing", async (world) => {
   const device = await world.device("pump-1");

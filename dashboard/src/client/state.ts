@@ -1,4 +1,5 @@
 // What a connection can be, and what is known about its health.
+import { closeCodes } from "../generated/protocol";
 
 /** Where the connection is. Times are of the local clock, in milliseconds since the epoch. */
 export type ConnectionState =
@@ -11,6 +12,12 @@ export type ConnectionState =
   | { kind: "offline"; since: number; attempt: number; nextTryAt: number | null }
   /** The gateway does not want us as we are; only a person can try again. */
   | { kind: "refused"; since: number; code: number; reason: string };
+
+/** Whether the gateway refused who is signed in, or that nobody is; not what the page did. */
+export function isRefusedUser(state: ConnectionState): boolean {
+  if (state.kind !== "refused") return false;
+  return state.code === closeCodes.Unauthenticated || state.code === closeCodes.Forbidden;
+}
 
 /** What is known about the connection; the counts run since the page was opened. */
 export interface Health {

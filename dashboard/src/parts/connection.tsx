@@ -1,6 +1,6 @@
 // How the connection stands: always in the corner, and in a banner when something is wrong.
 import { createMemo, For, Match, onCleanup, Show, Switch } from "solid-js";
-import type { ConnectionState, Health } from "../client/state";
+import { type ConnectionState, type Health, isRefusedUser } from "../client/state";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
 import { formatClock, formatDateTime, formatDuration, formatSpan } from "../text/time";
@@ -47,7 +47,7 @@ export function ConnectionIndicator() {
       <summary>
         <span class="dot" aria-hidden="true" />
         <span class="sr-only">Connection: </span>
-        {labels[shown()]}
+        {isRefusedUser(app.state()) ? "Signed out" : labels[shown()]}
         <Show when={app.isCurrent() && roundTrip() !== null}>
           <span class="muted num" data-testid="round-trip">
             {roundTrip()} ms
@@ -88,9 +88,10 @@ export function ConnectionBanner() {
     const state = app.state();
     return state.kind === "recovering" || state.kind === "offline" ? state : null;
   });
+  /** Who has to sign in is told so by the form. */
   const refused = createMemo(() => {
     const state = app.state();
-    return state.kind === "refused" ? state : null;
+    return state.kind === "refused" && !isRefusedUser(state) ? state : null;
   });
   const silentSince = () => (app.isLive() ? app.health().silentSince : null);
   const tryNow = () => app.client.tryNow();

@@ -1,11 +1,13 @@
 // One alert: what it is, since when, and who knows.
 import { createSignal, Show } from "solid-js";
+import type { Read } from "../api";
 import type { Alert } from "../generated/protocol";
 import { AlertMark } from "../parts/alert-mark";
 import { Moment } from "../parts/moment";
 import { Problem } from "../parts/problem";
 import { deviceHref } from "../router";
 import { useApp } from "../store/app";
+import { actorText } from "../text/command";
 import { formatAgo } from "../text/time";
 
 /** The row; `withDevice` where the list is of several. */
@@ -13,13 +15,14 @@ export function AlertRow(props: { alert: Alert; withDevice: boolean }) {
   const app = useApp();
   const [isAsking, setAsking] = createSignal(false);
   const [problem, setProblem] = createSignal<string | null>(null);
-  const acknowledge = async () => {
+  /** What it came to is heard on the alert's channel, in every open page. */
+  const ask = async (asked: Promise<Read<Alert>>) => {
     setAsking(true);
-    const read = await app.api.acknowledge(props.alert.id);
+    const read = await asked;
     setAsking(false);
     setProblem(read.kind === "ok" ? null : read.message);
-    // What it came to is heard on the alert's channel, in every open page.
   };
+  const isOff = () => isAsking() || !app.canAct();
   return (
     <li
       class="alert"
@@ -67,25 +70,44 @@ export function AlertRow(props: { alert: Alert; withDevice: boolean }) {
         <Show when={props.alert.cleared_at}>
           {(at) => (
             <span>
-              cleared <Moment at={at()} now={app.now()} />
+              cleared{clearedBy(props.alert)} <Moment at={at()} now={app.now()} />
             </span>
           )}
         </Show>
       </div>
       <span class="alert-act">
-        <Show when={props.alert.state === "active"} fallback={<span class="badge">{props.alert.state}</span>}>
+        <Show when={props.alert.state !== "active"}>
+          <span class="badge">{props.alert.state}</span>
+        </Show>
+        <Show when={props.alert.state === "active"}>
           <button
             type="button"
             data-testid="alert-ack"
-            disabled={isAsking() || !app.canAct()}
-            onClick={() => void acknowledge()}
+            disabled={isOff()}
+            onClick={() => void ask(app.api.acknowledge(props.alert.id))}
           >
             Acknowledge
+          </button>
+        </Show>
+        <Show when={props.alert.state !== "cleared"}>
+          <button
+            type="button"
+            data-testid="alert-clear"
+            disabled={isOff()}
+            title="It is over, whether the device says so or not"
+            onClick={() => void ask(app.api.clearAlert(props.alert.id))}
+          >
+            Clear
           </button>
         </Show>
       </span>
     </li>
   );
+}
+
+/** That a device clears its own alerts goes without saying. */
+function clearedBy({ cleared_by }: Alert): string {
+  return cleared_by === null || cleared_by === "device" ? "" : ` by ${actorText(cleared_by)}`;
 }
 
 function hasContent(data: unknown): boolean {

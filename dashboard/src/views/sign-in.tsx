@@ -1,5 +1,6 @@
 // Where the gateway wants to know who looks: a token, for which it gives a cookie that no script can read.
-import { type Accessor, createEffect, createSignal, onCleanup } from "solid-js";
+import { type Accessor, createEffect, createSignal, onCleanup, onMount, Show } from "solid-js";
+import { isRefusedUser } from "../client/state";
 import { closeCodes } from "../generated/protocol";
 import { Problem } from "../parts/problem";
 import { type App, useApp } from "../store/app";
@@ -7,6 +8,21 @@ import { type App, useApp } from "../store/app";
 /** A gateway that has not greeted by then may be waiting for a token. */
 const askAfterMs = 700;
 const unauthorized = 401;
+
+/** Why a page that was let in is not any more, and whether its token is still worth something. */
+interface Ended {
+  readonly why: string;
+  readonly mayGoOn: boolean;
+}
+
+const revoked: Ended = {
+  why: "The gateway ended this session: its token was revoked or has expired, or one is needed now.",
+  mayGoOn: false,
+};
+const narrowed: Ended = {
+  why: "The gateway ended this session: what its token allows has changed.",
+  mayGoOn: true,
+};
 
 /** Whether the gateway wants a token that this page has not got. */
 export function createNeedsToken(app: App): Accessor<boolean> {
@@ -21,10 +37,14 @@ export function createNeedsToken(app: App): Accessor<boolean> {
     }, askAfterMs);
     onCleanup(() => clearTimeout(timer));
   });
-  return () => {
-    const state = app.state();
-    return isAsked() || (state.kind === "refused" && state.code === closeCodes.Unauthenticated);
-  };
+  return () => isAsked() || isRefusedUser(app.state());
+}
+
+function endOf(app: App): Ended | null {
+  const state = app.state();
+  if (state.kind !== "refused") return null;
+  if (state.code === closeCodes.Forbidden) return narrowed;
+  return app.lastLiveAt() === null ? null : revoked;
 }
 
 /** The form. */
@@ -33,6 +53,7 @@ export default function SignIn() {
   const [isBusy, setBusy] = createSignal(false);
   const [problem, setProblem] = createSignal<string | null>(null);
   let token!: HTMLInputElement;
+  onMount(() => token.focus());
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
     setBusy(true);
@@ -48,6 +69,13 @@ export default function SignIn() {
   return (
     <form class="card sign-in" data-testid="sign-in" onSubmit={(event) => void send(event)}>
       <h1>Sign in</h1>
+      <Show when={endOf(app)}>
+        {(end) => (
+          <p class="notice" role="alert" data-testid="sign-in-why">
+            {end().why}
+          </p>
+        )}
+      </Show>
       <p class="muted">
         This gateway shows itself to those with a token. <code>sluice-gateway token create</code> makes one.
       </p>
@@ -67,6 +95,12 @@ export default function SignIn() {
       <button type="submit" class="primary" data-testid="sign-in-send" disabled={isBusy()}>
         {isBusy() ? "Signing in …" : "Sign in"}
       </button>
+      <Show when={endOf(app)?.mayGoOn}>
+        {/* From the beginning too: what the token does not allow any more is not to stay on the page. */}
+        <button type="button" data-testid="sign-in-go-on" onClick={() => location.reload()}>
+          Go on with the same token
+        </button>
+      </Show>
     </form>
   );
 }

@@ -1,5 +1,5 @@
 // A gateway of a test's own: free ports, a folder of its own, gone at the end.
-import { mkdtemp, readFile, rm } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { output, Program } from "./program.mjs";
@@ -93,6 +93,15 @@ export class Gateway {
   /** Runs `sluice-gateway token ...`; gives what it prints. From the first one on the API needs one. */
   async token(...args) {
     return output("sluice-gateway", ["token", "--data-dir", join(this.#folder, "data"), ...args]);
+  }
+
+  /** Changes what the tokens of a user allow, as an administrator does who edits the file. */
+  async narrow(user, change) {
+    const file = join(this.#folder, "data", "credentials.json");
+    const kept = JSON.parse(await readFile(file, "utf8"));
+    for (const token of Object.values(kept.tokens)) if (token.user === user) Object.assign(token, change);
+    await writeFile(`${file}.new`, JSON.stringify(kept), { mode: 0o600 });
+    await rename(`${file}.new`, file);
   }
 
   /** Reads from the API. */

@@ -21,8 +21,7 @@ const kinds = {
 export async function watchWork(browser, { page }, forMs) {
   await browser.startTracing(page, { categories });
   const intervals = await page.evaluate(drawFor, forMs);
-  const raw = await browser.stopTracing();
-  if (process.env.RAW) (await import("node:fs")).writeFileSync(process.env.RAW, raw);
+  const { traceEvents } = JSON.parse(await browser.stopTracing());
   const events = mainThread(traceEvents);
   const tasks = events.filter(({ name, tdur }) => name === "RunTask" && tdur !== undefined);
   const commits = events.filter(({ name }) => name === "Commit").map(({ ts }) => ts);
