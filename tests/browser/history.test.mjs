@@ -86,11 +86,18 @@ scenario("charts go back hours, forth, closer and to now again; the address foll
   await untilEqual("no part of the past", () => page.by("range").count(), 0);
 });
 
-scenario("a part that is drawn over with the pointer is shown larger", async (world) => {
+scenario("a part that is drawn over in one of several charts is shown larger in all", async (world) => {
   const device = await world.device("tank-1");
-  await device.measure(pastOf(Date.now()));
+  const past = pastOf(Date.now());
+  await device.measure(
+    past.map(({ timestamp, data: { level } }) => ({
+      timestamp,
+      data: { level, flow: 2 * level, rpm: -level },
+    })),
+  );
   const page = await world.open("#/device/tank-1?span=6h");
-  const plot = page.by("chart").locator(".u-over");
+  await page.by("chart").nth(2).locator("canvas").waitFor();
+  const plot = page.by("chart").first().locator(".u-over");
   await plot.waitFor();
   const { x, y, width } = await plot.boundingBox();
   await page.page.mouse.move(x + width * 0.6, y + 40);
@@ -101,6 +108,9 @@ scenario("a part that is drawn over with the pointer is shown larger", async (wo
   const query = new URLSearchParams(new URL(page.page.url()).hash.split("?")[1]);
   const span = Number(query.get("to")) - Number(query.get("from"));
   assert.ok(Math.abs(span - 72 * minute) < 10 * minute, `a fifth of six hours, not ${span / minute} minutes`);
+  for (const metric of ["flow", "level", "rpm"]) {
+    await until(`${metric} is drawn`, async () => (await longestGap(page, metric)) < slack);
+  }
 });
 
 scenario("the file has what the gateway has, to the last value", async (world) => {
@@ -245,6 +255,11 @@ scenario("one cursor runs through all charts of a device", async (world) => {
   const [level, outflow] = (await pointed.allInnerTexts()).map((text) => text.split(" at "));
   assert.equal(level[1], outflow[1], "the same moment");
   assert.equal(Number(outflow[0]), 2 * Number(level[0]));
+  await page.page.mouse.move(2, 2);
+  await untilEqual("nothing is pointed at", () => pointed.count(), 0);
+  for (const metric of ["level", "outflow"]) {
+    assert.ok((await longestGap(page, metric)) < slack, `${metric} is still drawn`);
+  }
 });
 
 scenario("a device's comings and goings stand in its connections", async (world) => {

@@ -8,6 +8,9 @@ import { theme } from "./theme";
 
 const heightPx = 132;
 const paddingPx = 8;
+/** Times are told apart by their seconds in what is shorter. */
+const secondsBelowMs = 240_000;
+const fillAlpha = 0.09;
 /** The width of a time with seconds, in the axis' font. */
 const timeWidthPx = 52;
 /** Charts with one key show the same moment under the pointer. */
@@ -33,8 +36,12 @@ export default function Chart(props: {
   zoomed?: (from: number, until: number) => void;
 }) {
   const [pointed, setPointed] = createSignal<string | null>(null);
+  let frame!: HTMLDivElement;
+  /** Solid empties an element of its own when its last child goes: the plot has one where nothing else comes and goes. */
   let place!: HTMLDivElement;
   let plot: uPlot | undefined;
+  /** Whether the pointer went down here: what is drawn over in one chart is drawn over in all of them. */
+  let isOurs = false;
 
   const draw = () => {
     if (plot === undefined) return;
@@ -46,12 +53,19 @@ export default function Chart(props: {
   const rebuild = () => {
     plot?.destroy();
     plot = new uPlot(
-      options(place, () => props.decimals, props.isCount === true, setPointed, props.zoomed),
+      options(frame, () => props.decimals, props.isCount === true, setPointed, drawnOver),
       [[], []],
       place,
     );
     draw();
   };
+  const drawnOver =
+    props.zoomed === undefined
+      ? undefined
+      : (from: number, until: number) => {
+          if (isOurs) props.zoomed?.(from, until);
+          isOurs = false;
+        };
   const turned = (event: WheelEvent) => {
     if (plot === undefined || props.zoomed === undefined || !(event.ctrlKey || event.shiftKey)) return;
     event.preventDefault();
@@ -85,28 +99,32 @@ export default function Chart(props: {
       class="chart"
       role="img"
       aria-label={props.label}
-      ref={place}
+      ref={frame}
+      onMouseDown={() => {
+        isOurs = true;
+      }}
       on:wheel={{ handleEvent: turned, passive: false }}
     >
+      <div ref={place} />
       <Show when={pointed()}>{(text) => <span class="chart-pointed num">{text()}</span>}</Show>
     </div>
   );
 }
 
 function options(
-  place: HTMLElement,
+  frame: HTMLElement,
   decimals: () => number,
   isCount: boolean,
   point: (text: string | null) => void,
   zoomed: ((from: number, until: number) => void) | undefined,
 ): uPlot.Options {
-  const style = getComputedStyle(place);
+  const style = getComputedStyle(frame);
   const text = style.color;
   const lines = style.borderTopColor;
   const ink = style.outlineColor;
   const font = `11px ${style.fontFamily}`;
   return {
-    width: place.clientWidth,
+    width: frame.clientWidth,
     height: heightPx,
     ms: 1,
     padding: [paddingPx, paddingPx, 0, 0],
@@ -122,7 +140,7 @@ function options(
         stroke: text,
         font,
         size: 24,
-        space: 84,
+        space: (_, __, from, until) => (until - from < secondsBelowMs ? 62 : 44),
         grid: { show: false },
         ticks: { stroke: lines, width: 1, size: 4 },
         values: (plot, splits) => splits.map((at) => (fits(plot, at) ? timeText(at, splits) : "")),
@@ -138,16 +156,21 @@ function options(
         values: (_, splits) => splits.map((value) => axisText(value, splits)),
       },
     ],
-    series: [{}, { stroke: ink, width: 1.5, points: { show: false } }],
+    series: [{}, { stroke: ink, width: 1.5, fill: fillOf(ink), points: { show: false } }],
     hooks: {
       setCursor: [(plot) => point(pointedText(plot, decimals()))],
-      setSelect: [(plot) => drawnOver(plot, zoomed)],
+      setSelect: [(plot) => tellSelected(plot, zoomed)],
     },
   };
 }
 
+/** The ink, thin: what lies under the line. */
+function fillOf(ink: string): string {
+  return ink.replace(/^rgb\((.+)\)$/, `rgba($1, ${fillAlpha})`);
+}
+
 /** Tells the part of the time that was drawn over. */
-function drawnOver(plot: uPlot, zoomed: ((from: number, until: number) => void) | undefined): void {
+function tellSelected(plot: uPlot, zoomed: ((from: number, until: number) => void) | undefined): void {
   const { left, width } = plot.select;
   if (width < 8) return;
   plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);

@@ -1,11 +1,11 @@
 // One alert: what it is, since when, and who knows.
-import { createSignal, Show } from "solid-js";
+import { createSignal, For, Show } from "solid-js";
 import type { Read } from "../api";
 import type { Alert } from "../generated/protocol";
 import { AlertMark } from "../parts/alert-mark";
 import { Moment } from "../parts/moment";
 import { Problem } from "../parts/problem";
-import { deviceHref } from "../router";
+import { commandHref, deviceHref } from "../router";
 import { useApp } from "../store/app";
 import { actorText } from "../text/command";
 import { formatAgo } from "../text/time";
@@ -48,8 +48,19 @@ export function AlertRow(props: { alert: Alert; withDevice: boolean }) {
             </span>
           </Show>
         </p>
-        <Show when={hasContent(props.alert.data)}>
-          <p class="mono muted alert-data">{JSON.stringify(props.alert.data)}</p>
+        <Show when={membersOf(props.alert.data).length > 0}>
+          <p class="muted alert-data">
+            <For each={membersOf(props.alert.data)}>
+              {([name, value]) => (
+                <span>
+                  {name}{" "}
+                  <Show when={isCommand(props.alert, name)} fallback={<span class="mono">{value}</span>}>
+                    <a href={commandHref(value)}>its story</a>
+                  </Show>
+                </span>
+              )}
+            </For>
+          </p>
         </Show>
         <Problem text={problem()} />
       </div>
@@ -92,6 +103,7 @@ export function AlertRow(props: { alert: Alert; withDevice: boolean }) {
         <Show when={props.alert.state !== "cleared"}>
           <button
             type="button"
+            class="quiet"
             data-testid="alert-clear"
             disabled={isOff()}
             title="It is over, whether the device says so or not"
@@ -110,6 +122,15 @@ function clearedBy({ cleared_by }: Alert): string {
   return cleared_by === null || cleared_by === "device" ? "" : ` by ${actorText(cleared_by)}`;
 }
 
-function hasContent(data: unknown): boolean {
-  return typeof data === "object" && data !== null && Object.keys(data).length > 0;
+/** What it tells besides, without what is empty. */
+function membersOf(data: unknown): [name: string, value: string][] {
+  if (typeof data !== "object" || data === null) return [];
+  return Object.entries(data)
+    .filter(([, value]) => value !== null)
+    .map(([name, value]) => [name, typeof value === "string" ? value : JSON.stringify(value)]);
+}
+
+/** The gateway raises alerts of its own for commands that went wrong, and names them. */
+function isCommand({ code }: Alert, name: string): boolean {
+  return name === "command" && code.startsWith("command_");
 }

@@ -78,7 +78,7 @@ export default function AlertsPage() {
           Read them again
         </button>
       </Problem>
-      <ul class="card list values" data-testid="alerts">
+      <ul class="card list values alerts" data-testid="alerts">
         <For
           each={list.alerts()}
           fallback={<li class="empty">{list.isRead() ? "There is none." : "Waiting for the list …"}</li>}

@@ -18,7 +18,7 @@ export function CommandRow(props: { record: CommandRecord }) {
       data-device={props.record.command.device}
       data-state={command().state}
     >
-      <td>
+      <td class="state-cell">
         <span class="badge" data-tone={text().tone}>
           {text().label}
         </span>

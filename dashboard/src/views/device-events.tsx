@@ -14,7 +14,7 @@ export function DeviceEvents(props: { id: string }) {
     <section class="card" aria-labelledby="events-title" data-testid="device-events">
       <h2 id="events-title">Events</h2>
       <Problem text={unread("They", list.problem())} />
-      <ul class="list values">
+      <ul class="list values alerts">
         <For
           each={list.alerts()}
           fallback={<li class="muted">{list.isRead() ? "It has raised none." : "Waiting for the list …"}</li>}

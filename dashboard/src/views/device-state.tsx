@@ -23,7 +23,7 @@ export function DeviceState(props: { id: string }) {
           {(state) => (
             <>
               <span class="chip quiet-chip num" data-testid="state-version">
-                version {state().version}
+                {state().version === 0 ? "nothing desired yet" : `version ${state().version}`}
               </span>
               <Show when={state().version > 0}>
                 <span class="badge" data-tone={state().in_sync ? "good" : "waiting"} data-testid="state-sync">

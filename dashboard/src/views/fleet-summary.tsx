@@ -2,7 +2,7 @@
 import { type JSX, Show } from "solid-js";
 import { useApp } from "../store/app";
 import { formatBytes, formatRate } from "../text/number";
-import { formatSpan } from "../text/time";
+import { formatAgo } from "../text/time";
 
 /** The numbers, from the gateway's own statistics. */
 export function FleetSummary() {
@@ -36,7 +36,7 @@ export function FleetSummary() {
         <Show when={app.stats()} fallback="–">
           {(stats) => (
             <>
-              {formatSpan(stats().uptime_ms)}
+              {formatAgo(stats().uptime_ms)}
               <small>
                 {" "}
                 up · {formatBytes(stats().memory_bytes)} · {stats().version}

@@ -38,16 +38,21 @@ export function Navigation() {
               <path d={icon} />
             </svg>
             {label}
-            <Show when={name === "alerts" && app.alerts().active > 0}>
-              <span class="count num" data-severity={app.alerts().worst} data-testid="alert-count">
-                {app.alerts().active}
-                <span class="sr-only"> active</span>
-              </span>
-            </Show>
-            <Show when={name === "commands" && (app.stats()?.commands_open ?? 0) > 0}>
-              <span class="count num">
-                {app.stats()?.commands_open}
-                <span class="sr-only"> open</span>
+            {/* The room is always there: no link moves away from under a pointer. */}
+            <Show when={name === "alerts" || name === "commands"}>
+              <span class="count-place">
+                <Show when={name === "alerts" && app.alerts().active > 0}>
+                  <span class="count num" data-severity={app.alerts().worst} data-testid="alert-count">
+                    {app.alerts().active}
+                    <span class="sr-only"> active</span>
+                  </span>
+                </Show>
+                <Show when={name === "commands" && (app.stats()?.commands_open ?? 0) > 0}>
+                  <span class="count num">
+                    {app.stats()?.commands_open}
+                    <span class="sr-only"> open</span>
+                  </span>
+                </Show>
               </span>
             </Show>
           </a>
