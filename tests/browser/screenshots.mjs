@@ -49,7 +49,7 @@ await writeFile(
   join(config, "sluice.toml"),
   `[types]\ndir = ${JSON.stringify(join(root, "config", "types"))}\n`,
 );
-const world = await World.create({ gateway: ["--config", join(config, "sluice.toml")] });
+let world = await World.create({ gateway: ["--config", join(config, "sluice.toml")] });
 try {
   await fleet();
   const pages = await openAll();
@@ -60,6 +60,28 @@ try {
 } finally {
   await world.dispose();
   await rm(config, { recursive: true });
+}
+await signIn();
+
+/** What is seen where a token is needed: after the one that was used has been narrowed. */
+async function signIn() {
+  world = await World.create();
+  try {
+    const token = await world.gateway.token("create", "paula");
+    const pages = [];
+    for (const [look, options] of Object.entries(looks)) {
+      const page = await world.openBlank(options);
+      await page.goto(world.gateway.origin);
+      await page.by("sign-in-token").fill(token);
+      await page.by("sign-in-send").click();
+      await page.state("live");
+      pages.push([look, page]);
+    }
+    await world.gateway.narrow("paula", { devices: ["pump-*"] });
+    for (const [look, page] of pages) await shoot(page, look, ["sign-in", null, "sign-in-why"]);
+  } finally {
+    await world.dispose();
+  }
 }
 
 /** The simulator's devices, and one that has more to tell. */
@@ -128,7 +150,8 @@ async function showChanges(page) {
 }
 
 async function shoot(page, look, [name, address, handle, prepare]) {
-  await page.goto(new URL(typeof address === "function" ? address() : address, world.gateway.origin));
+  if (address !== null)
+    await page.goto(new URL(typeof address === "function" ? address() : address, world.gateway.origin));
   await page.by(handle).first().waitFor();
   await prepare?.(page);
   // Twice: what was asked for is there by then, and has been drawn.

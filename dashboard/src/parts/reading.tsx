@@ -38,7 +38,7 @@ export function ValueText(props: { device: DeviceRecord; name: string }) {
   const flash = () => (changes() === atFirst ? "" : changes() % 2 === 0 ? "flash-even" : "flash-odd");
   return (
     <span class={`value num ${flash()}`} data-testid="value">
-      {formatValue(metric()?.value, props.device.digits.of(props.name))}
+      <span class="text-box">{formatValue(metric()?.value, props.device.digits.of(props.name))}</span>
     </span>
   );
 }

@@ -7,9 +7,11 @@ const height = 16;
 export function Sparkline(props: { samples: Float64Array }) {
   const path = () => sparkPath([...props.samples]);
   return (
-    <svg class="spark" viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
-      <path d={path()} />
-    </svg>
+    <span class="spark">
+      <svg viewBox={`0 0 ${width} ${height}`} preserveAspectRatio="none" aria-hidden="true">
+        <path d={path()} />
+      </svg>
+    </span>
   );
 }
 

@@ -39,7 +39,7 @@ export function FleetRow(props: { device: DeviceRecord; rowIndex: number; column
       </th>
       <td class="col-type">{device().type ?? ""}</td>
       <td class="col-seen num" title={seenTitle(seenAt())}>
-        {seenText(seenAt(), app.now())}
+        <span class="text-box">{seenText(seenAt(), app.now())}</span>
       </td>
       <For each={props.columns}>{(name) => <ReadingCell device={props.device} name={name} />}</For>
       <td class="col-readings">

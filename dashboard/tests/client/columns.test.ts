@@ -147,7 +147,7 @@ it("refuses values that JSON could not have meant", () => {
   expect(() => new Columns().decode(bytes.buffer)).toThrow(/neither 0 nor 1/);
 });
 
-it("reads a frame with flipped bits as updates or refuses it, whatever the seed", () => {
+it("reads a frame with flipped bits as updates or refuses it, whatever the seed", { timeout: 60_000 }, () => {
   const random = dice(7);
   let refused = 0;
   for (let round = 0; round < 1_000; round += 1) {
