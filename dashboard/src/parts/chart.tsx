@@ -10,6 +10,9 @@ const heightPx = 132;
 const paddingPx = 8;
 /** Times are told apart by their seconds in what is shorter. */
 const secondsBelowMs = 240_000;
+/** The width of the values' axis, and of a digit in its font. */
+const axisWidthPx = 52;
+const digitWidthPx = 6.6;
 const fillAlpha = 0.09;
 /** The width of a time with seconds, in the axis' font. */
 const timeWidthPx = 52;
@@ -148,7 +151,7 @@ function options(
       {
         stroke: text,
         font,
-        size: 52,
+        size: (_, texts) => widthOf(texts ?? []),
         space: 28,
         ...(isCount ? { incrs: wholeSteps } : {}),
         grid: { stroke: lines, width: 1 },
@@ -194,6 +197,12 @@ function timeText(at: number, splits: readonly number[]): string {
   const step = (splits[1] ?? 0) - (splits[0] ?? 0);
   if (step >= 43_200_000) return new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
   return step >= 60_000 ? formatClock(at).slice(0, 5) : formatClock(at);
+}
+
+/** The room for the texts beside the lines of the grid: the same for all charts but those with long ones. */
+function widthOf(texts: readonly string[]): number {
+  const longest = Math.max(0, ...texts.map(({ length }) => length));
+  return Math.max(axisWidthPx, longest * digitWidthPx + 16);
 }
 
 /** As many digits as it takes to tell the lines of the grid apart. */

@@ -88,7 +88,7 @@ function MetricChart(props: {
   return (
     <figure class="card chart-card" data-testid="chart" data-metric={props.name}>
       <figcaption>
-        <h2>{props.name}</h2>
+        <h2 title={props.name}>{props.name}</h2>
         <span class="muted num">{spread()}</span>
       </figcaption>
       <Suspense fallback={<div class="chart" />}>
