@@ -46,10 +46,14 @@ async fn story(gateway: &TestGateway, id: &str) -> Vec<String> {
     steps.iter().map(|step| step["state"].as_str().expect("a text").to_owned()).collect()
 }
 
+fn now_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock");
+    u64::try_from(since.as_millis()).expect("a time of our days")
+}
+
 async fn until_past(at: &Value) {
     let at = at.as_u64().expect("a time");
-    let now = || SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_millis();
-    until("the deadline", async || now() > at.into()).await;
+    until("the deadline", async || now_ms() > at).await;
 }
 
 #[tokio::test]
@@ -123,6 +127,35 @@ async fn a_command_whose_puback_never_came_is_not_called_delivered() {
     drop(device);
     reaches(&mut live, &id, "timed_out").await;
     assert_eq!(story(&gateway, &id).await, ["queued", "sent", "timed_out"]);
+}
+
+#[tokio::test]
+async fn a_slow_store_takes_nothing_of_a_devices_time() {
+    const TIMEOUT_MS: u64 = 200;
+    let (mut gateway, mut live) = arrange().await;
+    // Where the machine is slow too, the store gives up and begins anew.
+    gateway.expect_error("database is locked");
+    let mut device = gateway.device(DEVICE).await;
+    let first = create(&gateway, json!({"name": "open"})).await;
+    device.take().await;
+    reaches(&mut live, &first, "delivered").await;
+    let next = create(&gateway, json!({"name": "close", "timeout_ms": TIMEOUT_MS})).await;
+    // Nothing is committed while somebody else writes: the next command is to be sent, and waits.
+    let file = gateway.data_dir().join("sluice.db");
+    let database = rusqlite::Connection::open(file).expect("the gateway's database");
+    database.execute_batch("BEGIN IMMEDIATE").expect("nobody else writes");
+    let ack = format!("devices/{DEVICE}/commands/{first}/ack");
+    device.peer.publish_unawaited(&ack, br#"{"status":"succeeded"}"#).await;
+    let begin = now_ms();
+    until("more than its time", async || now_ms() > begin + TIMEOUT_MS + 50).await;
+    let unlocked = now_ms();
+    database.execute_batch("ROLLBACK").expect("it is ours");
+    let order = device.take().await;
+    let not_after = order.order["not_after"].as_u64().expect("a time");
+    assert_eq!((order.id.as_str(), &order.order["attempt"]), (next.as_str(), &json!(1)));
+    assert!(not_after >= unlocked + TIMEOUT_MS, "{not_after} {unlocked}");
+    let told = reaches(&mut live, &next, "delivered").await;
+    assert_eq!(told["finish_by"], not_after, "it is what the device was told");
 }
 
 #[tokio::test]
