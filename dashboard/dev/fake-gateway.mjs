@@ -415,6 +415,7 @@ function api(url) {
 function change(url, body, tag) {
   const [, , , kind, id, part] = url.pathname.split("/").map(decodeURIComponent);
   if (kind === "alerts" && part === "ack") return alerts.acknowledge(id);
+  if (kind === "alerts" && part === "clear") return alerts.clear(id);
   if (kind === "devices" && part === "desired") return states.put(id, body, tag);
   if (kind === "devices" && part === "commands" && body.dry_run) {
     const receiver = byId.get(id)?.online === true ? "online" : "offline";

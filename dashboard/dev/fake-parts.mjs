@@ -42,11 +42,12 @@ export class Alerts {
   /** Something happens to a device; or it is over. */
   happen(device) {
     const open = [...this.all.values()].find((alert) => alert.device === device && alert.state !== "cleared");
-    if (open !== undefined) return this.#change(open, { state: "cleared", cleared_at: Date.now() });
+    if (open !== undefined) return this.#end(open, "device");
     const [severity, code, message] = happenings[Math.floor(Math.random() * happenings.length)];
     const alert = {
       ...{ id: randomUUID(), device, severity, code, message, data: {}, state: "active", count: 1 },
-      ...{ raised_at: Date.now(), acknowledged_at: null, acknowledged_by: null, cleared_at: null },
+      ...{ raised_at: Date.now(), acknowledged_at: null, acknowledged_by: null },
+      ...{ cleared_at: null, cleared_by: null },
     };
     this.#change(alert, {});
   }
@@ -58,10 +59,20 @@ export class Alerts {
     return this.#change(alert, known);
   }
 
+  clear(id) {
+    const alert = this.all.get(id);
+    if (alert === undefined || alert.state === "cleared") return null;
+    return this.#end(alert, "user:local");
+  }
+
   list(query) {
     const fits = (alert) =>
       ["state", "severity", "device"].every((name) => !query.has(name) || alert[name] === query.get(name));
     return [...this.all.values()].filter(fits).reverse();
+  }
+
+  #end(alert, by) {
+    return this.#change(alert, { state: "cleared", cleared_at: Date.now(), cleared_by: by });
   }
 
   #change(alert, change) {
