@@ -161,8 +161,8 @@ impl FromStr for Broker {
         let bad = || BadConfig::Broker(text.into());
         let (transport, place) = match text.split_once("://") {
             None => (None, text),
-            Some(("mqtt", place)) => (Some(Transport::Plain), place),
-            Some(("mqtts", place)) => (Some(Transport::Tls), place),
+            Some(("mqtt", place)) => (Some(Transport::Plain), place.trim_end_matches('/')),
+            Some(("mqtts", place)) => (Some(Transport::Tls), place.trim_end_matches('/')),
             Some(_) => return Err(bad()),
         };
         // Only after a scheme the port may be left out.
@@ -170,7 +170,7 @@ impl FromStr for Broker {
             (Some((host, port)), _) if !port.ends_with(']') => {
                 (host, port.parse().map_err(|_| bad())?)
             }
-            (_, Some(transport)) => (place.trim_end_matches('/'), transport.port()),
+            (_, Some(transport)) => (place, transport.port()),
             (_, None) => return Err(bad()),
         };
         let bracketed = host.starts_with('[') && host.ends_with(']');

@@ -42,6 +42,7 @@ pub struct Args {
     #[arg(
         long,
         global = true,
+        display_order = 902,
         env = "SLUICE_CA",
         hide_env_values = true,
         value_name = "FILE",
@@ -50,7 +51,7 @@ pub struct Args {
     pub(crate) ca: Option<PathBuf>,
 
     /// Print what the gateway says as JSON, one object a line
-    #[arg(long, global = true, display_order = 902)]
+    #[arg(long, global = true, display_order = 903)]
     json: bool,
 
     #[command(subcommand)]

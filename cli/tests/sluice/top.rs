@@ -99,9 +99,9 @@ async fn top_shows_the_fleet_and_gives_the_terminal_back() {
     let fake = fake().await;
     let mut terminal = Terminal::start(&format!("top --url {}", fake.url));
     terminal.until("rpm=1234").await;
-    // What did not change is not drawn again: "that" is a word of the list of commands only.
+    // What did not change is not drawn again: "under" is a word of the list of commands only.
     terminal.press("3").await;
-    terminal.until("that").await;
+    terminal.until("under").await;
     terminal.press("q").await;
     let (shown, code) = terminal.end().await;
     assert_eq!(code, Some(0), "{shown:?}");
