@@ -1,7 +1,6 @@
 //! Settings of alerts: what raises them, and who is told.
 
 use super::{Config, Unusable};
-
 use bridge::alerts::{AlertSettings, Condition, Rule, Side};
 use protocol::{Millis, Severity};
 use serde::{Deserialize, Serialize};
