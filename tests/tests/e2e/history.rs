@@ -204,6 +204,7 @@ async fn telemetry_of_the_past_is_had_over_http_in_pages() {
     let span = format!("from={}&to={}", BEGIN + 10_000, BEGIN + 40_000);
     let (status, whole) = gateway.get(&format!("{path}?{span}")).await;
     assert_eq!((status, &whole["next"]), (StatusCode::OK, &Value::Null));
+    assert_eq!((&whole["type"], &whole["next"]), (&json!("history"), &Value::Null));
     assert_eq!(whole["timestamps"], times(10..40), "from is included, to is not");
     assert_eq!((&whole["from"], &whole["to"]), (&json!(BEGIN + 10_000), &json!(BEGIN + 40_000)));
     let (mut found, mut pages, mut next) = (Vec::new(), 0, String::new());

@@ -50,8 +50,9 @@ enum Format {
     Csv,
 }
 
-/// A page of history.
+/// A page of history, as `/ws` sends it.
 #[derive(Debug, Serialize)]
+#[serde(tag = "type", rename = "history")]
 struct Page {
     #[serde(flatten)]
     history: History,

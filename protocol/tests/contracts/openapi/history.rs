@@ -68,10 +68,13 @@ fn link() -> Value {
 fn page() -> Value {
     json!({
         "allOf": [reference("History")],
-        "properties": {"next": {
-            "type": ["string", "null"],
-            "description": "The `cursor` of the next page; null on the last.",
-        }},
-        "required": ["next"],
+        "properties": {
+            "type": {"const": "history"},
+            "next": {
+                "type": ["string", "null"],
+                "description": "The `cursor` of the next page; null on the last.",
+            },
+        },
+        "required": ["type", "next"],
     })
 }
