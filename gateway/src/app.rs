@@ -182,7 +182,7 @@ impl App {
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let auth = Auth::open(&config.data_dir.0)?;
-        let Listeners { mqtt, http, secured, counters: arrivals } = Listeners::new(&config)?;
+        let Listeners { mqtt, http, secured, counters: arrivals, room } = Listeners::new(&config)?;
         let (database, mut restored) = open_store(&config, start)?;
         let store = database.handle();
         let edge_past = edge::Past {
@@ -255,6 +255,7 @@ impl App {
             stats,
             exchange,
             mqtt,
+            room,
             epoch,
             webhook,
         };

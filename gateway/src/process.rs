@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 ///
 /// # Errors
 /// When it cannot start, or a part of it fails.
-pub fn run(mut config: Config, start: app::Start) -> anyhow::Result<()> {
+pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
     let rhythm = Arc::new(Rhythm::default());
     let runtime = runtime(Arc::clone(&rhythm))?;
     let signals = {
@@ -20,7 +20,7 @@ pub fn run(mut config: Config, start: app::Start) -> anyhow::Result<()> {
         Signals::listen()?
     };
     logging::start(&config.log)?;
-    files::fit(&mut config.limits);
+    files::raise_limit();
     runtime.block_on(serve(config, start, rhythm, signals))
 }
 

@@ -15,6 +15,7 @@ pub use tls::{Clients, Sources, Tls, TlsError};
 use crate::{
     config::{Config, Network},
     count::counters,
+    files::Room,
 };
 use protocol::DeviceId;
 use proxy::BadHeader;
@@ -111,6 +112,8 @@ pub struct Listeners {
     pub(crate) secured: Vec<Arc<Tls>>,
     /// What they count.
     pub counters: Arc<Counters>,
+    /// The room for all that arrive.
+    pub room: Arc<Room>,
 }
 
 /// The arrivals of the listeners for MQTT.
@@ -120,6 +123,8 @@ pub struct MqttArrivals {
     pub plain: Arrivals,
     /// Of `mqtt.tls_listen`.
     pub tls: Option<Arrivals>,
+    /// The room for them, and for others.
+    pub room: Arc<Room>,
 }
 
 impl Listeners {
@@ -129,6 +134,7 @@ impl Listeners {
     /// When a file of TLS cannot be used.
     pub fn new(config: &Config) -> Result<Self, TlsError> {
         let counters: Arc<Counters> = Arc::default();
+        let room = Room::new(&config.limits);
         let open = |sources: Option<Sources>| sources.map(Tls::open).transpose();
         let mqtt_tls = open(config.mqtt_tls())?.map(Arc::new);
         let http_tls = open(config.http_tls())?.map(Arc::new);
@@ -138,10 +144,12 @@ impl Listeners {
             mqtt: MqttArrivals {
                 plain: arrivals(config.mqtt.proxy_protocol, None),
                 tls: mqtt_tls.map(|tls| arrivals(config.mqtt.proxy_protocol, Some(tls))),
+                room: Arc::clone(&room),
             },
             http: arrivals(config.http.proxy_protocol, http_tls),
             secured,
             counters: Arc::clone(&counters),
+            room,
         })
     }
 }

@@ -281,7 +281,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             mqtt_packet_bytes: 256 * 1024,
-            mqtt_connections: 10_000,
+            mqtt_connections: 100_000,
             mqtt_subscriptions: 1_000,
             mqtt_sessions: 10_000,
             mqtt_session_seconds: 7 * 24 * 3_600,
@@ -297,7 +297,7 @@ impl Default for Limits {
             retained_messages: 100_000,
             retained_bytes: 256 * 1024 * 1024,
             websocket_message_bytes: 64 * 1024,
-            websocket_connections: 10_000,
+            websocket_connections: 20_000,
             websocket_messages_per_s: 1_000,
             websocket_subscriptions: 1_000,
             token_connections: 5_000,

@@ -1,7 +1,10 @@
 //! How connections come in, whoever accepted them: the plain listener, TLS, WebSocket.
 
 use super::{counters::Counters, flushed::Flushed, handshake::Handshake, serve, shared::Shared};
-use crate::auth::Brought;
+use crate::{
+    auth::Brought,
+    files::{Kind, Place, Room},
+};
 use std::{net::SocketAddr, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -16,20 +19,21 @@ const REFUSALS_MAX: usize = 64;
 #[derive(Clone, Debug)]
 pub struct Door {
     pub(super) shared: Arc<Shared>,
-    room: Arc<Semaphore>,
+    room: Arc<Room>,
     refusals: Arc<Semaphore>,
 }
 
-/// A stream may come in; or it is one too many, and will be told.
+/// What a stream comes in with.
 #[derive(Debug)]
-pub(super) struct Ticket {
-    permit: OwnedSemaphorePermit,
-    room: bool,
+pub(super) enum Ticket {
+    /// It may stay.
+    Room { _place: Place },
+    /// It is one too many, and will be told.
+    Refusal { _place: OwnedSemaphorePermit },
 }
 
 impl Door {
-    pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let room = Arc::new(Semaphore::new(shared.limits.mqtt_connections as usize));
+    pub(super) fn new(shared: Arc<Shared>, room: Arc<Room>) -> Self {
         let refusals = Arc::new(Semaphore::new(REFUSALS_MAX));
         Self { shared, room, refusals }
     }
@@ -58,11 +62,11 @@ impl Door {
 
     /// Whether one more may come in; none: it is to be closed unanswered.
     pub(super) fn ticket(&self) -> Option<Ticket> {
-        if let Ok(permit) = self.room.clone().try_acquire_owned() {
-            return Some(Ticket { permit, room: true });
+        if let Some(place) = self.room.take(Kind::Mqtt) {
+            return Some(Ticket::Room { _place: place });
         }
         match self.refusals.clone().try_acquire_owned() {
-            Ok(permit) => Some(Ticket { permit, room: false }),
+            Ok(place) => Some(Ticket::Refusal { _place: place }),
             Err(_) => {
                 self.shared.counters.refused_full.increment();
                 None
@@ -79,9 +83,9 @@ impl Door {
         ticket: Ticket,
         stop: CancellationToken,
     ) -> impl Future<Output = ()> + use<S> {
-        let Ticket { permit, room } = ticket;
+        let room = matches!(ticket, Ticket::Room { .. });
         let shared = self.shared.clone();
         let handshake = Handshake { shared, socket, address, brought, room, stop };
-        serve(handshake, permit)
+        serve(handshake, ticket)
     }
 }

@@ -48,6 +48,7 @@ mod wire;
 pub use counters::Counters;
 pub use desired::DesiredPublisher;
 pub use door::Door;
+use door::Ticket;
 
 use crate::{
     arrival::{Arrivals, MqttArrivals},
@@ -68,7 +69,6 @@ use std::{io, net::SocketAddr, panic::AssertUnwindSafe, pin::Pin, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
-    sync::OwnedSemaphorePermit,
     task::{JoinError, JoinSet},
 };
 use tokio_util::sync::CancellationToken;
@@ -136,7 +136,7 @@ impl Edge {
         gate: Gate,
         past: Past,
     ) -> Result<Self, BindError> {
-        let MqttArrivals { plain, tls } = arrivals;
+        let MqttArrivals { plain, tls, room } = arrivals;
         let plain = listener("mqtt.listen", config.mqtt.listen, plain).await?;
         let tls = match config.mqtt.tls_listen.zip(tls) {
             Some((address, tls)) => Some(listener("mqtt.tls_listen", address, tls).await?),
@@ -145,7 +145,7 @@ impl Edge {
         let Past { store, retained, sessions } = past;
         let shared = Shared::new(config, core, exchange, topics, gate, store);
         shared.retained.restore(retained);
-        Ok(Self { plain, tls, door: Door::new(Arc::new(shared)), sessions })
+        Ok(Self { plain, tls, door: Door::new(Arc::new(shared), room), sessions })
     }
 
     /// The address it listens on, with the port that was picked.
@@ -223,14 +223,14 @@ async fn accept_secured(tls: Option<&Listener>) -> io::Result<(TcpStream, Socket
 /// each, so that none holds the memory of another; and no `async fn`, for that would hold what it is given twice.
 fn serve<S: AsyncRead + AsyncWrite>(
     handshake: Handshake<S>,
-    room: OwnedSemaphorePermit,
+    ticket: Ticket,
 ) -> impl Future<Output = ()> + use<S> {
     let shared = handshake.shared.clone();
     let opening = Box::pin(handshake.run());
     async move {
         let Some(connection) = opening.await else { return };
         let parked = Box::pin(connected(shared, connection)).await;
-        drop(room);
+        drop(ticket);
         if let Some(parked) = parked {
             parked.await;
         }

@@ -1,12 +1,13 @@
 //! What needs the inside: time that is paused, a socket that panics. Everything else is tested from
 //! outside, through a real listener.
 
-use super::{Counters, Topics, handshake::Handshake, serve, shared::Shared};
+use super::{Counters, Topics, door::Ticket, handshake::Handshake, serve, shared::Shared};
 use crate::{
     auth::{Auth, Brought, Gate},
     config::Config,
     core::{Core, Input},
     exchange::{Exchange, Settings},
+    files::{Kind, Room},
     store::{self, Database},
 };
 use bridge::{event::EdgeEvent, route::RouteTable};
@@ -24,7 +25,7 @@ use tokio::{
     io::{
         AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
     },
-    sync::{Semaphore, mpsc},
+    sync::mpsc,
     task::JoinSet,
     time::Instant,
 };
@@ -54,9 +55,10 @@ fn serving<S: AsyncRead + AsyncWrite + Send + 'static>(socket: S) -> Served {
     let address = SocketAddr::from(([127, 0, 0, 1], 9));
     let brought = Brought::Nothing;
     let handshake = Handshake { shared, socket, address, brought, room: true, stop };
-    let room = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+    let place = Room::new(&config.limits).take(Kind::Mqtt).unwrap();
+    let ticket = Ticket::Room { _place: place };
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(handshake, room));
+    tasks.spawn(serve(handshake, ticket));
     Served { counters, inputs, tasks, _database: database, _folder: folder }
 }
 

@@ -25,6 +25,7 @@ use crate::{
     core::Core,
     edge::Door,
     exchange::Exchange,
+    files::Room,
     stats::Stats,
     store::{NotStored, StoreHandle},
     webhook::Webhook,
@@ -54,6 +55,7 @@ pub struct Web {
     exchange: Exchange,
     webhook: Option<Webhook>,
     mqtt: Door,
+    room: Arc<Room>,
     guard: Guard,
     guests: Guests,
     limits: crate::config::Limits,
@@ -119,6 +121,8 @@ pub struct Surroundings {
     pub exchange: Exchange,
     /// Where MQTT over WebSocket comes in.
     pub mqtt: Door,
+    /// The room for connections.
+    pub room: Arc<Room>,
     /// What the numbers of updates belong to.
     pub epoch: Arc<str>,
     /// The webhook, for its figures.
@@ -158,7 +162,7 @@ impl Listener {
         surroundings: Surroundings,
         stopping: CancellationToken,
     ) {
-        let Surroundings { auth, core, store, stats, exchange, mqtt, epoch, webhook } =
+        let Surroundings { auth, core, store, stats, exchange, mqtt, room, epoch, webhook } =
             surroundings;
         let web = Arc::new(Web {
             auth,
@@ -168,6 +172,7 @@ impl Listener {
             exchange,
             webhook,
             mqtt,
+            room,
             guard: Guard::new(&config.http, self.address),
             guests: Guests::new(token_limits(config), stopping.clone()),
             limits: config.limits.clone(),

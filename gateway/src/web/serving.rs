@@ -2,7 +2,10 @@
 //! too long. So a peer that does nothing (slowloris) holds neither the gateway nor its end.
 
 use super::{Web, cut::CutStream};
-use crate::arrival::{Arrivals, Carrier, Guest};
+use crate::{
+    arrival::{Arrivals, Carrier, Guest},
+    files::Kind,
+};
 use axum::{
     Router,
     body::{Body, HttpBody as _},
@@ -45,7 +48,6 @@ pub(super) struct BodyTooSlow;
 
 /// What all connections have in common.
 struct Hall {
-    room: Semaphore,
     refusals: Semaphore,
     router: Router,
     web: Arc<Web>,
@@ -62,9 +64,8 @@ pub(super) async fn serve(
     web: Arc<Web>,
     cut: CancellationToken,
 ) {
-    let room = Semaphore::new(web.limits.http_connections as usize);
     let (stopping, refusals) = (web.stopping.clone(), Semaphore::new(REFUSALS_MAX));
-    let hall = Arc::new(Hall { room, refusals, router, web, cut });
+    let hall = Arc::new(Hall { refusals, router, web, cut });
     let arrivals = Arc::new(arrivals);
     let mut connections = JoinSet::new();
     loop {
@@ -117,9 +118,9 @@ async fn admit<S>(hall: &Hall, stream: S, address: SocketAddr)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    match hall.room.try_acquire() {
-        Ok(_room) => connection(hall, stream, address).await,
-        Err(_) => refuse(hall, stream).await,
+    match hall.web.room.take(Kind::Http) {
+        Some(_place) => connection(hall, stream, address).await,
+        None => refuse(hall, stream).await,
     }
 }
 

@@ -213,12 +213,15 @@ async fn the_demo_has_devices_that_obey() {
 }
 
 #[tokio::test]
-async fn the_soft_limit_of_open_files_becomes_the_hard_one_and_the_limits_fit_it() {
+async fn the_soft_limit_of_open_files_becomes_the_hard_one_and_bounds_all_connections() {
     let few = with_few_files(&[]).await;
     assert!(!few.contains("WARN"), "nobody has asked for more: {few}");
-    assert!(few.contains("mqtt_connections=896"), "{few}");
+    assert!(few.contains("connections=1792"), "{few}");
     let many = with_few_files(&[("SLUICE_LIMITS__MQTT_CONNECTIONS", "5000")]).await;
-    assert!(many.contains("want more open files than the system allows"), "{many}");
+    assert!(
+        many.contains("limits.mqtt_connections wants more open files than the system allows"),
+        "{many}"
+    );
 }
 
 /// What a gateway says at its start that may have 2,048 files open, and 256 of them at first.

@@ -7,6 +7,7 @@ mod pace;
 mod past;
 
 use super::{Web, problem::Refused};
+use crate::files::{Kind, Place};
 pub(super) use answer::filter_over_limit;
 use axum::{
     extract::{
@@ -105,28 +106,30 @@ fn encoding(offers: &[HeaderValue]) -> Result<Encoding, Refused> {
 }
 
 /// Counts a connection while it is there, whatever way it ends.
-pub(super) struct Counted(Arc<Web>);
+pub(super) struct Counted {
+    web: Arc<Web>,
+    _place: Place,
+}
 
 impl Counted {
     /// Refuses one that would be one too many.
     pub(super) fn new(web: &Arc<Web>) -> Result<Self, Refused> {
-        let (most, counters) = (web.limits.websocket_connections, &web.stats.web);
-        if counters.connections_now.get() >= most.into() {
+        let counters = &web.stats.web;
+        let Some(place) = web.room.take(Kind::WebSocket) else {
             counters.refused_full.increment();
-            let detail = format!(
-                "no more than {most} WebSockets: close some or raise limits.websocket_connections"
-            );
+            let detail = "no room for one more WebSocket: close some, or raise \
+                          limits.websocket_connections or the limit of open files (ulimit -Hn)";
             let status = StatusCode::SERVICE_UNAVAILABLE;
             return Err(Refused::new(status, "too_many_connections", detail));
-        }
+        };
         counters.connections_accepted.increment();
         counters.connections_now.increment();
-        Ok(Self(Arc::clone(web)))
+        Ok(Self { web: Arc::clone(web), _place: place })
     }
 }
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        self.0.stats.web.connections_now.decrement();
+        self.web.stats.web.connections_now.decrement();
     }
 }
