@@ -81,6 +81,7 @@ impl Gate {
     /// # Errors
     /// When that does not count for MQTT.
     pub fn known(&self, brought: &Brought) -> Result<Option<Principal>, Refusal> {
+        self.0.auth.look();
         match brought {
             Brought::Nothing | Brought::NothingByHttp => Ok(None),
             Brought::Certificate(device) => {

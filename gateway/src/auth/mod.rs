@@ -1,8 +1,8 @@
 //! Who may use the gateway: users by tokens, kept as hashes in `{data_dir}/credentials.json`, and devices by
 //! secrets, kept as hashes in `{data_dir}/devices.json`.
 //!
-//! `sluice-gateway token` and `sluice-gateway device` write a file whole (`file`); a running gateway looks at both
-//! twice a second ([`Auth::watch`]). Before the first exists everybody on the machine is trusted over HTTP, before
+//! `sluice-gateway token` and `sluice-gateway device` write a file whole (`file`); a running gateway looks at it
+//! whenever somebody signs in, and at both twice a second for those who are here ([`Auth::watch`]). Before the first exists everybody on the machine is trusted over HTTP, before
 //! the second (unless the configuration wants more) over MQTT; from then on nobody is. [`Gate`] is how MQTT clients
 //! sign in.
 
@@ -45,7 +45,7 @@ use watched::Watched;
 /// Who commands where nobody needs to sign in.
 const LOCAL_USER: &str = "local";
 
-/// How often the file is looked at.
+/// How often the files are looked at, whoever comes.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// Who somebody is, and what that user may do.
@@ -147,6 +147,7 @@ impl Auth {
     /// Who everybody is while nothing is set up.
     #[must_use]
     pub fn trusted(&self) -> Option<User> {
+        self.look();
         (!self.is_required()).then(User::local)
     }
 
@@ -155,6 +156,7 @@ impl Auth {
     /// # Errors
     /// When it is nobody's.
     pub fn user_of(&self, token: &str) -> Result<User, Denied> {
+        self.look();
         let Some(tokens) = self.tokens() else { return Ok(User::local()) };
         let (id, known) = tokens.find(token).ok_or(Denied)?;
         let user = User::of(id, known);
@@ -196,6 +198,7 @@ impl Auth {
         }
     }
 
+    /// What was changed a moment ago counts.
     fn look(&self) {
         let known = self.0.tokens.version();
         self.0.tokens.look();
@@ -248,7 +251,6 @@ mod tests {
         assert_eq!(auth.standing(&local), Standing::Good);
         let text =
             Tokens::edit(folder.path(), |tokens| tokens.add("anna", Grant::default())).unwrap();
-        auth.look();
         assert_eq!(auth.trusted(), None);
         assert_eq!(auth.standing(&local), Standing::Ended, "who was trusted has to sign in");
         let anna = auth.user_of(&text).unwrap();
@@ -270,7 +272,6 @@ mod tests {
             assert_eq!(auth.user_of(wrong), Err(Denied), "{wrong}");
         }
         Tokens::edit(folder.path(), |tokens| Ok::<_, EditError>(tokens.revoke("anna"))).unwrap();
-        auth.look();
         assert_eq!(auth.user_of(&good), Err(Denied));
         assert_eq!(auth.standing(&user), Standing::Ended);
         assert!(auth.is_required(), "revoking the last lets nobody in");

@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 use std::{
     path::PathBuf,
     sync::{
-        Arc, PoisonError, RwLock,
+        Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicU64, Ordering},
     },
 };
@@ -15,6 +15,8 @@ use std::{
 pub(super) struct Watched<T> {
     path: PathBuf,
     state: RwLock<State<T>>,
+    /// Held while it is read again: an older content never takes a newer one's place.
+    reading: Mutex<()>,
     version: AtomicU64,
 }
 
@@ -30,7 +32,8 @@ impl<T: DeserializeOwned> Watched<T> {
     pub(super) fn open(path: PathBuf) -> Result<Self, BadFile> {
         let stamp = Stamp::of(&path);
         let kept = file::read(&path)?.map(Arc::new);
-        Ok(Self { path, state: RwLock::new(State { kept, stamp }), version: AtomicU64::new(0) })
+        let (state, version) = (RwLock::new(State { kept, stamp }), AtomicU64::new(0));
+        Ok(Self { path, state, reading: Mutex::default(), version })
     }
 
     /// What it says; none: it was never there.
@@ -41,10 +44,11 @@ impl<T: DeserializeOwned> Watched<T> {
     /// Reads it again where it changed. What cannot be read, or is gone, changes nothing: nobody is let in by
     /// a mishap.
     pub(super) fn look(&self) {
-        let stamp = Stamp::of(&self.path);
-        if stamp == self.state.read().unwrap_or_else(PoisonError::into_inner).stamp {
+        if self.changed().is_none() {
             return;
         }
+        let _reading = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(stamp) = self.changed() else { return };
         let path = self.path.display();
         let kept = match file::read(&self.path) {
             Ok(Some(kept)) => {
@@ -62,6 +66,13 @@ impl<T: DeserializeOwned> Watched<T> {
         };
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = State { kept, stamp };
         self.version.fetch_add(1, Ordering::Release);
+    }
+
+    /// Which version of the file is there, if it is another than the one that was read.
+    fn changed(&self) -> Option<Stamp> {
+        let stamp = Stamp::of(&self.path);
+        let known = self.state.read().unwrap_or_else(PoisonError::into_inner).stamp;
+        (stamp != known).then_some(stamp)
     }
 
     /// Goes up with each change.
