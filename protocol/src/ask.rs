@@ -225,7 +225,7 @@ impl ClientMessage {
             }),
             Ok("command") => Ok(Self::Command {
                 device: field(&mut fields, "device")?,
-                request: serde_json::from_str(text)
+                request: read(text)
                     .map_err(|error| bad_request(format!("the command is not valid: {error}")))?,
             }),
             Ok("cancel") => Ok(Self::Cancel { command: field(&mut fields, "command")? }),
@@ -271,6 +271,13 @@ fn field<T: DeserializeOwned>(fields: &mut Fields<'_>, name: &str) -> Result<T, 
         .map_err(|error| bad_request(format!("{name} = {value} is not valid: {error}")))
 }
 
+/// Reads JSON; what is wrong with it names the member.
+fn read<T: DeserializeOwned>(
+    json: &str,
+) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
+    serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json))
+}
+
 fn filters(fields: &mut Fields<'_>) -> Result<Vec<TopicFilter>, Refusal> {
     let texts: Vec<String> = field(fields, "channels")?;
     if texts.is_empty() {
@@ -295,8 +302,9 @@ fn options(fields: &mut Fields<'_>) -> Result<SubscribeOptions, Refusal> {
     let bad = |message| Refusal { code: "bad_options", message };
     let options = match fields.remove("options").map(RawValue::get) {
         None | Some("null") => SubscribeOptions::default(),
-        Some(object) if object.starts_with('{') => serde_json::from_str(object)
-            .map_err(|error| bad(format!("options are not valid: {error}")))?,
+        Some(object) if object.starts_with('{') => {
+            read(object).map_err(|error| bad(format!("options are not valid: {error}")))?
+        }
         Some(other) => return Err(bad(format!("options {other} is not an object"))),
     };
     options.check().map_err(bad)?;
@@ -323,5 +331,27 @@ impl SubscribeOptions {
             }
         }
         self.history.as_ref().map_or(Ok(()), HistoryRequest::check)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(text: &str) -> String {
+        match ClientMessage::decode(text) {
+            Err(DecodeError::Refused { refusal, .. }) => refusal.message,
+            other => panic!("{text} is taken for {other:?}"),
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_member_names_it() {
+        let command = refused(r#"{"type":"command","device":"d","name":"go","ttl_ms":-1}"#);
+        assert!(command.contains("ttl_ms: invalid value: integer `-1`"), "{command}");
+        let options =
+            r#"{"type":"subscribe","channels":["a"],"options":{"history":{"points":"x"}}}"#;
+        let options = refused(options);
+        assert!(options.contains("history.points: invalid type"), "{options}");
     }
 }

@@ -2,6 +2,7 @@
 //! decision about devices, channels and commands is the core's.
 
 mod api;
+mod asked;
 mod assets;
 mod caller;
 mod contracts;

@@ -7,7 +7,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::rejection::{JsonRejection, PathRejection, QueryRejection},
+    extract::rejection::{JsonRejection, PathRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -204,12 +204,6 @@ fn is_too_slow(rejection: &JsonRejection) -> bool {
         error = inner.source();
     }
     false
-}
-
-impl From<QueryRejection> for Refused {
-    fn from(rejection: QueryRejection) -> Self {
-        Self::bad_query(rejection.body_text())
-    }
 }
 
 impl From<PathRejection> for Refused {

@@ -1,13 +1,13 @@
 //! `GET /sse?channels=a,b`: the one-way way to listen (HTML Standard, server-sent events), for clients without
 //! WebSocket. Each event's data is what a frame would be; its id is a cursor to resume from.
 
-use super::{Web, caller::Caller, guests::Guest, live, problem::Refused, who::Who};
+use super::{Web, asked::Asked, caller::Caller, guests::Guest, live, problem::Refused, who::Who};
 use crate::{
     auth::{Standing, User},
     core::Outlet,
 };
 use axum::{
-    extract::{Query, State, rejection::QueryRejection},
+    extract::State,
     http::HeaderMap,
     response::{
         Sse,
@@ -48,12 +48,11 @@ pub(super) struct Wanted {
 /// `GET /sse`.
 pub(super) async fn listen(
     State(web): State<Arc<Web>>,
-    query: Result<Query<Wanted>, QueryRejection>,
     Caller(user): Caller,
     who: Who,
+    Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
 ) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
-    let Query(wanted) = query?;
     let filters = filters(&wanted.channels)?;
     if filters.len() > web.limits.websocket_subscriptions as usize {
         let detail = format!("{} channels are too many", filters.len());

@@ -145,6 +145,8 @@ async fn bodies_that_are_no_command_are_refused() {
         assert!(status.is_client_error(), "{body}: {status} {text}");
         assert_eq!(kind, "application/problem+json");
     }
+    let (_, _, text) = answer(post().json(&json!({"name": "fill", "ttl_ms": -1}))).await;
+    assert!(text.contains("ttl_ms: invalid value: integer `-1`"), "the member is named: {text}");
     let cut = post().header("content-type", "application/json").body("{\"name\":");
     refused(cut, StatusCode::BAD_REQUEST, "bad_request").await;
     let plain = post().body("{\"name\":\"fill\"}");

@@ -3,14 +3,11 @@
 use super::{page_rows, parse};
 use crate::{
     core::Outlet,
-    web::{Web, problem::Refused, who::Who},
+    web::{Web, asked::Asked, problem::Refused, who::Who},
 };
 use axum::{
     Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
+    extract::{Path, State, rejection::PathRejection},
 };
 use bridge::{alerts::AlertError, bridge::Bridge};
 use protocol::{Alert, AlertId, AlertState, DeviceId, Page, Severity, Timestamp};
@@ -41,9 +38,8 @@ impl Wanted {
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     who: Who,
-    query: Result<Query<Wanted>, QueryRejection>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<Alert>>, Refused> {
-    let Query(wanted) = query?;
     let rows = page_rows(wanted.limit)?;
     let page = web.core.ask(move |bridge, _| {
         let alerts = bridge.alerts().list(wanted.cursor);

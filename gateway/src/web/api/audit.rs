@@ -4,12 +4,9 @@ use super::page_rows;
 use crate::{
     core::watched::audit_key,
     store::{Order, RowsWanted, Table},
-    web::{Web, problem::Refused, who::Who},
+    web::{Web, asked::Asked, problem::Refused, who::Who},
 };
-use axum::{
-    Json,
-    extract::{Query, State, rejection::QueryRejection},
-};
+use axum::{Json, extract::State};
 use bridge::rights::Rights;
 use protocol::{DeviceId, Page, Timestamp};
 use serde::Deserialize;
@@ -113,9 +110,8 @@ impl Search {
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     who: Who,
-    query: Result<Query<Wanted>, QueryRejection>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<Box<RawValue>>>, Refused> {
-    let Query(wanted) = query?;
     let rows = page_rows(wanted.limit)?;
     let before = wanted.cursor.unwrap_or(u64::MAX);
     let rights = who.rights;

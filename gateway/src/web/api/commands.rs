@@ -5,6 +5,7 @@ use crate::{
     core::Outlet,
     web::{
         Web,
+        asked::Asked,
         caller::{Caller, forbidden},
         problem::Refused,
         who::Who,
@@ -12,10 +13,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
@@ -200,9 +198,8 @@ impl Wanted {
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     who: Who,
-    query: Result<Query<Wanted>, QueryRejection>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<Command>>, Refused> {
-    let Query(wanted) = query?;
     let rows = page_rows(wanted.limit)?;
     let page = web.core.look(move |bridge, _| {
         let commands = bridge.commands().list(wanted.cursor);

@@ -5,16 +5,14 @@ use crate::{
     core::{Input, Outlet},
     web::{
         Web,
+        asked::Asked,
         problem::Refused,
         who::{Who, unknown_device as unknown},
     },
 };
 use axum::{
     Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
+    extract::{Path, State, rejection::PathRejection},
     http::StatusCode,
 };
 use bridge::{
@@ -105,9 +103,8 @@ impl Wanted {
 pub(super) async fn list(
     State(web): State<Arc<Web>>,
     who: Who,
-    query: Result<Query<Wanted>, QueryRejection>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<Device>>, Refused> {
-    let Query(wanted) = query?;
     let rows = page_rows(wanted.limit)?;
     let after = wanted.cursor.as_ref().map(|cursor| {
         let bad = || Refused::bad_query(format!("cursor '{cursor}' is not one that was given"));

@@ -88,7 +88,7 @@ type Body = Result<Json<Map<String, Value>>, JsonRejection>;
 /// Reads an object's members as `T`'s; serde alone would take an array for one.
 fn object<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
     let Json(members) = body?;
-    serde_json::from_value(Value::Object(members))
+    serde_path_to_error::deserialize(Value::Object(members))
         .map_err(|error| Refused::bad_request(format!("the body is not valid: {error}")))
 }
 

@@ -5,6 +5,7 @@ use crate::{
     clock,
     web::{
         Web,
+        asked::Asked,
         history::{self, Place},
         problem::Refused,
         who::{Who, unknown_device},
@@ -12,10 +13,7 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::{
-        Path, Query, State,
-        rejection::{PathRejection, QueryRejection},
-    },
+    extract::{Path, State, rejection::PathRejection},
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -64,12 +62,11 @@ pub(super) async fn get(
     State(web): State<Arc<Web>>,
     who: Who,
     path: Result<Path<String>, PathRejection>,
-    query: Result<Query<Wanted>, QueryRejection>,
+    Asked(wanted): Asked<Wanted>,
 ) -> Result<Response, Refused> {
     let Path(path) = path?;
     let id: DeviceId = parse(&path)?;
     who.check_of("telemetry", &id)?;
-    let Query(wanted) = query?;
     let asked = id.clone();
     if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
         return Err(unknown_device(&id));
