@@ -141,13 +141,13 @@ impl Auth {
     /// Whether a token is needed.
     #[must_use]
     pub fn is_required(&self) -> bool {
+        self.look();
         self.tokens().is_some()
     }
 
     /// Who everybody is while nothing is set up.
     #[must_use]
     pub fn trusted(&self) -> Option<User> {
-        self.look();
         (!self.is_required()).then(User::local)
     }
 
