@@ -1,6 +1,6 @@
 //! How many filters the subscribers of each account have together.
 
-use super::Subscriber;
+use super::subscriber::Subscriber;
 use std::{collections::HashMap, sync::Arc};
 
 /// The counts, and how often somebody was refused for them or for a subscriber's own.

@@ -1,12 +1,16 @@
 //! The hub: channels, their numbers and values, and who is subscribed to them.
 //!
-//! One owner calls it, so there is one order. Each update is encoded once and shared. What a subscriber is
-//! sent of the past is in `catchup`.
+//! One owner calls it, so there is one order. Each update is encoded once and shared. This file numbers and
+//! hands out what is new and looks up what there is; who is sent what is in `subscribing`, and what a
+//! subscriber is sent of the past in `catchup`.
 
 mod accounts;
 mod catchup;
+mod channels;
 mod filters;
 mod ring;
+mod subscriber;
+mod subscribing;
 mod wish;
 
 pub use catchup::{Found, Gap, Next};
@@ -14,22 +18,16 @@ pub use catchup::{Found, Gap, Next};
 use crate::{
     data::Data,
     outbox::Delivery,
-    rights::{Member, Rights},
     update::{ChannelKind, Stamp, Update},
 };
 use accounts::Accounts;
 use ahash::HashMap;
-use catchup::{Job, refuse_channel};
-use filters::{Filters, Selection};
-use protocol::{
-    Offset, Reply, RequestId, ResetReason, Seq, SubscribeOptions, Timestamp, TopicFilter, TopicName,
-};
+use channels::{Channel, Channels, Target};
+use filters::Selection;
+use protocol::{Offset, Reply, Seq, Timestamp, TopicFilter, TopicName};
 use ring::Ring;
-use std::{
-    collections::{VecDeque, hash_map::Entry},
-    sync::Arc,
-};
-use wish::{Parts, Wish};
+use std::sync::Arc;
+use subscriber::Subscriber;
 
 /// Where a subscriber's messages go; cloned into every channel that it listens to. It keeps its own
 /// time, for its pace must not jump when the wall clock does.
@@ -110,7 +108,7 @@ pub struct Hub<S> {
     epoch: String,
     offset: Offset,
     limits: HubLimits,
-    channels: HashMap<TopicName, Channel<S>>,
+    channels: Channels<S>,
     subscribers: HashMap<SubscriberId, Subscriber<S>>,
     accounts: Accounts,
     topics_subscribers: usize,
@@ -126,50 +124,16 @@ pub struct Hub<S> {
     forgotten_metrics: u64,
 }
 
-#[derive(Debug)]
-struct Channel<S> {
-    kind: ChannelKind,
-    seq: Seq,
-    /// The offset of its newest update.
-    newest: Offset,
-    value: Option<(Stamp, Data)>,
-    targets: Vec<Target<S>>,
-}
-
-#[derive(Debug)]
-struct Target<S> {
-    subscriber: SubscriberId,
-    sink: S,
-    wish: Wish,
-}
-
-#[derive(Debug)]
-struct Subscriber<S> {
-    sink: S,
-    rights: Rights,
-    account: Option<Arc<str>>,
-    /// How many filters were counted for its account.
-    counted: usize,
-    filters: Filters,
-    jobs: VecDeque<Job>,
-}
-
 impl<S: Sink> Hub<S> {
     /// A hub whose numbers go on from `beginning`.
     #[must_use]
     pub fn new(beginning: Beginning, limits: HubLimits) -> Self {
         let Beginning { epoch, offset, channels, gaps, new_channels_after } = beginning;
-        let restored = channels.into_iter().map(|Restored { channel, stamp, value }| {
-            let kind = ChannelKind::of(channel.as_str());
-            let value = value.map(|data| (stamp, data));
-            let (seq, newest) = (stamp.seq, stamp.offset);
-            (channel, Channel { kind, seq, newest, value, targets: Vec::new() })
-        });
         Self {
             epoch,
             offset,
             limits,
-            channels: restored.collect(),
+            channels: Channels::restored(channels),
             subscribers: HashMap::default(),
             accounts: Accounts::default(),
             topics_subscribers: 0,
@@ -217,7 +181,7 @@ impl<S: Sink> Hub<S> {
         timestamp: Option<Timestamp>,
         data: Data,
     ) -> Result<(), TooManyChannels> {
-        if !self.channels.contains_key(channel) {
+        if !self.channels.has(channel) {
             self.open(channel)?;
         }
         self.offset.0 += 1;
@@ -291,22 +255,6 @@ impl<S: Sink> Hub<S> {
         }
     }
 
-    /// Takes a subscriber in; it has no subscriptions yet.
-    pub fn join(&mut self, id: SubscriberId, sink: S, member: impl Into<Member>) {
-        let Member { rights, account } = member.into();
-        let (filters, jobs) = (Filters::default(), VecDeque::new());
-        let subscriber = Subscriber { sink, rights, account, counted: 0, filters, jobs };
-        self.subscribers.insert(id, subscriber);
-    }
-
-    /// Counts a subscriber for another account from now on.
-    pub fn move_to(&mut self, id: SubscriberId, account: Option<Arc<str>>) {
-        let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
-        self.accounts.count(&mut subscriber, 0);
-        subscriber.account = account;
-        self.put_back(id, subscriber);
-    }
-
     /// How often subscriptions were refused because there were too many.
     #[must_use]
     pub fn refused_subscriptions(&self) -> u64 {
@@ -317,137 +265,6 @@ impl<S: Sink> Hub<S> {
     #[must_use]
     pub fn forgotten_metrics(&self) -> u64 {
         self.forgotten_metrics
-    }
-
-    /// Ends what [`HashMap::remove`] began, so that a subscriber and the rest of the hub can be used together.
-    fn put_back(&mut self, id: SubscriberId, mut subscriber: Subscriber<S>) {
-        let filters = subscriber.count_with(&[]);
-        self.accounts.count(&mut subscriber, filters);
-        self.subscribers.insert(id, subscriber);
-    }
-
-    /// Lets a subscriber go.
-    pub fn leave(&mut self, id: SubscriberId) {
-        let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
-        self.accounts.count(&mut subscriber, 0);
-        let filters: Vec<_> = subscriber.filters.iter().cloned().collect();
-        self.topics_subscribers -= usize::from(filters.iter().any(reaches_topics));
-        self.for_matching(&filters, |_, channel| {
-            channel.targets.retain(|target| target.subscriber != id);
-        });
-    }
-
-    /// Subscribes to `filters`, all or none, and answers: `subscribed`, what the options ask for,
-    /// `live`. With `since` the owner goes on with [`Self::catch_up`]. `prelude` says what comes first
-    /// (`history`); where that has a gap, a reset tells so.
-    pub fn subscribe(
-        &mut self,
-        id: SubscriberId,
-        mark: Option<RequestId>,
-        filters: Vec<TopicFilter>,
-        options: &SubscribeOptions,
-        prelude: impl FnOnce(&Self, &S) -> Prelude,
-    ) {
-        let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
-        let sink = subscriber.sink.clone();
-        if self.admit(&subscriber, mark.as_ref(), &filters) {
-            sink.reply(&Reply::Subscribed { id: mark.clone(), channels: filters.clone() });
-            let prelude = prelude(self, &sink);
-            self.begin(id, &mut subscriber, mark, filters, (options, prelude));
-        }
-        self.put_back(id, subscriber);
-    }
-
-    /// Whether the filters may be subscribed; says so if not.
-    fn admit(
-        &mut self,
-        subscriber: &Subscriber<S>,
-        mark: Option<&RequestId>,
-        filters: &[TopicFilter],
-    ) -> bool {
-        if let Some(hidden) = filters.iter().find(|filter| !subscriber.rights.may_subscribe(filter))
-        {
-            refuse_channel(&subscriber.sink, mark.cloned(), hidden.as_str());
-            return false;
-        }
-        let HubLimits { subscriptions: most, account_subscriptions: most_in_all, .. } = self.limits;
-        let count = subscriber.count_with(filters);
-        let message = if count > most {
-            format!("a connection takes at most {most} channel filters: unsubscribe some")
-        } else if self.accounts.with(subscriber, count) > most_in_all {
-            format!("a token takes at most {most_in_all} channel filters, of all its connections")
-        } else {
-            return true;
-        };
-        self.accounts.refused += 1;
-        let code = "too_many_subscriptions".into();
-        subscriber.sink.reply(&Reply::Error { id: mark.cloned(), code, message });
-        false
-    }
-
-    fn begin(
-        &mut self,
-        id: SubscriberId,
-        subscriber: &mut Subscriber<S>,
-        mark: Option<RequestId>,
-        filters: Vec<TopicFilter>,
-        (options, prelude): (&SubscribeOptions, Prelude),
-    ) {
-        let wish = Wish::of(options);
-        match &options.since {
-            Some(cursor) => {
-                match self.resume(subscriber, mark.clone(), filters.clone(), wish.clone(), cursor) {
-                    Ok(job) => return subscriber.jobs.push_back(job),
-                    Err(reason) => self.reset(subscriber, &filters, reason, &wish),
-                }
-            }
-            None if prelude == Prelude::Gap => {
-                self.reset(subscriber, &filters, ResetReason::Expired, &wish);
-            }
-            None if options.snapshot.unwrap_or(true) => {
-                self.send_values(subscriber, &filters, &wish);
-            }
-            None => {}
-        }
-        self.install(id, subscriber, &filters, &wish);
-        subscriber.sink.reply(&Reply::Live { id: mark, offset: self.offset });
-    }
-
-    /// From here on the channels that `filters` match come live.
-    fn install(
-        &mut self,
-        id: SubscriberId,
-        subscriber: &mut Subscriber<S>,
-        filters: &[TopicFilter],
-        wish: &Wish,
-    ) {
-        let had_topics = subscriber.reaches_topics();
-        for filter in filters {
-            subscriber.filters.set(filter, wish.clone());
-        }
-        self.topics_subscribers += usize::from(!had_topics && subscriber.reaches_topics());
-        self.retarget(id, subscriber, filters);
-    }
-
-    /// Gives up `filters` and answers `unsubscribed`.
-    pub fn unsubscribe(
-        &mut self,
-        id: SubscriberId,
-        mark: Option<RequestId>,
-        filters: Vec<TopicFilter>,
-    ) {
-        let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
-        let had_topics = subscriber.reaches_topics();
-        subscriber.filters.remove(&filters);
-        for job in &mut subscriber.jobs {
-            if let Job::Since(since) = job {
-                since.wanted.remove(&filters);
-            }
-        }
-        self.topics_subscribers -= usize::from(had_topics && !subscriber.reaches_topics());
-        self.retarget(id, &subscriber, &filters);
-        subscriber.sink.reply(&Reply::Unsubscribed { id: mark, channels: filters });
-        self.put_back(id, subscriber);
     }
 
     fn open(&mut self, name: &TopicName) -> Result<(), TooManyChannels> {
@@ -461,140 +278,9 @@ impl<S: Sink> Hub<S> {
         };
         let targets = self.subscribers.iter().filter_map(target).collect();
         let seq = if kind.is_kept() { self.new_channels_after } else { Seq(self.began.0) };
-        let channel = Channel { kind, seq, newest: Offset(0), value: None, targets };
-        self.channels.insert(name.clone(), channel);
+        self.channels.insert(name.clone(), Channel::new(kind, seq, targets));
         Ok(())
     }
-
-    /// Works out anew how `id` is served by the channels that `filters` match.
-    fn retarget(&mut self, id: SubscriberId, subscriber: &Subscriber<S>, filters: &[TopicFilter]) {
-        self.for_matching(filters, |name, channel| {
-            channel.targets.retain(|target| target.subscriber != id);
-            let sink = subscriber.sink.clone();
-            match subscriber.wish(name, channel.kind) {
-                Some(wish) => channel.targets.push(Target { subscriber: id, sink, wish }),
-                None => sink.withdraw(name),
-            }
-        });
-    }
-
-    fn send_values(&self, subscriber: &Subscriber<S>, filters: &[TopicFilter], wish: &Wish) {
-        let send = |name: &TopicName, channel: &Channel<S>| {
-            if let Some((stamp, data)) = &channel.value
-                && subscriber.rights.may_see(name)
-                && let Some(data) = wish.on(channel.kind).part(data)
-            {
-                subscriber.sink.snapshot(name, *stamp, &data);
-            }
-        };
-        if let [filter] = filters
-            && filter.is_literal()
-        {
-            if let Some((name, channel)) = self.literal(filter) {
-                send(name, channel);
-            }
-            return;
-        }
-        let selection = Selection::new(filters.to_vec());
-        for (name, channel) in &self.channels {
-            if selection.matches(name.as_str()) {
-                send(name, channel);
-            }
-        }
-    }
-
-    fn literal(&self, filter: &TopicFilter) -> Option<(&TopicName, &Channel<S>)> {
-        self.channels.get_key_value(&filter.as_str().parse::<TopicName>().ok()?)
-    }
-
-    /// Calls `act` on each existing channel that any of `filters` matches.
-    fn for_matching(
-        &mut self,
-        filters: &[TopicFilter],
-        mut act: impl FnMut(&TopicName, &mut Channel<S>),
-    ) {
-        if let [filter] = filters
-            && filter.is_literal()
-        {
-            if let Ok(name) = filter.as_str().parse::<TopicName>()
-                && let Entry::Occupied(mut channel) = self.channels.entry(name.clone())
-            {
-                act(&name, channel.get_mut());
-            }
-            return;
-        }
-        let selection = Selection::new(filters.to_vec());
-        for (name, channel) in &mut self.channels {
-            if selection.matches(name.as_str()) {
-                act(name, channel);
-            }
-        }
-    }
-}
-
-impl<S: Sink> Channel<S> {
-    /// Gives how many metrics the value had no room for.
-    fn keep_value(&mut self, stamp: Stamp, data: &Data) -> u64 {
-        if self.kind == ChannelKind::Topics {
-            return 0;
-        }
-        let (value, forgotten) = match self.value.take() {
-            Some((_, old)) => old.merge(data),
-            None => (data.clone(), 0),
-        };
-        self.value = Some((stamp, value));
-        forgotten
-    }
-
-    fn offer(&self, update: &Arc<Update>) {
-        let mut parts = Parts::default();
-        for target in &self.targets {
-            if let Some(part) = parts.of(update, &target.wish) {
-                target.sink.offer(&part, target.wish.delivery);
-            }
-        }
-    }
-
-    fn has(&self, id: SubscriberId) -> bool {
-        self.targets.iter().any(|target| target.subscriber == id)
-    }
-}
-
-impl<S> Subscriber<S> {
-    /// How many filters it has, and waits for, once `more` are added.
-    fn count_with(&self, more: &[TopicFilter]) -> usize {
-        let waiting = self.jobs.iter().map(|job| match job {
-            Job::Since(since) => since.wanted.filters().len(),
-            Job::Replay { .. } => 1,
-        });
-        let added = more.iter().filter(|filter| !self.filters.has(filter)).count();
-        self.filters.len() + waiting.sum::<usize>() + added
-    }
-
-    fn reaches_topics(&self) -> bool {
-        self.filters.iter().any(reaches_topics)
-    }
-
-    /// How a channel comes to this subscriber: by the filter that gives most.
-    fn wish(&self, channel: &TopicName, kind: ChannelKind) -> Option<Wish> {
-        if !self.rights.may_see(channel) {
-            return None;
-        }
-        let mut most: Option<Wish> = None;
-        self.filters.matching(channel.as_str(), |wish| {
-            let wish = wish.on(kind);
-            most = Some(match most.take() {
-                Some(known) => known.most(wish),
-                None => wish,
-            });
-        });
-        most
-    }
-}
-
-/// Whether a filter can match a channel under `topics/`.
-fn reaches_topics(filter: &TopicFilter) -> bool {
-    matches!(protocol::levels(filter.as_str()).next(), Some("topics" | "+" | "#"))
 }
 
 #[cfg(test)]

@@ -1,0 +1,155 @@
+//! The channels: the number, the value and the listeners of each. What a subscriber wants of one is its
+//! own affair (`subscriber`); who may make one more is the hub's.
+
+use super::{Restored, Sink, SubscriberId, filters::Selection, wish::Parts, wish::Wish};
+use crate::{
+    data::Data,
+    update::{ChannelKind, Stamp, Update},
+};
+use ahash::HashMap;
+use protocol::{Offset, Seq, TopicFilter, TopicName};
+use std::sync::Arc;
+
+/// All channels by name.
+#[derive(Debug)]
+pub(super) struct Channels<S>(HashMap<TopicName, Channel<S>>);
+
+#[derive(Debug)]
+pub(super) struct Channel<S> {
+    pub(super) kind: ChannelKind,
+    pub(super) seq: Seq,
+    /// The offset of its newest update.
+    pub(super) newest: Offset,
+    pub(super) value: Option<(Stamp, Data)>,
+    targets: Vec<Target<S>>,
+}
+
+/// Who gets a channel's updates, and how.
+#[derive(Debug)]
+pub(super) struct Target<S> {
+    pub(super) subscriber: SubscriberId,
+    pub(super) sink: S,
+    pub(super) wish: Wish,
+}
+
+impl<S: Sink> Channels<S> {
+    /// The channels as they were kept; nobody listens yet.
+    pub(super) fn restored(kept: Vec<Restored>) -> Self {
+        let channel = |Restored { channel, stamp, value }: Restored| {
+            let kind = ChannelKind::of(channel.as_str());
+            let value = value.map(|data| (stamp, data));
+            let Stamp { seq, offset: newest, .. } = stamp;
+            (channel, Channel { kind, seq, newest, value, targets: Vec::new() })
+        };
+        Self(kept.into_iter().map(channel).collect())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn has(&self, name: &TopicName) -> bool {
+        self.0.contains_key(name)
+    }
+
+    pub(super) fn get(&self, name: &TopicName) -> Option<&Channel<S>> {
+        self.0.get(name)
+    }
+
+    pub(super) fn get_mut(&mut self, name: &TopicName) -> Option<&mut Channel<S>> {
+        self.0.get_mut(name)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = (&TopicName, &Channel<S>)> {
+        self.0.iter()
+    }
+
+    pub(super) fn insert(&mut self, name: TopicName, channel: Channel<S>) {
+        self.0.insert(name, channel);
+    }
+
+    /// Calls `act` on each channel that any of `filters` matches.
+    pub(super) fn matching(
+        &self,
+        filters: &[TopicFilter],
+        mut act: impl FnMut(&TopicName, &Channel<S>),
+    ) {
+        if let Some(name) = only_name(filters) {
+            return self.0.get(&name).into_iter().for_each(|channel| act(&name, channel));
+        }
+        let selection = Selection::new(filters.to_vec());
+        for (name, channel) in &self.0 {
+            if selection.matches(name.as_str()) {
+                act(name, channel);
+            }
+        }
+    }
+
+    /// Calls `act` on each channel that any of `filters` matches, to change it.
+    pub(super) fn matching_mut(
+        &mut self,
+        filters: &[TopicFilter],
+        mut act: impl FnMut(&TopicName, &mut Channel<S>),
+    ) {
+        if let Some(name) = only_name(filters) {
+            return self.0.get_mut(&name).into_iter().for_each(|channel| act(&name, channel));
+        }
+        let selection = Selection::new(filters.to_vec());
+        for (name, channel) in &mut self.0 {
+            if selection.matches(name.as_str()) {
+                act(name, channel);
+            }
+        }
+    }
+}
+
+/// The one channel that `filters` can match, where it is one: it is looked up instead of sought among all.
+fn only_name(filters: &[TopicFilter]) -> Option<TopicName> {
+    match filters {
+        [filter] if filter.is_literal() => filter.as_str().parse().ok(),
+        _ => None,
+    }
+}
+
+impl<S: Sink> Channel<S> {
+    /// A channel without an update yet, whose numbers begin behind `seq`.
+    pub(super) fn new(kind: ChannelKind, seq: Seq, targets: Vec<Target<S>>) -> Self {
+        Self { kind, seq, newest: Offset(0), value: None, targets }
+    }
+
+    /// Merges an update into the value. Gives how many metrics that had no room for.
+    pub(super) fn keep_value(&mut self, stamp: Stamp, data: &Data) -> u64 {
+        if self.kind == ChannelKind::Topics {
+            return 0;
+        }
+        let (value, forgotten) = match self.value.take() {
+            Some((_, old)) => old.merge(data),
+            None => (data.clone(), 0),
+        };
+        self.value = Some((stamp, value));
+        forgotten
+    }
+
+    /// Hands an update to all who listen.
+    pub(super) fn offer(&self, update: &Arc<Update>) {
+        let mut parts = Parts::default();
+        for target in &self.targets {
+            if let Some(part) = parts.of(update, &target.wish) {
+                target.sink.offer(&part, target.wish.delivery);
+            }
+        }
+    }
+
+    /// Whether a subscriber listens.
+    pub(super) fn has(&self, id: SubscriberId) -> bool {
+        self.targets.iter().any(|target| target.subscriber == id)
+    }
+
+    pub(super) fn add(&mut self, target: Target<S>) {
+        self.targets.push(target);
+    }
+
+    pub(super) fn remove(&mut self, id: SubscriberId) {
+        self.targets.retain(|target| target.subscriber != id);
+    }
+}

@@ -1,0 +1,180 @@
+//! What comes live, to whom, and what is admitted.
+
+use super::*;
+use crate::rights::Member;
+
+#[test]
+fn a_subscription_answers_with_the_values_and_goes_on_live() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1,"h":5}"#);
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/+"], none());
+    assert_eq!(reader.read(), ["subscribed", r#"telemetry/a 2 {"h":5,"t":2} snapshot"#, "live"]);
+    bench.publish("telemetry/a", r#"{"t":3}"#);
+    bench.publish("telemetry/new", r#"{"t":1}"#);
+    assert_eq!(reader.read(), [r#"telemetry/a 3 {"t":3}"#, r#"telemetry/new 1 {"t":1}"#]);
+}
+
+#[test]
+fn without_a_snapshot_only_live_updates_come() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", "{}");
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], serde_json::json!({"snapshot": false}));
+    assert_eq!(reader.read(), ["subscribed", "live"]);
+}
+
+#[test]
+fn an_update_comes_once_by_the_filter_that_gives_most() {
+    let mut bench = Bench::new();
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], serde_json::json!({"mode": "latest"}));
+    bench.subscribe(id, &["telemetry/#"], none());
+    reader.read();
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    assert_eq!(reader.read(), [r#"telemetry/a 1 {"t":1}"#, r#"telemetry/a 2 {"t":2}"#]);
+    bench.hub.unsubscribe(id, None, parsed(&["telemetry/#"]));
+    bench.publish("telemetry/a", r#"{"t":3}"#);
+    bench.publish("telemetry/a", r#"{"t":4}"#);
+    assert_eq!(reader.read(), ["unsubscribed", r#"telemetry/a 4 {"t":4}"#]);
+}
+
+#[test]
+fn a_filter_that_is_subscribed_again_takes_the_new_options() {
+    let mut bench = Bench::new();
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], none());
+    bench.subscribe(id, &["telemetry/a"], serde_json::json!({"mode": "latest"}));
+    reader.read();
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    assert_eq!(reader.read(), [r#"telemetry/a 2 {"t":2}"#]);
+}
+
+#[test]
+fn options_do_not_touch_channels_that_must_come_whole() {
+    let mut bench = Bench::new();
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["#"], serde_json::json!({"throttle": 1}));
+    reader.read();
+    bench.publish("presence/a", "{}");
+    bench.publish("presence/a", "{}");
+    assert_eq!(reader.read(), ["presence/a 1 {}", "presence/a 2 {}"]);
+}
+
+#[test]
+fn topics_have_no_value_and_are_wanted_only_while_somebody_listens() {
+    let mut bench = Bench::new();
+    let (id, reader) = bench.join();
+    assert!(!bench.hub.topics_wanted());
+    bench.subscribe(id, &["topics/#", "#"], none());
+    assert!(bench.hub.topics_wanted());
+    bench.publish("topics/x", "{}");
+    bench.subscribe(id, &["topics/x"], none());
+    assert_eq!(reader.read(), ["subscribed", "live", "topics/x 1 {}", "subscribed", "live"]);
+    bench.hub.leave(id);
+    assert!(!bench.hub.topics_wanted());
+}
+
+#[test]
+fn all_filters_or_none_within_the_limit() {
+    let mut bench = Bench::new();
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["a", "b", "c", "d"], none());
+    bench.publish("a", "{}");
+    assert_eq!(reader.read(), ["error too_many_subscriptions"]);
+    bench.subscribe(id, &["a", "b", "c"], none());
+    bench.subscribe(id, &["a"], none());
+    assert_eq!(reader.read().last().map(String::as_str), Some("live"));
+}
+
+#[test]
+fn channels_are_bounded() {
+    let mut bench = Bench::new();
+    for number in 0..LIMITS.channels {
+        bench.publish(&format!("telemetry/{number}"), "{}");
+    }
+    let one_more = "telemetry/more".parse().unwrap();
+    let data = Data::Metrics(Arc::default());
+    let refused = bench.hub.publish(NOW, &one_more, None, data);
+    assert_eq!(refused, Err(TooManyChannels(LIMITS.channels)));
+}
+
+#[test]
+fn fields_are_all_that_comes() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1,"h":5}"#);
+    let (id, reader) = bench.join();
+    let (twin, other) = bench.join();
+    for id in [id, twin] {
+        bench.subscribe(
+            id,
+            &["telemetry/+", "presence/+"],
+            serde_json::json!({"fields": ["h", "x"]}),
+        );
+    }
+    assert_eq!(reader.read(), ["subscribed", r#"telemetry/a 1 {"h":5} snapshot"#, "live"]);
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    bench.publish("telemetry/a", r#"{"x":3,"t":2,"h":6}"#);
+    bench.publish("presence/a", r#"{"status":"online"}"#);
+    let wanted = [r#"telemetry/a 3 {"h":6,"x":3}"#, r#"presence/a 1 {"status":"online"}"#];
+    assert_eq!(reader.read(), wanted);
+    assert_eq!(other.read()[3..], wanted);
+}
+
+#[test]
+fn a_user_sees_only_its_channels_also_under_wildcards() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    bench.publish("telemetry/b", r#"{"t":1}"#);
+    let (id, reader) = (SubscriberId(99), Reader::default());
+    bench.hub.join(id, reader.clone(), Rights::new(&[], &parsed(&["+/a"])));
+    bench.subscribe(id, &["telemetry/b"], none());
+    bench.hub.replay(id, None, channel("telemetry/b"), (Seq(1), Seq(1)));
+    assert_eq!(reader.read(), ["error forbidden", "error forbidden"]);
+    bench.subscribe(id, &["#"], none());
+    assert_eq!(reader.read(), ["subscribed", r#"telemetry/a 1 {"t":1} snapshot"#, "live"]);
+    bench.publish("telemetry/b", r#"{"t":2}"#);
+    bench.publish("presence/a", "{}");
+    bench.publish("presence/b", "{}");
+    assert_eq!(reader.read(), ["presence/a 1 {}"]);
+    bench.subscribe(id, &["+/+"], since("epoch", 0));
+    bench.settle(id);
+    assert!(reader.read().iter().all(|text| !text.contains("/b")));
+}
+
+#[test]
+fn what_a_token_may_subscribe_is_shared_by_its_connections() {
+    let mut bench = Bench::new();
+    let account = Some(Arc::from("token"));
+    let join = |hub: &mut Hub<Reader>, id| {
+        let (id, reader) = (SubscriberId(id), Reader::default());
+        let member = Member { account: account.clone(), ..Member::default() };
+        hub.join(id, reader.clone(), member);
+        (id, reader)
+    };
+    let ((first, one), (second, two)) = (join(&mut bench.hub, 1), join(&mut bench.hub, 2));
+    bench.subscribe(first, &["a", "b", "c"], none());
+    bench.subscribe(second, &["a", "b"], none());
+    assert_eq!(two.read(), ["error too_many_subscriptions"]);
+    bench.subscribe(second, &["a"], none());
+    bench.subscribe(second, &["a"], none());
+    assert_eq!(two.read(), ["subscribed", "live", "subscribed", "live"]);
+    bench.hub.unsubscribe(first, None, parsed(&["a", "b"]));
+    bench.subscribe(second, &["b"], since("epoch", 0));
+    bench.subscribe(second, &["c"], none());
+    assert_eq!(two.read(), ["subscribed", "subscribed", "live"], "what waits for the past counts");
+    bench.settle(second);
+    bench.subscribe(first, &["d"], none());
+    assert_eq!(one.read()[2..], ["unsubscribed", "error too_many_subscriptions"]);
+    bench.hub.leave(second);
+    bench.subscribe(first, &["d"], none());
+    assert_eq!(one.read(), ["subscribed", "live"]);
+    bench.hub.move_to(first, Some("renewed".into()));
+    let (third, three) = join(&mut bench.hub, 3);
+    bench.subscribe(third, &["a", "b", "c"], none());
+    assert_eq!(three.read(), ["subscribed", "live"], "who was moved is not counted here");
+    assert_eq!(bench.hub.refused_subscriptions(), 2);
+}
