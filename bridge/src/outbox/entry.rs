@@ -4,7 +4,7 @@ use crate::{
     data::Data,
     update::{ChannelKind, Stamp, Update},
 };
-use protocol::{Millis, Timestamp, TopicName};
+use protocol::TopicName;
 use std::sync::Arc;
 
 /// How soon what waits is to be written. In order.
@@ -43,34 +43,8 @@ pub(super) enum Entry {
     Slot(TopicName, u64),
 }
 
-/// The newest values of a channel that conflates.
-#[derive(Debug)]
-pub(super) struct Slot {
-    pub(super) pending: Option<Pending>,
-    /// Not written before this.
-    pub(super) not_before: Timestamp,
-    pub(super) interval: Millis,
-    /// Counts how often it was cleared: places in the queue from before are void.
-    pub(super) ticket: u64,
-}
-
-#[derive(Debug)]
-pub(super) struct Pending {
-    pub(super) newest: Arc<Update>,
-    /// The merged values, where more than one update went in.
-    pub(super) merged: Option<Data>,
-}
-
 /// What the rest of an entry costs beside its text.
 const ENTRY_BYTES: usize = 64;
-
-impl Pending {
-    pub(super) fn merge(&mut self, newer: &Arc<Update>) {
-        let old = self.merged.as_ref().unwrap_or(&self.newest.data);
-        self.merged = Some(old.merged(&newer.data));
-        self.newest = Arc::clone(newer);
-    }
-}
 
 impl Entry {
     /// Whether it is not worth gathering.

@@ -1,0 +1,146 @@
+//! Slots: for each channel that conflates one place, where the newest values wait until they are written.
+//!
+//! A slot gets one place in the outbox's queue when it is due. Its ticket says whether that place still counts:
+//! a slot that was emptied in between (by a snapshot, which holds the same values) has a new one.
+
+use super::Wake;
+use crate::{data::Data, update::Update};
+use ahash::HashMap;
+use protocol::{Millis, Timestamp, TopicName};
+use std::{collections::BTreeSet, sync::Arc};
+
+/// A time that is over, for what waits for nothing.
+pub(super) const AT_ONCE: Timestamp = Timestamp(i64::MIN);
+
+/// The slots of all channels that conflate, and when those are due that wait for their interval.
+#[derive(Debug, Default)]
+pub(super) struct Slots {
+    slots: HashMap<TopicName, Slot>,
+    due: BTreeSet<(Timestamp, TopicName)>,
+}
+
+#[derive(Debug)]
+struct Slot {
+    pending: Option<Pending>,
+    /// Not written before this.
+    not_before: Timestamp,
+    interval: Millis,
+    /// Counts how often it was emptied: places in the queue from before are void.
+    ticket: u64,
+}
+
+/// The newest values of a channel.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) newest: Arc<Update>,
+    /// The merged values, where more than one update went in.
+    pub(super) merged: Option<Data>,
+}
+
+/// What became of an update.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Put {
+    /// It merged into what waits already.
+    Merged,
+    /// Its slot is to be queued, with this ticket.
+    Due(u64),
+    /// It waits for its time, for which the writer must be woken or not.
+    Later(Wake),
+}
+
+impl Slots {
+    /// Whether values of a channel wait, so that nothing may overtake them.
+    pub(super) fn holds(&self, channel: &TopicName) -> bool {
+        !self.slots.is_empty() && self.slots.get(channel).is_some_and(|slot| slot.pending.is_some())
+    }
+
+    /// Puts an update in.
+    pub(super) fn put(&mut self, now: Timestamp, update: &Arc<Update>, interval: Millis) -> Put {
+        let slot = self.slots.entry(update.channel.clone()).or_insert_with(|| Slot {
+            pending: None,
+            not_before: now,
+            interval,
+            ticket: 0,
+        });
+        slot.interval = interval;
+        if let Some(pending) = &mut slot.pending {
+            pending.merge(update);
+            return Put::Merged;
+        }
+        slot.pending = Some(Pending { newest: Arc::clone(update), merged: None });
+        let place = (slot.not_before, update.channel.clone());
+        if slot.not_before <= now {
+            // A slot has one place: what was due to look whether it stayed empty must not queue it again.
+            self.due.remove(&place);
+            return Put::Due(slot.ticket);
+        }
+        let earliest = self.due.first().is_none_or(|first| place < *first);
+        self.due.insert(place);
+        Put::Later(if earliest { Wake::Yes } else { Wake::No })
+    }
+
+    /// Lets go of what waits of a channel; its place in the queue is void then.
+    pub(super) fn void(&mut self, channel: &TopicName) {
+        if let Some(slot) = self.slots.get_mut(channel) {
+            slot.pending = None;
+            slot.ticket += 1;
+        }
+    }
+
+    /// Forgets a channel that waits for its interval.
+    pub(super) fn withdraw(&mut self, channel: &TopicName) {
+        if let Some(slot) = self.slots.get(channel)
+            && self.due.remove(&(slot.not_before, channel.clone()))
+        {
+            self.slots.remove(channel);
+        }
+    }
+
+    /// When the next one is due.
+    pub(super) fn next_due(&self) -> Option<Timestamp> {
+        self.due.first().map(|(at, _)| *at)
+    }
+
+    /// The next one whose time has come, with its ticket. Those that stayed empty are forgotten.
+    pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(TopicName, u64)> {
+        while self.next_due()? <= now {
+            let (_, channel) = self.due.pop_first()?;
+            match self.slots.get(&channel).filter(|slot| slot.pending.is_some()) {
+                Some(slot) => return Some((channel, slot.ticket)),
+                None => self.slots.remove(&channel),
+            };
+        }
+        None
+    }
+
+    /// Takes what is written of a channel now; none where the ticket is void.
+    pub(super) fn take(
+        &mut self,
+        now: Timestamp,
+        channel: &TopicName,
+        ticket: u64,
+    ) -> Option<Pending> {
+        let slot = self.slots.get_mut(channel).filter(|slot| slot.ticket == ticket)?;
+        let pending = slot.pending.take()?;
+        if slot.interval == Millis(0) {
+            self.slots.remove(channel);
+        } else {
+            slot.not_before = now.plus(slot.interval);
+            self.due.insert((slot.not_before, channel.clone()));
+        }
+        Some(pending)
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.slots.is_empty()
+    }
+}
+
+impl Pending {
+    fn merge(&mut self, newer: &Arc<Update>) {
+        let old = self.merged.as_ref().unwrap_or(&self.newest.data);
+        self.merged = Some(old.merged(&newer.data));
+        self.newest = Arc::clone(newer);
+    }
+}
