@@ -1,0 +1,67 @@
+//! Answers to commands: by topic, by Response Topic, or in a report of the last ones.
+
+use super::{Inbound, Undecodable, value};
+use protocol::{Answer, AnswerStatus, CommandId, DeviceId};
+use serde_json::Value;
+
+/// Reads the response of an MQTT 5 device, which came with the command's id as Correlation Data: such a
+/// device need not know the form of an answer. What has no `status` is the result of a command that succeeded.
+///
+/// # Errors
+/// [`Undecodable`] with the reason.
+pub fn decode_response(
+    device: &DeviceId,
+    command: CommandId,
+    payload: &[u8],
+) -> Result<Inbound, Undecodable> {
+    let value = serde_json::from_slice::<Value>(payload);
+    let answer = match value {
+        Ok(Value::Object(members)) if members.contains_key("status") => read(payload)?,
+        Ok(result) => succeeded(Some(result)),
+        Err(_) if payload.is_empty() => succeeded(None),
+        Err(_) => succeeded(Some(value::utf8(payload)?.into())),
+    };
+    Ok(Inbound::Answer { device: device.clone(), command, answer })
+}
+
+/// Reads an answer.
+pub(super) fn read(payload: &[u8]) -> Result<Answer, Undecodable> {
+    let answer: Answer = value::object(payload, "answer")?;
+    match answer.progress {
+        Some(done) if !(0.0..=100.0).contains(&done) => {
+            Err(Undecodable(format!("progress {done} is not in 0-100")))
+        }
+        Some(_) | None => Ok(answer),
+    }
+}
+
+/// The most commands that one report may name.
+const RECENT_MAX: usize = 256;
+
+/// A list of ids, each of a command that was carried out, and of answers with their `id`.
+pub(super) fn recent(payload: &[u8]) -> Result<Vec<(CommandId, Answer)>, Undecodable> {
+    let entries: Vec<Value> = serde_json::from_str(value::utf8(payload)?)?;
+    if entries.len() > RECENT_MAX {
+        return Err(Undecodable(format!(
+            "{} commands are more than the {RECENT_MAX} that a report may name",
+            entries.len()
+        )));
+    }
+    let numbered = |(index, entry): (usize, Value)| {
+        let named = |why: String| Undecodable(format!("entry {index} of the report: {why}"));
+        let id = if entry.is_string() { &entry } else { &entry["id"] };
+        let id = serde_json::from_value(id.clone()).map_err(|error| named(error.to_string()))?;
+        let answer = if entry.is_string() {
+            succeeded(None)
+        } else {
+            read(entry.to_string().as_bytes()).map_err(|error| named(error.to_string()))?
+        };
+        Ok((id, answer))
+    };
+    entries.into_iter().enumerate().map(numbered).collect()
+}
+
+fn succeeded(result: Option<Value>) -> Answer {
+    let status = AnswerStatus::Succeeded;
+    Answer { status, attempt: None, progress: None, result, error: None }
+}

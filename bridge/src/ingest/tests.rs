@@ -1,0 +1,191 @@
+//! What each payload reads as, and why others are refused.
+
+use super::*;
+use proptest::prelude::*;
+use protocol::AnswerStatus;
+
+fn telemetry(payload: Payload) -> Destination {
+    Destination::Telemetry {
+        channel: "telemetry/d1".parse().expect("valid"),
+        device: "d1".parse().expect("valid"),
+        payload,
+    }
+}
+
+fn metric(text: bool) -> Payload {
+    Payload::Metric { name: "m".into(), text }
+}
+
+/// Each update as its time and its data.
+fn check(destination: &Destination, payload: &str) -> Result<Vec<(Option<i64>, String)>, String> {
+    let inbound = decode(destination, payload.as_bytes()).map_err(|error| error.to_string())?;
+    let pair = |inbound| match inbound {
+        Inbound::Update { timestamp, data, .. } => {
+            let mut text = String::new();
+            data.write(&mut text);
+            (timestamp.map(|time| time.0), text)
+        }
+        other @ (Inbound::State { .. }
+        | Inbound::Event { .. }
+        | Inbound::Recent { .. }
+        | Inbound::Mapped { .. }
+        | Inbound::Answer { .. }) => panic!("{other:?}"),
+    };
+    Ok(inbound.into_iter().map(pair).collect())
+}
+
+#[test]
+fn telemetry_comes_plain_stamped_or_as_a_batch() {
+    let json = telemetry(Payload::Json);
+    let one = |time, text: &str| Ok(vec![(time, text.to_owned())]);
+    assert_eq!(check(&json, r#"{"a":1}"#), one(None, r#"{"a":1}"#));
+    assert_eq!(check(&json, r#"{"timestamp":5,"data":{"a":1}}"#), one(Some(5), r#"{"a":1}"#));
+    assert_eq!(check(&json, r#"{"timestamp":5,"a":1}"#), one(None, r#"{"timestamp":5,"a":1}"#));
+    assert_eq!(
+        check(&json, r#" [{"timestamp":5,"data":{"a":1}},{"a":2}]"#),
+        Ok(vec![(Some(5), r#"{"a":1}"#.into()), (None, r#"{"a":2}"#.into())])
+    );
+    assert_eq!(check(&json, "[]"), Ok(vec![]));
+}
+
+#[test]
+fn a_batch_with_a_bad_entry_is_refused_whole_and_names_it() {
+    let refused = check(&telemetry(Payload::Json), r#"[{"a":1},7]"#).expect_err("7 is no object");
+    assert!(refused.starts_with("entry 1 of the batch"), "{refused}");
+}
+
+#[test]
+fn a_time_out_of_range_is_refused() {
+    let refused = check(&telemetry(Payload::Json), r#"{"timestamp":-1,"data":{}}"#);
+    let why = "is no whole number of milliseconds in 0-8640000000000000";
+    assert_eq!(refused, Err(format!("timestamp -1 {why}")));
+    for bad in ["1.5", "1000.0", "\"1000\"", "null", "8640000000000001", "{}"] {
+        let payload = format!(r#"{{"data":{{"a":1}},"timestamp":{bad}}}"#);
+        let refused = check(&telemetry(Payload::Json), &payload);
+        assert_eq!(refused, Err(format!("timestamp {bad} {why}")));
+    }
+}
+
+#[test]
+fn other_members_of_a_stamped_reading_are_ignored_and_metrics_may_be_named_like_its_own() {
+    let json = telemetry(Payload::Json);
+    let one = |time, text: &str| Ok(vec![(time, text.to_owned())]);
+    let stamped = r#"{"timestamp":5,"data":{"a":1},"site":"north"}"#;
+    assert_eq!(check(&json, stamped), one(Some(5), r#"{"a":1}"#));
+    for plain in [r#"{"timestamp":5,"data":7}"#, r#"{"data":{"a":1}}"#] {
+        assert_eq!(check(&json, plain), one(None, plain));
+    }
+}
+
+#[test]
+fn scalars_are_json_where_they_can_be_else_text() {
+    let scalar = telemetry(metric(false));
+    for (payload, value) in [
+        ("21.5", "21.5"),
+        ("true", "true"),
+        ("{\"a\":1}", "{\"a\":1}"),
+        ("on", "\"on\""),
+        ("1e999", "\"1e999\""),
+    ] {
+        assert_eq!(check(&scalar, payload), Ok(vec![(None, format!("{{\"m\":{value}}}"))]));
+    }
+    assert!(check(&scalar, "").is_err());
+    assert_eq!(check(&telemetry(metric(true)), "1"), Ok(vec![(None, r#"{"m":"1"}"#.into())]));
+}
+
+#[test]
+fn an_answer_is_an_object_with_progress_in_its_range() {
+    let destination = Destination::Answer {
+        device: "d1".parse().unwrap(),
+        command: "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c".parse().unwrap(),
+    };
+    let decoded = |payload: &str| decode(&destination, payload.as_bytes()).is_ok();
+    assert!(decoded(r#" {"status":"progress","progress":100}"#));
+    for bad in [
+        r#"["failed",1,null,7,null]"#,
+        r#"{"status":"progress","progress":101}"#,
+        r#"{"status":"progress","progress":-1}"#,
+        r#"{"status":"gone"}"#,
+        "",
+    ] {
+        assert!(!decoded(bad), "{bad}");
+    }
+}
+
+#[test]
+fn an_event_is_an_object_with_a_severity_and_a_code() {
+    let destination = Destination::Event { device: "d1".parse().unwrap() };
+    let decoded = |payload: &str| decode(&destination, payload.as_bytes()).is_ok();
+    assert!(decoded(r#" {"severity":"info","code":"door","more":1}"#));
+    assert!(decoded(r#"{"severity":"critical","code":"dry","message":"","data":{"l":0}}"#));
+    let long = "x".repeat(1_025);
+    for bad in [
+        r#"["info","door","",null,false]"#,
+        r#"{"severity":"fatal","code":"door"}"#,
+        r#"{"severity":"info","code":""}"#,
+        r#"{"severity":"info","code":"a\nb"}"#,
+        r#"{"severity":"info"}"#,
+        r#"{"severity":"info","code":"door","data":7}"#,
+        &format!(r#"{{"severity":"info","code":"door","message":"{long}"}}"#),
+        &format!(r#"{{"severity":"info","code":"door","data":{{"a":"{}"}}}}"#, "x".repeat(16_384)),
+        "",
+    ] {
+        assert!(!decoded(bad), "{bad}");
+    }
+}
+
+#[test]
+fn a_report_of_the_last_commands_has_ids_and_answers() {
+    let destination = Destination::Recent { device: "d1".parse().unwrap() };
+    let id = "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c";
+    let payload = format!(r#"["{id}", {{"id": "{id}", "status": "failed", "attempt": 2}}]"#);
+    let decoded = decode(&destination, payload.as_bytes()).unwrap();
+    let [Inbound::Recent { answers, .. }] = &decoded[..] else { panic!("{decoded:?}") };
+    let statuses: Vec<_> = answers.iter().map(|(_, it)| (it.status, it.attempt)).collect();
+    assert_eq!(statuses, [(AnswerStatus::Succeeded, None), (AnswerStatus::Failed, Some(2))]);
+    for (bad, named) in [
+        (format!(r#"["{id}", 7]"#), "entry 1"),
+        (r#"[{"status": "failed"}]"#.into(), "entry 0"),
+        (format!("[{}]", vec!["0"; 257].join(",")), "257"),
+    ] {
+        let refused = decode(&destination, bad.as_bytes()).unwrap_err().to_string();
+        assert!(refused.contains(named), "{refused}");
+    }
+}
+
+#[test]
+fn a_response_without_a_status_is_the_result_of_success() {
+    let (device, id) = ("d1".parse().unwrap(), CommandId::from_u128(1));
+    let read = |payload: &str| {
+        let read = decode_response(&device, id, payload.as_bytes()).unwrap();
+        let Inbound::Answer { answer, .. } = read else { panic!("{read:?}") };
+        (answer.status, answer.result)
+    };
+    let done = AnswerStatus::Succeeded;
+    assert_eq!(read(r#"{"rpm": 900}"#), (done, Some(serde_json::json!({"rpm": 900}))));
+    assert_eq!(read("done"), (done, Some("done".into())));
+    assert_eq!(read(""), (done, None));
+    assert_eq!(read(r#"{"status": "failed"}"#), (AnswerStatus::Failed, None));
+    assert!(decode_response(&device, id, br#"{"status": "gone"}"#).is_err());
+}
+
+#[test]
+fn raw_messages_say_how_their_payload_is_written() {
+    let text = |payload: &[u8]| {
+        let mut text = String::new();
+        raw_message(payload, 1, false, |_| "AP8=".into()).write(&mut text);
+        text
+    };
+    assert_eq!(text(b"{}"), r#"{"payload":{},"encoding":"json","qos":1,"retain":false}"#);
+    assert_eq!(text(b"hi"), r#"{"payload":"hi","encoding":"utf8","qos":1,"retain":false}"#);
+    assert_eq!(text(b"\0\xff"), r#"{"payload":"AP8=","encoding":"base64","qos":1,"retain":false}"#);
+}
+
+proptest! {
+    #[test]
+    fn no_payload_panics(payload: Vec<u8>) {
+        for payload_kind in [Payload::Json, metric(false), metric(true)] {
+            let _decoded = decode(&telemetry(payload_kind), &payload);
+        }
+    }
+}
