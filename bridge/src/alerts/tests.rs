@@ -1,7 +1,10 @@
+//! What is raised, counted and cleared by whom, and the book beside plain references.
+
 use super::*;
 use proptest::prelude::*;
-use protocol::{AnswerError, Millis};
-use std::collections::BTreeSet;
+use protocol::{AnswerError, CommandState, Millis};
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 
 const LIMITS: AlertLimits = AlertLimits { open: 6, open_per_device: 4, cleared_kept: 3 };
 

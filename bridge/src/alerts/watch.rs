@@ -1,19 +1,13 @@
 //! Watches devices with rules: what each rule knows of each device, and when something has lasted.
 
-use super::rule::{Condition, Rule, Side};
+use super::{
+    book::{Cause, Key, Verdict},
+    rule::{Condition, Rule, Side},
+};
 use crate::data::{Metrics, bare_json_text};
 use protocol::{DeviceId, Millis, Severity, Status, Timestamp};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-
-/// What follows for an alert.
-#[derive(Debug, PartialEq)]
-pub(super) enum Verdict {
-    /// It is to be raised.
-    Raise { device: DeviceId, severity: Severity, code: String, message: String, data: Value },
-    /// It is over.
-    Clear { device: DeviceId, severity: Severity, code: String },
-}
 
 /// How a rule stands with a device; it is not kept where nothing is wrong.
 #[derive(Clone, Debug, PartialEq)]
@@ -250,17 +244,20 @@ impl Watch {
     fn raise(&self, device: &DeviceId, index: usize, data: Value) -> Verdict {
         let rule = &self.rules[index];
         let message = rule.message.clone().unwrap_or_else(|| rule.says(&data));
-        let (device, severity, code) = (device.clone(), rule.severity, rule.code.clone());
-        Verdict::Raise { device, severity, code, message, data }
+        Verdict::Raise(Cause { key: rule.key(device), message, data })
     }
 
     fn clear(&self, device: &DeviceId, index: usize) -> Verdict {
-        let Rule { severity, code, .. } = &self.rules[index];
-        Verdict::Clear { device: device.clone(), severity: *severity, code: code.clone() }
+        Verdict::Clear(self.rules[index].key(device))
     }
 }
 
 impl Rule {
+    /// What its alerts of a device are told apart by.
+    fn key(&self, device: &DeviceId) -> Key {
+        Key { device: device.clone(), severity: self.severity, code: self.code.clone() }
+    }
+
     fn lasting(&self) -> Millis {
         match self.condition {
             Condition::Threshold { lasting, .. } => lasting,

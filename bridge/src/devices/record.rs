@@ -1,0 +1,96 @@
+//! What is known of one device, and which of it is kept.
+
+use crate::event::ConnectionId;
+use protocol::{DeviceId, Presence, Status, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// Labels of a device.
+pub type Tags = BTreeMap<String, String>;
+
+/// One device.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its type, where it was told.
+    pub kind: Option<String>,
+    /// Its labels.
+    pub tags: Tags,
+    /// Counts the changes of the two.
+    pub version: u64,
+    /// Whether it is there; none until it was.
+    pub presence: Option<Presence>,
+    /// When it was last heard of.
+    pub last_seen_at: Option<Timestamp>,
+    /// When it was first heard of or written.
+    pub created_at: Timestamp,
+    pub(super) connection: Option<ConnectionId>,
+}
+
+/// What of a device is kept beside its channels.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Kept {
+    /// Its type, where it was told.
+    #[serde(rename = "type")]
+    pub kind: Option<String>,
+    /// Its labels.
+    pub tags: Tags,
+    /// Counts the changes of the two.
+    pub version: u64,
+    /// When it was first heard of or written.
+    pub created_at: Timestamp,
+}
+
+/// A change of what is kept of a device.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// It is new or was written.
+    Set(DeviceId, Kept),
+    /// It was deleted.
+    Deleted(DeviceId),
+}
+
+impl Record {
+    pub(super) fn kept(&self) -> Kept {
+        let (kind, tags) = (self.kind.clone(), self.tags.clone());
+        Kept { kind, tags, version: self.version, created_at: self.created_at }
+    }
+
+    pub(super) fn new(now: Timestamp) -> Self {
+        Self {
+            kind: None,
+            tags: Tags::new(),
+            version: 0,
+            presence: None,
+            last_seen_at: None,
+            created_at: now,
+            connection: None,
+        }
+    }
+
+    /// Whether it is there.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.presence.as_ref().map_or(Status::Offline, |presence| presence.status)
+    }
+
+    /// Since when it has its status.
+    #[must_use]
+    pub fn since(&self) -> Timestamp {
+        self.presence.as_ref().map_or(self.created_at, |presence| presence.since)
+    }
+
+    /// Whether it has the label `tag`: `name`, or `name:value`.
+    #[must_use]
+    pub fn has_tag(&self, tag: &str) -> bool {
+        match tag.split_once(':') {
+            Some((name, value)) => self.tags.get(name).is_some_and(|known| known == value),
+            None => self.tags.contains_key(tag),
+        }
+    }
+
+    /// Its own connection.
+    #[must_use]
+    pub fn connection(&self) -> Option<ConnectionId> {
+        self.connection
+    }
+}
