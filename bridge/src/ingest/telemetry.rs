@@ -23,7 +23,7 @@ pub(super) fn updates(
     let readings = match format {
         Payload::Json => readings(payload)?,
         Payload::Metric { name, text } => {
-            let metrics = Metrics::one(name, &*value::one(payload, *text)?);
+            let metrics = Metrics::one(name, &value::one(payload, *text)?);
             vec![Reading { timestamp: None, metrics }]
         }
     };
