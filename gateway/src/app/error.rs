@@ -1,0 +1,101 @@
+//! Why the gateway could not start, in words that say what to change.
+
+use crate::{arrival::TlsError, auth::BadFile, config::Unusable, edge, store::OpenError};
+use std::{io, net::SocketAddr, path::PathBuf};
+
+/// Why the gateway could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// A listener's address cannot be used.
+    #[error("{key} = {address} {}", reason(.source, .key))]
+    Listen {
+        /// The key that changes it.
+        key: &'static str,
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The data directory cannot be used.
+    #[error(
+        "data_dir = {} cannot be used: give data_dir a directory that can be made and written to",
+        .path.display()
+    )]
+    DataDir {
+        /// The directory.
+        path: PathBuf,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The database cannot be used.
+    #[error(transparent)]
+    Store(#[from] OpenError),
+    /// The credentials cannot be read.
+    #[error(transparent)]
+    Credentials(#[from] BadFile),
+    /// A key that JWTs are checked with cannot be used.
+    #[error(transparent)]
+    Setting(#[from] Unusable),
+    /// A file of TLS cannot be used.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
+    /// A row of the database holds something else than it should.
+    #[error(
+        "the database in '{}' has a {what} '{key}' that cannot be read: start once with --recover",
+        .path.display()
+    )]
+    Row {
+        /// The data directory.
+        path: PathBuf,
+        /// What the row should be.
+        what: &'static str,
+        /// Its key.
+        key: String,
+    },
+    /// A row of the database holds something else than it should.
+    #[error(
+        "the database in '{}' has a command or batch that cannot be read ({source}): start once with \
+         --recover",
+        .path.display()
+    )]
+    Command {
+        /// The data directory.
+        path: PathBuf,
+        /// The row.
+        source: bridge::command::book::Unreadable,
+    },
+    /// A row of the database holds something else than it should.
+    #[error(
+        "the database in '{}' has a device '{device}' that cannot be read: start once with --recover",
+        .path.display()
+    )]
+    Device {
+        /// The data directory.
+        path: PathBuf,
+        /// The device.
+        device: String,
+    },
+}
+
+fn reason(error: &io::Error, key: &str) -> String {
+    if error.kind() == io::ErrorKind::AddrInUse {
+        let other = if key.starts_with("mqtt") { " (another MQTT broker, perhaps)" } else { "" };
+        format!("is taken by another program{other}: stop that one, or give {key} another port")
+    } else {
+        format!("cannot be used: {error}")
+    }
+}
+
+impl From<edge::BindError> for StartError {
+    fn from(edge::BindError { key, address, source }: edge::BindError) -> Self {
+        Self::Listen { key, address, source }
+    }
+}
+
+/// What could not be done with the listener of a key.
+pub(super) fn listen_error(
+    key: &'static str,
+    address: SocketAddr,
+) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::Listen { key, address, source }
+}
