@@ -1,6 +1,9 @@
 //! Settings of alerts: what raises them, and who is told.
 
-use super::{Config, Unusable};
+use super::{
+    Config, Unusable,
+    check::{DAY_MS, Range},
+};
 use bridge::alerts::{AlertSettings, Condition, Rule, Side};
 use protocol::{Millis, Severity};
 use serde::{Deserialize, Serialize};
@@ -167,6 +170,14 @@ impl Default for Webhook {
 }
 
 impl Webhook {
+    pub(super) fn ranges(&self) -> [Range; 3] {
+        [
+            ("webhook.timeout_ms", self.timeout_ms, 100..=DAY_MS),
+            ("webhook.attempts", self.attempts.into(), 1..=100),
+            ("webhook.queue", self.queue.into(), 1..=1_000_000),
+        ]
+    }
+
     pub(super) fn mistake(&self) -> Option<Unusable> {
         if self.url.is_empty() {
             return None;

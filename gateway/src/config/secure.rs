@@ -1,6 +1,9 @@
 //! TLS, client certificates and the PROXY protocol: settings, and what of them cannot be.
 
-use super::{Config, Unusable};
+use super::{
+    Config, Unusable,
+    check::{DAY_MS, Range},
+};
 use crate::arrival::{Clients, Sources, Tls as Opened};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -21,6 +24,12 @@ pub struct Tls {
 impl Default for Tls {
     fn default() -> Self {
         Self { cert: None, key: None, handshake_timeout_ms: 10_000 }
+    }
+}
+
+impl Tls {
+    pub(super) fn ranges(&self) -> [Range; 1] {
+        [("tls.handshake_timeout_ms", self.handshake_timeout_ms, 100..=DAY_MS)]
     }
 }
 
@@ -75,6 +84,12 @@ pub struct Proxy {
 impl Default for Proxy {
     fn default() -> Self {
         Self { trusted: Vec::new(), header_timeout_ms: 5_000 }
+    }
+}
+
+impl Proxy {
+    pub(super) fn ranges(&self) -> [Range; 1] {
+        [("proxy.header_timeout_ms", self.header_timeout_ms, 100..=DAY_MS)]
     }
 }
 

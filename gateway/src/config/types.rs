@@ -1,26 +1,60 @@
 //! Types of devices: one JSON file each in `types.dir`, with a JSON Schema for the parameters of each command.
 
+use super::Config;
 use bridge::types::{Check, DeviceTypes, KnownType};
 use jsonschema::Validator;
 use protocol::DeviceType;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use std::{collections::BTreeMap, fs, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 
 /// The most mistakes that one answer names.
 const MISTAKES_MAX: usize = 8;
 
 /// The types of the devices that `--demo` simulates.
-pub(crate) const DEMO: [&str; 3] = [
+const DEMO: [&str; 3] = [
     include_str!("../../../config/types/pump.json"),
     include_str!("../../../config/types/thermostat.json"),
     include_str!("../../../config/types/tracker.json"),
 ];
 
+/// Types of devices.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Types {
+    /// A directory with a JSON file for each type; none: no type is described.
+    pub dir: Option<PathBuf>,
+}
+
+/// The types of the devices that `--demo` simulates.
+///
+/// # Panics
+/// Never: they are part of the program, and a test reads them.
+pub(crate) fn demo_types() -> DeviceTypes {
+    let known = DEMO.map(|text| parse(text).expect("the demo's types are valid"));
+    DeviceTypes::new(known)
+}
+
+impl Config {
+    /// The types of devices that are described, compiled.
+    ///
+    /// # Errors
+    /// What is wrong with each file of `types.dir`.
+    pub fn device_types(&self) -> Result<DeviceTypes, Vec<String>> {
+        self.types.dir.as_deref().map_or_else(|| Ok(DeviceTypes::default()), read_dir)
+    }
+}
+
 /// Reads every `*.json` of a directory.
 ///
 /// # Errors
 /// What is wrong with the directory and with each file, by its name.
-pub(super) fn read_dir(dir: &Path) -> Result<DeviceTypes, Vec<String>> {
+fn read_dir(dir: &Path) -> Result<DeviceTypes, Vec<String>> {
     let listed = fs::read_dir(dir).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let entries = listed.map_err(|error| vec![format!("{}: {error}", dir.display())])?;
     let mut paths: Vec<_> = entries.into_iter().map(|entry| entry.path()).collect();
