@@ -2,7 +2,10 @@
 //! `/metrics`. Metric names live in `crate::metrics`.
 
 use crate::{arrival, core::Outlet, count::counters, edge};
-use bridge::bridge::{Bridge, Refused};
+use bridge::{
+    bridge::{Bridge, Refused},
+    outbox::Counts,
+};
 use protocol::{GatewayStats, Millis, StoreFigures, Timestamp};
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -54,6 +57,23 @@ counters! {
         refused_messages,
         /// Times that a client was not heard for a while, as the core had worked long for it.
         rests,
+    }
+}
+
+impl WebCounters {
+    /// Counts what happened in an outbox; gives how many updates were written.
+    pub(crate) fn note(&self, counts: Counts) -> u64 {
+        let Counts { delivered, conflated, resets } = counts;
+        self.updates_out.add(delivered);
+        self.updates_dropped.add(conflated);
+        self.overflow_resets.add(resets);
+        delivered
+    }
+
+    /// Counts a frame that was written.
+    pub(crate) fn note_frame(&self, bytes: usize) {
+        self.frames_out.increment();
+        self.bytes_out.add(bytes as u64);
     }
 }
 

@@ -16,7 +16,7 @@ use axum::{
 };
 use bridge::{
     hub::{Prelude, SubscriberId},
-    outbox::{Counts, Encoding, Frame},
+    outbox::{Encoding, Frame},
 };
 use futures_util::Stream;
 use live::{Counted, FRAME_BYTES, Pace, Past};
@@ -198,12 +198,8 @@ impl Listener {
     fn next_event(&mut self) -> Option<(Event, u64)> {
         let Some(Frame::Text(text)) = self.outlet.take(FRAME_BYTES) else { return None };
         let counters = &self.web.stats.web;
-        counters.frames_out.increment();
-        counters.bytes_out.add(text.len() as u64);
-        let Counts { delivered, conflated, resets } = self.outlet.lock().take_counts();
-        counters.updates_out.add(delivered);
-        counters.updates_dropped.add(conflated);
-        counters.overflow_resets.add(resets);
+        counters.note_frame(text.len());
+        let delivered = counters.note(self.outlet.lock().take_counts());
         self.note_offset(&text);
         let event = Event::default();
         let event =

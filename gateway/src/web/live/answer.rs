@@ -2,7 +2,8 @@
 
 use super::{
     super::{Web, api, caller, history, problem::Refused},
-    connection::{Connection, End},
+    closing::End,
+    connection::Connection,
 };
 use crate::{
     clock,

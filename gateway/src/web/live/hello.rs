@@ -6,21 +6,19 @@ use super::super::{
     guests::Guest,
     problem::Refused,
 };
-use super::connection::breach;
+use super::closing::{CLOSE_WITHIN, breach, say_goodbye};
 use crate::auth::{Denied, User};
 use axum::{
-    extract::ws::{CloseFrame, Message, WebSocket},
+    extract::ws::{Message, WebSocket},
     http::HeaderMap,
 };
+use futures_util::StreamExt;
 use protocol::{ClientMessage, CloseCode, DecodeError};
 use std::{sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// How long a client may take to say its token.
 const HELLO_WITHIN: Duration = Duration::from_secs(5);
-
-/// How long a client may take to hear that it is not let in.
-const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 
 /// What a handshake says of its user.
 #[derive(Debug)]
@@ -77,12 +75,8 @@ impl Visitor {
         } else if matches!(code, CloseCode::Malformed | CloseCode::MessageTooBig) {
             counters.closed_malformed.increment();
         }
-        let frame = CloseFrame { code: code.code(), reason: code.reason().into() };
-        let farewell = async {
-            if socket.send(Message::Close(Some(frame))).await.is_ok() {
-                while let Some(Ok(_)) = socket.recv().await {}
-            }
-        };
+        let (mut writer, mut reader) = socket.split();
+        let farewell = say_goodbye(&mut writer, &mut reader, code, code.reason().into());
         let _whether_or_not = timeout(CLOSE_WITHIN, farewell).await;
         None
     }

@@ -1,10 +1,14 @@
 //! `/ws`: the handshake. What comes after it is in `connection`.
 
 mod answer;
+mod closing;
 mod connection;
+mod heartbeat;
 mod hello;
 mod pace;
 mod past;
+mod rests;
+mod standing;
 
 use super::{Web, problem::Refused};
 use crate::files::{Kind, Place};

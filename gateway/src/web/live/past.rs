@@ -1,9 +1,6 @@
 //! How a connection is sent the past: piece by piece, whenever its outlet has room.
 
-use super::{
-    super::Web,
-    connection::{End, FRAME_BYTES},
-};
+use super::{super::Web, closing::End, connection::FRAME_BYTES};
 use crate::{
     core::{Outlet, Unanswered},
     store::{LogPage, ReadError, StoreHandle},
