@@ -19,7 +19,8 @@ pub struct TooManyDevices {
 /// All devices.
 #[derive(Debug)]
 pub struct Devices {
-    records: HashMap<DeviceId, Record>,
+    /// Boxed: a table is often half empty.
+    records: HashMap<DeviceId, Box<Record>>,
     online: usize,
     max: usize,
     silent_after: Millis,
@@ -47,11 +48,14 @@ impl Devices {
         presence: Option<Presence>,
     ) -> Option<Presence> {
         let Kept { kind, tags, version, created_at } = kept;
-        let was_online = presence.as_ref().is_some_and(|p| p.status == Status::Online);
-        let connection = None;
-        let record = Record { kind, tags, version, presence, last_seen_at, created_at, connection };
+        let record = Record { kind, tags, version, last_seen_at, ..Record::new(created_at) };
+        let record = match presence {
+            Some(Presence { status, since, .. }) => Record { status, since, ..record },
+            None => record,
+        };
+        let was_online = record.status == Status::Online;
         self.online += usize::from(was_online);
-        self.records.insert(device.clone(), record);
+        self.records.insert(device.clone(), Box::new(record));
         let reason = PresenceReason::ConnectionLost;
         was_online.then(|| self.without_connection(now, device, Status::Offline, reason))
     }
@@ -76,12 +80,12 @@ impl Devices {
     /// One device.
     #[must_use]
     pub fn get(&self, device: &DeviceId) -> Option<&Record> {
-        self.records.get(device)
+        self.records.get(device).map(|record| &**record)
     }
 
     /// All devices, in no order.
     pub fn iter(&self) -> impl Iterator<Item = (&DeviceId, &Record)> {
-        self.records.iter()
+        self.records.iter().map(|(device, record)| (device, &**record))
     }
 
     /// Sets a device's type and tags; it exists from then on.
@@ -111,7 +115,7 @@ impl Devices {
         let record = self.records.remove(device)?;
         self.online -= usize::from(record.status() == Status::Online);
         self.changes.push(Change::Deleted(device.clone()));
-        Some(record)
+        Some(*record)
     }
 
     /// How many devices are known.
@@ -133,7 +137,7 @@ impl Devices {
             }
             let record = Record::new(now);
             self.changes.push(Change::Set(device.clone(), record.kept()));
-            self.records.insert(device.clone(), record);
+            self.records.insert(device.clone(), Box::new(record));
         }
         Ok(self.records.get_mut(device).expect("inserted above"))
     }

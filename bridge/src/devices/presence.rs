@@ -134,7 +134,8 @@ impl Devices {
         let record = self.records.get_mut(device).expect("callers looked the device up");
         self.online -= usize::from(record.status() == Status::Online);
         self.online += usize::from(presence.status == Status::Online);
-        record.presence = Some(presence.clone());
+        record.status = presence.status;
+        record.since = presence.since;
         presence
     }
 }

@@ -1,7 +1,7 @@
 //! What is known of one device, and which of it is kept.
 
 use crate::event::ConnectionId;
-use protocol::{DeviceId, Presence, Status, Timestamp};
+use protocol::{DeviceId, Status, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -17,8 +17,8 @@ pub struct Record {
     pub tags: Tags,
     /// Counts the changes of the two.
     pub version: u64,
-    /// Whether it is there; none until it was.
-    pub presence: Option<Presence>,
+    pub(super) status: Status,
+    pub(super) since: Timestamp,
     /// When it was last heard of.
     pub last_seen_at: Option<Timestamp>,
     /// When it was first heard of or written.
@@ -60,7 +60,8 @@ impl Record {
             kind: None,
             tags: Tags::new(),
             version: 0,
-            presence: None,
+            status: Status::Offline,
+            since: now,
             last_seen_at: None,
             created_at: now,
             connection: None,
@@ -70,13 +71,13 @@ impl Record {
     /// Whether it is there.
     #[must_use]
     pub fn status(&self) -> Status {
-        self.presence.as_ref().map_or(Status::Offline, |presence| presence.status)
+        self.status
     }
 
     /// Since when it has its status.
     #[must_use]
     pub fn since(&self) -> Timestamp {
-        self.presence.as_ref().map_or(self.created_at, |presence| presence.since)
+        self.since
     }
 
     /// Whether it has the label `tag`: `name`, or `name:value`.

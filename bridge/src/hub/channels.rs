@@ -10,9 +10,9 @@ use ahash::HashMap;
 use protocol::{Offset, Seq, TopicFilter, TopicName};
 use std::sync::Arc;
 
-/// All channels by name.
+/// All channels by name. They are boxed: a table is often half empty.
 #[derive(Debug)]
-pub(super) struct Channels<S>(HashMap<TopicName, Channel<S>>);
+pub(super) struct Channels<S>(HashMap<TopicName, Box<Channel<S>>>);
 
 #[derive(Debug)]
 pub(super) struct Channel<S> {
@@ -39,7 +39,7 @@ impl<S: Sink> Channels<S> {
             let kind = ChannelKind::of(channel.as_str());
             let value = value.map(|data| (stamp, data));
             let Stamp { seq, offset: newest, .. } = stamp;
-            (channel, Channel { kind, seq, newest, value, targets: Vec::new() })
+            (channel, Box::new(Channel { kind, seq, newest, value, targets: Vec::new() }))
         };
         Self(kept.into_iter().map(channel).collect())
     }
@@ -53,19 +53,19 @@ impl<S: Sink> Channels<S> {
     }
 
     pub(super) fn get(&self, name: &TopicName) -> Option<&Channel<S>> {
-        self.0.get(name)
+        self.0.get(name).map(|channel| &**channel)
     }
 
     pub(super) fn get_mut(&mut self, name: &TopicName) -> Option<&mut Channel<S>> {
-        self.0.get_mut(name)
+        self.0.get_mut(name).map(|channel| &mut **channel)
     }
 
     pub(super) fn iter(&self) -> impl Iterator<Item = (&TopicName, &Channel<S>)> {
-        self.0.iter()
+        self.0.iter().map(|(name, channel)| (name, &**channel))
     }
 
     pub(super) fn insert(&mut self, name: TopicName, channel: Channel<S>) {
-        self.0.insert(name, channel);
+        self.0.insert(name, Box::new(channel));
     }
 
     /// Calls `act` on each channel that any of `filters` matches.
