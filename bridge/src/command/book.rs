@@ -193,7 +193,8 @@ pub struct Totals {
 pub struct Commands {
     limits: CommandLimits,
     entries: BTreeMap<CommandId, Entry>,
-    lanes: HashMap<DeviceId, Lane>,
+    /// Boxed: most devices only have a receiver.
+    lanes: HashMap<DeviceId, Box<Lane>>,
     /// How many may be under way, of devices that take more than one at a time.
     inflight: HashMap<DeviceId, usize>,
     deadlines: BTreeSet<(Timestamp, CommandId)>,

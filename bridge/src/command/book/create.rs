@@ -68,7 +68,7 @@ impl Commands {
         mistakes: Vec<String>,
         user: &str,
     ) -> DryRun {
-        let lane = self.lanes.get(device);
+        let lane = self.lanes.get(device).map(|lane| &**lane);
         let mut errors = check(request, &self.limits);
         errors.extend(mistakes);
         let max = self.limits.open_per_device;
@@ -79,7 +79,7 @@ impl Commands {
             let all = lane.before(request.priority.unwrap_or(0));
             all - self.displaced_before(lane, request)
         };
-        let receiver = lane.and_then(Lane::receiver);
+        let receiver = lane.and_then(|lane| lane.receiver());
         DryRun {
             valid: errors.is_empty(),
             errors,
@@ -101,7 +101,7 @@ impl Commands {
     /// Why a new command is not sent at once, if it is not.
     fn waits_for(&self, device: &DeviceId, entry: &Entry) -> Option<String> {
         let lane = self.lanes.get(device);
-        if lane.and_then(Lane::receiver).is_none() {
+        if lane.and_then(|lane| lane.receiver()).is_none() {
             return Some("its device is not receiving".into());
         }
         let before = lane.map_or(0, |lane| lane.before(entry.details.command.priority));

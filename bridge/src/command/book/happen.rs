@@ -4,7 +4,7 @@ use super::{CancelError, Commands, Effect, Unwritten};
 use crate::{
     command::{
         entry::Due,
-        lane::{Lane, Receiver},
+        lane::Receiver,
         machine::{Happening, Step, step},
     },
     event::ConnectionId,
@@ -30,7 +30,7 @@ impl Commands {
         }
         let entry = &self.entries[&id];
         let (state, device) = (entry.state(), entry.device().clone());
-        let receiver = self.lanes.get(&device).and_then(Lane::receiver);
+        let receiver = self.lanes.get(&device).and_then(|lane| lane.receiver());
         let cancellable = receiver.is_some_and(|receiver| receiver.cancels);
         let by = Actor::User(user.into());
         match step(state, Happening::CancelAsked { cancellable }) {
@@ -62,6 +62,10 @@ impl Commands {
     ) {
         let lane = self.lanes.entry(device.clone()).or_default();
         lane.receivers.retain(|known| known.connection != connection);
+        if lane.receivers.is_empty() {
+            // Most devices have one.
+            lane.receivers.reserve_exact(1);
+        }
         lane.receivers.push(Receiver { connection, own, cancels });
         self.resend(now, device);
         self.ask_cancel(device);
@@ -193,7 +197,7 @@ impl Commands {
     /// The device is deleted: what was not sent to it is cancelled, and what was told of its commands is
     /// to be forgotten.
     pub fn delete_device(&mut self, now: Timestamp, device: &DeviceId, user: &str) {
-        let unsent = self.lanes.get(device).map(Lane::unsent).unwrap_or_default();
+        let unsent = self.lanes.get(device).map(|lane| lane.unsent()).unwrap_or_default();
         for id in unsent {
             let reason = "its device was deleted".to_owned();
             let by = Actor::User(user.into());

@@ -3,7 +3,7 @@
 use super::{Commands, Effect, Sending};
 use crate::command::{
     entry::Release,
-    lane::{Lane, Receiver},
+    lane::Receiver,
     machine::{Happening, Step, step},
 };
 use protocol::{Actor, Answer, CommandId, CommandState, Delivery, DeviceId, Timestamp, Transition};
@@ -239,7 +239,7 @@ impl Commands {
 
     /// Lets a lane go that nobody needs now.
     pub(super) fn forget_lane(&mut self, device: &DeviceId) {
-        if self.lanes.get(device).is_some_and(Lane::is_idle) {
+        if self.lanes.get(device).is_some_and(|lane| lane.is_idle()) {
             self.lanes.remove(device);
         }
     }
