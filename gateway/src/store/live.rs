@@ -24,7 +24,8 @@ pub(super) const BLOCK_BYTES: usize = 256 * 1024;
 /// All channels.
 #[derive(Debug, Default)]
 pub(super) struct Live {
-    channels: HashMap<ChannelId, Channel>,
+    /// Boxed: a table is often half empty.
+    channels: HashMap<ChannelId, Box<Channel>>,
     ids: HashMap<TopicName, ChannelId>,
     next_id: u64,
     /// The channels with updates in no block, by the oldest of these: what a shorter log waits for.
@@ -95,6 +96,8 @@ impl Channel {
     /// The part that takes the next update.
     fn part(&mut self) -> &mut Records {
         if self.unfolded.last().is_none_or(|part| is_full(part)) {
+            // Most channels have one at a time.
+            self.unfolded.reserve_exact(1);
             self.unfolded.push(Arc::default());
         }
         // A reader that still holds the part keeps the one it has.
@@ -111,7 +114,7 @@ impl Live {
     pub(super) fn insert(&mut self, id: ChannelId, channel: Channel) {
         self.next_id = self.next_id.max(id.0 + 1);
         self.ids.insert(channel.name.clone(), id);
-        self.channels.insert(id, channel);
+        self.channels.insert(id, Box::new(channel));
     }
 
     /// The number that the next new channel gets.
@@ -126,17 +129,17 @@ impl Live {
 
     /// The channel with this id.
     pub(super) fn get(&self, id: ChannelId) -> Option<&Channel> {
-        self.channels.get(&id)
+        self.channels.get(&id).map(|channel| &**channel)
     }
 
     /// The same, to change its numbers.
     pub(super) fn get_mut(&mut self, id: ChannelId) -> Option<&mut Channel> {
-        self.channels.get_mut(&id)
+        self.channels.get_mut(&id).map(|channel| &mut **channel)
     }
 
     /// All channels.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ChannelId, &Channel)> {
-        self.channels.iter().map(|(id, channel)| (*id, channel))
+        self.channels.iter().map(|(id, channel)| (*id, &**channel))
     }
 
     /// Everything up to here that will ever be stored is.

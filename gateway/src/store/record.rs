@@ -153,7 +153,8 @@ impl Summary {
 pub(super) struct Records {
     bytes: Vec<u8>,
     summary: Option<Summary>,
-    previous: [u64; 4],
+    /// Of the last one.
+    channel: ChannelId,
 }
 
 impl Records {
@@ -174,11 +175,12 @@ impl Records {
 
     /// Adds a record behind the others.
     pub(super) fn push(&mut self, record: Record<'_>) {
+        let last = self.summary.map(|summary| numbers(self.channel, summary.last));
         let now = numbers(record.channel, record.stamp);
-        for (now, before) in now.iter().zip(self.previous) {
+        for (now, before) in now.iter().zip(last.unwrap_or_default()) {
             put(&mut self.bytes, zigzag(now.wrapping_sub(before)));
         }
-        self.previous = now;
+        self.channel = record.channel;
         put(&mut self.bytes, record.form.code());
         put(&mut self.bytes, record.json.len() as u64);
         self.bytes.extend_from_slice(record.json.as_bytes());
@@ -310,7 +312,7 @@ mod tests {
         #[test]
         fn no_bytes_panic_the_reader(bytes: Vec<u8>) {
             let _read = unpack(&bytes);
-            let records = Records { bytes, summary: None, previous: [0; 4] };
+            let records = Records { bytes, summary: None, channel: ChannelId(0) };
             prop_assert!(records.iter().count() <= records.bytes.len());
         }
     }

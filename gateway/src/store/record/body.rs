@@ -119,7 +119,7 @@ pub(in crate::store) fn unpack(body: &[u8]) -> Result<Body, Damage> {
         *number = take(&mut rest)?;
     }
     let summary = Summary::from_numbers(numbers);
-    let records = Records { bytes: rest.to_vec(), summary: Some(summary), previous: [0; 4] };
+    let records = Records { bytes: rest.to_vec(), summary: Some(summary), channel: ChannelId(0) };
     Ok(Body { label, summary, records })
 }
 
