@@ -9,7 +9,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long an update may wait for others before it is committed, where nobody waits for it.
+/// How long an update or a row may wait for others before it is committed, where nobody waits for it.
 const WAIT: Duration = Duration::from_millis(100);
 
 /// So many bytes are committed without waiting for more; and one commit takes no more.
@@ -256,10 +256,10 @@ impl Pending {
         let Batch { updates, rows, receipts, through } = batch;
         if rows.iter().any(|row| row.table.is_hasty()) {
             self.haste = Haste::AtOnce;
-        } else if !rows.is_empty() || !receipts.is_empty() {
+        } else if !receipts.is_empty() {
             self.haste = self.haste.max(Haste::Paced);
         }
-        if !updates.is_empty() || self.haste > Haste::None {
+        if !updates.is_empty() || !rows.is_empty() || self.haste > Haste::None {
             self.since.get_or_insert(now);
         }
         self.through = self.through.max(through);
