@@ -3,133 +3,125 @@
 
 use std::{
     collections::VecDeque,
+    future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Context, Poll, Waker},
 };
-use tokio::sync::{Notify, mpsc::error::TrySendError};
+use tokio::sync::mpsc::error::TrySendError;
 
 /// An emptied queue that has room for more messages than this gives it back.
 const ROOM_KEPT: usize = 32;
 
 /// Puts messages in; cheap to clone.
 #[derive(Debug)]
-pub struct Sender<T>(Arc<Shared<T>>);
+pub struct Sender<T>(Arc<Mutex<State<T>>>);
 
 /// Takes messages out.
 #[derive(Debug)]
-pub struct Receiver<T>(Arc<Shared<T>>);
-
-#[derive(Debug)]
-struct Shared<T> {
-    state: Mutex<State<T>>,
-    wake: Notify,
-}
+pub struct Mailbox<T>(Arc<Mutex<State<T>>>);
 
 #[derive(Debug)]
 struct State<T> {
     messages: VecDeque<T>,
-    messages_max: u32,
-    senders: u32,
-    receiver: Presence,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Presence {
-    There,
-    Gone,
-}
-
-/// A mailbox for so many messages; what comes beyond it is given back to the sender.
-#[must_use]
-pub fn mailbox<T>(messages_max: u32) -> (Sender<T>, Receiver<T>) {
-    let messages = VecDeque::new();
-    let state = State { messages, messages_max, senders: 1, receiver: Presence::There };
-    let shared = Arc::new(Shared { state: Mutex::new(state), wake: Notify::new() });
-    (Sender(Arc::clone(&shared)), Receiver(shared))
+    /// Whom the next message wakes.
+    waiting: Option<Waker>,
+    is_closed: bool,
 }
 
 impl<T> Sender<T> {
-    /// Puts a message in; never waits.
+    /// Puts a message in, where fewer than `messages_max` wait; never waits itself.
     ///
     /// # Errors
-    /// With the message, when the mailbox is full or nobody will ever take it out.
-    pub fn try_send(&self, message: T) -> Result<(), TrySendError<T>> {
-        let mut state = self.0.lock();
-        if state.receiver == Presence::Gone {
+    /// With the message, when so many wait or nobody will ever take it out.
+    pub fn try_send(&self, message: T, messages_max: usize) -> Result<(), TrySendError<T>> {
+        let mut state = lock(&self.0);
+        if state.is_closed {
             return Err(TrySendError::Closed(message));
         }
-        if state.messages.len() >= state.messages_max as usize {
+        if state.messages.len() >= messages_max {
             return Err(TrySendError::Full(message));
         }
         state.messages.push_back(message);
+        let waiting = state.waiting.take();
         drop(state);
-        self.0.wake.notify_one();
+        if let Some(waiting) = waiting {
+            waiting.wake();
+        }
         Ok(())
     }
 
     /// Whether nobody takes messages out any more.
     #[must_use]
     pub fn is_closed(&self) -> bool {
-        self.0.lock().receiver == Presence::Gone
+        lock(&self.0).is_closed
     }
 }
 
 impl<T> Clone for Sender<T> {
     fn clone(&self) -> Self {
-        self.0.lock().senders += 1;
         Self(Arc::clone(&self.0))
     }
 }
 
-impl<T> Drop for Sender<T> {
-    fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.senders -= 1;
-        if state.senders == 0 {
-            self.0.wake.notify_one();
-        }
+impl<T> Mailbox<T> {
+    /// An empty mailbox.
+    #[must_use]
+    pub fn new() -> Self {
+        let state = State { messages: VecDeque::new(), waiting: None, is_closed: false };
+        Self(Arc::new(Mutex::new(state)))
     }
-}
 
-impl<T> Receiver<T> {
-    /// The next message; none: the mailbox is empty and every sender is gone.
+    /// A way to put messages in.
+    #[must_use]
+    pub fn sender(&self) -> Sender<T> {
+        Sender(Arc::clone(&self.0))
+    }
+
+    /// The next message.
     ///
     /// # Cancel safety
     /// Cancelled, nothing is lost.
-    pub async fn recv(&mut self) -> Option<T> {
-        loop {
-            {
-                let mut state = self.0.lock();
-                if let Some(message) = state.messages.pop_front() {
-                    if state.messages.is_empty() && state.messages.capacity() > ROOM_KEPT {
-                        state.messages = VecDeque::new();
-                    }
-                    return Some(message);
-                }
-                if state.senders == 0 {
-                    return None;
-                }
+    pub async fn recv(&mut self) -> T {
+        poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    /// The same; who polled last is woken.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<T> {
+        let mut state = lock(&self.0);
+        let Some(message) = state.messages.pop_front() else {
+            match &mut state.waiting {
+                Some(waiting) => waiting.clone_from(context.waker()),
+                None => state.waiting = Some(context.waker().clone()),
             }
-            self.0.wake.notified().await;
+            return Poll::Pending;
+        };
+        if state.messages.is_empty() && state.messages.capacity() > ROOM_KEPT {
+            state.messages = VecDeque::new();
         }
+        Poll::Ready(message)
     }
 }
 
-impl<T> Drop for Receiver<T> {
+impl<T> Default for Mailbox<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<T> Drop for Mailbox<T> {
     fn drop(&mut self) {
-        let mut state = self.0.lock();
-        state.receiver = Presence::Gone;
-        let unread = std::mem::take(&mut state.messages);
+        let mut state = lock(&self.0);
+        state.is_closed = true;
+        let unread = (std::mem::take(&mut state.messages), state.waiting.take());
         drop(state);
         // What they hold is let go of without the lock.
         drop(unread);
     }
 }
 
-impl<T> Shared<T> {
-    fn lock(&self) -> MutexGuard<'_, State<T>> {
-        // Nothing in here panics half way.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn lock<T>(state: &Mutex<State<T>>) -> MutexGuard<'_, State<T>> {
+    // Nothing in here panics half way.
+    state.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -139,51 +131,41 @@ mod tests {
 
     #[tokio::test]
     async fn messages_come_out_in_order_and_wake_who_waits() {
-        let (sender, mut receiver) = mailbox(3);
+        let mut mailbox = Mailbox::new();
+        let sender = mailbox.sender();
         let put = async {
             yield_now().await;
-            (1..=3).for_each(|number| sender.try_send(number).unwrap());
+            (1..=3).for_each(|number| sender.try_send(number, 3).unwrap());
         };
-        let take = async { [receiver.recv().await, receiver.recv().await, receiver.recv().await] };
-        assert_eq!(tokio::join!(take, put).0, [Some(1), Some(2), Some(3)]);
+        let take = async { [mailbox.recv().await, mailbox.recv().await, mailbox.recv().await] };
+        assert_eq!(tokio::join!(take, put).0, [1, 2, 3]);
     }
 
     #[test]
-    fn a_full_mailbox_gives_the_message_back() {
-        let (sender, _receiver) = mailbox(1);
-        sender.try_send(1).unwrap();
-        assert!(matches!(sender.try_send(2), Err(TrySendError::Full(2))));
-    }
-
-    #[tokio::test]
-    async fn a_mailbox_without_senders_ends_when_it_is_empty() {
-        let (sender, mut receiver) = mailbox(1);
-        let other = sender.clone();
-        other.try_send(1).unwrap();
-        let gone = async {
-            yield_now().await;
-            drop((sender, other));
-        };
-        let take = async { [receiver.recv().await, receiver.recv().await] };
-        assert_eq!(tokio::join!(take, gone).0, [Some(1), None]);
+    fn a_full_mailbox_gives_the_message_back_to_who_has_a_smaller_bound() {
+        let mailbox = Mailbox::new();
+        mailbox.sender().try_send(1, 1).unwrap();
+        assert!(matches!(mailbox.sender().try_send(2, 1), Err(TrySendError::Full(2))));
+        mailbox.sender().try_send(3, 2).unwrap();
     }
 
     #[test]
-    fn a_mailbox_without_a_receiver_is_closed() {
-        let (sender, receiver) = mailbox(1);
+    fn a_mailbox_that_is_gone_is_closed() {
+        let mailbox = Mailbox::new();
+        let sender = mailbox.sender();
         assert!(!sender.is_closed());
-        drop(receiver);
+        drop(mailbox);
         assert!(sender.is_closed());
-        assert!(matches!(sender.try_send(1), Err(TrySendError::Closed(1))));
+        assert!(matches!(sender.try_send(1, 1), Err(TrySendError::Closed(1))));
     }
 
     #[tokio::test]
     async fn a_burst_leaves_no_room_behind() {
-        let (sender, mut receiver) = mailbox(1_000);
-        (0..1_000).for_each(|number| sender.try_send(number).unwrap());
+        let mut mailbox = Mailbox::new();
+        (0..1_000).for_each(|number| mailbox.sender().try_send(number, 1_000).unwrap());
         for _ in 0..1_000 {
-            receiver.recv().await.unwrap();
+            mailbox.recv().await;
         }
-        assert_eq!(receiver.0.lock().messages.capacity(), 0);
+        assert_eq!(lock(&mailbox.0).messages.capacity(), 0);
     }
 }

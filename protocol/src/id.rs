@@ -57,12 +57,20 @@ impl FromStr for DeviceId {
     type Err = BadId;
 
     fn from_str(text: &str) -> Result<Self, BadId> {
+        Arc::<str>::from(text).try_into()
+    }
+}
+
+impl TryFrom<Arc<str>> for DeviceId {
+    type Error = BadId;
+
+    fn try_from(text: Arc<str>) -> Result<Self, BadId> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._:-".contains(&byte);
         let length_fits = (1..=Self::LENGTH_MAX).contains(&text.len());
         if length_fits && text.bytes().all(allowed) {
-            Ok(Self(text.into()))
+            Ok(Self(text))
         } else {
-            Err(BadId::Device(text.into()))
+            Err(BadId::Device((*text).into()))
         }
     }
 }

@@ -2,7 +2,7 @@
 //! once, gives the store what is to be kept, and answers who waits for that when it is.
 
 use super::{
-    Downlink, Input, Outlet, Watchers,
+    Downlink, Input, MAILBOX_MESSAGES_MAX, Outlet, Watchers,
     deferred::{Deferred, Outcome},
 };
 use crate::{
@@ -198,6 +198,10 @@ impl Actor {
                 self.await_end(command, reply);
                 None
             }
+            Input::Gone(connection) => {
+                self.mailboxes.remove(&connection);
+                None
+            }
             Input::Kick { device } => {
                 self.kick(&device);
                 None
@@ -220,9 +224,10 @@ impl Actor {
     fn kick(&mut self, device: &DeviceId) {
         let connection =
             self.bridge.devices().get(device).and_then(bridge::devices::Record::connection);
-        if let Some(mailbox) = connection.and_then(|connection| self.mailboxes.get(&connection)) {
+        let Some(connection) = connection else { return };
+        if let Some(mailbox) = self.mailboxes.get(&connection) {
             // A full mailbox belongs to a peer that does not read: its write timeout ends it.
-            let _full_or_gone = mailbox.try_send(Downlink::Kick);
+            let _full_or_gone = mailbox.try_send(Downlink::Kick(connection), MAILBOX_MESSAGES_MAX);
         }
     }
 
@@ -237,7 +242,6 @@ impl Actor {
     fn every_second(&mut self) {
         let now = clock::now();
         self.retry_kept_back |= self.deferred.is_stuck();
-        self.mailboxes.retain(|_, mailbox| !mailbox.is_closed());
         self.waiting.retain(|_, callers| {
             callers.retain(|caller| !caller.is_closed());
             !callers.is_empty()

@@ -1,7 +1,7 @@
 //! The actor's part in commands: tells, sends and keeps back what the book decided, in step with the store.
 
 use super::{
-    Actor, CarriedCommand, DeviceMessage, Downlink,
+    Actor, CarriedCommand, DeviceMessage, Downlink, MAILBOX_MESSAGES_MAX,
     deferred::{Outcome, Settled},
 };
 use crate::{
@@ -129,7 +129,8 @@ impl Actor {
         let command = message.command.as_ref().map(|carried| (carried.id, carried.attempt));
         // Closed: the connection is at its end, and what was not acknowledged on it is sent again on the
         // next one.
-        if let Err(TrySendError::Full(_)) = mailbox.try_send(Downlink::Publish(Arc::new(message)))
+        let message = Downlink::Publish(connection, Arc::new(message));
+        if let Err(TrySendError::Full(_)) = mailbox.try_send(message, MAILBOX_MESSAGES_MAX)
             && let Some((command, attempt)) = command
         {
             let why = Unwritten::Full;

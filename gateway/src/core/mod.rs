@@ -16,6 +16,7 @@ pub(crate) use record::{report_guesses, take_over};
 pub use watched::Watchers;
 
 use crate::{
+    exchange::Arrival,
     mailbox::Sender,
     store::{NotStored, Receipt},
 };
@@ -44,7 +45,7 @@ pub const QUEUE_INPUTS_MAX: usize = 1_024;
 
 /// How many messages may wait for one connection's task: a hub receives for many devices, of each one
 /// command at a time or a few. A command that finds it full has failed (`receiver_full`).
-pub const MAILBOX_MESSAGES_MAX: u32 = 4_096;
+pub const MAILBOX_MESSAGES_MAX: usize = 4_096;
 
 /// A question to the bridge; gives what is to be done with the answer once what it changed is stored, or
 /// could not be.
@@ -86,6 +87,8 @@ pub enum Input {
         /// Gets it when it has ended.
         reply: oneshot::Sender<Command>,
     },
+    /// A connection has ended: nothing is sent to it any more.
+    Gone(ConnectionId),
     /// A device's own connection is to be closed.
     Kick {
         /// The device.
@@ -103,6 +106,7 @@ impl Input {
             | Self::Ask(_)
             | Self::Look(_)
             | Self::AwaitEnd { .. }
+            | Self::Gone(_)
             | Self::Kick { .. } => None,
         }
     }
@@ -119,18 +123,22 @@ impl fmt::Debug for Input {
             Self::Ask(_) => f.write_str("Ask"),
             Self::Look(_) => f.write_str("Look"),
             Self::AwaitEnd { command, .. } => f.debug_tuple("AwaitEnd").field(command).finish(),
+            Self::Gone(connection) => f.debug_tuple("Gone").field(connection).finish(),
             Self::Kick { device } => f.debug_tuple("Kick").field(device).finish(),
         }
     }
 }
 
-/// What the core asks a connection's task to do.
+/// What comes to a connection's task beside what its client sends. A session keeps its mailbox from one
+/// connection to the next: what is said to one of them means nothing to another, for the core says it again.
 #[derive(Clone, Debug)]
 pub enum Downlink {
     /// Write this PUBLISH, QoS 1 or what the subscription grants, never retained.
-    Publish(Arc<DeviceMessage>),
+    Publish(ConnectionId, Arc<DeviceMessage>),
     /// Close the connection (`kicked`).
-    Kick,
+    Kick(ConnectionId),
+    /// Another client's message to one of the device's own topics.
+    Pass(Arrival),
 }
 
 /// A message to a device's receiver.

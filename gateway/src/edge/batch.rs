@@ -212,7 +212,7 @@ impl Batch {
             gathering: gathering.clone(),
         };
         if let Some(down) = receiver.and_then(|device| shared.registry.down(device))
-            && down.try_send(arrival()).is_err()
+            && !down.pass(arrival())
         {
             let counters = &shared.counters;
             let dropped =

@@ -10,7 +10,7 @@ use super::{
     delivering::Aliases,
     ending::End,
     journal::Journal,
-    pace::Pace,
+    pace::{Pace, Rests},
     pending::Pending,
     publishing::Publishing,
     receives::Receiving,
@@ -26,25 +26,24 @@ use crate::{
     clock,
     core::Downlink,
     exchange::{Arrival, Attendance, Link},
-    mailbox::{Receiver, Sender},
+    mailbox::Mailbox,
 };
 use bridge::event::ConnectionId;
-use bytes::BytesMut;
+use bytes::{Buf as _, BytesMut};
+use futures_util::FutureExt as _;
 use protocol::{DeviceId, TopicFilter};
 use std::{
     future::{Future, poll_fn},
     io,
     mem::MaybeUninit,
     net::SocketAddr,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::Arc,
-    task::{Poll, ready},
+    task::{Context, Poll, ready},
     time::Duration,
 };
 use tokio::{
-    io::{
-        AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf, ReadHalf, WriteHalf,
-    },
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
     sync::oneshot,
     time::{Instant, Sleep},
 };
@@ -58,6 +57,15 @@ const READ_BYTES: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
 
 /// Where the timer rests while there is no deadline.
 const FAR: Duration = Duration::from_secs(24 * 3600);
+
+/// Ends the poll with an event where there is one.
+macro_rules! event {
+    ($poll:expr, $ready:pat => $event:expr) => {
+        if let Poll::Ready($ready) = $poll {
+            return Poll::Ready($event);
+        }
+    };
+}
 
 /// What takes time; its end comes as [`Event::Done`].
 pub(super) type Work = Pin<Box<dyn Future<Output = Done> + Send>>;
@@ -83,14 +91,33 @@ enum Event {
     /// The oldest unacknowledged batch is stored, or it is certain that it will not be.
     Stored(bool),
     Read(io::Result<usize>),
-    Order(Downlink),
-    Down(Option<Arrival>),
+    Down(Downlink),
     Message(Option<Arrival>),
     /// What was noted in the journal is stored.
     Journaled,
     /// There is room for retained messages.
     Backlog,
     Written(io::Result<usize>),
+}
+
+/// What can be waited for beside what always can.
+struct Awaited {
+    deadline: bool,
+    reading: bool,
+    /// There is room for retained messages that were promised, once others had their turn.
+    backlog: bool,
+    others_had_their_turn: bool,
+}
+
+impl Awaited {
+    fn poll_yield(&mut self, context: &Context<'_>) -> Poll<()> {
+        if self.others_had_their_turn {
+            return Poll::Ready(());
+        }
+        self.others_had_their_turn = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
 }
 
 /// Who is connected.
@@ -109,7 +136,6 @@ pub(super) struct Client {
     pub(super) attached: bool,
     /// How long its session outlives the connection, in seconds.
     pub(super) session_expiry: u32,
-    pub(super) packet_bytes_max: usize,
     /// One and a half times what the client announced.
     pub(super) silence_max: Option<Duration>,
     pub(super) will: Option<Box<Will>>,
@@ -120,25 +146,22 @@ pub(super) struct Connection<S> {
     pub(super) shared: Arc<Shared>,
     pub(super) client: Client,
     pub(super) session: Session,
-    pub(super) link: Option<Link>,
-    pub(super) publishing: Publishing,
+    pub(super) link: Option<Box<Link>>,
+    pub(super) publishing: Option<Box<Publishing>>,
     /// Towards a client of MQTT 5 that takes some.
     pub(super) aliases: Option<Box<Aliases>>,
     /// Where rates are bounded.
     pub(super) pace: Option<Box<Pace>>,
-    pub(super) rests: Rests,
     /// The devices whose commands the core was told it can receive.
     pub(super) receives: Receiving,
     /// The filters by which the core was told that it may receive those of mapped devices.
     pub(super) listens: Vec<TopicFilter>,
     pub(super) batch: Batch,
     pub(super) work: Option<Work>,
-    pub(super) mailbox: Option<(Sender<Downlink>, Receiver<Downlink>)>,
-    pub(super) down: Option<Receiver<Arrival>>,
+    pub(super) mailbox: Option<Mailbox<Downlink>>,
     pub(super) buffer: BytesMut,
     pub(super) out: BytesMut,
-    pub(super) reader: ReadHalf<S>,
-    pub(super) writer: WriteHalf<S>,
+    pub(super) socket: S,
     /// When the last whole packet came.
     pub(super) heard: Instant,
     read_bytes: usize,
@@ -153,13 +176,6 @@ pub(super) struct Connection<S> {
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
-/// Until when a client that was too fast is neither read nor sent messages.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Rests {
-    pub(super) reading: Option<Instant>,
-    pub(super) writing: Option<Instant>,
-}
-
 /// What the handshake found out and made.
 pub(super) struct Opening<S> {
     pub(super) shared: Arc<Shared>,
@@ -169,8 +185,7 @@ pub(super) struct Opening<S> {
     /// How many topic aliases it takes.
     pub(super) aliases_max: u16,
     pub(super) inherited: Inherited,
-    pub(super) reader: ReadHalf<S>,
-    pub(super) writer: WriteHalf<S>,
+    pub(super) socket: S,
     /// What came behind CONNECT.
     pub(super) buffer: BytesMut,
     /// CONNACK.
@@ -179,13 +194,12 @@ pub(super) struct Opening<S> {
     pub(super) stop: CancellationToken,
 }
 
-impl<S: AsyncRead + AsyncWrite> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn new(opening: Opening<S>) -> Self {
-        let Opening { shared, client, window, inherited, reader, writer, buffer, out, .. } =
-            opening;
-        let Kept { mut session, link, down } = match inherited.session {
+        let Opening { shared, client, window, inherited, socket, buffer, out, .. } = opening;
+        let Kept { mut session, link, mailbox } = match inherited.session {
             Some(mut kept) => {
-                kept.session.outbox.resume(window);
+                kept.session.resume(window);
                 kept
             }
             None => {
@@ -194,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                     let journal = Journal::new(&shared, client.id.clone());
                     session.journal = Some(Box::new(journal));
                 }
-                Kept { session, link: None, down: None }
+                Kept { session, link: None, mailbox: None }
             }
         };
         let ends = client.access.as_ref().and_then(|access| access.principal.ends_at());
@@ -207,16 +221,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let far = heard + client.silence_max.unwrap_or(FAR);
         let far = ends.map_or(far, |ends| ends.min(far));
         Self {
-            publishing: Publishing::default(),
+            publishing: None,
             aliases: Aliases::new(opening.aliases_max),
             pace: Pace::new(&shared.limits, heard),
-            rests: Rests::default(),
             receives: Receiving::default(),
             listens: Vec::new(),
             batch: Batch::default(),
             work: None,
-            mailbox: None,
-            down,
+            mailbox,
             read_bytes: *READ_BYTES.start(),
             stuck_since: None,
             ends,
@@ -230,8 +242,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             link,
             buffer,
             out,
-            reader,
-            writer,
+            socket,
             heard,
         }
     }
@@ -268,34 +279,83 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     /// Waits for the next event.
-    ///
-    /// The order is a promise: ends and deadlines are never starved; what is read comes before what is
-    /// delivered, so that no flood of messages keeps a client's own packets waiting; writing comes
-    /// last, so that one write takes all that is ready.
     async fn next_event(&mut self) -> Event {
         let deadline = self.deadline();
         if let Some(deadline) = deadline.filter(|deadline| *deadline < self.timer.deadline()) {
             self.timer.as_mut().reset(deadline);
         }
-        let backlog = self.may_pull_retained() && self.out.len() < OUT_BYTES_HIGH;
-        let may_read = self.may_read();
-        tokio::select! {
-            biased;
-            () = &mut self.stopped => Event::Stop,
-            takeover = &mut self.taken_over => Event::TakenOver(takeover.ok()),
-            () = &mut self.timer, if deadline.is_some() => Event::Timer,
-            done = finish(&mut self.work), if self.work.is_some() => Event::Done(done),
-            stored = self.publishing.pending.front_stored() => Event::Stored(stored),
-            read = read_some(&mut self.reader, &mut self.buffer, self.read_bytes), if may_read => Event::Read(read),
-            order = next_order(&mut self.mailbox) => Event::Order(order),
-            message = next_down(&mut self.down) => Event::Down(message),
-            message = next_message(&mut self.link) => Event::Message(message),
-            () = journaled(self.session.journal.as_deref()) => Event::Journaled,
-            () = tokio::task::yield_now(), if backlog => Event::Backlog,
-            written = self.writer.write_buf(&mut self.out), if !self.out.is_empty() => {
-                Event::Written(written)
-            }
+        let mut awaited = Awaited {
+            deadline: deadline.is_some(),
+            reading: self.may_read(),
+            backlog: self.may_pull_retained() && self.out.len() < OUT_BYTES_HIGH,
+            others_had_their_turn: false,
+        };
+        poll_fn(|context| self.poll_event(&mut awaited, context)).await
+    }
+
+    /// The next event. What is asked keeps nothing between two polls, so that to wait takes no memory.
+    ///
+    /// The order is a promise: ends and deadlines are never starved; what is read comes before what is
+    /// delivered, so that no flood of messages keeps a client's own packets waiting; writing comes
+    /// last, so that one write takes all that is ready.
+    fn poll_event(&mut self, awaited: &mut Awaited, context: &mut Context<'_>) -> Poll<Event> {
+        event!(self.stopped.as_mut().poll(context), () => Event::Stop);
+        event!(self.taken_over.poll_unpin(context), takeover => Event::TakenOver(takeover.ok()));
+        if awaited.deadline {
+            event!(self.timer.as_mut().poll(context), () => Event::Timer);
         }
+        event!(self.poll_work(context), done => Event::Done(done));
+        if let Some(publishing) = &mut self.publishing {
+            event!(publishing.pending.poll_front_stored(context), stored => Event::Stored(stored));
+        }
+        if awaited.reading {
+            event!(self.poll_read(context), read => Event::Read(read));
+        }
+        if let Some(mailbox) = &mut self.mailbox {
+            event!(mailbox.poll_recv(context), down => Event::Down(down));
+        }
+        if let Some(link) = &mut self.link {
+            event!(link.poll_recv(context), message => Event::Message(message));
+        }
+        if let Some(journal) = &mut self.session.journal {
+            event!(journal.poll_stored(context), () => Event::Journaled);
+        }
+        if awaited.backlog {
+            event!(awaited.poll_yield(context), () => Event::Backlog);
+        }
+        if !self.out.is_empty() {
+            let written = Pin::new(&mut self.socket).poll_write(context, &self.out);
+            event!(written, written => Event::Written(written));
+        }
+        Poll::Pending
+    }
+
+    fn poll_work(&mut self, context: &mut Context<'_>) -> Poll<Done> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let done = ready!(work.as_mut().poll(context));
+        self.work = None;
+        Poll::Ready(done)
+    }
+
+    /// Reads about as much as came the last times. While that is little, it is read onto the stack first, so
+    /// that the buffer is no larger than what came; and while nothing comes there is none.
+    fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.buffer.is_empty() && self.buffer.capacity() > 4 * self.read_bytes {
+            self.buffer = BytesMut::new();
+        }
+        if self.read_bytes > *READ_BYTES.start() {
+            self.buffer.reserve(self.read_bytes);
+            return pin!(self.socket.read_buf(&mut self.buffer)).poll(context);
+        }
+        let mut scratch = [const { MaybeUninit::uninit() }; *READ_BYTES.start()];
+        let mut scratch = ReadBuf::uninit(&mut scratch);
+        let read = Pin::new(&mut self.socket).poll_read(context, &mut scratch);
+        if read.is_pending() && self.buffer.is_empty() {
+            self.buffer = BytesMut::new();
+        }
+        ready!(read)?;
+        self.buffer.extend_from_slice(scratch.filled());
+        Poll::Ready(Ok(scratch.filled().len()))
     }
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
@@ -305,18 +365,29 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             }
             Event::TakenOver(takeover) => return Err(self.taken_over_by(takeover)),
             Event::Timer => return self.time_out(Instant::now()),
-            Event::Done(Done::Forwarded(pending)) => self.publishing.pending.push(pending),
+            Event::Done(Done::Forwarded(pending)) => self.publishing().pending.push(pending),
             Event::Done(Done::Linked(linked)) => self.linked(linked),
             Event::Stored(stored) => return self.stored(stored),
             Event::Read(read) => return self.read(read),
-            Event::Order(Downlink::Kick) => return Err(End::Kicked),
-            Event::Order(Downlink::Publish(message)) => self.deliver_order(&message),
-            Event::Down(Some(arrival)) => self.deliver(arrival, Source::Own),
-            Event::Down(None) => self.down = None,
+            Event::Down(down) => return self.downlink(down),
             Event::Message(Some(arrival)) => self.deliver(arrival, Source::Link),
             // The next round does what can be done now.
             Event::Journaled | Event::Backlog => {}
             Event::Written(written) => return self.written(written),
+        }
+        Ok(())
+    }
+
+    /// Orders to an earlier connection of the session come again, to this one.
+    fn downlink(&mut self, down: Downlink) -> Result<(), End> {
+        let me = self.client.connection;
+        match down {
+            Downlink::Kick(connection) if connection == me => return Err(End::Kicked),
+            Downlink::Publish(connection, message) if connection == me => {
+                self.deliver_order(&message);
+            }
+            Downlink::Kick(_) | Downlink::Publish(..) => {}
+            Downlink::Pass(arrival) => self.deliver(arrival, Source::Own),
         }
         Ok(())
     }
@@ -347,6 +418,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     fn written(&mut self, written: io::Result<usize>) -> Result<(), End> {
         let Ok(bytes) = written else { return Err(End::Lost) };
+        self.out.advance(bytes);
         self.shared.counters.bytes_out.add(bytes as u64);
         self.stuck_since = None;
         if self.out.is_empty() && self.out.capacity() > OUT_BYTES_HIGH {
@@ -360,11 +432,15 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.may_decode() && self.out.len() < OUT_BYTES_HIGH
     }
 
+    pub(super) fn rests(&self) -> Rests {
+        self.pace.as_ref().map_or(Rests::default(), |pace| pace.rests)
+    }
+
     /// The next moment at which the peer has been silent or stuck for too long, or has rested long enough.
     fn deadline(&self) -> Option<Instant> {
         let silent = self.client.silence_max.map(|max| self.heard + max);
         let stuck = self.stuck_since.map(|since| since + self.shared.write_timeout());
-        let Rests { reading, writing } = self.rests;
+        let Rests { reading, writing } = self.rests();
         [silent, stuck, reading, writing, self.ends].into_iter().flatten().min()
     }
 
@@ -373,9 +449,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         if !self.may_read() {
             self.heard = now;
         }
-        let Rests { reading, writing } = &mut self.rests;
-        for rest in [reading, writing] {
-            rest.take_if(|until| *until <= now);
+        if let Some(pace) = &mut self.pace {
+            pace.rest_until(now);
         }
         if self.client.silence_max.is_some_and(|max| self.heard + max <= now) {
             return Err(End::KeepAlive);
@@ -391,72 +466,5 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let next = self.deadline().unwrap_or(now + FAR);
         self.timer.as_mut().reset(next);
         Ok(())
-    }
-}
-
-/// Reads about as much as came the last times. While that is little, it is read onto the stack first, so that
-/// the buffer is no larger than what came.
-async fn read_some<S: AsyncRead>(
-    reader: &mut ReadHalf<S>,
-    buffer: &mut BytesMut,
-    bytes: usize,
-) -> io::Result<usize> {
-    if buffer.is_empty() && buffer.capacity() > 4 * bytes {
-        *buffer = BytesMut::new();
-    }
-    if bytes > *READ_BYTES.start() {
-        buffer.reserve(bytes);
-        return reader.read_buf(buffer).await;
-    }
-    poll_fn(|context| {
-        let mut scratch = [const { MaybeUninit::uninit() }; *READ_BYTES.start()];
-        let mut scratch = ReadBuf::uninit(&mut scratch);
-        ready!(Pin::new(&mut *reader).poll_read(context, &mut scratch))?;
-        buffer.extend_from_slice(scratch.filled());
-        Poll::Ready(Ok(scratch.filled().len()))
-    })
-    .await
-}
-
-async fn finish(work: &mut Option<Work>) -> Done {
-    let done = match work {
-        Some(work) => work.await,
-        None => std::future::pending().await,
-    };
-    *work = None;
-    done
-}
-
-/// The connection keeps a sender itself: the mailbox never closes.
-async fn next_order(mailbox: &mut Option<(Sender<Downlink>, Receiver<Downlink>)>) -> Downlink {
-    match mailbox {
-        Some((_, receiver)) => match receiver.recv().await {
-            Some(order) => order,
-            None => std::future::pending().await,
-        },
-        None => std::future::pending().await,
-    }
-}
-
-async fn journaled(journal: Option<&Journal>) {
-    match journal {
-        Some(journal) => journal.stored().notified().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The next message to the device's own topics; none: nobody can reach it that way any more.
-pub(super) async fn next_down(down: &mut Option<Receiver<Arrival>>) -> Option<Arrival> {
-    match down {
-        Some(down) => down.recv().await,
-        None => std::future::pending().await,
-    }
-}
-
-/// The next message of the exchange; none: it has stopped.
-pub(super) async fn next_message(link: &mut Option<Link>) -> Option<Arrival> {
-    match link {
-        Some(link) => link.recv().await,
-        None => std::future::pending().await,
     }
 }

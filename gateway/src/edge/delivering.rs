@@ -62,7 +62,7 @@ impl Aliases {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The core sends the device a command, a cancel or its desired state.
     pub(super) fn deliver_order(&mut self, order: &DeviceMessage) {
         let message = Arc::new(message_of(order));
@@ -116,7 +116,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// Takes retained messages that were promised, while few others wait.
     pub(super) fn pull_retained(&mut self) {
-        if self.session.outbox.waiting() >= WAITING_LOW {
+        if self.session.waiting() >= WAITING_LOW {
             return;
         }
         let Some((wanted, messages)) = self.session.backlog.next(&self.shared.retained) else {
@@ -136,7 +136,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// Whether retained messages can be taken.
     pub(super) fn may_pull_retained(&self) -> bool {
-        !self.session.backlog.is_empty() && self.session.outbox.waiting() < WAITING_LOW
+        !self.session.backlog.is_empty() && self.session.waiting() < WAITING_LOW
     }
 
     fn count_dropped(&self, queued: Result<(), Entry>) {
@@ -155,8 +155,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Moves messages to the bytes to write, as far as these and the client's window have room.
     pub(super) fn fill(&mut self) {
         self.pull_retained();
-        while self.out.len() < OUT_BYTES_HIGH && self.rests.writing.is_none() {
-            match self.session.outbox.next() {
+        while self.out.len() < OUT_BYTES_HIGH && self.rests().writing.is_none() {
+            match self.session.next() {
                 Some(Next::Message { entry, id, duplicate }) => self.write(&entry, id, duplicate),
                 Some(Next::Release(id)) => {
                     self.ack(Flow::Rel, id, Reason::Success);
@@ -216,7 +216,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             properties: &properties,
         };
         let counters = &self.shared.counters;
-        let too_large = packet.packet_bytes(self.client.version) > self.client.packet_bytes_max;
+        let too_large =
+            packet.packet_bytes(self.client.version) > self.client.dialect.packet_bytes_max;
         // Of a QoS 2 message that was sent before, the client may have the id: its flow must end.
         let dropped = if expires_in == Some(0) && !(duplicate && entry.qos == 2) {
             Some(&counters.dropped_expired)
@@ -243,8 +244,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             aliases.known.insert(message.topic.clone(), alias);
         }
         if let Some(pace) = &mut self.pace {
-            self.rests.writing = pace.delivered(Instant::now());
-            if self.rests.writing.is_some() {
+            if pace.delivered(Instant::now()) {
                 self.shared.counters.limit_rate_out.increment();
             }
         }

@@ -100,13 +100,13 @@ fn retain(shared: &Shared, message: Arc<Message>) {
 /// To the device's own connection, where it listens; others get it by the exchange.
 fn send(shared: &Shared, device: &DeviceId, message: Arc<Message>) {
     let Some(down) = shared.registry.down(device.as_str()) else { return };
-    if down.try_send(arrival(message)).is_err() {
+    if !down.pass(arrival(message)) {
         shared.counters.desired_retries.increment();
         shared.desired.lock().unsent.insert(device.clone());
     }
 }
 
-impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite> super::connection::Connection<S> {
+impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> super::connection::Connection<S> {
     /// A device that finds its session again gets the newest of what is desired, for what was sent before
     /// may not have come through.
     pub(super) fn resend_desired(&mut self) {

@@ -1,6 +1,8 @@
 //! How connections come in, whoever accepted them: the plain listener, TLS, WebSocket.
 
-use super::{counters::Counters, flushed::Flushed, handshake::Handshake, serve, shared::Shared};
+use super::{
+    Stage, begin, counters::Counters, flushed::Flushed, handshake::Handshake, shared::Shared,
+};
 use crate::{
     auth::Brought,
     files::{Kind, Place, Room},
@@ -53,10 +55,10 @@ impl Door {
         brought: Brought,
         stop: CancellationToken,
     ) where
-        S: AsyncRead + AsyncWrite + Unpin,
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         if let Some(ticket) = self.ticket() {
-            self.enter(Flushed::new(stream), address, brought, ticket, stop).await;
+            self.enter(Flushed::new(stream), address, brought, ticket, stop).live().await;
         }
     }
 
@@ -74,18 +76,21 @@ impl Door {
         }
     }
 
-    /// Serves a stream that has its ticket. No `async fn`: that would hold what it is given twice.
-    pub(super) fn enter<S: AsyncRead + AsyncWrite>(
+    /// Serves a stream that has its ticket.
+    pub(super) fn enter<S>(
         &self,
         socket: S,
         address: SocketAddr,
         brought: Brought,
         ticket: Ticket,
         stop: CancellationToken,
-    ) -> impl Future<Output = ()> + use<S> {
+    ) -> Stage
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
         let room = matches!(ticket, Ticket::Room { .. });
         let shared = self.shared.clone();
         let handshake = Handshake { shared, socket, address, brought, room, stop };
-        serve(handshake, ticket)
+        begin(handshake, ticket)
     }
 }

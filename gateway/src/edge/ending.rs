@@ -79,7 +79,7 @@ impl End {
     }
 }
 
-impl<S: AsyncRead + AsyncWrite> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Leaves nothing behind: what came is handed on, the core and the registry know, the will is
     /// published or kept, a peer that listens is told why. Gives what waits for the client to come back.
     pub(super) async fn finish(mut self, mut end: End) -> Option<Parked> {
@@ -149,8 +149,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Waits for the receipts of what the client sent, so that no QoS 2 message of the session is in
     /// doubt. What is still open then counts as new when it comes again.
     async fn settle(&mut self) {
-        while !self.publishing.pending.is_empty() {
-            let settled = timeout(SETTLE_TIMEOUT, self.publishing.pending.front_stored()).await;
+        while !self.publishing().pending.is_empty() {
+            let settled = timeout(SETTLE_TIMEOUT, self.publishing().pending.front_stored()).await;
             if self.stored(settled.unwrap_or(false)).is_err() {
                 return;
             }
@@ -159,13 +159,13 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     fn take_session(&mut self) -> Kept {
         // The core sends them again, on the next connection.
-        self.session.outbox.forget_commands();
+        self.session.forget_commands();
         if let Some(journal) = &mut self.session.journal {
             journal.flush();
         }
         let fresh = Session::new(&self.shared, 0);
         let session = std::mem::replace(&mut self.session, fresh);
-        Kept { session, link: self.link.take(), down: self.down.take() }
+        Kept { session, link: self.link.take(), mailbox: self.mailbox.take() }
     }
 
     /// Keeps the session for the client to come back; none: there are too many already, or the gateway
@@ -237,7 +237,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     async fn finish_work(&mut self) -> bool {
         let Some(work) = self.work.take() else { return true };
         match work.await {
-            Done::Forwarded(pending) => self.publishing.pending.push(pending),
+            Done::Forwarded(pending) => self.publishing().pending.push(pending),
             Done::Linked(linked) => self.linked(linked),
             Done::Stopped => return false,
         }
@@ -259,6 +259,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         let (mut steps, _) =
             std::mem::take(&mut self.batch).into_steps(connection, Wait::ForNothing);
         let mut last = Batch::default();
+        if self.mailbox.is_some() {
+            last.input(Input::Gone(connection));
+        }
         if let Some(device) = self.client.device.clone().filter(|_| self.client.attached) {
             let event = EdgeEvent::Detached { device, connection, reason: end.presence() };
             last.input(Input::Edge { event, mailbox: None });
@@ -274,12 +277,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     }
 
     async fn close(&mut self) -> std::io::Result<()> {
-        self.writer.write_all_buf(&mut self.out).await?;
-        self.writer.shutdown().await?;
+        self.socket.write_all_buf(&mut self.out).await?;
+        self.socket.shutdown().await?;
         let mut rest = LINGER_BYTES_MAX;
         let mut scratch = [0; 4096];
         while rest > 0 {
-            match self.reader.read(&mut scratch).await? {
+            match self.socket.read(&mut scratch).await? {
                 0 => break,
                 bytes => rest = rest.saturating_sub(bytes),
             }

@@ -31,7 +31,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadHalf, WriteHalf},
+    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     sync::oneshot,
     time::timeout,
 };
@@ -63,14 +63,13 @@ enum First {
     Refused(Option<Dialect>, Reason),
 }
 
-impl<S: AsyncRead + AsyncWrite> Handshake<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
     /// Waits for CONNECT and answers it; none: it was refused, counted and closed.
     pub(super) async fn run(self) -> Option<Box<Connection<S>>> {
-        let Self { shared, socket, address, brought, room, stop } = self;
-        let (mut reader, writer) = tokio::io::split(socket);
+        let Self { shared, mut socket, address, brought, room, stop } = self;
         let mut buffer = BytesMut::new();
         let deadline = Duration::from_millis(shared.mqtt.connect_timeout_ms);
-        let first = timeout(deadline, first(&shared, &mut reader, &mut buffer));
+        let first = timeout(deadline, first(&shared, &mut socket, &mut buffer));
         let first = stop.run_until_cancelled(first).await?;
         let verdict = match first {
             Err(_) => {
@@ -90,13 +89,13 @@ impl<S: AsyncRead + AsyncWrite> Handshake<S> {
             }
         };
         match verdict {
-            Ok(admitted) => open(shared, admitted, address, reader, writer, buffer, stop).await,
+            Ok(admitted) => open(shared, admitted, address, socket, buffer, stop).await,
             Err((dialect, reason)) => {
                 if let Some(counter) = counter(&shared, reason) {
                     counter.increment();
                 }
                 tracing::debug!(?reason, "connection refused");
-                refuse(writer, dialect, reason, shared.write_timeout()).await;
+                refuse(socket, dialect, reason, shared.write_timeout()).await;
                 None
             }
         }
@@ -104,9 +103,9 @@ impl<S: AsyncRead + AsyncWrite> Handshake<S> {
 }
 
 /// Reads the first packet; none: the peer went away or sent what nothing can be answered to.
-async fn first<S: AsyncRead>(
+async fn first<S: AsyncRead + Unpin>(
     shared: &Shared,
-    reader: &mut ReadHalf<S>,
+    socket: &mut S,
     buffer: &mut BytesMut,
 ) -> Option<First> {
     loop {
@@ -135,7 +134,7 @@ async fn first<S: AsyncRead>(
             }
             Ok(None) => {}
         }
-        let bytes = reader.read_buf(buffer).await.ok().filter(|bytes| *bytes > 0)?;
+        let bytes = socket.read_buf(buffer).await.ok().filter(|bytes| *bytes > 0)?;
         shared.counters.bytes_in.add(bytes as u64);
     }
 }
@@ -236,8 +235,8 @@ fn counter(shared: &Shared, reason: Reason) -> Option<&Counter> {
     })
 }
 
-async fn refuse<S: AsyncWrite>(
-    mut writer: WriteHalf<S>,
+async fn refuse<S: AsyncWrite + Unpin>(
+    mut socket: S,
     dialect: Option<Dialect>,
     reason: Reason,
     write_timeout: Duration,
@@ -246,18 +245,17 @@ async fn refuse<S: AsyncWrite>(
     let mut out = BytesMut::new();
     connack(&mut out, dialect, false, reason, &[]);
     let _late = timeout(write_timeout, async {
-        writer.write_all_buf(&mut out).await?;
-        writer.shutdown().await
+        socket.write_all_buf(&mut out).await?;
+        socket.shutdown().await
     })
     .await;
 }
 
-async fn open<S: AsyncRead + AsyncWrite>(
+async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     shared: Arc<Shared>,
     admitted: Admitted,
     address: SocketAddr,
-    reader: ReadHalf<S>,
-    writer: WriteHalf<S>,
+    socket: S,
     buffer: BytesMut,
     stop: CancellationToken,
 ) -> Option<Box<Connection<S>>> {
@@ -306,7 +304,6 @@ async fn open<S: AsyncRead + AsyncWrite>(
         id,
         attached: false,
         session_expiry,
-        packet_bytes_max: connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize),
         silence_max: (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
         will: connect.will.map(Box::new),
     };
@@ -317,8 +314,7 @@ async fn open<S: AsyncRead + AsyncWrite>(
         window,
         aliases_max: connect.aliases_max.min(TOPIC_ALIAS_MAXIMUM),
         inherited,
-        reader,
-        writer,
+        socket,
         buffer,
         out,
         taken_over,
@@ -336,9 +332,9 @@ async fn open<S: AsyncRead + AsyncWrite>(
 
 /// The device whose own connection it is or can become: of a client that signed in the one that it is, if its
 /// client id says so too.
-fn own_device(access: &MaybeAccess, id: &str) -> Option<DeviceId> {
+fn own_device(access: &MaybeAccess, id: &Arc<str>) -> Option<DeviceId> {
     let can_be = access.as_ref().is_none_or(|access| access.is_namesake());
-    if can_be { id.parse().ok() } else { None }
+    if can_be { Arc::clone(id).try_into().ok() } else { None }
 }
 
 fn dialect(connect: &Connect) -> Dialect {

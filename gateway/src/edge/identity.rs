@@ -5,14 +5,14 @@ use super::{
     receives::{Receives, receives},
 };
 use crate::{
-    core::{Downlink, Input, MAILBOX_MESSAGES_MAX},
-    mailbox::{Sender, mailbox},
+    core::{Downlink, Input},
+    mailbox::Sender,
 };
 use bridge::event::EdgeEvent;
 use protocol::{DeviceId, levels};
 use tokio::io::{AsyncRead, AsyncWrite};
 
-impl<S: AsyncRead + AsyncWrite> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// The connection turns out to be its device's own.
     pub(super) fn attach(&mut self, took_over: bool) {
         let Some(device) = self.client.device.clone() else { return };
@@ -88,8 +88,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         self.batch.input(Input::Edge { event, mailbox });
     }
 
-    fn mailbox(&mut self) -> Sender<Downlink> {
-        let (sender, _) = self.mailbox.get_or_insert_with(|| mailbox(MAILBOX_MESSAGES_MAX));
-        sender.clone()
+    pub(super) fn mailbox(&mut self) -> Sender<Downlink> {
+        self.mailbox.get_or_insert_default().sender()
     }
 }

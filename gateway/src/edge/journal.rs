@@ -16,12 +16,16 @@ use super::{
 use crate::{
     auth::Identity,
     config::Ack,
+    mailbox::Mailbox,
     store::{Batch, Gathering, NotStored, Row, StoreHandle, Table},
 };
 use protocol::{Offset, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::{collections::VecDeque, sync::Arc};
-use tokio::sync::Notify;
+use std::{
+    collections::VecDeque,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 /// What a session's own row says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -68,7 +72,8 @@ pub(super) struct Journal {
     client_id: Arc<str>,
     session: u32,
     ack: Ack,
-    stored: Arc<Notify>,
+    /// Gets something when something was stored that was waited for.
+    stored: Mailbox<()>,
     /// To be given to the store together.
     rows: Vec<Row>,
     then: Vec<Then>,
@@ -88,16 +93,16 @@ impl Journal {
             client_id,
             session,
             ack: shared.ack,
-            stored: Arc::default(),
+            stored: Mailbox::new(),
             rows: Vec::new(),
             then: Vec::new(),
             waiting: VecDeque::new(),
         }
     }
 
-    /// Is notified when something was stored that was waited for.
-    pub(super) fn stored(&self) -> &Notify {
-        &self.stored
+    /// Something was stored that was waited for.
+    pub(super) fn poll_stored(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        self.stored.poll_recv(context)
     }
 
     /// The session's number.
@@ -196,10 +201,11 @@ impl Journal {
 
     /// Where the disk fails, life goes on: `mark` is set either way.
     fn receipt(&self, mark: Mark) -> impl FnOnce(Result<(), NotStored>) + Send + 'static {
-        let stored = Arc::clone(&self.stored);
+        let stored = self.stored.sender();
         move |_either_way| {
             mark.set();
-            stored.notify_one();
+            // One is enough for all, and the session may have ended.
+            let _told = stored.try_send((), 1);
         }
     }
 

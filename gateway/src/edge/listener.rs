@@ -1,19 +1,22 @@
 //! A listener of the edge, plain or with TLS: it accepts sockets and makes connections of them.
 
-use super::{door::Door, flushed::Flushed};
+use super::{Stage, door::Door, flushed::Flushed};
 use crate::{
     arrival::{Arrivals, Carrier, Guest},
     auth::Brought,
 };
 use socket2::{SockRef, TcpKeepalive};
-use std::{io, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
     time::sleep,
 };
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument as _;
+use tracing::{
+    Instrument as _, Span,
+    field::{Empty, display},
+};
 
 /// After so long a silence the system asks whether the other side is still there: half-open connections of
 /// clients without keep-alive end that way.
@@ -57,7 +60,10 @@ impl Listener {
                 door.shared.counters.sockets.increment();
                 prepare(&socket);
                 let welcoming = Arc::clone(&self.arrivals).welcome(socket, peer);
-                tasks.spawn(enter(welcoming, door.clone(), stop.clone()));
+                let welcomed = Stage::new(welcomed(welcoming, door.clone(), stop.clone()));
+                // At a lower level than what is logged in it: entering a span costs as much as a message.
+                let span = tracing::debug_span!("mqtt", address = Empty);
+                tasks.spawn(welcomed.live().instrument(span));
             }
             Err(error) => {
                 tracing::warn!(%error, "cannot accept a connection");
@@ -75,39 +81,18 @@ fn prepare(socket: &TcpStream) {
     }
 }
 
-/// A socket's life. Its beginning and its protocol are boxed, one after the other, so that a connection does not hold
-/// the memory of a handshake.
-fn enter(
-    welcoming: impl Future<Output = Option<Guest>> + Send + 'static,
-    door: Door,
-    stop: CancellationToken,
-) -> impl Future<Output = ()> + Send + 'static {
-    let welcomed = Box::pin(welcomed(welcoming, door, stop));
-    async {
-        if let Some(connection) = welcomed.await {
-            connection.await;
-        }
-    }
-}
-
 /// Who is still at its TLS handshake takes no room of who is connected.
 async fn welcomed(
     welcoming: impl Future<Output = Option<Guest>>,
     door: Door,
     stop: CancellationToken,
-) -> Option<Pin<Box<dyn Future<Output = ()> + Send>>> {
+) -> Option<Stage> {
     let Guest { stream, address, device } = stop.run_until_cancelled(welcoming).await??;
+    Span::current().record("address", display(address));
     let ticket = door.ticket()?;
     let brought = device.map_or(Brought::Nothing, Brought::Certificate);
-    // At a lower level than what is logged in it: entering a span costs as much as a message.
-    let span = tracing::debug_span!("mqtt", %address);
     Some(match stream {
-        Carrier::Plain(socket) => {
-            Box::pin(door.enter(socket, address, brought, ticket, stop).instrument(span))
-        }
-        Carrier::Tls(stream) => {
-            let stream = Flushed::new(stream);
-            Box::pin(door.enter(stream, address, brought, ticket, stop).instrument(span))
-        }
+        Carrier::Plain(socket) => door.enter(socket, address, brought, ticket, stop),
+        Carrier::Tls(stream) => door.enter(Flushed::new(stream), address, brought, ticket, stop),
     })
 }

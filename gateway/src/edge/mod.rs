@@ -219,35 +219,47 @@ async fn accept_secured(tls: Option<&Listener>) -> io::Result<(TcpStream, Socket
     }
 }
 
-/// The life of one connection, and of the session that outlives it. What begins, is connected and is left is boxed
-/// each, so that none holds the memory of another; and no `async fn`, for that would hold what it is given twice.
-fn serve<S: AsyncRead + AsyncWrite>(
-    handshake: Handshake<S>,
-    ticket: Ticket,
-) -> impl Future<Output = ()> + use<S> {
-    let shared = handshake.shared.clone();
-    let opening = Box::pin(handshake.run());
-    async move {
-        let Some(connection) = opening.await else { return };
-        let parked = Box::pin(connected(shared, connection)).await;
-        drop(ticket);
-        if let Some(parked) = parked {
-            parked.await;
+/// A part of the life of one connection, and of the session that outlives it; gives the part that follows. Each is
+/// boxed by itself, so that none holds the memory of another.
+struct Stage(Pin<Box<dyn Future<Output = Option<Stage>> + Send>>);
+
+impl Stage {
+    fn new(stage: impl Future<Output = Option<Self>> + Send + 'static) -> Self {
+        Self(Box::pin(stage))
+    }
+
+    /// Lives through this part and all that follow.
+    async fn live(mut self) {
+        while let Some(next) = self.0.await {
+            self = next;
         }
     }
 }
 
+/// How a connection begins. No `async fn`: that would hold the handshake twice.
+fn begin<S>(handshake: Handshake<S>, ticket: Ticket) -> Stage
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let opened = handshake.run();
+    Stage::new(opened.map(|connection| Some(Stage::new(connected(connection?, ticket)))))
+}
+
 /// Gives the session that outlives the connection. A panic while serving is caught here, so that the device's
 /// end is told and its client id is free again.
-async fn connected<S: AsyncRead + AsyncWrite>(
-    shared: Arc<Shared>,
+async fn connected<S>(
     mut connection: Box<Connection<S>>,
-) -> Option<Pin<Box<impl Future<Output = ()>>>> {
+    _ticket: Ticket,
+) -> Option<Stage>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let shared = connection.shared.clone();
     shared.counters.connections_now.increment();
     let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
     let parked = Box::pin(connection.finish(served.unwrap_or(End::Panicked))).await;
     shared.counters.connections_now.decrement();
-    parked.map(|parked| Box::pin(parked.run()))
+    parked.map(|parked| Stage::new(parked.run().map(|()| None)))
 }
 
 /// A task has ended; one that panicked outside of serving is counted here.

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 /// Rests that a client's rates ask for; what has no bound costs nothing.
 #[derive(Debug, Default)]
 pub(super) struct Pace {
+    pub(super) rests: Rests,
     messages: Option<Bucket>,
     bytes: Option<Bucket>,
     deliveries: Option<Bucket>,
@@ -17,6 +18,7 @@ impl Pace {
     pub(super) fn new(limits: &Limits, now: Instant) -> Option<Box<Self>> {
         let bucket = |per_s: u32| (per_s > 0).then(|| Bucket::new(per_s, now));
         let pace = Self {
+            rests: Rests::default(),
             messages: bucket(limits.mqtt_messages_per_s),
             bytes: bucket(limits.mqtt_bytes_per_s),
             deliveries: bucket(limits.mqtt_deliveries_per_s),
@@ -25,16 +27,34 @@ impl Pace {
         bounded.then(|| Box::new(pace))
     }
 
-    /// A message of `bytes` came; gives until when no more is read.
-    pub(super) fn came(&mut self, bytes: usize, now: Instant) -> Option<Instant> {
+    /// A message of `bytes` came; whether the client now rests from sending.
+    pub(super) fn came(&mut self, bytes: usize, now: Instant) -> bool {
         let messages = self.messages.as_mut().and_then(|bucket| bucket.take(1, now));
-        messages.max(self.bytes.as_mut().and_then(|bucket| bucket.take(bytes, now)))
+        let bytes = self.bytes.as_mut().and_then(|bucket| bucket.take(bytes, now));
+        self.rests.reading = messages.max(bytes);
+        self.rests.reading.is_some()
     }
 
-    /// A message was delivered; gives until when no more is.
-    pub(super) fn delivered(&mut self, now: Instant) -> Option<Instant> {
-        self.deliveries.as_mut().and_then(|bucket| bucket.take(1, now))
+    /// Ends the rests that are over.
+    pub(super) fn rest_until(&mut self, now: Instant) {
+        let Rests { reading, writing } = &mut self.rests;
+        for rest in [reading, writing] {
+            rest.take_if(|until| *until <= now);
+        }
     }
+
+    /// A message was delivered; whether the client now rests from receiving.
+    pub(super) fn delivered(&mut self, now: Instant) -> bool {
+        self.rests.writing = self.deliveries.as_mut().and_then(|bucket| bucket.take(1, now));
+        self.rests.writing.is_some()
+    }
+}
+
+/// Until when a client that was too fast is neither read nor sent messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Rests {
+    pub(super) reading: Option<Instant>,
+    pub(super) writing: Option<Instant>,
 }
 
 /// Fills at a rate, holds what comes in a second, and may be overdrawn once.
@@ -69,12 +89,14 @@ mod tests {
         let now = Instant::now();
         let limits = Limits { mqtt_messages_per_s: 4, ..Limits::default() };
         let mut pace = Pace::new(&limits, now).unwrap();
-        assert_eq!([(); 4].map(|()| pace.came(9, now)), [None; 4]);
+        assert_eq!([(); 4].map(|()| pace.came(9, now)), [false; 4]);
         let later = now + Duration::from_millis(250);
-        assert_eq!(pace.came(9, now), Some(later));
-        assert_eq!(pace.came(9, later), Some(later + Duration::from_millis(250)));
-        assert_eq!(pace.came(9, later + Duration::from_secs(9)), None);
-        assert_eq!(pace.delivered(now), None);
+        assert!(pace.came(9, now));
+        assert_eq!(pace.rests.reading, Some(later));
+        assert!(pace.came(9, later));
+        assert_eq!(pace.rests.reading, Some(later + Duration::from_millis(250)));
+        assert!(!pace.came(9, later + Duration::from_secs(9)));
+        assert!(!pace.delivered(now));
     }
 
     #[test]
@@ -82,7 +104,8 @@ mod tests {
         let now = Instant::now();
         let limits = Limits { mqtt_bytes_per_s: 100, ..Limits::default() };
         let mut pace = Pace::new(&limits, now).unwrap();
-        assert_eq!(pace.came(300, now), Some(now + Duration::from_secs(2)));
+        assert!(pace.came(300, now));
+        assert_eq!(pace.rests.reading, Some(now + Duration::from_secs(2)));
     }
 
     #[test]

@@ -4,7 +4,6 @@
 use super::{
     access::MaybeAccess,
     batch::{Batch, Wait, forward},
-    connection::{next_down, next_message},
     journal::KeptWill,
     outbox::Entry,
     registry::{Heir, Takeover},
@@ -13,7 +12,12 @@ use super::{
     subscriptions::Source,
     wire::Will,
 };
-use crate::{clock, exchange::Arrival};
+use crate::{
+    clock,
+    core::Downlink,
+    exchange::{Arrival, Link},
+    mailbox::Mailbox,
+};
 use bridge::event::ConnectionId;
 use protocol::{Millis, Timestamp};
 use std::sync::Arc;
@@ -49,7 +53,7 @@ enum Event {
     TakenOver(Option<Takeover>),
     Expired,
     WillDue,
-    Down(Option<Arrival>),
+    Down(Downlink),
     Message(Option<Arrival>),
 }
 
@@ -70,8 +74,9 @@ impl Parked {
                 // Who may come back and take it is decided then.
                 Event::TakenOver(Some(Takeover::Revoked(next))) => self.taken_over = next,
                 Event::WillDue => self.publish_will().await,
-                Event::Down(Some(message)) => self.collect(message, Source::Own),
-                Event::Down(None) => self.kept.down = None,
+                Event::Down(Downlink::Pass(message)) => self.collect(message, Source::Own),
+                // It was for the connection that is no more.
+                Event::Down(Downlink::Publish(..) | Downlink::Kick(_)) => {}
                 Event::Message(Some(message)) => self.collect(message, Source::Link),
             }
         };
@@ -86,7 +91,7 @@ impl Parked {
             takeover = &mut self.taken_over => Event::TakenOver(takeover.ok()),
             () = sleep_until(will_due), if self.will.is_some() => Event::WillDue,
             () = sleep_until(self.expires) => Event::Expired,
-            message = next_down(&mut self.kept.down) => Event::Down(message),
+            message = next_down(&mut self.kept.mailbox) => Event::Down(message),
             message = next_message(&mut self.kept.link) => Event::Message(message),
         }
     }
@@ -153,5 +158,21 @@ impl Parked {
             // The heir may be gone already; then nobody inherits.
             let _gone = inherits.send(Inherited { attached: false, session });
         }
+    }
+}
+
+/// The next message to the device's own topics.
+async fn next_down(mailbox: &mut Option<Mailbox<Downlink>>) -> Downlink {
+    match mailbox {
+        Some(mailbox) => mailbox.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// The next message of the exchange; none: it has stopped.
+async fn next_message(link: &mut Option<Box<Link>>) -> Option<Arrival> {
+    match link {
+        Some(link) => link.recv().await,
+        None => std::future::pending().await,
     }
 }

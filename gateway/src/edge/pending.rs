@@ -1,7 +1,12 @@
 //! Acknowledgements that wait for the core's receipt, in the order of the messages.
 
 use super::{reason::Reason, wire::Flow};
-use std::collections::VecDeque;
+use futures_util::FutureExt as _;
+use std::{
+    collections::VecDeque,
+    future::poll_fn,
+    task::{Context, Poll, ready},
+};
 use tokio::sync::oneshot;
 
 /// A PUBACK or PUBREC to write.
@@ -44,17 +49,22 @@ impl PendingQueue {
     /// # Cancel safety
     /// Nothing is lost: the batch stays until [`Self::pop`].
     pub(super) async fn front_stored(&mut self) -> bool {
-        let Some(front) = self.0.front_mut() else { return std::future::pending().await };
+        poll_fn(|context| self.poll_front_stored(context)).await
+    }
+
+    /// The same; who polled last is woken.
+    pub(super) fn poll_front_stored(&mut self, context: &mut Context<'_>) -> Poll<bool> {
+        let Some(front) = self.0.front_mut() else { return Poll::Pending };
         for receipt in &mut front.receipts {
             if let Some(waiting) = receipt {
-                let stored = waiting.await.is_ok();
+                let stored = ready!(waiting.poll_unpin(context)).is_ok();
                 *receipt = None;
                 if !stored {
-                    return false;
+                    return Poll::Ready(false);
                 }
             }
         }
-        true
+        Poll::Ready(true)
     }
 
     /// Removes the oldest batch.

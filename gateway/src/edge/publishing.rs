@@ -37,12 +37,18 @@ pub(super) struct Publishing {
     unstored: usize,
 }
 
-impl<S: AsyncRead + AsyncWrite> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Made for the first message: a device may only listen.
+    pub(super) fn publishing(&mut self) -> &mut Publishing {
+        self.publishing.get_or_insert_default()
+    }
+
     /// Whether the next packet may be decoded.
     pub(super) fn may_decode(&self) -> bool {
-        let unacknowledged: usize = self.publishing.unacknowledged.iter().sum();
+        let unacknowledged = |publishing: &Publishing| publishing.unacknowledged.iter().sum();
+        let unacknowledged: usize = self.publishing.as_deref().map_or(0, unacknowledged);
         let full = self.client.version == Version::V3 && unacknowledged >= self.receive_maximum();
-        self.work.is_none() && !full && self.rests.reading.is_none()
+        self.work.is_none() && !full && self.rests().reading.is_none()
     }
 
     /// How many QoS 1 and 2 messages a client may have unacknowledged: MQTT 5 clients are told; a 3.1.1
@@ -88,7 +94,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         if let Some(id) = publish.id {
             let flow = if publish.qos == 1 { Flow::Ack } else { Flow::Rec };
             let reason = refused.unwrap_or(Reason::Success);
-            self.publishing.acks.push(PendingAck { flow, id, reason });
+            self.publishing().acks.push(PendingAck { flow, id, reason });
         }
         Ok(())
     }
@@ -102,10 +108,10 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         }
         if publish.topic.is_empty() {
             let alias = publish.alias.ok_or(End::Violation(Reason::ProtocolError))?;
-            let known = self.publishing.aliases.get(&alias).cloned();
+            let known = self.publishing().aliases.get(&alias).cloned();
             return known.map(Ok).ok_or(End::Violation(Reason::ProtocolError));
         }
-        let known = match self.publishing.known.get(publish.topic) {
+        let known = match self.publishing().known.get(publish.topic) {
             Some(known) => known.clone(),
             None => match Known::new(&self.shared, publish.topic, &self.client.access) {
                 Ok(known) => self.remember(known),
@@ -114,17 +120,18 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             },
         };
         if let Some(alias) = publish.alias {
-            self.publishing.aliases.insert(alias, known.clone());
+            self.publishing().aliases.insert(alias, known.clone());
         }
         Ok(Ok(known))
     }
 
     fn remember(&mut self, known: Known) -> Arc<Known> {
-        if self.publishing.known.len() >= KNOWN_TOPICS_MAX {
-            self.publishing.known.clear();
+        let topics = &mut self.publishing().known;
+        if topics.len() >= KNOWN_TOPICS_MAX {
+            topics.clear();
         }
         let known = Arc::new(known);
-        self.publishing.known.insert(known.topic.as_str().into(), known.clone());
+        topics.insert(known.topic.as_str().into(), known.clone());
         known
     }
 
@@ -136,7 +143,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         };
         if self.receive(id, publish.qos)? {
             let flow = if publish.qos == 1 { Flow::Ack } else { Flow::Rec };
-            self.publishing.acks.push(PendingAck { flow, id, reason });
+            self.publishing().acks.push(PendingAck { flow, id, reason });
         }
         Ok(())
     }
@@ -154,7 +161,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                 None => {}
             }
         }
-        let unfinished = self.publishing.unacknowledged[0] + self.session.incoming.len();
+        let unfinished = self.publishing().unacknowledged[0] + self.session.incoming.len();
         if self.client.version == Version::V5 && unfinished >= self.receive_maximum() {
             self.shared.counters.limit_receive_maximum.increment();
             return Err(End::Violation(Reason::ReceiveMaximumExceeded));
@@ -162,7 +169,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
         if qos == 2 {
             self.session.incoming.insert(id, Incoming::Pending);
         }
-        self.publishing.unacknowledged[usize::from(qos == 2)] += 1;
+        self.publishing().unacknowledged[usize::from(qos == 2)] += 1;
         Ok(true)
     }
 
@@ -178,10 +185,14 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// Hands the collected batch on, if there is one and nothing is being handed on.
     pub(super) fn hand_on(&mut self) {
-        if self.work.is_some() || (self.batch.is_empty() && self.publishing.acks.is_empty()) {
+        if self.work.is_some() {
             return;
         }
-        let acks = std::mem::take(&mut self.publishing.acks);
+        let acks = self.publishing.as_mut().map(|publishing| std::mem::take(&mut publishing.acks));
+        let acks = acks.unwrap_or_default();
+        if self.batch.is_empty() && acks.is_empty() {
+            return;
+        }
         let batch: Batch = std::mem::take(&mut self.batch);
         let wait = if acks.is_empty() { Wait::ForNothing } else { Wait::For(self.shared.ack) };
         let (steps, receipts) = batch.into_steps(self.client.connection, wait);
@@ -191,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
             return;
         };
         if steps.is_empty() {
-            self.publishing.pending.push(pending);
+            self.publishing().pending.push(pending);
             return;
         }
         let shared = self.shared.clone();
@@ -205,8 +216,8 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
 
     /// The oldest batch is stored and can be acknowledged, or it is not and never will be.
     pub(super) fn stored(&mut self, stored: bool) -> Result<(), End> {
-        for PendingAck { flow, id, reason } in self.publishing.pending.pop() {
-            self.publishing.unacknowledged[usize::from(flow == Flow::Rec)] -= 1;
+        for PendingAck { flow, id, reason } in self.publishing().pending.pop() {
+            self.publishing().unacknowledged[usize::from(flow == Flow::Rec)] -= 1;
             let keep = stored && reason == Reason::Success;
             if flow == Flow::Rec && keep {
                 self.session.incoming.insert(id, Incoming::Recorded);
@@ -221,12 +232,12 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
                     if self.client.version == Version::V3 { Reason::Success } else { reason };
                 self.ack(flow, id, told);
             } else {
-                self.publishing.unstored += 1;
+                self.publishing().unstored += 1;
                 self.shared.counters.unstored.increment();
             }
         }
         // A client whose window is full of them would wait for ever; it is to come back and send again.
-        if self.publishing.unstored >= self.receive_maximum() {
+        if self.publishing().unstored >= self.receive_maximum() {
             return Err(End::Violation(Reason::ImplementationSpecific));
         }
         Ok(())
@@ -247,8 +258,7 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// A message of so many bytes counts for the client's rates.
     fn pace_reading(&mut self, bytes: usize) {
         let Some(pace) = &mut self.pace else { return };
-        self.rests.reading = pace.came(bytes, Instant::now());
-        if self.rests.reading.is_some() {
+        if pace.came(bytes, Instant::now()) {
             self.shared.counters.limit_rate_in.increment();
         }
     }

@@ -13,7 +13,7 @@ use tokio::{
     time::Instant,
 };
 
-impl<S: AsyncRead + AsyncWrite> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Handles the whole packets that have come, as far as nothing must be waited for.
     pub(super) fn decode_packets(&mut self) -> Result<(), End> {
         let mut packets = 0;

@@ -4,10 +4,7 @@ use super::{
     access::{self, MaybeAccess},
     session::Inherited,
 };
-use crate::{
-    exchange::Arrival,
-    mailbox::{Receiver, Sender, mailbox},
-};
+use crate::{core::Downlink, exchange::Arrival, mailbox::Sender};
 use bridge::event::ConnectionId;
 use std::{
     collections::HashMap,
@@ -15,9 +12,9 @@ use std::{
 };
 use tokio::sync::oneshot;
 
-/// How many hand-published messages may wait for a device's connection; beyond it they are dropped
-/// and counted.
-const DOWN_MESSAGES_MAX: u32 = 64;
+/// How many messages may wait for a device's connection so that a hand-published one joins them; beyond it,
+/// those are dropped and counted.
+const DOWN_MESSAGES_MAX: usize = 64;
 
 /// Asks whoever has a client id to end.
 #[derive(Debug)]
@@ -45,6 +42,17 @@ pub(super) struct Incumbent {
     pub(super) is_own: bool,
 }
 
+/// The way of messages to a device's own topics.
+#[derive(Debug)]
+pub(super) struct Down(Sender<Downlink>);
+
+impl Down {
+    /// Passes a message on; false: too many wait already, or the device is gone.
+    pub(super) fn pass(&self, arrival: Arrival) -> bool {
+        self.0.try_send(Downlink::Pass(arrival), DOWN_MESSAGES_MAX).is_ok()
+    }
+}
+
 /// The client id is somebody else's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotYours;
@@ -58,7 +66,7 @@ struct Entry {
     connection: ConnectionId,
     access: MaybeAccess,
     takeover: oneshot::Sender<Takeover>,
-    down: Option<Sender<Arrival>>,
+    down: Option<Sender<Downlink>>,
 }
 
 impl Registry {
@@ -108,20 +116,24 @@ impl Registry {
         }
     }
 
-    /// From now on messages to the device's own topics come out of the receiver.
-    pub(super) fn open_down(&self, client_id: &str, connection: ConnectionId) -> Receiver<Arrival> {
-        let (sender, receiver) = mailbox(DOWN_MESSAGES_MAX);
+    /// From now on messages to the device's own topics go to `down`; none: nowhere.
+    pub(super) fn set_down(
+        &self,
+        client_id: &str,
+        connection: ConnectionId,
+        down: Option<Sender<Downlink>>,
+    ) {
         let mut clients = self.lock();
         let entry = clients.get_mut(client_id).filter(|entry| entry.connection == connection);
         if let Some(entry) = entry {
-            entry.down = Some(sender);
+            entry.down = down;
         }
-        receiver
     }
 
-    /// Where messages to the own topics of device `client_id` go; none: it subscribed to none.
-    pub(super) fn down(&self, client_id: &str) -> Option<Sender<Arrival>> {
-        self.lock().get(client_id)?.down.clone().filter(|sender| !sender.is_closed())
+    /// The way of messages to the own topics of device `client_id`; none: it subscribed to none.
+    pub(super) fn down(&self, client_id: &str) -> Option<Down> {
+        let sender = self.lock().get(client_id)?.down.clone();
+        sender.filter(|sender| !sender.is_closed()).map(Down)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Arc<str>, Entry>> {

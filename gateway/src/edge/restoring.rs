@@ -14,6 +14,7 @@ use crate::{
     auth::Principal,
     clock,
     exchange::{Attendance, Keeping, Link, Stopped},
+    mailbox::Mailbox,
     store::{Batch, KeyAndBody, Row, Table},
 };
 use futures_util::{StreamExt as _, stream};
@@ -116,7 +117,9 @@ impl Restored {
         session.restrict(&access);
         let (taken_over, _nobody) = shared.registry.claim(&client_id, connection, &access).ok()?;
         let own = session.subscriptions.any(Source::Own);
-        let down = own.then(|| shared.registry.open_down(&client_id, connection));
+        let mailbox = own.then(Mailbox::new);
+        let down = mailbox.as_ref().map(Mailbox::sender);
+        shared.registry.set_down(&client_id, connection, down);
         let now = clock::now();
         let in_seconds = |seconds: u32| now.plus(Millis(u64::from(seconds) * 1_000));
         let ends_at = head.ends_at.unwrap_or_else(|| in_seconds(head.lasts_s));
@@ -129,7 +132,7 @@ impl Restored {
             client_id,
             access,
             connection,
-            kept: Kept { session, link, down },
+            kept: Kept { session, link, mailbox },
             will,
             expires: instant(ends_at, now),
             ends_at,
@@ -155,7 +158,9 @@ fn session(shared: &Shared, client_id: &Arc<str>, head: &Head, parts: Parts) -> 
     for (part, body) in parts {
         match part {
             Part::Incoming(id) => drop(session.incoming.insert(id, Incoming::Recorded)),
-            Part::Message(number) if body == [RELEASED] => session.outbox.restore_released(number),
+            Part::Message(number) if body == [RELEASED] => {
+                session.outbox(shared).restore_released(number);
+            }
             Part::Message(number) => match decode_record(&body) {
                 Ok(record) => {
                     let grant = Grant {
@@ -164,7 +169,7 @@ fn session(shared: &Shared, client_id: &Arc<str>, head: &Head, parts: Parts) -> 
                         identifiers: record.identifiers,
                     };
                     let entry = Entry { share: record.share, ..Entry::new(record.message, grant) };
-                    session.outbox.restore(number, entry, sent_through);
+                    session.outbox(shared).restore(number, entry, sent_through);
                 }
                 Err(_) => {
                     tracing::warn!(client = &**client_id, "a message on the disk cannot be read");
@@ -177,7 +182,7 @@ fn session(shared: &Shared, client_id: &Arc<str>, head: &Head, parts: Parts) -> 
     session
 }
 
-async fn follow(shared: &Shared, session: &Session) -> Result<Option<Link>, Stopped> {
+async fn follow(shared: &Shared, session: &Session) -> Result<Option<Box<Link>>, Stopped> {
     if !session.subscriptions.any(Source::Link) {
         return Ok(None);
     }
@@ -187,7 +192,7 @@ async fn follow(shared: &Shared, session: &Session) -> Result<Option<Link>, Stop
     for subscription in all {
         link.subscribe(subscription.interest()).await?;
     }
-    Ok(Some(link))
+    Ok(Some(Box::new(link)))
 }
 
 /// When the wall clock will say `at`.

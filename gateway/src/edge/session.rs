@@ -4,26 +4,30 @@ use super::{
     access::MaybeAccess,
     backlog::Backlog,
     journal::{Head, Journal, KeptWill},
-    outbox::{Answer, Bounds, Ended, Entry, Outbox, Received, WrongFlow},
+    outbox::{Answer, Bounds, Ended, Entry, Next, Outbox, Received, WrongFlow},
     shared::Shared,
     subscriptions::{Subscription, Subscriptions},
 };
 use crate::{
-    exchange::{Arrival, Exchange, Link, Message},
-    mailbox::Receiver,
+    core::Downlink,
+    exchange::{Exchange, Link, Message},
+    mailbox::Mailbox,
     store::Gathering,
 };
 use bridge::acl::Grant;
 use protocol::Timestamp;
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A client's session (MQTT 5.0, section 4.1).
 #[derive(Debug)]
 pub(super) struct Session {
     pub(super) subscriptions: Subscriptions,
-    pub(super) outbox: Outbox,
+    /// Made for the first message: most devices are sent one now and then.
+    outbox: Option<Box<Outbox>>,
+    /// How many messages may be in flight to the client.
+    window: u16,
     /// QoS 2 messages received and not yet released, by id.
-    pub(super) incoming: HashMap<u16, Incoming>,
+    pub(super) incoming: BTreeMap<u16, Incoming>,
     /// Retained messages that were promised and wait for room.
     pub(super) backlog: Backlog,
     /// Some subscription reaches further than its client may read: each message is asked.
@@ -44,15 +48,11 @@ pub(super) enum Incoming {
 impl Session {
     /// A new session; `window` messages may be in flight to the client.
     pub(super) fn new(shared: &Shared, window: u16) -> Self {
-        let bounds = Bounds {
-            messages_max: shared.limits.mqtt_queue_messages as usize,
-            payload_bytes_max: shared.limits.mqtt_queue_bytes as usize,
-            budget: Arc::clone(&shared.budget),
-        };
         Self {
             subscriptions: Subscriptions::new(Arc::clone(&shared.counters)),
-            outbox: Outbox::new(bounds, window),
-            incoming: HashMap::new(),
+            outbox: None,
+            window,
+            incoming: BTreeMap::new(),
             backlog: Backlog::default(),
             is_checked: false,
             journal: None,
@@ -69,14 +69,51 @@ impl Session {
     ) -> Result<(), Entry> {
         // Who sends commands keeps them, and sends them again.
         let journal = self.journal.as_ref().filter(|_| entry.qos > 0 && entry.command.is_none());
-        let Some(journal) = journal else { return self.outbox.push(entry).map(|_| ()) };
+        let Some(journal) = journal else { return self.outbox(shared).push(entry).map(|_| ()) };
         entry.stored = Some(journal.mark());
         let kept = entry.clone();
-        if let Some(number) = self.outbox.push(entry)? {
+        let number = self.outbox(shared).push(entry)?;
+        if let (Some(journal), Some(number)) = (&self.journal, number) {
             let gathering = gathering.unwrap_or_else(|| Gathering::new(shared.store.clone()));
             journal.queued(&gathering, number, &kept);
         }
         Ok(())
+    }
+
+    pub(super) fn outbox(&mut self, shared: &Shared) -> &mut Outbox {
+        self.outbox.get_or_insert_with(|| {
+            let bounds = Bounds {
+                messages_max: shared.limits.mqtt_queue_messages as usize,
+                payload_bytes_max: shared.limits.mqtt_queue_bytes as usize,
+                budget: Arc::clone(&shared.budget),
+            };
+            Box::new(Outbox::new(bounds, self.window))
+        })
+    }
+
+    /// Goes on for a client that came back: see [`Outbox::resume`].
+    pub(super) fn resume(&mut self, window: u16) {
+        self.window = window;
+        if let Some(outbox) = &mut self.outbox {
+            outbox.resume(window);
+        }
+    }
+
+    /// How many messages wait.
+    pub(super) fn waiting(&self) -> usize {
+        self.outbox.as_ref().map_or(0, |outbox| outbox.waiting())
+    }
+
+    /// What to write next: see [`Outbox::next`].
+    pub(super) fn next(&mut self) -> Option<Next> {
+        self.outbox.as_mut()?.next()
+    }
+
+    /// Lets go of commands: see [`Outbox::forget_commands`].
+    pub(super) fn forget_commands(&mut self) {
+        if let Some(outbox) = &mut self.outbox {
+            outbox.forget_commands();
+        }
     }
 
     /// From now on its client may do what `access` says.
@@ -103,20 +140,22 @@ impl Session {
 
     /// PUBACK or PUBCOMP came.
     pub(super) fn answered(&mut self, id: u16, answer: Answer) -> Result<Option<Ended>, WrongFlow> {
-        let ended = self.outbox.answer(id, answer)?;
+        let Some(outbox) = &mut self.outbox else { return Ok(None) };
+        let ended = outbox.answer(id, answer)?;
         Ok(ended.inspect(|ended| self.note_done(ended)))
     }
 
     /// What `id` carries is not sent after all.
     pub(super) fn give_up(&mut self, id: u16) {
-        if let Some(ended) = self.outbox.end(id) {
+        if let Some(ended) = self.outbox.as_mut().and_then(|outbox| outbox.end(id)) {
             self.note_done(&ended);
         }
     }
 
     /// PUBREC came. Where the journal must know first, it has PUBREL sent.
     pub(super) fn received(&mut self, id: u16, accepted: bool) -> Result<Received, WrongFlow> {
-        let received = self.outbox.receive(id, accepted)?;
+        let Some(outbox) = &mut self.outbox else { return Ok(Received::Unknown) };
+        let received = outbox.receive(id, accepted)?;
         if let Some(journal) = &mut self.journal {
             match received {
                 Received::Release(number) => journal.released(number),
@@ -148,14 +187,14 @@ impl Session {
             lasts_s,
             ends_at,
             owner: access.as_ref().map(|access| access.principal.identity.clone()),
-            sent_through: self.outbox.sent_through().0,
+            sent_through: self.outbox.as_ref().map_or(0, |outbox| outbox.sent_through().0),
             subscriptions: self.subscriptions.iter().cloned().collect(),
             will,
         });
     }
 
     /// The session has ended: what shared subscriptions gave it and it has not acknowledged goes to others.
-    pub(super) async fn pass_on(&self, link: Option<Link>, exchange: &Exchange) {
+    pub(super) async fn pass_on(&self, link: Option<Box<Link>>, exchange: &Exchange) {
         let shared = self.subscriptions.iter().filter(|known| known.share.is_some());
         let interests: Vec<_> = shared.map(Subscription::interest).collect();
         let Some(mut link) = link.filter(|_| !interests.is_empty()) else { return };
@@ -167,7 +206,8 @@ impl Session {
         }
         let come = link.rest().into_iter().filter(|arrival| arrival.message.qos > 0);
         let come = come.filter_map(|arrival| Some((arrival.share?, arrival.message)));
-        for (share, message) in self.outbox.unacknowledged_shared().into_iter().chain(come) {
+        let sent = self.outbox.as_ref().map(|outbox| outbox.unacknowledged_shared());
+        for (share, message) in sent.into_iter().flatten().chain(come) {
             exchange.pass_on(share, message);
         }
     }
@@ -175,7 +215,8 @@ impl Session {
     /// The session has ended: nothing of it stays on the disk.
     pub(super) fn forget(&mut self) {
         if let Some(journal) = self.journal.take() {
-            journal.erase(self.outbox.numbers(), self.incoming.keys().copied());
+            let numbers = self.outbox.iter().flat_map(|outbox| outbox.numbers());
+            journal.erase(numbers, self.incoming.keys().copied());
         }
     }
 }
@@ -193,6 +234,7 @@ pub(super) struct Inherited {
 #[derive(Debug)]
 pub(super) struct Kept {
     pub(super) session: Session,
-    pub(super) link: Option<Link>,
-    pub(super) down: Option<Receiver<Arrival>>,
+    pub(super) link: Option<Box<Link>>,
+    /// None: nothing had to reach it but by the exchange.
+    pub(super) mailbox: Option<Mailbox<Downlink>>,
 }

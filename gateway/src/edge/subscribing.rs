@@ -26,7 +26,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 /// The link follows the subscriptions again.
 #[derive(Debug)]
 pub(super) struct Linked {
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     answer: Answer,
 }
 
@@ -52,7 +52,7 @@ enum Change {
     Leave(Interest),
 }
 
-impl<S: AsyncRead + AsyncWrite> Connection<S> {
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// SUBSCRIBE came.
     pub(super) fn subscribe(&mut self, subscribe: &Subscribe<'_>) -> Result<(), End> {
         // `[MQTT-3.8.3-4]`
@@ -208,14 +208,9 @@ impl<S: AsyncRead + AsyncWrite> Connection<S> {
     /// Opens or closes the way for what others publish to the device's own topics.
     pub(super) fn listen_to_own(&mut self) {
         let wanted = self.session.subscriptions.any(Source::Own);
-        match &self.down {
-            None if wanted => {
-                let Client { id, connection, .. } = &self.client;
-                self.down = Some(self.shared.registry.open_down(id, *connection));
-            }
-            Some(_) if !wanted => self.down = None,
-            None | Some(_) => {}
-        }
+        let down = wanted.then(|| self.mailbox());
+        let Client { id, connection, .. } = &self.client;
+        self.shared.registry.set_down(id, *connection, down);
     }
 
     /// Goes on with the subscriptions of an earlier connection.
@@ -266,13 +261,13 @@ fn share_name(text: &str) -> Result<Box<str>, Reason> {
 
 async fn follow(
     exchange: Exchange,
-    link: Option<Link>,
+    link: Option<Box<Link>>,
     keeping: Keeping,
     changes: Vec<Change>,
-) -> Result<Link, Stopped> {
+) -> Result<Box<Link>, Stopped> {
     let mut link = match link {
         Some(link) => link,
-        None => exchange.link(keeping).await?,
+        None => Box::new(exchange.link(keeping).await?),
     };
     for change in changes {
         match change {

@@ -1,7 +1,7 @@
 //! What needs the inside: time that is paused, a socket that panics. Everything else is tested from
 //! outside, through a real listener.
 
-use super::{Counters, Topics, door::Ticket, handshake::Handshake, serve, shared::Shared};
+use super::{Counters, Topics, begin, door::Ticket, handshake::Handshake, shared::Shared};
 use crate::{
     auth::{Auth, Brought, Gate},
     config::Config,
@@ -40,7 +40,7 @@ struct Served {
 }
 
 /// Serves one connection on `socket`.
-fn serving<S: AsyncRead + AsyncWrite + Send + 'static>(socket: S) -> Served {
+fn serving<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(socket: S) -> Served {
     let config = Config::default();
     let folder = TempDir::new().unwrap();
     let (database, _) = store::open(store::Settings::new(folder.path().into())).unwrap();
@@ -58,7 +58,7 @@ fn serving<S: AsyncRead + AsyncWrite + Send + 'static>(socket: S) -> Served {
     let place = Room::new(&config.limits).take(Kind::Mqtt).unwrap();
     let ticket = Ticket::Room { _place: place };
     let mut tasks = JoinSet::new();
-    tasks.spawn(serve(handshake, ticket));
+    tasks.spawn(begin(handshake, ticket).live());
     Served { counters, inputs, tasks, _database: database, _folder: folder }
 }
 

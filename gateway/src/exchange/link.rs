@@ -8,8 +8,11 @@ use super::{
     outlets::Inlet,
     routes::LinkId,
 };
-use futures_util::FutureExt as _;
-use std::sync::Arc;
+use std::{
+    future::poll_fn,
+    sync::Arc,
+    task::{Context, Poll},
+};
 use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedSender, oneshot};
 
 /// Receives what matches its filters, each message once (and once more for each shared subscription that
@@ -60,8 +63,7 @@ impl Link {
 
     /// What has come already and was not received.
     pub fn rest(&mut self) -> Vec<Arrival> {
-        let next = || self.inlet.recv().now_or_never().flatten();
-        std::iter::from_fn(next).collect()
+        std::iter::from_fn(|| self.inlet.try_recv()).collect()
     }
 
     /// The next message; none when the exchange has stopped.
@@ -69,7 +71,12 @@ impl Link {
     /// # Cancel safety
     /// Safe.
     pub async fn recv(&mut self) -> Option<Arrival> {
-        self.inlet.recv().await
+        poll_fn(|context| self.poll_recv(context)).await
+    }
+
+    /// The same; who polled last is woken.
+    pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Arrival>> {
+        self.inlet.poll_recv(context)
     }
 
     async fn ask(&self, input: impl FnOnce(oneshot::Sender<()>) -> Input) -> Result<(), Stopped> {

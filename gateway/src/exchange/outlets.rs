@@ -13,6 +13,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed},
     },
+    task::{Context, Poll, ready},
 };
 use tokio::sync::mpsc::{Receiver, Sender, channel, error::TrySendError};
 
@@ -56,14 +57,18 @@ pub(super) fn queue(messages_max: usize, keeping: Keeping) -> (Outlet, Inlet) {
 }
 
 impl Inlet {
-    /// The next message; none when the exchange has stopped.
-    ///
-    /// # Cancel safety
-    /// Safe.
-    pub(super) async fn recv(&mut self) -> Option<Arrival> {
-        let arrival = self.queue.recv().await?;
-        self.state.queued_bytes.fetch_sub(arrival.message.weight_bytes(), Relaxed);
-        Some(arrival)
+    /// The next message; none when the exchange has stopped. Who polled last is woken.
+    pub(super) fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Arrival>> {
+        let arrival = ready!(self.queue.poll_recv(context));
+        if let Some(Arrival { message, .. }) = &arrival {
+            self.state.queued_bytes.fetch_sub(message.weight_bytes(), Relaxed);
+        }
+        Poll::Ready(arrival)
+    }
+
+    /// A message that has come.
+    pub(super) fn try_recv(&mut self) -> Option<Arrival> {
+        self.queue.try_recv().ok()
     }
 
     /// Notes whether the client is connected.

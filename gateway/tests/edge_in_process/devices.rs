@@ -2,7 +2,7 @@
 
 use super::{packets::*, support::*};
 use bridge::event::{ConnectionId, EdgeEvent};
-use gateway::core::{CarriedCommand, DeviceMessage, Downlink};
+use gateway::core::{CarriedCommand, DeviceMessage, Downlink, MAILBOX_MESSAGES_MAX};
 use gateway::exchange::{Message, Properties};
 use gateway::mailbox::Sender;
 use protocol::{PresenceReason, Timestamp};
@@ -54,8 +54,13 @@ fn command_topic() -> String {
     format!("devices/d1/commands/{COMMAND}")
 }
 
-fn command() -> Downlink {
-    Downlink::Publish(Arc::new(DeviceMessage {
+/// The core writes a command to `receiver`.
+fn order(mailbox: &Sender<Downlink>, receiver: ConnectionId) {
+    mailbox.try_send(command(receiver), MAILBOX_MESSAGES_MAX).unwrap();
+}
+
+fn command(receiver: ConnectionId) -> Downlink {
+    let message = DeviceMessage {
         topic: command_topic().parse().unwrap(),
         payload: "{}".into(),
         command: Some(CarriedCommand {
@@ -64,7 +69,8 @@ fn command() -> Downlink {
             not_after: Timestamp(i64::MAX),
             answer_topic: Some("answers".parse().unwrap()),
         }),
-    }))
+    };
+    Downlink::Publish(receiver, Arc::new(message))
 }
 
 /// Maximum Packet Size (MQTT 5.0, section 3.1.2.11.4): 60 bytes.
@@ -77,9 +83,9 @@ async fn a_command_that_is_larger_than_its_receiver_takes_is_told_at_once() {
     let mut peer = edge.connect_as(&small).await;
     peer.send(&subscribe(5, 1, &[("devices/d1/commands/#", 1)])).await;
     assert_eq!(peer.packet().await.0, 0x90);
-    attached(edge.event().await.0);
+    let (_, me, ..) = attached(edge.event().await.0);
     let (_, mailbox) = edge.event().await;
-    mailbox.unwrap().try_send(command()).unwrap();
+    order(&mailbox.unwrap(), me);
     let (event, _) = edge.event().await;
     let why = bridge::command::book::Unwritten::TooLarge;
     let command = COMMAND.parse().unwrap();
@@ -123,9 +129,10 @@ async fn the_end_of_a_device_has_its_reason() {
     }
     let mut peer = edge.connect(5, "d1").await;
     peer.send(&telemetry).await;
-    let (_, mailbox) = edge.event().await;
+    let (event, mailbox) = edge.event().await;
     edge.ingest().await;
-    mailbox.unwrap().try_send(Downlink::Kick).unwrap();
+    let kick = Downlink::Kick(attached(event).1);
+    mailbox.unwrap().try_send(kick, MAILBOX_MESSAGES_MAX).unwrap();
     assert_eq!(peer.rest().await, [0xE0, 1, 0x98]);
     assert_eq!(detached(edge.event().await.0).1, PresenceReason::Kicked);
     let mut peer = edge.connect(5, "d1").await;
@@ -133,6 +140,7 @@ async fn the_end_of_a_device_has_its_reason() {
     edge.event().await;
     edge.ingest().await;
     let mut inputs = edge.stop().await;
+    assert!(matches!(inputs.recv().await, Some(gateway::core::Input::Gone(_))));
     match inputs.recv().await {
         Some(gateway::core::Input::Edge { event, .. }) => {
             assert_eq!(detached(event).1, PresenceReason::Shutdown);
@@ -160,7 +168,7 @@ async fn who_takes_a_device_over_is_attached_at_once() {
 async fn a_command_goes_down_and_its_acknowledgement_is_told() {
     let mut edge = TestEdge::start().await;
     let (mut peer, me, mailbox) = device(&mut edge, 4, 2).await;
-    mailbox.try_send(command()).unwrap();
+    order(&mailbox, me);
     assert_eq!(peer.raw().await, publish(4, &command_topic(), 1, 1, "{}"));
     peer.send(&ack(0x40, 1)).await;
     let (event, _) = edge.event().await;
@@ -171,8 +179,8 @@ async fn a_command_goes_down_and_its_acknowledgement_is_told() {
 #[tokio::test]
 async fn a_command_bears_its_properties_for_version_5() {
     let mut edge = TestEdge::start().await;
-    let (mut peer, _, mailbox) = device(&mut edge, 5, 0).await;
-    mailbox.try_send(command()).unwrap();
+    let (mut peer, me, mailbox) = device(&mut edge, 5, 0).await;
+    order(&mailbox, me);
     let properties = [
         &[0x02, 0xFF, 0xFF, 0xFF, 0xFF][..],
         &[0x03],
@@ -205,12 +213,32 @@ async fn own_topics_need_no_link_and_still_bring_what_others_publish_there() {
 }
 
 #[tokio::test]
+async fn an_order_to_an_earlier_connection_of_the_session_is_not_for_the_next_one() {
+    let mut edge = TestEdge::start().await;
+    let lasting = Connect { clean: false, ..client(4, "d1") };
+    let mut old = edge.connect_as(&lasting).await;
+    old.send(&subscribe(4, 1, &[("devices/d1/commands/#", 1)])).await;
+    assert_eq!(old.packet().await.0, 0x90);
+    let (_, first, ..) = attached(edge.event().await.0);
+    let (_, mailbox) = edge.event().await;
+    let mailbox = mailbox.expect("it comes with the mailbox");
+    let mut new = edge.connect_as(&lasting).await;
+    assert!(matches!(edge.event().await.0, EdgeEvent::ReceivesNot { .. }));
+    detached(edge.event().await.0);
+    let (_, second, ..) = attached(edge.event().await.0);
+    order(&mailbox, first);
+    new.hears_nothing().await;
+    order(&mailbox, second);
+    assert_eq!(new.raw().await, publish(4, &command_topic(), 1, 1, "{}"));
+}
+
+#[tokio::test]
 async fn a_monitors_copy_is_not_for_the_receiver_itself() {
     let mut edge = TestEdge::start().await;
     let (mut peer, me, mailbox) = device(&mut edge, 4, 0).await;
     peer.send(&subscribe(4, 2, &[("#", 0)])).await;
     peer.packet().await;
-    mailbox.try_send(command()).unwrap();
+    order(&mailbox, me);
     let copy = |topic: &str, served| Message {
         topic: topic.parse().unwrap(),
         payload: "{}".into(),
@@ -233,8 +261,9 @@ async fn another_client_receives_for_devices_it_names() {
     hub.send(&subscribe(5, 1, &[("devices/d1/commands/+", 1), ("devices/+/commands/#", 1)])).await;
     hub.packet().await;
     let (event, mailbox) = edge.event().await;
+    let EdgeEvent::Receives { connection: me, .. } = event else { panic!("{event:?}") };
     assert_eq!(receives(event), ("d1".into(), false, false));
-    mailbox.unwrap().try_send(command()).unwrap();
+    order(&mailbox.unwrap(), me);
     assert_eq!(hub.packet().await.0, 0x32);
     hub.send(&unsubscribe(5, 1, &["devices/d1/commands/+"])).await;
     assert!(matches!(edge.event().await.0, EdgeEvent::ReceivesNot { .. }));

@@ -152,9 +152,14 @@ impl TestEdge {
         Self::on(self.config.clone(), Arc::clone(&self.folder)).await
     }
 
-    /// The next input of the core.
+    /// The next input of the core; that a connection is gone says nothing of a device.
     pub(crate) async fn input(&mut self) -> Input {
-        soon(self.inputs.recv()).await.expect("the edge holds the core")
+        loop {
+            match soon(self.inputs.recv()).await.expect("the edge holds the core") {
+                Input::Gone(_) => {}
+                input => return input,
+            }
+        }
     }
 
     /// The next input, which is an event.
