@@ -275,7 +275,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         session_expiry: (session_expiry < connect.session_expiry).then_some(session_expiry),
         keep_alive: keep_alive_told(&connect, shared.mqtt.keep_alive_max_s),
     };
-    let properties = match connack_properties(&shared, &told) {
+    let properties = match connack_properties(&shared, connect.version, &told) {
         Ok(properties) => properties,
         Err(error) => {
             tracing::error!(%error, "limits.mqtt_packet_bytes must be from 1 to 268,435,455");
@@ -367,7 +367,15 @@ async fn inherit(incumbent: oneshot::Sender<Takeover>, clean: bool) -> Inherited
     }
 }
 
-fn connack_properties(shared: &Shared, told: &Told<'_>) -> Result<Vec<Property>, MqttError> {
+/// A client of 3.1.1 is told none.
+fn connack_properties(
+    shared: &Shared,
+    version: Version,
+    told: &Told<'_>,
+) -> Result<Vec<Property>, MqttError> {
+    if version == Version::V3 {
+        return Ok(Vec::new());
+    }
     let mut properties: Vec<Property> = vec![
         ReceiveMaximum::new(shared.limits.mqtt_inflight)?.into(),
         MaximumPacketSize::new(shared.limits.mqtt_packet_bytes)?.into(),

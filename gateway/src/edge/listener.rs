@@ -35,6 +35,7 @@ pub(super) struct Listener {
 impl Listener {
     pub(super) async fn bind(address: SocketAddr, arrivals: Arrivals) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
+        prepare(&listener);
         Ok(Self { listener, arrivals: Arc::new(arrivals) })
     }
 
@@ -58,7 +59,6 @@ impl Listener {
         match accepted {
             Ok((socket, peer)) => {
                 door.shared.counters.sockets.increment();
-                prepare(&socket);
                 let welcoming = Arc::clone(&self.arrivals).welcome(socket, peer);
                 let welcomed = Stage::new(welcomed(welcoming, door.clone(), stop.clone()));
                 // At a lower level than what is logged in it: entering a span costs as much as a message.
@@ -73,10 +73,12 @@ impl Listener {
     }
 }
 
-fn prepare(socket: &TcpStream) {
+/// Sets what each accepted socket takes over, so that it costs no call for each.
+fn prepare(listener: &TcpListener) {
+    let socket = SockRef::from(listener);
     let keepalive = TcpKeepalive::new().with_time(PROBE_AFTER);
-    let set = SockRef::from(socket).set_tcp_keepalive(&keepalive);
-    if let Err(error) = set.and_then(|()| socket.set_nodelay(true)) {
+    let set = socket.set_tcp_keepalive(&keepalive);
+    if let Err(error) = set.and_then(|()| socket.set_tcp_nodelay(true)) {
         tracing::debug!(%error, "options of the socket are not to be had");
     }
 }

@@ -61,12 +61,15 @@ pub(super) fn receives<'a>(
     device: &DeviceId,
     own: bool,
 ) -> Option<Receives> {
-    let command = format!("devices/{device}/commands/{SOME_COMMAND}");
-    let cancel = format!("{command}/cancel");
+    let mut topic = format!("devices/{device}/commands/{SOME_COMMAND}");
     let names = |filter: &TopicFilter| levels(filter.as_str()).nth(1) == Some(device.as_str());
     let matched =
         |topic: &str| filters.clone().any(|filter| (own || names(filter)) && filter.matches(topic));
-    matched(&command).then(|| Receives { own, cancels: matched(&cancel) })
+    if !matched(&topic) {
+        return None;
+    }
+    topic.push_str("/cancel");
+    Some(Receives { own, cancels: matched(&topic) })
 }
 
 /// Whether `filter` selects nothing but what goes down to `device`: its commands and desired state.
