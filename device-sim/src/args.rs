@@ -7,6 +7,10 @@ use std::{path::PathBuf, process::ExitCode, time::Duration};
 /// Wrong usage, as in BSD's `sysexits`.
 const USAGE: u8 = 64;
 
+/// How many devices connect in a second: a broker that is slower has them time out and come back all
+/// together, which is slower still.
+const CONNECTS_PER_S: u32 = 500;
+
 /// Simulates a fleet of MQTT devices: thermostats, pumps and trackers with physical models.
 ///
 /// They publish telemetry and state, run commands and survive broken connections, by the contract
@@ -15,7 +19,7 @@ const USAGE: u8 = 64;
 #[derive(Debug, Parser)]
 #[command(version)]
 pub(crate) struct Args {
-    /// How many devices, 1 to 50000
+    /// How many devices, 1 to 50000; of more than 500, 500 connect in a second
     #[arg(long, default_value_t = 10)]
     devices: u32,
     /// Telemetry messages a second of each device, 0.01 to 1000
@@ -92,6 +96,8 @@ impl Args {
             seed: self.seed,
             telemetry_qos,
             chaos: self.chaos.unwrap_or_default(),
+            start_within: Duration::from_secs(1)
+                .max(Duration::from_secs(1) * self.devices / CONNECTS_PER_S),
             ..FleetConfig::new(self.mqtt)
         };
         match config.check() {
@@ -159,6 +165,15 @@ mod tests {
             ..FleetConfig::new("mqtts://localhost:1".parse().expect("this broker is right"))
         };
         assert_eq!((config, duration), (expected, Some(Duration::from_secs(90))));
+    }
+
+    #[test]
+    fn many_devices_do_not_connect_all_at_once() {
+        for (devices, seconds) in [(1, 1), (500, 1), (10_000, 20)] {
+            let (config, _) =
+                parse(&format!("--devices {devices}")).expect("these flags are right");
+            assert_eq!(config.start_within, Duration::from_secs(seconds));
+        }
     }
 
     #[test]
