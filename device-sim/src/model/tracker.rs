@@ -161,7 +161,15 @@ impl Tracker {
                 message: format!("the place must be within {REACH_M} m of {HOME:?}"),
             });
         }
-        self.errand = Some((place, self.at.distance(place)));
+        let way = self.at.distance(place);
+        if self.battery - way / CRUISE * DRAIN_PER_S < BATTERY_LOW {
+            return Err(AnswerError {
+                code: "battery_low".into(),
+                message: format!("{:.0} % do not last for {way:.0} m: let it charge", self.battery),
+            });
+        }
+        self.charging = false;
+        self.errand = Some((place, way));
         Ok(Begun::Working)
     }
 }
@@ -304,6 +312,21 @@ mod tests {
         let error = tracker.begin("go_to", &json!({"lat": 0, "lon": 0})).expect_err("too far");
         assert_eq!(error.code, "out_of_reach");
         assert!(tracker.errand.is_none());
+    }
+
+    #[test]
+    fn who_charges_sets_out_when_there_is_enough_for_the_way() {
+        let (mut tracker, mut rng) = tracker();
+        let (lat, lon) = Point { east: tracker.at.east + 300.0, north: tracker.at.north }.degrees();
+        let place = json!({"lat": lat, "lon": lon});
+        tracker.charging = true;
+        tracker.battery = BATTERY_LOW;
+        let error = tracker.begin("go_to", &place).expect_err("not enough");
+        assert_eq!((error.code.as_str(), tracker.charging), ("battery_low", true));
+        tracker.battery = BATTERY_LOW + 5.0;
+        assert_eq!(tracker.begin("go_to", &place), Ok(Begun::Working));
+        (0..4).for_each(|_| tracker.step(0.5, &mut rng));
+        assert!(tracker.speed > 0.0 && !tracker.charging);
     }
 
     #[test]

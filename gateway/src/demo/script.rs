@@ -1,13 +1,14 @@
 //! What is asked of the demo's fleet, by the second: the same in each round, so that there is always something to
 //! see of commands, batches, desired states, alerts and presence.
 
-use crate::core::{Core, Stopped, Unanswered};
-use bridge::{command::book::Caller, rights::Rights, shadow::Expected};
-use protocol::{BatchRequest, CommandId, CommandRequest, DeviceId};
+use crate::core::{Core, Outlet, Stopped, Unanswered};
+use bridge::{bridge::Bridge, command::book::Caller, rights::Rights, shadow::Expected};
+use protocol::{BatchRequest, CommandId, CommandRequest, DeviceId, DeviceState, Millis, Timestamp};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
+use tracing::info;
 
 /// Who asks.
 const USER: &str = "demo";
@@ -15,10 +16,15 @@ const USER: &str = "demo";
 /// How long a round is, in seconds.
 const ROUND_S: u64 = 120;
 
+/// The time that a vehicle has between two words of progress: more than it needs for a twentieth of its longest way.
+const LONG: Millis = Millis(60_000);
+
 /// Something that is asked.
 enum Act {
     /// A command for a device.
     Command(&'static str, &'static str, Value),
+    /// A command for a device that takes as long as it takes: whenever it tells progress it has its time anew.
+    LongCommand(&'static str, &'static str, Value),
     /// A command for all devices of a type, two at a time.
     Batch(&'static str, &'static str, Value),
     /// What a device is wanted to be.
@@ -34,7 +40,8 @@ fn round() -> Vec<(u64, Act)> {
         // It turns against a closed valve now, and says so.
         (35, Act::Command("pump-003", "set_valve", json!({ "percent": 0 }))),
         (50, Act::Command("tracker-004", "reboot", json!({}))),
-        (60, Act::Command("tracker-002", "go_to", json!({ "lat": 52.53, "lon": 13.42 }))),
+        // In the middle of its round, so that it is there before the next one.
+        (60, Act::LongCommand("tracker-002", "go_to", json!({ "lat": 52.518, "lon": 13.358 }))),
         (70, Act::Command("pump-003", "set_valve", json!({ "percent": 80 }))),
         (80, Act::Desire("thermostat-001", json!({ "target": 20 }))),
         (95, Act::Command("thermostat-002", "set_target", json!({ "temperature": 20 }))),
@@ -66,10 +73,27 @@ async fn rounds(core: &Core) -> Stopped {
 }
 
 async fn ask(core: &Core, act: Act) -> Result<(), Unanswered> {
-    core.ask(move |bridge, now| match act {
+    let refused = core.ask(move |bridge, now| perform(bridge, now, act)).await?;
+    // Another may have had the same device do something else, or deleted it.
+    if let Err(reason) = refused {
+        info!(%reason, "the demo was refused something");
+    }
+    Ok(())
+}
+
+fn perform(bridge: &mut Bridge<Outlet>, now: Timestamp, act: Act) -> anyhow::Result<()> {
+    let caller = Caller { user: USER, key: None };
+    match act {
         Act::Command(device, name, params) => {
-            let caller = Caller { user: USER, key: None };
-            let _refused = bridge.command(now, id(), &known(device), request(name, params), caller);
+            bridge.command(now, id(), &known(device), request(name, params), caller)?;
+        }
+        Act::LongCommand(device, name, params) => {
+            let request = CommandRequest {
+                timeout_ms: Some(LONG),
+                progress_extends: Some(true),
+                ..request(name, params)
+            };
+            bridge.command(now, id(), &known(device), request, caller)?;
         }
         Act::Batch(kind, name, params) => {
             let batch = BatchRequest {
@@ -81,14 +105,21 @@ async fn ask(core: &Core, act: Act) -> Result<(), Unanswered> {
                 rate: None,
                 abort_after: None,
             };
-            let caller = (Caller { user: USER, key: None }, &Rights::everything());
-            let _refused = bridge.command_batch(now, id().to_string(), &mut id, batch, caller);
+            let caller = (caller, &Rights::everything());
+            bridge.command_batch(now, id().to_string(), &mut id, batch, caller)?;
         }
         Act::Desire(device, desired) => {
-            let _refused = bridge.desire(now, &known(device), object(desired), &Expected::Any);
+            let device = known(device);
+            let expected = whatever_is_now(&bridge.device_state(&device));
+            bridge.desire(now, &device, object(desired), &expected)?;
         }
-    })
-    .await
+    }
+    Ok(())
+}
+
+/// `Any` would not be taken of a device of which nothing is desired yet.
+fn whatever_is_now(state: &DeviceState) -> Expected {
+    Expected::OneOf(vec![state.version])
 }
 
 fn id() -> CommandId {
@@ -122,6 +153,7 @@ fn request(name: &str, params: Value) -> CommandRequest {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bridge::shadow::Shadows;
 
     #[test]
     fn a_round_is_in_order_and_names_devices() {
@@ -130,9 +162,23 @@ mod tests {
         assert!(round.iter().all(|(second, _)| *second < ROUND_S));
         for (_, act) in round {
             match act {
-                Act::Command(device, ..) | Act::Desire(device, _) => drop(known(device)),
+                Act::Command(device, ..)
+                | Act::LongCommand(device, ..)
+                | Act::Desire(device, _) => drop(known(device)),
                 Act::Batch(..) => {}
             }
         }
+    }
+
+    #[test]
+    fn what_is_desired_is_taken_in_the_first_round_and_in_each_after_it() {
+        let mut shadows = Shadows::new(1_024);
+        for (_, act) in [round(), round()].into_iter().flatten() {
+            if let Act::Desire(device, desired) = act {
+                let expected = whatever_is_now(&shadows.get(&known(device)));
+                shadows.desire(&known(device), object(desired), &expected).expect("it is taken");
+            }
+        }
+        assert_eq!(shadows.get(&known("thermostat-001")).version, 4);
     }
 }
