@@ -211,7 +211,7 @@ export class SluiceClient {
     const channels = [...entry.wish.channels];
     const message: ClientMessage = { type: "subscribe", channels, options: optionsOf(entry) };
     entry.request =
-      this.#link?.ask(message, answerTimeoutMs, (answer) => this.#answered(entry, answer)) ?? null;
+      this.#link?.askPatiently(message, answerTimeoutMs, (answer) => this.#answered(entry, answer)) ?? null;
   }
 
   #answered(entry: Entry, answer: Answer<AnswerReply>): void {

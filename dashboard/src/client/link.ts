@@ -3,7 +3,7 @@ import { type ClientMessage, closeCodes, type Reply, type Update } from "../gene
 import { BadFrame, Columns, type Table } from "./columns";
 import { isUpdate, readFrame } from "./frame";
 import { Outbox } from "./outbox";
-import { type Done, Requests } from "./requests";
+import { type Done, type Patience, Requests } from "./requests";
 import type { OpenSocket, Socket } from "./socket";
 
 /** A connection that has not greeted by then is given up. */
@@ -14,8 +14,10 @@ const pingEveryMs = 3_000;
 const uneasyMs = 2_000;
 /** Who heard the gateway so lately need not ask whether it is there. */
 const freshMs = 1_500;
-/** A gateway that leaves a ping unanswered this long is gone. */
+/** A gateway that leaves a ping unanswered this long is gone, unless it was heard meanwhile. */
 const pongTimeoutMs = 10_000;
+/** What is heard may be much that stands before an answer; but not for ever. */
+const busyTimeoutMs = 60_000;
 /** What a connection ends with when it was given up from here. */
 const abandonedCode = 1006;
 /** What the gateway is told when we leave it, but for a frame that cannot be read. */
@@ -72,10 +74,10 @@ export class Link {
   }
 
   /** Asks something; `done` is called once. Gives the request's id, or null where it was not taken. */
-  ask(message: ClientMessage, timeoutMs: number, done: Done): number | null {
+  ask(message: ClientMessage, timeoutMs: number, done: Done, waitsOn?: Patience): number | null {
     if (this.#greeted === null || this.#ended) return refuse(done, "not_connected");
     const { outbox, messageBytesMax } = this.#greeted;
-    const id = this.#requests.open(timeoutMs, done);
+    const id = this.#requests.open(timeoutMs, done, waitsOn);
     const text = JSON.stringify({ ...message, id });
     if (new TextEncoder().encode(text).length > messageBytesMax) {
       this.#requests.settle(id, { kind: "unsent", why: "too_big" });
@@ -84,6 +86,15 @@ export class Link {
     if (outbox.push(text, () => this.#requests.markSent(id))) return id;
     this.#requests.settle(id, { kind: "unsent", why: "outbox_full" });
     return null;
+  }
+
+  /**
+   * The same, and while the gateway is heard the answer is waited for on: a page that has much to read is not faster by
+   * beginning anew.
+   */
+  askPatiently(message: ClientMessage, timeoutMs: number, done: Done): number | null {
+    const isHeard = () => Date.now() - this.heardAt < timeoutMs;
+    return this.ask(message, timeoutMs, done, (waitedMs) => waitedMs < busyTimeoutMs && isHeard());
   }
 
   /** After a pause of unknown length: asks at once, and until the answer comes the values are doubtful. */
@@ -165,7 +176,7 @@ export class Link {
     const sentAt = Date.now();
     this.#isPinging = true;
     this.#timer = setTimeout(() => this.#events.silent(sentAt), uneasyMs);
-    this.ask({ type: "ping" }, pongTimeoutMs, (answer) => {
+    this.askPatiently({ type: "ping" }, pongTimeoutMs, (answer) => {
       clearTimeout(this.#timer);
       this.#isPinging = false;
       if (answer.kind === "timeout") return this.abandon("the gateway stopped answering");

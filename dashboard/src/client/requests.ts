@@ -8,9 +8,12 @@ export type AnswerReply = Extract<Reply, { type: "ok" | "subscribed" | "unsubscr
 /** Called once, with how a request ended. */
 export type Done = (answer: Answer<AnswerReply>) => void;
 
+/** Whether to wait on for an answer that has been waited for so long. */
+export type Patience = (waitedMs: number) => boolean;
+
 interface Pending {
   readonly done: Done;
-  readonly timer: ReturnType<typeof setTimeout>;
+  timer: ReturnType<typeof setTimeout>;
   sent: boolean;
 }
 
@@ -19,12 +22,18 @@ export class Requests {
   readonly #pending = new Map<RequestId, Pending>();
   #lastId = 0;
 
-  /** Opens a request and gives its id. */
-  open(timeoutMs: number, done: Done): number {
+  /** Opens a request and gives its id; it times out when `timeoutMs` passed again and `waitsOn` says no. */
+  open(timeoutMs: number, done: Done, waitsOn: Patience = () => false): number {
     this.#lastId += 1;
     const id = this.#lastId;
-    const timer = setTimeout(() => this.settle(id, { kind: "timeout" }), timeoutMs);
-    this.#pending.set(id, { done, timer, sent: false });
+    let waitedMs = 0;
+    const look = () => {
+      waitedMs += timeoutMs;
+      if (waitsOn(waitedMs)) pending.timer = setTimeout(look, timeoutMs);
+      else this.settle(id, { kind: "timeout" });
+    };
+    const pending: Pending = { done, timer: setTimeout(look, timeoutMs), sent: false };
+    this.#pending.set(id, pending);
     return id;
   }
 

@@ -169,6 +169,23 @@ it("leaves a gateway that stopped answering pings", () => {
   expect(world.state).toMatchObject({ kind: "recovering", why: "the gateway stopped answering" });
 });
 
+it("stays with a gateway whose answers stand behind much else, for a minute", () => {
+  const heard = world.listen(["presence/#"]);
+  world.client.start();
+  world.gateway.welcome();
+  for (let second = 1; second < 60; second += 1) {
+    vi.advanceTimersByTime(1_000);
+    world.gateway.frame({ channel: "presence/a", seq: second, offset: second, timestamp: 0, data: {} });
+  }
+  expect(world.gateway.closedByClient).toBeNull();
+  world.gateway.grantAll();
+  world.gateway.frame({ channel: "presence/a", seq: 60, offset: 60, timestamp: 0, data: {} });
+  expect(world.state.kind).toBe("live");
+  vi.advanceTimersByTime(1_000);
+  expect(world.state).toMatchObject({ kind: "recovering", why: "the gateway stopped answering" });
+  expect(heard.updates.at(-1)?.seq).toBe(60);
+});
+
 it("says that the gateway is silent while a ping is unanswered, until its pong", () => {
   world.goLive();
   const askedAt = Date.now();
