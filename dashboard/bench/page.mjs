@@ -11,13 +11,12 @@ import { loadavg } from "node:os";
 import { join } from "node:path";
 import { setTimeout as pause } from "node:timers/promises";
 import { chromium } from "playwright-core";
+import { heapsOf } from "../dev/heap.mjs";
 
 const [mode = "frames", amount] = process.argv.slice(2);
 const port = 18_124;
 const base = `http://127.0.0.1:${port}/`;
 const settleMs = 15_000;
-const mebibyte = 1_048_576;
-let asked = 0;
 const speed = mode === "heap" ? 20 : 1;
 const devices = mode === "heap" ? 1_000 : 10_000;
 
@@ -103,56 +102,8 @@ async function heap(page, minutes) {
   for (const mark of marks) {
     await pause(Math.max(0, begun + mark - performance.now()));
     const passed = ((performance.now() - begun) * speed) / 60_000;
-    const sizes = await heapSizes(page);
-    console.log(
-      `after ${passed.toFixed(0)} min: ${sizes.map(([name, mib]) => `${name} ${mib} MiB`).join(", ")}`,
-    );
+    const heaps = await heapsOf(page);
+    const [ofPage, ofWorker] = [heaps.page.toFixed(1), heaps.worker.toFixed(1)];
+    console.log(`after ${passed.toFixed(0)} min: page ${ofPage} MiB, worker ${ofWorker} MiB`);
   }
-}
-
-/** What is left after collecting what nobody needs. */
-async function heapSizes(page) {
-  const session = await page.context().newCDPSession(page);
-  const sizes = [["page", await heapOf((method) => session.send(method))]];
-  const { sessionId, targetInfo } = await attached(session);
-  if (targetInfo.type !== "worker") throw new Error(`${targetInfo.type} is not the page's worker`);
-  sizes.push(["worker", await heapOf((method) => askWorker(session, sessionId, method))]);
-  await session.detach();
-  return sizes;
-}
-
-async function heapOf(send) {
-  await send("HeapProfiler.enable");
-  await send("HeapProfiler.collectGarbage");
-  const { usedSize } = await send("Runtime.getHeapUsage");
-  return (usedSize / mebibyte).toFixed(1);
-}
-
-/** The page's worker, as the browser's debugger knows it. */
-async function attached(session) {
-  const found = new Promise((resolve) => session.once("Target.attachedToTarget", resolve));
-  await session.send("Target.setAutoAttach", {
-    autoAttach: true,
-    waitForDebuggerOnStart: false,
-    flatten: false,
-  });
-  return found;
-}
-
-function askWorker(session, sessionId, method) {
-  asked += 1;
-  const id = asked;
-  return new Promise((resolve, reject) => {
-    const hear = ({ message }) => {
-      const answer = JSON.parse(message);
-      if (answer.id !== id) return;
-      session.off("Target.receivedMessageFromTarget", hear);
-      if (answer.error === undefined) resolve(answer.result);
-      else reject(new Error(answer.error.message));
-    };
-    session.on("Target.receivedMessageFromTarget", hear);
-    session
-      .send("Target.sendMessageToTarget", { sessionId, message: JSON.stringify({ id, method }) })
-      .catch(reject);
-  });
 }

@@ -10,7 +10,7 @@ import assert from "node:assert/strict";
 import { loadavg } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import mqtt from "mqtt";
-import { heapsOf } from "./lib/heap.mjs";
+import { heapsOf } from "../../dashboard/dev/heap.mjs";
 import { until } from "./lib/until.mjs";
 import { quantiles, watchWork } from "./lib/work.mjs";
 import { scenario } from "./lib/world.mjs";
@@ -97,7 +97,7 @@ scenario(
       const heaps = [];
       for (let look = 0; look < looks; look += 1) {
         await walk(forMs / speed / looks);
-        heaps.push(await heapsOf(page));
+        heaps.push(await heapsOf(page.page));
       }
       const least = (part) => Math.min(...heaps.map((heap) => heap[part]));
       return { page: least("page"), worker: least("worker") };

@@ -1,10 +1,11 @@
-// What a page and its worker keep in memory once nobody needs the rest.
+// What a page and its worker keep in memory once nobody needs the rest, as the browser's debugger tells it. For the
+// measurement in `bench` and for the tests in `tests/browser`.
 
 const mebibyte = 1_048_576;
 let asked = 0;
 
-/** The heaps of the page and of its worker after collecting garbage, in MiB. */
-export async function heapsOf({ page }) {
+/** The heaps of a Playwright page and of its worker after collecting garbage, in MiB. */
+export async function heapsOf(page) {
   const session = await page.context().newCDPSession(page);
   try {
     const worker = await workerOf(session);
@@ -24,7 +25,7 @@ async function heapOf(send) {
   return usedSize / mebibyte;
 }
 
-/** The page's worker, as the browser's debugger knows it. */
+/** The page's worker, as the debugger knows it. */
 async function workerOf(session) {
   const found = new Promise((resolve) => session.once("Target.attachedToTarget", resolve));
   const options = { autoAttach: true, waitForDebuggerOnStart: false, flatten: false };
