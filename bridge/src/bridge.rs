@@ -28,7 +28,7 @@ use crate::{
     types::DeviceTypes,
 };
 use protocol::{Alert, BatchState, Desired, DeviceId, GatewayStats, Millis, Timestamp, TopicName};
-use restoring::{device_of, restore_devices, told};
+use restoring::{forget_deleted, restore_devices, told};
 use std::{collections::HashSet, sync::Arc};
 
 /// What a bridge is made with.
@@ -126,13 +126,7 @@ impl<S: Sink> Bridge<S> {
     pub fn new(now: Timestamp, settings: Settings, mut past: Past) -> Result<Self, Unreadable> {
         let Settings { node, silent_after, devices_max, hub, commands, types, mappings, .. } =
             settings;
-        let known: HashSet<_> = past.devices.iter().map(|(device, _)| device.as_str()).collect();
-        // Values of a device that was deleted stay deleted.
-        for restored in &mut past.hub.channels {
-            if device_of(&restored.channel).is_some_and(|device| !known.contains(device)) {
-                restored.value = None;
-            }
-        }
+        forget_deleted(&mut past);
         let mut devices = Devices::new(node, devices_max, silent_after);
         let lost = restore_devices(now, &mut devices, &past);
         let mut commands = Commands::new(commands);

@@ -60,15 +60,38 @@ impl Collector for Snapshot {
     }
 }
 
+/// A number of the bridge: its name, what it means, and its value.
+type Number = (&'static str, &'static str, u64);
+
 fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fmt::Error> {
+    let numbers = devices(latest).into_iter().chain(alerts(latest)).chain(commands(latest));
+    for (name, help, value) in numbers.chain(refusals(latest)) {
+        write(encoder, name, help, value)?;
+    }
+    Ok(())
+}
+
+/// Channels, devices and what is kept of them.
+fn devices(latest: &Latest) -> [Number; 6] {
     let Latest { figures, refused, updates, audit_entries, .. } = latest;
-    let Latest { results_too_large, commands_unwritten, .. } = latest;
-    let commands = &figures.commands;
-    for (name, help, value) in [
+    [
         ("updates", "Updates of all channels", *updates),
         ("devices_online_now", "Devices that are online", figures.devices_online),
         ("devices_known_now", "Devices that are known", figures.devices_known),
-        ("commands_open_now", "Commands that have not ended", figures.commands_open),
+        ("audit_entries_now", "Entries of the audit log that are kept", *audit_entries),
+        ("resident_memory_bytes_now", "Resident memory in bytes", figures.memory_bytes),
+        (
+            "forgotten_metrics",
+            "Metrics that left a channel's value, as newer ones took their room",
+            refused.metrics,
+        ),
+    ]
+}
+
+/// Alerts that are not cleared.
+fn alerts(latest: &Latest) -> [Number; 5] {
+    let figures = &latest.figures;
+    [
         ("alerts_active_now", "Alerts that nobody acknowledged", figures.alerts.active),
         (
             "alerts_acknowledged_now",
@@ -78,12 +101,15 @@ fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fm
         ("alerts_info_now", "Alerts not cleared that are info", figures.alerts.info),
         ("alerts_warning_now", "Alerts not cleared that are warnings", figures.alerts.warning),
         ("alerts_critical_now", "Alerts not cleared that are critical", figures.alerts.critical),
-        ("audit_entries_now", "Entries of the audit log that are kept", *audit_entries),
-        (
-            "refused_alerts",
-            "Alerts beyond limits.alerts_open or limits.alerts_per_device",
-            refused.alerts,
-        ),
+    ]
+}
+
+/// Commands and batches.
+fn commands(latest: &Latest) -> [Number; 14] {
+    let Latest { figures, results_too_large, commands_unwritten, .. } = latest;
+    let commands = &figures.commands;
+    [
+        ("commands_open_now", "Commands that have not ended", figures.commands_open),
         ("commands_batches_open_now", "Batches that have not ended", commands.batches_open),
         ("commands_created", "Commands accepted", commands.created),
         ("commands_sent", "Commands sent, each attempt", commands.sent),
@@ -105,7 +131,18 @@ fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fm
             "Commands that failed as they could not be written to their receiver",
             *commands_unwritten,
         ),
-        ("resident_memory_bytes_now", "Resident memory in bytes", figures.memory_bytes),
+    ]
+}
+
+/// What was over a limit, or from nobody.
+fn refusals(latest: &Latest) -> [Number; 5] {
+    let refused = &latest.refused;
+    [
+        (
+            "refused_alerts",
+            "Alerts beyond limits.alerts_open or limits.alerts_per_device",
+            refused.alerts,
+        ),
         ("refused_channels", "Updates of channels beyond limits.channels", refused.channels),
         ("refused_devices", "Messages of devices beyond limits.devices", refused.devices),
         (
@@ -113,16 +150,8 @@ fn bridge(encoder: &mut DescriptorEncoder<'_>, latest: &Latest) -> Result<(), fm
             "Subscriptions beyond limits.websocket_subscriptions or limits.token_subscriptions",
             refused.subscriptions,
         ),
-        (
-            "forgotten_metrics",
-            "Metrics that left a channel's value, as newer ones took their room",
-            refused.metrics,
-        ),
         ("refused_answers", "Answers to commands that the device does not have", refused.answers),
-    ] {
-        write(encoder, name, help, value)?;
-    }
-    Ok(())
+    ]
 }
 
 /// Writes one metric: a gauge where the name ends with `_now`, which is left out, else a counter.

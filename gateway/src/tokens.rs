@@ -52,48 +52,58 @@ impl TokenAction {
     /// # Errors
     /// When the credentials cannot be read or written, or there is no such token.
     pub fn run(self, data_dir: &Path) -> anyhow::Result<()> {
-        let mut out = io::stdout();
         match self {
             Self::Create { user, role, days, devices, channels } => {
                 let expires_at = days.map(|days| end_of(clock::now(), days));
-                let grant = Grant { role, expires_at, devices, channels };
-                let about = json!({
-                    "user": user, "role": role, "expires_at": expires_at,
-                    "devices": grant.devices, "channels": grant.channels,
-                });
-                let add = |tokens: &mut Tokens| {
-                    let text = tokens.add(&user, grant)?;
-                    let id = text.split('_').nth(1).unwrap_or_default();
-                    leave(data_dir, &[told("token.created", with_id(about, id))])?;
-                    Ok::<_, EditError>(text)
-                };
-                writeln!(out, "{}", Tokens::edit(data_dir, add)?)?;
+                create(data_dir, &user, Grant { role, expires_at, devices, channels })
             }
-            Self::List => {
-                writeln!(out, "{:<12}  {:<8}  {:>13}  USER  ONLY", "ID", "ROLE", "EXPIRES_AT")?;
-                for (id, token) in Tokens::list(data_dir)?.iter() {
-                    let end = token.expires_at.map_or("never".into(), |end| end.to_string());
-                    let (role, user, only) = (token.role.name(), &token.user, only(token));
-                    writeln!(out, "{id:<12}  {role:<8}  {end:>13}  {user}{only}")?;
-                }
-            }
-            Self::Revoke { token } => {
-                let revoke = |tokens: &mut Tokens| {
-                    let meant = tokens.iter().filter(|(id, of)| *id == token || of.user == token);
-                    let gone = meant.map(|(id, of)| {
-                        let about = with_id(json!({"user": of.user, "role": of.role}), id);
-                        told("token.revoked", about)
-                    });
-                    leave(data_dir, &gone.collect::<Vec<_>>())?;
-                    Ok::<_, EditError>(tokens.revoke(&token))
-                };
-                if Tokens::edit(data_dir, revoke)? == 0 {
-                    bail!("there is no token '{token}': see sluice-gateway token list");
-                }
-            }
+            Self::List => list(data_dir),
+            Self::Revoke { token } => revoke(data_dir, &token),
         }
-        Ok(())
     }
+}
+
+fn create(data_dir: &Path, user: &str, grant: Grant) -> anyhow::Result<()> {
+    let about = json!({
+        "user": user, "role": grant.role, "expires_at": grant.expires_at,
+        "devices": grant.devices, "channels": grant.channels,
+    });
+    let add = |tokens: &mut Tokens| {
+        let text = tokens.add(user, grant)?;
+        let id = text.split('_').nth(1).unwrap_or_default();
+        leave(data_dir, &[told("token.created", with_id(about, id))])?;
+        Ok::<_, EditError>(text)
+    };
+    writeln!(io::stdout(), "{}", Tokens::edit(data_dir, add)?)?;
+    Ok(())
+}
+
+fn list(data_dir: &Path) -> anyhow::Result<()> {
+    let mut out = io::stdout();
+    writeln!(out, "{:<12}  {:<8}  {:>13}  USER  ONLY", "ID", "ROLE", "EXPIRES_AT")?;
+    for (id, token) in Tokens::list(data_dir)?.iter() {
+        let end = token.expires_at.map_or("never".into(), |end| end.to_string());
+        let (role, user, only) = (token.role.name(), &token.user, only(token));
+        writeln!(out, "{id:<12}  {role:<8}  {end:>13}  {user}{only}")?;
+    }
+    Ok(())
+}
+
+/// Revokes the token with this id, or all of the user with this name.
+fn revoke(data_dir: &Path, token: &str) -> anyhow::Result<()> {
+    let revoke = |tokens: &mut Tokens| {
+        let meant = tokens.iter().filter(|(id, of)| *id == token || of.user == token);
+        let gone = meant.map(|(id, of)| {
+            let about = with_id(json!({"user": of.user, "role": of.role}), id);
+            told("token.revoked", about)
+        });
+        leave(data_dir, &gone.collect::<Vec<_>>())?;
+        Ok::<_, EditError>(tokens.revoke(token))
+    };
+    if Tokens::edit(data_dir, revoke)? == 0 {
+        bail!("there is no token '{token}': see sluice-gateway token list");
+    }
+    Ok(())
 }
 
 /// What the audit log is to tell.

@@ -9,7 +9,7 @@ use crate::{
     ingest::Inbound,
 };
 use protocol::{DeviceId, Timestamp, TopicName};
-use serde_json::Value;
+use serde_json::{Value, value::RawValue};
 
 impl<S: Sink> Bridge<S> {
     /// Takes decoded messages of one connection.
@@ -17,43 +17,57 @@ impl<S: Sink> Bridge<S> {
         for message in inbound {
             if let Inbound::Mapped { spoken, payload } = &message {
                 self.mapped(now, spoken, payload);
-                continue;
+            } else if message.device().is_none_or(|device| self.heard(now, device)) {
+                self.take(now, message);
             }
-            if let Some(device) = message.device()
-                && !self.heard(now, device)
-            {
-                continue;
+        }
+    }
+
+    /// Takes what a device said that may be there.
+    fn take(&mut self, now: Timestamp, message: Inbound) {
+        match message {
+            Inbound::Update { channel, device, timestamp, data } => {
+                self.updated(now, &channel, device, timestamp, data);
             }
-            match message {
-                Inbound::Update { channel, device, timestamp, data } => {
-                    if let (Some(device), Data::Metrics(metrics)) = (&device, &data) {
-                        self.observe(now, device, Said::Telemetry, |name| metric(metrics, name));
-                    }
-                    let watched = device.filter(|_| self.alerts.watches_metrics());
-                    let watched = watched.map(|device| (device, data.clone()));
-                    self.publish(now, &channel, timestamp, data);
-                    if let Some((device, data)) = watched {
-                        self.measure(now, &device, &data);
-                    }
-                }
-                Inbound::State { device, reported } => {
-                    if (self.commands.expects_of(&device) || self.mapping_of(&device).is_some())
-                        && let Ok(Value::Object(state)) = serde_json::from_str(reported.get())
-                    {
-                        self.observe(now, &device, Said::State, |name| state.get(name).cloned());
-                    }
-                    self.reported(now, &device, reported);
-                }
-                Inbound::Event { device, event } => self.event(now, &device, event),
-                Inbound::Recent { device, answers } => {
-                    self.commands.recent(now, &device, &answers);
-                }
-                Inbound::Answer { device, command, answer } => {
-                    let known = self.commands.answer(now, &device, command, &answer);
-                    self.refused.answers += u64::from(!known);
-                }
-                Inbound::Mapped { .. } => {}
+            Inbound::State { device, reported } => {
+                self.observe_state(now, &device, &reported);
+                self.reported(now, &device, reported);
             }
+            Inbound::Event { device, event } => self.event(now, &device, event),
+            Inbound::Recent { device, answers } => self.commands.recent(now, &device, &answers),
+            Inbound::Answer { device, command, answer } => {
+                let known = self.commands.answer(now, &device, command, &answer);
+                self.refused.answers += u64::from(!known);
+            }
+            Inbound::Mapped { .. } => {}
+        }
+    }
+
+    fn updated(
+        &mut self,
+        now: Timestamp,
+        channel: &TopicName,
+        device: Option<DeviceId>,
+        timestamp: Option<Timestamp>,
+        data: Data,
+    ) {
+        if let (Some(device), Data::Metrics(metrics)) = (&device, &data) {
+            self.observe(now, device, Said::Telemetry, |name| metric(metrics, name));
+        }
+        let watched = device.filter(|_| self.alerts.watches_metrics());
+        let watched = watched.map(|device| (device, data.clone()));
+        self.publish(now, channel, timestamp, data);
+        if let Some((device, data)) = watched {
+            self.measure(now, &device, &data);
+        }
+    }
+
+    /// The state is read only where a command or a mapping asks for it.
+    fn observe_state(&mut self, now: Timestamp, device: &DeviceId, reported: &RawValue) {
+        if (self.commands.expects_of(device) || self.mapping_of(device).is_some())
+            && let Ok(Value::Object(state)) = serde_json::from_str(reported.get())
+        {
+            self.observe(now, device, Said::State, |name| state.get(name).cloned());
         }
     }
 

@@ -7,7 +7,17 @@ use crate::{
     hub::{Beginning, Restored},
 };
 use protocol::{Command, DeviceId, Presence, Timestamp, TopicName};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+
+/// Values of devices that were deleted stay deleted.
+pub(super) fn forget_deleted(past: &mut Past) {
+    let known: HashSet<_> = past.devices.iter().map(|(device, _)| device.as_str()).collect();
+    for restored in &mut past.hub.channels {
+        if device_of(&restored.channel).is_some_and(|device| !known.contains(device)) {
+            restored.value = None;
+        }
+    }
+}
 
 /// Brings the devices back; gives those that were online, with the presence to tell.
 pub(super) fn restore_devices(
@@ -47,7 +57,7 @@ pub(super) fn told(beginning: &Beginning) -> HashMap<DeviceId, (Timestamp, Comma
 }
 
 /// The device that a built-in channel belongs to.
-pub(super) fn device_of(channel: &TopicName) -> Option<&str> {
+fn device_of(channel: &TopicName) -> Option<&str> {
     match channel.as_str().split_once('/') {
         Some(("telemetry" | "presence" | "state" | "commands", device)) => Some(device),
         Some(("alerts", rest)) => rest.split_once('/').map(|(_, device)| device),

@@ -155,17 +155,11 @@ impl Listener {
         self.address
     }
 
-    /// Serves until `stopping` fires, then until every WebSocket has been closed with 4100 and every
-    /// request is answered.
-    pub async fn run(
-        self,
-        config: &Config,
-        surroundings: Surroundings,
-        stopping: CancellationToken,
-    ) {
+    /// What all who are served share.
+    fn web(&self, config: &Config, surroundings: Surroundings, stopping: CancellationToken) -> Web {
         let Surroundings { auth, core, store, stats, exchange, mqtt, room, epoch, webhook } =
             surroundings;
-        let web = Arc::new(Web {
+        Web {
             auth,
             core,
             store,
@@ -182,10 +176,21 @@ impl Listener {
             traffic: live::Traffic::new(time::Instant::now()),
             patience: Patience::new(&config.http),
             epoch,
-            stopping: stopping.clone(),
+            stopping,
             sockets: TaskTracker::new(),
             requests: TaskTracker::new(),
-        });
+        }
+    }
+
+    /// Serves until `stopping` fires, then until every WebSocket has been closed with 4100 and every
+    /// request is answered.
+    pub async fn run(
+        self,
+        config: &Config,
+        surroundings: Surroundings,
+        stopping: CancellationToken,
+    ) {
+        let web = Arc::new(self.web(config, surroundings, stopping.clone()));
         let cut = CancellationToken::new();
         let router = router(Arc::clone(&web));
         let serving =

@@ -112,10 +112,19 @@ pub(super) async fn create(
         return Ok(Json(dry).into_response());
     }
     let command = create_command(&web, who.clone(), device, request, key).await?;
-    let Some(wait) = wait else {
-        return Ok((StatusCode::ACCEPTED, Json(command)).into_response());
-    };
-    let id = command.id;
+    match wait {
+        None => Ok((StatusCode::ACCEPTED, Json(command)).into_response()),
+        Some(wait) => end_within(&web, who, command.id, wait).await,
+    }
+}
+
+/// Answers with the end of a command where that comes in time, else with how far it is.
+async fn end_within(
+    web: &Web,
+    who: Who,
+    id: CommandId,
+    wait: Duration,
+) -> Result<Response, Refused> {
     let ended = tokio::select! {
         ended = time::timeout(wait, web.core.end_of(id)) => ended.ok(),
         () = web.stopping.cancelled() => None,
@@ -126,7 +135,7 @@ pub(super) async fn create(
         Some(Ok(None)) => return Err(unknown(id)),
         Some(Err(stopped)) => return Err(stopped.into()),
         None => {
-            let command = find(&web, who, id).await?.command;
+            let command = find(web, who, id).await?.command;
             (StatusCode::ACCEPTED, applied, Json(command)).into_response()
         }
     })
