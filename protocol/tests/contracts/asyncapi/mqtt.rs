@@ -19,114 +19,150 @@ struct Topic {
 
 fn all() -> [Topic; 9] {
     [
-        Topic {
-            name: "telemetry",
-            address: address(|device, _| topics::telemetry(device)),
-            action: "receive",
-            summary: "Metrics: an object, one with its time, or an array of those kept while offline.",
-            payload: reference("Telemetry"),
-            examples: vec![
-                json!({"rpm": 900, "open": true}),
-                json!({"timestamp": 1_767_225_600_000_i64, "data": {"rpm": 900}}),
-                json!([{"timestamp": 1_767_225_600_000_i64, "data": {"rpm": 900}}]),
-            ],
-            binding: json!({}),
-        },
-        Topic {
-            name: "telemetryMetric",
-            address: address(|device, _| topics::telemetry(device)) + "/{metric}",
-            action: "receive",
-            summary: "One metric: a number, a boolean, a text or any JSON.",
-            payload: json!({"description": "A text that is no JSON stands for itself."}),
-            examples: vec![json!(21.5), json!("open")],
-            binding: json!({}),
-        },
-        Topic {
-            name: "state",
-            address: address(|device, _| topics::state(device)),
-            action: "receive",
-            summary: "The reported state.",
-            payload: json!({"type": "object", "additionalProperties": true}),
-            examples: vec![json!({"valve": "open"})],
-            binding: json!({"retain": true}),
-        },
-        Topic {
-            name: "event",
-            address: address(|device, _| topics::events(device)),
-            action: "receive",
-            summary: "Something is wrong, or no longer: raises, counts up or clears an alert.",
-            payload: reference("DeviceEvent"),
-            examples: events(),
-            binding: json!({}),
-        },
-        Topic {
-            name: "desired",
-            address: address(|device, _| topics::desired(device)),
-            action: "send",
-            summary: "What the device is wanted to be.",
-            payload: reference("Desired"),
-            examples: vec![desired()],
-            binding: json!({"qos": 1, "retain": true}),
-        },
-        Topic {
-            name: "delivery",
-            address: address(topics::command),
-            action: "send",
-            summary: "A command, to the device that subscribed to its topic.",
-            payload: reference("Delivery"),
-            examples: vec![delivery()],
-            binding: json!({"qos": 1, "retain": false}),
-        },
-        Topic {
-            name: "answer",
-            address: address(topics::answer),
-            action: "receive",
-            summary: "How far the device is with a command.",
-            payload: reference("Answer"),
-            examples: answers(),
-            binding: json!({}),
-        },
-        Topic {
-            name: "recent",
-            address: topics::recent(&"device".parse().expect("a device id"))
-                .replace("/device/", "/{device}/"),
-            action: "receive",
-            summary: "What the device knows of its last commands: commands that timed out settle from it.",
-            payload: json!({
-                "type": "array",
-                "maxItems": 256,
-                "items": {
-                    "oneOf": [
-                        {
-                            "description": "A command that was carried out.",
-                            "allOf": [reference("CommandId")],
-                        },
-                        {
-                            "description": "A command, and an answer to it.",
-                            "type": "object",
-                            "properties": {"id": reference("CommandId")},
-                            "required": ["id"],
-                            "allOf": [reference("Answer")],
-                        },
-                    ],
-                },
-            }),
-            examples: vec![json!([
-                "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c",
-                {"id": "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5d", "status": "failed"},
-            ])],
-            binding: json!({}),
-        },
-        Topic {
-            name: "cancelWish",
-            address: address(topics::cancel),
-            action: "send",
-            summary: "The wish to give a command up; only to a device that subscribed to it.",
-            payload: reference("CancelWish"),
-            examples: vec![json!({"id": "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c"})],
-            binding: json!({"qos": 1, "retain": false}),
-        },
+        telemetry(),
+        telemetry_metric(),
+        state(),
+        event(),
+        desired_state(),
+        command(),
+        answer(),
+        recent(),
+        cancel_wish(),
     ]
+}
+
+fn telemetry() -> Topic {
+    Topic {
+        name: "telemetry",
+        address: address(|device, _| topics::telemetry(device)),
+        action: "receive",
+        summary: "Metrics: an object, one with its time, or an array of those kept while offline.",
+        payload: reference("Telemetry"),
+        examples: vec![
+            json!({"rpm": 900, "open": true}),
+            json!({"timestamp": 1_767_225_600_000_i64, "data": {"rpm": 900}}),
+            json!([{"timestamp": 1_767_225_600_000_i64, "data": {"rpm": 900}}]),
+        ],
+        binding: json!({}),
+    }
+}
+
+fn telemetry_metric() -> Topic {
+    Topic {
+        name: "telemetryMetric",
+        address: address(|device, _| topics::telemetry(device)) + "/{metric}",
+        action: "receive",
+        summary: "One metric: a number, a boolean, a text or any JSON.",
+        payload: json!({"description": "A text that is no JSON stands for itself."}),
+        examples: vec![json!(21.5), json!("open")],
+        binding: json!({}),
+    }
+}
+
+fn state() -> Topic {
+    Topic {
+        name: "state",
+        address: address(|device, _| topics::state(device)),
+        action: "receive",
+        summary: "The reported state.",
+        payload: json!({"type": "object", "additionalProperties": true}),
+        examples: vec![json!({"valve": "open"})],
+        binding: json!({"retain": true}),
+    }
+}
+
+fn event() -> Topic {
+    Topic {
+        name: "event",
+        address: address(|device, _| topics::events(device)),
+        action: "receive",
+        summary: "Something is wrong, or no longer: raises, counts up or clears an alert.",
+        payload: reference("DeviceEvent"),
+        examples: events(),
+        binding: json!({}),
+    }
+}
+
+fn desired_state() -> Topic {
+    Topic {
+        name: "desired",
+        address: address(|device, _| topics::desired(device)),
+        action: "send",
+        summary: "What the device is wanted to be.",
+        payload: reference("Desired"),
+        examples: vec![desired()],
+        binding: json!({"qos": 1, "retain": true}),
+    }
+}
+
+fn command() -> Topic {
+    Topic {
+        name: "delivery",
+        address: address(topics::command),
+        action: "send",
+        summary: "A command, to the device that subscribed to its topic.",
+        payload: reference("Delivery"),
+        examples: vec![delivery()],
+        binding: json!({"qos": 1, "retain": false}),
+    }
+}
+
+fn answer() -> Topic {
+    Topic {
+        name: "answer",
+        address: address(topics::answer),
+        action: "receive",
+        summary: "How far the device is with a command.",
+        payload: reference("Answer"),
+        examples: answers(),
+        binding: json!({}),
+    }
+}
+
+fn recent() -> Topic {
+    Topic {
+        name: "recent",
+        address: topics::recent(&"device".parse().expect("a device id"))
+            .replace("/device/", "/{device}/"),
+        action: "receive",
+        summary: "What the device knows of its last commands: commands that timed out settle from it.",
+        payload: json!({
+            "type": "array",
+            "maxItems": 256,
+            "items": {
+                "oneOf": [
+                    {
+                        "description": "A command that was carried out.",
+                        "allOf": [reference("CommandId")],
+                    },
+                    {
+                        "description": "A command, and an answer to it.",
+                        "type": "object",
+                        "properties": {"id": reference("CommandId")},
+                        "required": ["id"],
+                        "allOf": [reference("Answer")],
+                    },
+                ],
+            },
+        }),
+        examples: vec![json!([
+            "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c",
+            {"id": "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5d", "status": "failed"},
+        ])],
+        binding: json!({}),
+    }
+}
+
+fn cancel_wish() -> Topic {
+    Topic {
+        name: "cancelWish",
+        address: address(topics::cancel),
+        action: "send",
+        summary: "The wish to give a command up; only to a device that subscribed to it.",
+        payload: reference("CancelWish"),
+        examples: vec![json!({"id": "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c"})],
+        binding: json!({"qos": 1, "retain": false}),
+    }
 }
 
 /// A topic as the protocol writes it, with the names of its levels.
