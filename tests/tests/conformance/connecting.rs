@@ -291,9 +291,7 @@ async fn a_new_connection_ends_the_older_one_of_the_same_id() {
 async fn connack_comes_first_and_once() {
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut client = broker.connect(&kept(version, "c")).await;
-        client.subscribe(&[("a", 1)]).await;
-        client.leaves().await;
+        broker.subscriber(version, 1).await.leaves().await;
         broker.client(version, "p").await.publish("a", 1, "waited").await;
         // `come_back` takes the CONNACK as the first packet.
         let (mut client, present) = broker.come_back(&kept(version, "c")).await;
@@ -321,7 +319,7 @@ async fn the_reserved_flags_of_connack_are_zero() {
 async fn a_refusal_says_no_session_and_closes() {
     let broker = Broker::start().await;
     // It has a session, and is refused all the same.
-    broker.connect(&kept(Version::V5, "c")).await.leaves().await;
+    broker.comes_back(Version::V5).await.leaves().await;
     let properties =
         [&session_expiry(60)[..], &[AUTHENTICATION_METHOD], &field(b"unheard-of")].concat();
     let refused = Connect { properties, ..kept(Version::V5, "c") };

@@ -106,8 +106,7 @@ async fn acknowledgements_of_nothing_harm_nobody() {
 async fn a_delivery_of_qos_1_waits_for_its_puback() {
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut client = broker.connect(&kept(version, "c")).await;
-        client.subscribe(&[("a", 1)]).await;
+        let mut client = broker.subscriber(version, 1).await;
         let mut publisher = broker.client(version, "p").await;
         publisher.publish("a", 1, "one").await;
         let first = client.hears("one").await;
@@ -115,13 +114,13 @@ async fn a_delivery_of_qos_1_waits_for_its_puback() {
         // On this connection it is not sent again.
         client.hears_nothing().await;
         drop(client);
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         let again = client.hears("one").await;
         assert_eq!((again.qos, again.dup, again.id), (1, true, first.id));
         client.send(&answer(PUBACK, again.id)).await;
         client.hears_nothing().await;
         client.leaves().await;
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         client.hears_nothing().await;
         client.unsubscribe(&["a"]).await;
     }
@@ -131,27 +130,26 @@ async fn a_delivery_of_qos_1_waits_for_its_puback() {
 async fn a_delivery_of_qos_2_goes_through_its_stages() {
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut client = broker.connect(&kept(version, "c")).await;
-        client.subscribe(&[("a", 2)]).await;
+        let mut client = broker.subscriber(version, 2).await;
         broker.client(version, "p").await.publish("a", 2, "one").await;
         let first = client.hears("one").await;
         assert_eq!((first.qos, first.dup), (2, false));
         drop(client);
         // Without PUBREC the message comes again, after it PUBREL does.
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         let again = client.hears("one").await;
         assert_eq!((again.qos, again.dup, again.id), (2, true, first.id));
         client.send(&answer(PUBREC, first.id)).await;
         assert_eq!(client.takes(PUBREL).await.body[..2], first.id.to_be_bytes());
         drop(client);
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         assert_eq!(client.takes(PUBREL).await.body[..2], first.id.to_be_bytes());
         client.send(&answer(PUBREC, first.id)).await;
         assert_eq!(client.takes(PUBREL).await.body[..2], first.id.to_be_bytes());
         client.send(&answer(PUBCOMP, first.id)).await;
         client.hears_nothing().await;
         client.leaves().await;
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         client.hears_nothing().await;
         client.unsubscribe(&["a"]).await;
     }
@@ -161,15 +159,14 @@ async fn a_delivery_of_qos_2_goes_through_its_stages() {
 async fn a_message_that_its_receiver_refuses_is_done() {
     let broker = Broker::start().await;
     for (qos, kind) in [(1, PUBACK), (2, PUBREC)] {
-        let mut client = broker.connect(&kept(Version::V5, "c")).await;
-        client.subscribe(&[("a", qos)]).await;
+        let mut client = broker.subscriber(Version::V5, qos).await;
         broker.client(Version::V5, "p").await.publish("a", qos, "one").await;
         let message = client.hears("one").await;
         // 0x83: implementation specific error.
         client.send(&answer_with(kind, message.id, 0x83)).await;
         client.hears_nothing().await;
         drop(client);
-        let mut client = broker.connect(&kept(Version::V5, "c")).await;
+        let mut client = broker.comes_back(Version::V5).await;
         client.hears_nothing().await;
         client.leaves().await;
     }
@@ -179,8 +176,7 @@ async fn a_message_that_its_receiver_refuses_is_done() {
 async fn what_is_sent_again_comes_in_its_order() {
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut client = broker.connect(&kept(version, "c")).await;
-        client.subscribe(&[("a", 2)]).await;
+        let mut client = broker.subscriber(version, 2).await;
         let mut publisher = broker.client(version, "p").await;
         for number in 0..8_u8 {
             publisher.publish("a", 1 + number % 2, &number.to_string()).await;
@@ -189,11 +185,11 @@ async fn what_is_sent_again_comes_in_its_order() {
             client.hears(&number.to_string()).await;
         }
         drop(client);
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         for number in 0..8 {
             assert!(client.hears(&number.to_string()).await.dup);
         }
-        broker.client(version, "c").await.leaves().await;
+        broker.forgets(version).await;
     }
 }
 
@@ -305,8 +301,7 @@ async fn releases_come_in_the_order_of_their_pubrecs() {
 async fn expiry_does_not_touch_a_flow_that_was_begun() {
     let broker = Broker::start().await;
     let version = Version::V5;
-    let mut client = broker.connect(&kept(version, "c")).await;
-    client.subscribe(&[("a", 2)]).await;
+    let mut client = broker.subscriber(version, 2).await;
     let mut publisher = broker.client(version, "p").await;
     let expires = |id, topic| publish_with(version, 4, &[EXPIRY, 0, 0, 0, 1], topic, id, b"brief");
     publisher.send(&expires(7, "a")).await;
@@ -322,7 +317,7 @@ async fn expiry_does_not_touch_a_flow_that_was_begun() {
     broker.connect(&quick).await.rest().await;
     publisher.send(&answer(PUBREL, 8)).await;
     assert_eq!(publisher.takes(PUBCOMP).await.body[..2], [0, 8]);
-    let mut client = broker.connect(&kept(version, "c")).await;
+    let mut client = broker.comes_back(version).await;
     let again = client.hears("brief").await;
     assert_eq!((again.id, again.dup), (begun.id, true));
     client.send(&answer(PUBREC, again.id)).await;

@@ -30,7 +30,7 @@ async fn a_kept_session_is_resumed_with_what_it_missed() {
         // The subscription is there, too.
         publisher.publish("a", 0, "live").await;
         client.hears("live").await;
-        broker.client(version, "c").await.leaves().await;
+        broker.forgets(version).await;
     }
 }
 
@@ -38,9 +38,7 @@ async fn a_kept_session_is_resumed_with_what_it_missed() {
 async fn a_clean_start_throws_the_older_session_away() {
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut client = broker.connect(&kept(version, "c")).await;
-        client.subscribe(&[("a", 1)]).await;
-        client.leaves().await;
+        broker.subscriber(version, 1).await.leaves().await;
         let mut publisher = broker.client(version, "p").await;
         publisher.publish("a", 1, "missed").await;
         let (mut client, present) = broker.come_back(&connect(version, "c")).await;
@@ -52,7 +50,7 @@ async fn a_clean_start_throws_the_older_session_away() {
         let (mut client, present) = broker.come_back(&kept(version, "c")).await;
         assert!(!present);
         client.hears_nothing().await;
-        broker.client(version, "c").await.leaves().await;
+        broker.forgets(version).await;
     }
 }
 
@@ -60,8 +58,7 @@ async fn a_clean_start_throws_the_older_session_away() {
 async fn a_takeover_goes_on_with_the_session_or_throws_it_away() {
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut first = broker.connect(&kept(version, "c")).await;
-        first.subscribe(&[("a", 1)]).await;
+        let mut first = broker.subscriber(version, 1).await;
         let (mut second, present) = broker.come_back(&kept(version, "c")).await;
         assert!(present);
         first.rest().await;
@@ -79,14 +76,12 @@ async fn a_takeover_goes_on_with_the_session_or_throws_it_away() {
 async fn a_session_is_kept_after_a_broken_connection_too() {
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut client = broker.connect(&kept(version, "c")).await;
-        client.subscribe(&[("a", 1)]).await;
-        drop(client);
+        drop(broker.subscriber(version, 1).await);
         broker.client(version, "p").await.publish("a", 1, "missed").await;
         let (mut client, present) = broker.come_back(&kept(version, "c")).await;
         assert!(present);
         client.hears("missed").await;
-        broker.client(version, "c").await.leaves().await;
+        broker.forgets(version).await;
     }
 }
 
@@ -97,7 +92,7 @@ async fn without_an_expiry_a_session_of_mqtt_5_ends_with_its_connection() {
         let connect = Connect { properties, ..kept(Version::V5, "c") };
         broker.connect(&connect).await.leaves().await;
         assert!(!broker.come_back(&connect).await.1);
-        broker.client(Version::V5, "c").await.leaves().await;
+        broker.forgets(Version::V5).await;
     }
 }
 
@@ -131,7 +126,7 @@ async fn a_session_does_not_end_while_its_connection_is_open() {
 #[tokio::test]
 async fn a_goodbye_may_say_how_long_the_session_is_to_last() {
     let broker = Broker::start().await;
-    let mut client = broker.connect(&kept(Version::V5, "c")).await;
+    let mut client = broker.comes_back(Version::V5).await;
     client.send(&goodbye_for(0)).await;
     client.rest().await;
     let (mut client, present) = broker.come_back(&kept(Version::V5, "c")).await;
@@ -156,11 +151,11 @@ async fn a_qos_2_message_received_before_is_known_in_the_next_connection() {
     for version in BOTH {
         let mut watcher = broker.client(version, "watcher").await;
         watcher.subscribe(&[("a", 0)]).await;
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         client.send(&publish(version, 0x04, "a", 7, b"once")).await;
         client.takes(PUBREC).await;
         drop(client);
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         client.send(&publish(version, 0x0C, "a", 7, b"once")).await;
         client.takes(PUBREC).await;
         client.send(&answer(PUBREL, 7)).await;
@@ -168,7 +163,7 @@ async fn a_qos_2_message_received_before_is_known_in_the_next_connection() {
         client.publish("a", 0, "end").await;
         watcher.hears("once").await;
         watcher.hears("end").await;
-        broker.client(version, "c").await.leaves().await;
+        broker.forgets(version).await;
     }
 }
 
@@ -177,28 +172,24 @@ async fn who_is_away_misses_nothing_of_qos_1_and_2() {
     const COUNT: u16 = 100;
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut client = broker.connect(&kept(version, "c")).await;
-        client.subscribe(&[("a", 1)]).await;
-        client.leaves().await;
+        broker.subscriber(version, 1).await.leaves().await;
         let mut publisher = broker.client(version, "p").await;
         for number in 0..COUNT {
             publisher.publish("a", 1, &number.to_string()).await;
         }
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         for number in 0..COUNT {
             let message = client.hears(&number.to_string()).await;
             client.send(&answer(PUBACK, message.id)).await;
         }
-        broker.client(version, "c").await.leaves().await;
+        broker.forgets(version).await;
     }
 }
 
 #[tokio::test]
 async fn a_session_may_change_its_version() {
     let broker = Broker::start().await;
-    let mut client = broker.connect(&kept(Version::V3, "c")).await;
-    client.subscribe(&[("a", 1)]).await;
-    client.leaves().await;
+    broker.subscriber(Version::V3, 1).await.leaves().await;
     broker.client(Version::V5, "p").await.publish("a", 1, "x").await;
     let (mut client, present) = broker.come_back(&kept(Version::V5, "c")).await;
     assert!(present);

@@ -1,7 +1,7 @@
 //! Shared subscriptions (MQTT 5.0, chapter 4.8.2).
 
 use super::{packets::*, support::*};
-use tests::Version;
+use tests::{Message, Version};
 
 const V5: Version = Version::V5;
 
@@ -79,9 +79,8 @@ async fn the_qos_of_each_member_is_respected() {
     }
 }
 
-#[tokio::test]
-async fn what_was_begun_is_completed_with_the_same_member() {
-    let broker = Broker::start().await;
+/// A publisher, what one member began to take before its line broke, and another member.
+async fn begun(broker: &Broker) -> (Client, Message, Client) {
     let mut one = broker.connect(&kept(V5, "one")).await;
     one.subscribe(&[("$share/g/a", 2)]).await;
     let mut publisher = broker.client(V5, "p").await;
@@ -89,7 +88,13 @@ async fn what_was_begun_is_completed_with_the_same_member() {
     let message = one.hears("begun").await;
     let mut two = broker.client(V5, "two").await;
     two.subscribe(&[("$share/g/a", 2)]).await;
-    drop(one);
+    (publisher, message, two)
+}
+
+#[tokio::test]
+async fn what_was_begun_is_completed_with_the_same_member() {
+    let broker = Broker::start().await;
+    let (_publisher, message, mut two) = begun(&broker).await;
     let mut one = broker.connect(&kept(V5, "one")).await;
     let again = one.hears("begun").await;
     assert_eq!((again.dup, again.id), (true, message.id));
@@ -103,14 +108,7 @@ async fn what_was_begun_is_completed_with_the_same_member() {
 #[tokio::test]
 async fn what_was_begun_goes_to_no_other_when_its_session_ends() {
     let broker = Broker::start().await;
-    let mut one = broker.connect(&kept(V5, "one")).await;
-    one.subscribe(&[("$share/g/a", 2)]).await;
-    let mut publisher = broker.client(V5, "p").await;
-    publisher.publish("a", 2, "begun").await;
-    one.hears("begun").await;
-    let mut two = broker.client(V5, "two").await;
-    two.subscribe(&[("$share/g/a", 2)]).await;
-    drop(one);
+    let (mut publisher, _, mut two) = begun(&broker).await;
     broker.client(V5, "one").await.leaves().await;
     publisher.publish("a", 0, "next").await;
     two.hears("next").await;

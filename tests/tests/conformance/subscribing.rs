@@ -246,21 +246,20 @@ async fn unsubscribing_from_nothing_is_answered() {
 async fn what_was_begun_before_unsubscribing_is_completed() {
     let broker = Broker::start().await;
     for version in BOTH {
-        let mut client = broker.connect(&kept(version, "c")).await;
-        client.subscribe(&[("a", 2)]).await;
+        let mut client = broker.subscriber(version, 2).await;
         let mut publisher = broker.client(version, "p").await;
         publisher.publish("a", 2, "begun").await;
         let message = client.hears("begun").await;
         client.unsubscribe(&["a"]).await;
         publisher.publish("a", 2, "unheard").await;
         drop(client);
-        let mut client = broker.connect(&kept(version, "c")).await;
+        let mut client = broker.comes_back(version).await;
         let again = client.hears("begun").await;
         assert_eq!((again.dup, again.id), (true, message.id));
         client.send(&answer(PUBREC, again.id)).await;
         client.takes(PUBREL).await;
         client.send(&answer(PUBCOMP, again.id)).await;
         client.hears_nothing().await;
-        broker.client(version, "c").await.leaves().await;
+        broker.forgets(version).await;
     }
 }

@@ -67,6 +67,23 @@ impl Broker {
         self.come_back(connect).await.0
     }
 
+    /// The client `c` with a session that stays and a subscription of topic `a`.
+    pub(crate) async fn subscriber(&self, version: Version, qos: u8) -> Client {
+        let mut client = self.comes_back(version).await;
+        client.subscribe(&[("a", qos)]).await;
+        client
+    }
+
+    /// The client `c`, with its session where there is one.
+    pub(crate) async fn comes_back(&self, version: Version) -> Client {
+        self.connect(&kept(version, "c")).await
+    }
+
+    /// Ends the session of the client `c`.
+    pub(crate) async fn forgets(&self, version: Version) {
+        self.client(version, "c").await.leaves().await;
+    }
+
     /// A client that was accepted, and whether it found its session.
     pub(crate) async fn come_back(&self, connect: &Connect<'_>) -> (Client, bool) {
         let (client, connack) = self.introduce(connect).await;
