@@ -1,5 +1,6 @@
 //! Commands over restarts, kills and a full disk.
 
+use crate::orders::{self, command, id, make_known};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{TestGateway, until};
@@ -8,22 +9,12 @@ const DEVICE: &str = "pump-1";
 
 async fn arrange() -> TestGateway {
     let gateway = TestGateway::start().await;
-    let put = gateway.request(Method::PUT, &format!("/api/v1/devices/{DEVICE}")).json(&json!({}));
-    assert_eq!(put.send().await.expect("an answer").status(), StatusCode::OK);
+    make_known(&gateway, DEVICE).await;
     gateway
 }
 
 async fn create(gateway: &TestGateway, body: Value) -> String {
-    let path = format!("/api/v1/devices/{DEVICE}/commands");
-    let (status, command) = gateway.post(&path, &body).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{command}");
-    command["id"].as_str().expect("a command has an id").to_owned()
-}
-
-async fn command(gateway: &TestGateway, id: &str) -> Value {
-    let (status, command) = gateway.get(&format!("/api/v1/commands/{id}")).await;
-    assert_eq!(status, StatusCode::OK, "{command}");
-    command
+    id(&orders::create(gateway, DEVICE, body).await)
 }
 
 async fn until_state(gateway: &TestGateway, id: &str, state: &str) {

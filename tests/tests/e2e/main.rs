@@ -19,6 +19,7 @@ mod interop;
 mod malformed;
 mod mappings;
 mod mqtt_websocket;
+mod orders;
 mod presence;
 mod process;
 mod promises;

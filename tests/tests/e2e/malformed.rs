@@ -1,5 +1,6 @@
 //! Bytes that no client should send: each harms the connection it came on, and nobody else.
 
+use crate::hostile::serves;
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use serde_json::json;
 use tests::{
@@ -18,20 +19,6 @@ const UNSUBSCRIBE: u8 = 10;
 const PINGREQ: u8 = 12;
 
 const VERSIONS: [Version; 2] = [Version::V3, Version::V5];
-
-/// The gateway takes telemetry, shows it, and says that it is well.
-async fn serves(gateway: &TestGateway) {
-    let mut live = gateway.live().await;
-    live.subscribe_with(&["telemetry/probe"], json!({"snapshot": false})).await;
-    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "probe")).await;
-    peer.subscribe("echo/#", 1).await;
-    peer.publish("devices/probe/telemetry", br#"{"well":true}"#, 1).await;
-    assert_eq!(live.update("telemetry/probe").await["data"], json!({"well": true}));
-    peer.publish("echo/1", b"hi", 1).await;
-    assert_eq!(peer.message().await.payload, b"hi");
-    let ready = gateway.request(reqwest::Method::GET, "/readyz").send();
-    assert_eq!(ready.await.expect("an answer").status(), reqwest::StatusCode::OK);
-}
 
 fn text(text: &str) -> Vec<u8> {
     field(text.as_bytes())

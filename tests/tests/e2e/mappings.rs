@@ -1,6 +1,7 @@
 //! Devices that know only their own topics, by the mappings in `config/`. The exchanges are written after the public
 //! documentation that each of these files names.
 
+use crate::orders::{self, id, reaches};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::{Connect, Live, Message, Peer, TestGateway, Version};
@@ -27,10 +28,7 @@ async fn say(peer: &mut Peer, topic: &str, payload: &Value) {
 }
 
 async fn create(gateway: &TestGateway, device: &str, body: Value) -> String {
-    let (status, command) =
-        gateway.post(&format!("/api/v1/devices/{device}/commands"), &body).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{command}");
-    command["id"].as_str().expect("a command has an id").to_owned()
+    id(&orders::create(gateway, device, body).await)
 }
 
 /// The next message that comes down, acknowledged where it wants that. What a hub itself said comes back to it.
@@ -49,11 +47,6 @@ async fn down(peer: &mut Peer) -> (String, String) {
 
 fn read(text: &str) -> Value {
     serde_json::from_str(text).expect("JSON")
-}
-
-async fn reaches(live: &mut Live, id: &str, state: &str) -> Value {
-    let is = |message: &Value| message["data"]["id"] == id && message["data"]["state"] == state;
-    live.find(is).await["data"].take()
 }
 
 async fn comes(live: &mut Live, device: &str, status: &str) -> Value {

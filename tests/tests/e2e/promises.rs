@@ -1,6 +1,7 @@
 //! What a command path usually breaks, each promise with its test: nothing stranded by a restart, nothing called
 //! delivered or timed out that was not, nothing stale, nothing stuck.
 
+use crate::orders::{self, command, id, make_known, reaches};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -11,8 +12,7 @@ const DEVICE: &str = "door-1";
 /// A gateway that knows the device, and a client that follows its commands.
 async fn arrange() -> (TestGateway, Live) {
     let gateway = TestGateway::start().await;
-    let put = gateway.request(Method::PUT, &format!("/api/v1/devices/{DEVICE}")).json(&json!({}));
-    assert_eq!(put.send().await.expect("an answer").status(), StatusCode::OK);
+    make_known(&gateway, DEVICE).await;
     let live = follow(&gateway).await;
     (gateway, live)
 }
@@ -24,19 +24,7 @@ async fn follow(gateway: &TestGateway) -> Live {
 }
 
 async fn create(gateway: &TestGateway, body: Value) -> String {
-    let (status, command) =
-        gateway.post(&format!("/api/v1/devices/{DEVICE}/commands"), &body).await;
-    assert_eq!(status, StatusCode::ACCEPTED, "{command}");
-    command["id"].as_str().expect("a command has an id").to_owned()
-}
-
-async fn command(gateway: &TestGateway, id: &str) -> Value {
-    gateway.get(&format!("/api/v1/commands/{id}")).await.1
-}
-
-async fn reaches(live: &mut Live, id: &str, state: &str) -> Value {
-    let is = |message: &Value| message["data"]["id"] == id && message["data"]["state"] == state;
-    live.find(is).await["data"].take()
+    id(&orders::create(gateway, DEVICE, body).await)
 }
 
 /// The states it came through.

@@ -1,5 +1,6 @@
 //! New firmware and configuration as commands, carried out by the simulator: see `docs/updates.md`.
 
+use crate::orders::{self, id};
 use device_sim::{Fleet, FleetConfig, Kind};
 use serde_json::{Value, json};
 use tests::{Live, TestGateway, until};
@@ -42,9 +43,7 @@ async fn arrange() -> World {
 
 impl World {
     async fn create(&self, body: Value) -> String {
-        let path = format!("/api/v1/devices/{}/commands", self.device);
-        let (_, command) = self.gateway.post(&path, &body).await;
-        command["id"].as_str().unwrap_or_else(|| panic!("{command}")).to_owned()
+        id(&orders::create(&self.gateway, &self.device, body).await)
     }
 
     async fn end(mut self) {

@@ -40,7 +40,8 @@ impl Target {
     }
 }
 
-async fn serves(gateway: &TestGateway) {
+/// The gateway takes telemetry, shows it, and says that it is well.
+pub(crate) async fn serves(gateway: &TestGateway) {
     let mut live = gateway.live().await;
     live.subscribe_with(&["telemetry/probe"], json!({"snapshot": false})).await;
     let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V5, "probe")).await;

@@ -1,0 +1,94 @@
+//! What those who command are answered, over HTTP and WebSocket.
+
+use super::*;
+use reqwest::Method;
+
+#[tokio::test]
+async fn a_caller_may_wait_for_the_end() {
+    let (gateway, mut live) = arrange().await;
+    let mut device = gateway.device(DEVICE).await;
+    let path = format!("/api/v1/devices/{DEVICE}/commands");
+    let body = json!({"name": "fill"});
+    let post = gateway.request(Method::POST, &path).header("prefer", "wait=20").json(&body).send();
+    let device_works = async {
+        let id = device.take().await.id;
+        device.answer(&id, &json!({"status": "succeeded", "result": 7})).await;
+    };
+    let (answer, ()) = tokio::join!(post, device_works);
+    let answer = answer.expect("an answer");
+    assert_eq!(
+        (answer.status(), &answer.headers()["preference-applied"]),
+        (StatusCode::OK, &"wait=20".parse().expect("a header"))
+    );
+    let command: Value = answer.json().await.expect("a command");
+    assert_eq!((&command["state"], &command["result"]), (&json!("succeeded"), &json!(7)));
+
+    let post = gateway.request(Method::POST, &path).header("prefer", "wait=0").json(&body).send();
+    let answer = post.await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::ACCEPTED);
+    let open: Value = answer.json().await.expect("a command");
+    let open = id(&open);
+    assert_eq!(device.take().await.id, open);
+    device.answer(&open, &json!({"status": "succeeded"})).await;
+    reaches(&mut live, &open, "succeeded").await;
+}
+
+#[tokio::test]
+async fn a_caller_that_goes_away_changes_nothing() {
+    let (gateway, mut live) = arrange().await;
+    let mut device = gateway.device(DEVICE).await;
+    let path = format!("/api/v1/devices/{DEVICE}/commands");
+    let body = json!({"name": "fill"});
+    let post = gateway.request(Method::POST, &path).header("prefer", "wait=60").json(&body).send();
+    let id = tokio::select! {
+        answer = post => panic!("answered before the end: {answer:?}"),
+        command = device.take() => command.id,
+    };
+    device.answer(&id, &json!({"status": "succeeded"})).await;
+    reaches(&mut live, &id, "succeeded").await;
+}
+
+#[tokio::test]
+async fn a_websocket_commands_and_cancels_too() {
+    let (gateway, mut live) = arrange().await;
+    let ask = json!({"type": "command", "device": DEVICE, "name": "fill", "params": {"l": 3}});
+    let answer = live.reply(ask).await;
+    assert_eq!(answer["type"], "ok");
+    let id = id(&answer["command"]);
+    let mut device = gateway.device(DEVICE).await;
+    let order = device.take().await;
+    assert_eq!((&order.id, &order.order["params"]), (&id, &json!({"l": 3})));
+    reaches(&mut live, &id, "delivered").await;
+    let answer = live.reply(json!({"type": "cancel", "command": id})).await;
+    assert_eq!(
+        (&answer["type"], &answer["command"]["state"]),
+        (&json!("ok"), &json!("cancelling"))
+    );
+    assert_eq!(device.cancel().await, id);
+    device.answer(&id, &json!({"status": "cancelled"})).await;
+    reaches(&mut live, &id, "cancelled").await;
+    for (ask, code) in [
+        (json!({"type": "cancel", "command": id}), "already_final"),
+        (json!({"type": "command", "device": "nobody", "name": "fill"}), "unknown_device"),
+        (json!({"type": "command", "device": DEVICE, "name": ""}), "bad_request"),
+        (json!({"type": "command", "device": DEVICE}), "bad_request"),
+    ] {
+        let refused = live.reply(ask).await;
+        assert_eq!((&refused["type"], &refused["code"]), (&json!("error"), &json!(code)));
+    }
+}
+
+#[tokio::test]
+async fn a_device_takes_only_so_many_open_commands() {
+    let gateway = TestGateway::with(&[("LIMITS__COMMANDS_PER_DEVICE", "2")]).await;
+    make_known(&gateway, DEVICE).await;
+    for _ in 0..2 {
+        create(&gateway, json!({"name": "fill"})).await;
+    }
+    let path = format!("/api/v1/devices/{DEVICE}/commands");
+    let (status, problem) = gateway.post(&path, &json!({"name": "fill"})).await;
+    assert_eq!(
+        (status, &problem["code"]),
+        (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_commands"))
+    );
+}
