@@ -247,10 +247,7 @@ where
 
 /// Gives the session that outlives the connection. A panic while serving is caught here, so that the device's
 /// end is told and its client id is free again.
-async fn connected<S>(
-    mut connection: Box<Connection<S>>,
-    _ticket: Ticket,
-) -> Option<Stage>
+async fn connected<S>(mut connection: Box<Connection<S>>, _ticket: Ticket) -> Option<Stage>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
