@@ -25,6 +25,8 @@ const most = 0.99;
 const gatherMs = 5 * minute;
 /** The largest share of the time that the page's thread may be at work. */
 const shareMost = 0.6;
+/** The most times a second that the whole page may be laid out, and not only the values that changed. */
+const wholeLayoutsMost = 2;
 /** How often they are watched at most until a time is good. */
 const tries = 3;
 /** The longest that a frame may take, and the time between two of them. */
@@ -57,8 +59,10 @@ scenario(
       console.log(`at work ${(share * 100).toFixed(0)}% of the time, by kind in ms`, work.kinds);
       console.log(`work for a frame: ${texts(quantiles(work.frames))}`);
       console.log(`between frames by the clock: ${texts(quantiles(work.intervals))}`);
-      console.log("the longest tasks:", work.tasks.slice(0, 3));
+      console.log(`laid out as a whole ${work.wholeLayouts} times; the longest tasks:`, work.tasks.slice(0, 3));
       assert.ok(share < shareMost, `it was at work ${(share * 100).toFixed(0)}% of the time`);
+      const wholeLayouts = (work.wholeLayouts * 1_000) / watchMs;
+      assert.ok(wholeLayouts < wholeLayoutsMost, `it was laid out ${wholeLayouts} times a second`);
       if (!isFull) return;
       if (longest < frameMost && nearly < frameUsual && median < frameUsual / 2) return;
     }

@@ -29,8 +29,7 @@ scenario(
     const device = await world.device("boiler-1");
     await device.measure({ temperature: 50 });
     await page.shows(page.row("boiler-1"), "temperature", "50");
-    const flashes = page.row("boiler-1").locator(".value");
-    await until("no value flashes", () => flashes.evaluate((value) => value.getAnimations().length === 0));
+    await untilEqual("values that are lit", () => page.row("boiler-1").locator(".lit").count(), 0);
     const before = await lookOfValues(page);
 
     await world.gateway.kill();

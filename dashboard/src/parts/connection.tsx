@@ -50,7 +50,7 @@ export function ConnectionIndicator() {
         {isRefusedUser(app.state()) ? "Signed out" : labels[shown()]}
         <Show when={app.isCurrent() && roundTrip() !== null}>
           <span class="muted num" data-testid="round-trip">
-            {roundTrip()} ms
+            <span class="text-box">{roundTrip()} ms</span>
           </span>
         </Show>
       </summary>

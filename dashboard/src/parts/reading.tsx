@@ -1,7 +1,8 @@
 // A metric's newest value.
-import { Show, untrack } from "solid-js";
+import { createEffect, createMemo, on, Show } from "solid-js";
 import type { DeviceRecord } from "../store/device";
 import { formatValue } from "../text/number";
+import { light } from "./light";
 import { Sparkline } from "./sparkline";
 
 /** Name, value, and a little line where it is a number. */
@@ -32,13 +33,14 @@ export function ReadingCell(props: { device: DeviceRecord; name: string }) {
 /** The value; it lights up for a moment when it becomes another. */
 export function ValueText(props: { device: DeviceRecord; name: string }) {
   const metric = () => props.device.read().metrics.get(props.name);
-  const changes = () => metric()?.changes ?? 0;
-  const atFirst = untrack(changes);
-  // Two names for one animation: it starts again when the name changes.
-  const flash = () => (changes() === atFirst ? "" : changes() % 2 === 0 ? "flash-even" : "flash-odd");
+  const changes = createMemo(() => metric()?.changes);
+  let box!: HTMLElement;
+  createEffect(on(changes, () => light(box), { defer: true }));
   return (
-    <span class={`value num ${flash()}`} data-testid="value">
-      <span class="text-box">{formatValue(metric()?.value, props.device.digits.of(props.name))}</span>
+    <span class="value num" data-testid="value">
+      <span class="text-box" ref={box}>
+        {formatValue(metric()?.value, props.device.digits.of(props.name))}
+      </span>
     </span>
   );
 }

@@ -4,7 +4,7 @@ import type { Alert } from "../generated/protocol";
 import { deviceHref } from "../router";
 import { readChoice, writeChoice } from "./choices";
 
-/** Between two sounds, however many alerts come. */
+/** Between two sounds, and between two alerts that are read aloud, however many come. */
 const quietMs = 3_000;
 const pitches = { info: [660], warning: [660, 660], critical: [880, 660, 880] } as const;
 const toneS = 0.14;
@@ -17,7 +17,10 @@ export interface Alarms {
   readonly notices: Accessor<"on" | "off" | "blocked">;
   readonly setNotices: (on: boolean) => Promise<void>;
   readonly ring: (alert: Alert) => void;
-  /** The newest alert that was raised while the page was open, for those who listen rather than look. */
+  /**
+   * The newest alert that was raised while the page was open, for those who listen rather than look: of a storm only
+   * as many as can be followed.
+   */
   readonly newest: Accessor<Alert | null>;
 }
 
@@ -28,6 +31,15 @@ export function createAlarms(): Alarms {
   const [permission, setPermission] = createSignal(permissionNow());
   const [newest, setNewest] = createSignal<Alert | null>(null);
   let rungAt = 0;
+  let next: Alert | null = null;
+  let isQuiet = true;
+  const announce = () => {
+    isQuiet = next === null;
+    if (next === null) return;
+    setNewest(next);
+    next = null;
+    setTimeout(announce, quietMs);
+  };
   const notices = () => {
     if (permission() === "denied") return "blocked";
     return wantsNotices() && permission() === "granted" ? "on" : "off";
@@ -46,7 +58,8 @@ export function createAlarms(): Alarms {
       writeChoice("notices", on ? "on" : "off");
     },
     ring: (alert) => {
-      setNewest(alert);
+      next = alert;
+      if (isQuiet) announce();
       if (hasSound() && Date.now() - rungAt > quietMs) {
         rungAt = Date.now();
         play(pitches[alert.severity]);

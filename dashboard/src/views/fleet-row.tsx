@@ -31,11 +31,15 @@ export function FleetRow(props: { device: DeviceRecord; rowIndex: number; column
         <SelectBox device={props.device} />
       </td>
       <td class="col-status">
-        <PresenceMark status={device().presence.status} />
+        <span class="text-box">
+          <PresenceMark status={device().presence.status} />
+        </span>
       </td>
       <th scope="row" class="col-id">
-        <a href={deviceHref(props.device.id)}>{props.device.id}</a>
-        <Show when={device().alert}>{(severity) => <AlertMark severity={severity()} />}</Show>
+        <span class="text-box">
+          <a href={deviceHref(props.device.id)}>{props.device.id}</a>
+          <Show when={device().alert}>{(severity) => <AlertMark severity={severity()} />}</Show>
+        </span>
       </th>
       <td class="col-type">{device().type ?? ""}</td>
       <td class="col-seen num" title={seenTitle(seenAt())}>

@@ -54,7 +54,7 @@ function Tile(props: { name: string; testid: string; children: JSX.Element }) {
     <dl class="tile">
       <dt>{props.name}</dt>
       <dd class="num" data-testid={props.testid}>
-        {props.children}
+        <span class="text-box">{props.children}</span>
       </dd>
     </dl>
   );

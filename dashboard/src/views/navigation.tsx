@@ -1,5 +1,6 @@
 // The ways to the pages, each with what wants attention there.
-import { For, Show } from "solid-js";
+import { createMemo, For, Show } from "solid-js";
+import type { Severity } from "../generated/protocol";
 import { type PageName, pageHref, type Route } from "../router";
 import { useApp } from "../store/app";
 
@@ -42,16 +43,15 @@ export function Navigation() {
             <Show when={name === "alerts" || name === "commands"}>
               <span class="count-place">
                 <Show when={name === "alerts" && app.alerts().active > 0}>
-                  <span class="count num" data-severity={app.alerts().worst} data-testid="alert-count">
-                    {app.alerts().active}
-                    <span class="sr-only"> active</span>
-                  </span>
+                  <Count
+                    of={app.alerts().active}
+                    what="active"
+                    severity={app.alerts().worst}
+                    testid="alert-count"
+                  />
                 </Show>
                 <Show when={name === "commands" && (app.stats()?.commands_open ?? 0) > 0}>
-                  <span class="count num">
-                    {app.stats()?.commands_open}
-                    <span class="sr-only"> open</span>
-                  </span>
+                  <Count of={app.stats()?.commands_open ?? 0} what="open" />
                 </Show>
               </span>
             </Show>
@@ -59,5 +59,21 @@ export function Navigation() {
         )}
       </For>
     </nav>
+  );
+}
+
+/** A number whose room changes with its length alone. */
+function Count(props: { of: number; what: string; severity?: Severity | null; testid?: string }) {
+  const length = createMemo(() => String(props.of).length);
+  return (
+    <span
+      class="count num"
+      data-severity={props.severity}
+      data-testid={props.testid}
+      style={{ "--length": length() }}
+    >
+      {props.of}
+      <span class="sr-only"> {props.what}</span>
+    </span>
   );
 }

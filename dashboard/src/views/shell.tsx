@@ -1,9 +1,10 @@
 // What stands around every page.
-import { createEffect, createSignal, For, Match, Show, Suspense, Switch } from "solid-js";
+import { createEffect, createMemo, createSignal, For, Match, Show, Suspense, Switch } from "solid-js";
 import { ConnectionBanner, ConnectionIndicator, StoreBanner, WorkerBanner } from "../parts/connection";
 import { followKeys } from "../parts/keys";
 import { lazyView } from "../parts/lazy";
 import { ThemeButton } from "../parts/theme";
+import { keepTitle } from "../parts/title";
 import { pageHref, type Route } from "../router";
 import { useApp } from "../store/app";
 import { Chart } from "./charts-lazy";
@@ -53,11 +54,12 @@ export function Shell() {
     const shown = route();
     return shown.kind === kind ? shown.id : null;
   };
-  createEffect(() => {
+  const title = createMemo(() => {
     const { active } = app.alerts();
     const name = idOf("device") ?? titles[route().kind];
-    document.title = `${active > 0 ? `(${active}) ` : ""}${name} · Sluice`;
+    return `${active > 0 ? `(${active}) ` : ""}${name} · Sluice`;
   });
+  keepTitle(title);
   createEffect(() => {
     // Fetched while there is a gateway to fetch it from: a page may be opened when there is none.
     if (app.isLive()) for (const view of later) void view.preload();
@@ -100,7 +102,7 @@ export function Shell() {
             </p>
           )}
         </For>
-        <p class="sr-only" role="status">
+        <p class="sr-only announcer" role="status">
           {alarmText(app.alarms.newest())}
         </p>
       </section>

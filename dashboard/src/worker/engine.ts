@@ -9,7 +9,8 @@ import type { Command, GatewayStats, Update } from "../generated/protocol";
 import { AlertBook, isAlert } from "./alerts";
 import { Ears } from "./ears";
 import { Fleet } from "./fleet";
-import type { DevicePatch, Patch, RosterState, ToPage, ToWorker } from "./messages";
+import type { Patch, RosterState, ToPage, ToWorker } from "./messages";
+import type { DeviceState } from "./record";
 import { Roster } from "./roster";
 import { find, select } from "./select";
 import { Table } from "./table";
@@ -25,6 +26,8 @@ const resumeWithinMs = 30_000;
 const sleepMs = 6_000;
 /** What devices measure is told no more often than this: an eye does not follow more, and each drawing costs. */
 const drawEveryMs = 100;
+/** Of the devices in view no more than this are told anew with one frame; the others with the next ones. */
+const devicesPerFrame = 5;
 /** A storm of alerts is told no more often than this. */
 const alertsEveryMs = 250;
 
@@ -337,10 +340,10 @@ export class Engine {
   }
 
   #send(): void {
+    this.#isUrgent = false;
     const patch = this.#takeChanges();
     if (Object.keys(patch).length === 0) return;
     this.#isDrawn = false;
-    this.#isUrgent = false;
     this.#sentAt = Date.now();
     this.#options.post({ kind: "patch", patch });
   }
@@ -392,17 +395,26 @@ export class Engine {
   #takeDevices(changes: Changes): void {
     const shown = new Set(this.#table.inView());
     if (this.#watch !== null) shown.add(this.#watch.id);
-    const devices: DevicePatch[] = [];
     const gone = [...this.#told.keys()].filter((id) => !shown.has(id) || this.#fleet.get(id) === undefined);
     for (const id of gone) this.#told.delete(id);
+    const due = this.#devicesDue(shown);
+    // Whose row is empty is not made to wait, and who has waited longest comes first.
+    const now = due.filter(({ told }, index) => told === 0 || index < devicesPerFrame);
+    for (const { device } of now) this.#told.set(device.id, this.#fleet.revision);
+    if (gone.length > 0) changes.gone = gone;
+    if (now.length > 0) changes.devices = now.map(({ device, told }) => device.patch(told));
+    // The page says when it has drawn these.
+    if (now.length < due.length) this.#isUrgent = true;
+  }
+
+  /** Those of the devices that have changed since they were told, longest ago first. */
+  #devicesDue(shown: Iterable<string>): { device: DeviceState; told: number }[] {
+    const due: { device: DeviceState; told: number }[] = [];
     for (const id of shown) {
       const device = this.#fleet.get(id);
       const told = this.#told.get(id) ?? 0;
-      if (device === undefined || device.revision <= told) continue;
-      devices.push(device.patch(told));
-      this.#told.set(id, this.#fleet.revision);
+      if (device !== undefined && device.revision > told) due.push({ device, told });
     }
-    if (gone.length > 0) changes.gone = gone;
-    if (devices.length > 0) changes.devices = devices;
+    return due.sort((one, other) => one.told - other.told);
   }
 }

@@ -86,6 +86,25 @@ it("tells what devices measure ten times a second, and what somebody does with t
   expect(said).toHaveLength(1);
 });
 
+it("spreads what many devices measured over frames, a row that is empty still at once, and forgets none", async () => {
+  await goLive();
+  const view: FleetView = { ...all, to: 100 };
+  const ids = Array.from({ length: 60 }, (_, index) => `device-${String(index).padStart(2, "0")}`);
+  gateway.columns(...ids.map((id) => telemetry(id, 1, 1)));
+  engine.handle({ kind: "look", view });
+  expect((await drawAll()).devices).toHaveLength(60);
+  const told: string[] = [];
+  for (let n = 2; told.length < 240; n += 1) {
+    gateway.columns(...ids.map((id) => telemetry(id, n, n)));
+    await vi.advanceTimersByTimeAsync(17);
+    const devices = patches().devices ?? [];
+    engine.handle({ kind: "drawn" });
+    expect(devices.length).toBeLessThanOrEqual(5);
+    told.push(...devices.map(({ id }) => id));
+  }
+  expect(new Set(told.slice(0, 60)).size).toBe(60);
+});
+
 it("tells only of what is in view", async () => {
   await goLive();
   gateway.columns(telemetry("a", 1), telemetry("b", 2), telemetry("c", 3));

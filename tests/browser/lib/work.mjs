@@ -29,6 +29,7 @@ export async function watchWork(browser, { page }, forMs) {
     intervals,
     frames: workOfFrames(tasks, commits),
     tasks: longest(tasks, events),
+    wholeLayouts: events.filter(({ name, args }) => name === "Layout" && args.beginData?.partialLayout === false).length,
     kinds: share(events),
   };
 }
