@@ -243,10 +243,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let (Naming::Introduced(alias), Some(aliases)) = (naming, &mut self.aliases) {
             aliases.known.insert(message.topic.clone(), alias);
         }
-        if let Some(pace) = &mut self.pace {
-            if pace.delivered(Instant::now()) {
-                self.shared.counters.limit_rate_out.increment();
-            }
+        if let Some(pace) = &mut self.pace
+            && pace.delivered(Instant::now())
+        {
+            self.shared.counters.limit_rate_out.increment();
         }
     }
 
