@@ -13,7 +13,7 @@ use std::{
 };
 
 /// How long an idle worker rests: far below what a person or a flush notices.
-const REST: Duration = Duration::from_millis(4);
+const REST: Duration = Duration::from_millis(2);
 
 /// How long the senders are watched before it is decided anew.
 const WINDOW: Duration = Duration::from_millis(20);

@@ -12,7 +12,7 @@ use tokio::time::{self, Instant};
 
 /// When nothing came for so long, a burst is over. Longer than idle workers rest (`crate::rhythm`): what came
 /// meanwhile is handled first.
-const QUIET: Duration = Duration::from_millis(5);
+const QUIET: Duration = Duration::from_millis(3);
 
 /// So many urgent frames may follow each other.
 const URGENT_AT_ONCE: u32 = 32;
@@ -198,7 +198,7 @@ mod tests {
         let mut busy = Busy::new();
         busy.update("telemetry/a");
         busy.update("telemetry/b");
-        assert!((5..=7).contains(&busy.frame().await));
+        assert!((3..=5).contains(&busy.frame().await));
     }
 
     #[tokio::test(start_paused = true)]
@@ -206,7 +206,7 @@ mod tests {
         let mut busy = Busy::new();
         time::sleep(EVERY * 10).await;
         busy.update("telemetry/a");
-        assert!((5..=7).contains(&busy.frame().await));
+        assert!((3..=5).contains(&busy.frame().await));
     }
 
     #[tokio::test(start_paused = true)]
