@@ -210,7 +210,22 @@ impl Core {
         &self,
         question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
     ) -> Result<R, Unanswered> {
-        let (question, answer) = boxed(question);
+        self.ask_then(question, |_| {}).await
+    }
+
+    /// The same; `then` hears the answer when what changed is stored, before anybody is told what follows from it.
+    ///
+    /// # Errors
+    /// As [`Self::ask`]; `then` is not called.
+    ///
+    /// # Cancel safety
+    /// As [`Self::ask`]; `then` is called all the same.
+    pub async fn ask_then<R: Send + 'static>(
+        &self,
+        question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
+        then: impl FnOnce(&R) + Send + 'static,
+    ) -> Result<R, Unanswered> {
+        let (question, answer) = boxed(question, then);
         self.send(Input::Ask(question)).await?;
         Ok(answer.await.map_err(|_| Stopped)??)
     }
@@ -227,7 +242,7 @@ impl Core {
         &self,
         question: impl FnOnce(&Bridge<Outlet>, Timestamp) -> R + Send + 'static,
     ) -> Result<R, Unanswered> {
-        let (question, answer) = boxed(|bridge, now| question(bridge, now));
+        let (question, answer) = boxed(|bridge, now| question(bridge, now), |_| {});
         self.send(Input::Look(question)).await?;
         Ok(answer.await.map_err(|_| Stopped)??)
     }
@@ -254,12 +269,17 @@ impl Core {
 
 fn boxed<R: Send + 'static>(
     question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
+    then: impl FnOnce(&R) + Send + 'static,
 ) -> (Question, oneshot::Receiver<Result<R, NotStored>>) {
     let (reply, answer) = oneshot::channel();
     let question: Question = Box::new(move |bridge, now| {
         let result = question(bridge, now);
         Box::new(move |stored| {
-            let _caller_may_be_gone = reply.send(stored.map(|()| result));
+            let answer = stored.map(|()| result);
+            if let Ok(result) = &answer {
+                then(result);
+            }
+            let _caller_may_be_gone = reply.send(answer);
         })
     });
     (question, answer)

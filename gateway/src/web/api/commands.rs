@@ -36,13 +36,14 @@ const WAIT_S_MAX: u64 = 600;
 /// The longest `Idempotency-Key`, in bytes.
 const KEY_BYTES_MAX: usize = 255;
 
-/// Creates a command; the WebSocket's way too.
+/// Creates a command; the WebSocket's way too. `then` gets it once it is stored, before its first update is told.
 pub(in crate::web) async fn create_command(
     web: &Web,
     who: Who,
     device: DeviceId,
     request: CommandRequest,
     key: Option<String>,
+    then: impl FnOnce(&Command) + Send + 'static,
 ) -> Result<Command, Refused> {
     if request.dry_run == Some(true) {
         return Err(Refused::bad_request("dry_run is for POST only"));
@@ -50,7 +51,7 @@ pub(in crate::web) async fn create_command(
     who.check_of("commands", &device)?;
     web.check_store()?;
     let id = new_id();
-    let create = web.core.ask(move |bridge, now| {
+    let create = move |bridge: &mut Bridge<Outlet>, now| {
         let caller = book::Caller { user: &who.user, key: key.as_deref() };
         let details = json!({"command": id, "request": request});
         let command = bridge.command(now, id, &device, request, caller)?;
@@ -59,8 +60,13 @@ pub(in crate::web) async fn create_command(
             bridge.record(now, who.deed("command.created", Some(&device), details));
         }
         Ok::<_, CommandError>(command)
+    };
+    let created = web.core.ask_then(create, |created| {
+        if let Ok(command) = created {
+            then(command);
+        }
     });
-    Ok(create.await??)
+    Ok(created.await??)
 }
 
 /// An id that sorts behind all that were given before.
@@ -68,14 +74,15 @@ pub(super) fn new_id() -> CommandId {
     CommandId::from_u128(uuid::Uuid::now_v7().as_u128())
 }
 
-/// Cancels a command; the WebSocket's way too.
+/// Cancels a command; the WebSocket's way too. `then` as above.
 pub(in crate::web) async fn cancel_command(
     web: &Web,
     who: Who,
     id: CommandId,
+    then: impl FnOnce(&Command) + Send + 'static,
 ) -> Result<Command, Refused> {
     web.check_store()?;
-    let cancel = web.core.ask(move |bridge, now| {
+    let cancel = move |bridge: &mut Bridge<Outlet>, now| {
         if seen(bridge, &who.rights, id).is_none() {
             return Err(CancelError::Unknown(id));
         }
@@ -84,8 +91,13 @@ pub(in crate::web) async fn cancel_command(
         let details = json!({"command": id, "name": command.name});
         bridge.record(now, who.deed(&action, Some(&command.device), details));
         Ok::<_, CancelError>(command)
+    };
+    let cancelled = web.core.ask_then(cancel, |cancelled| {
+        if let Ok(command) = cancelled {
+            then(command);
+        }
     });
-    Ok(cancel.await??)
+    Ok(cancelled.await??)
 }
 
 /// `POST /devices/{id}/commands`.
@@ -111,7 +123,7 @@ pub(super) async fn create(
         let dry = DryRun { allowed, ..dry_run(&web, who, device, request).await? };
         return Ok(Json(dry).into_response());
     }
-    let command = create_command(&web, who.clone(), device, request, key).await?;
+    let command = create_command(&web, who.clone(), device, request, key, |_| {}).await?;
     match wait {
         None => Ok((StatusCode::ACCEPTED, Json(command)).into_response()),
         Some(wait) => end_within(&web, who, command.id, wait).await,
@@ -237,7 +249,7 @@ pub(super) async fn cancel(
     who: Who,
     path: Result<Path<String>, PathRejection>,
 ) -> Result<Json<Command>, Refused> {
-    Ok(Json(cancel_command(&web, who, parse(&path?)?).await?))
+    Ok(Json(cancel_command(&web, who, parse(&path?)?, |_| {}).await?))
 }
 
 async fn find(web: &Web, who: Who, id: CommandId) -> Result<CommandDetails, Refused> {

@@ -66,26 +66,31 @@ impl Connection {
                 Ok(())
             }
             ClientMessage::Command { device, request } => {
+                let (who, tell) = (self.who(), self.tells(mark.clone()));
                 let created =
-                    api::create_command(&self.web, self.who(), device, request, None).await;
-                self.tell_command(mark, created);
+                    api::create_command(&self.web, who, device, request, None, tell).await;
+                self.tell_refusal(mark, created);
                 Ok(())
             }
             ClientMessage::Cancel { command } => {
-                let cancelled = api::cancel_command(&self.web, self.who(), command).await;
-                self.tell_command(mark, cancelled);
+                let tell = self.tells(mark.clone());
+                let cancelled = api::cancel_command(&self.web, self.who(), command, tell).await;
+                self.tell_refusal(mark, cancelled);
                 Ok(())
             }
         };
         done.map_err(|_stopped| End::Close(CloseCode::ShuttingDown))
     }
 
-    fn tell_command(&self, id: Option<RequestId>, outcome: Result<Command, Refused>) {
-        match outcome {
-            Ok(command) => {
-                self.outlet.say(&Reply::Ok { id, command: Some(Box::new(command)) });
-            }
-            Err(Refused { code, detail, .. }) => self.refuse(id, code, detail),
+    /// Answers with a command as soon as it is stored: who asked knows its id before its first update comes.
+    fn tells(&self, id: Option<RequestId>) -> impl FnOnce(&Command) + Send + 'static {
+        let outlet = self.outlet.clone();
+        move |command| outlet.say(&Reply::Ok { id, command: Some(Box::new(command.clone())) })
+    }
+
+    fn tell_refusal(&self, id: Option<RequestId>, outcome: Result<Command, Refused>) {
+        if let Err(Refused { code, detail, .. }) = outcome {
+            self.refuse(id, code, detail);
         }
     }
 }

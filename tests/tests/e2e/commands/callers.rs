@@ -49,6 +49,25 @@ async fn a_caller_that_goes_away_changes_nothing() {
 }
 
 #[tokio::test]
+async fn who_commands_over_a_websocket_is_answered_before_the_first_update() {
+    let (gateway, mut live) = arrange().await;
+    let mut device = gateway.device(DEVICE).await;
+    for _ in 0..100 {
+        let mark = live.ask(json!({"type": "command", "device": DEVICE, "name": "fill"})).await;
+        let is_answer = |message: &Value| message["id"] == mark && message.get("type").is_some();
+        let device_works = async {
+            let id = device.take().await.id;
+            device.answer(&id, &json!({"status": "succeeded"})).await;
+        };
+        let (mut heard, ()) = tokio::join!(live.through(is_answer), device_works);
+        let answer = heard.pop().expect("it was answered");
+        let id = id(&answer["command"]);
+        assert!(heard.iter().all(|message| message["data"]["id"] != *id), "{heard:?}");
+        reaches(&mut live, &id, "succeeded").await;
+    }
+}
+
+#[tokio::test]
 async fn a_websocket_commands_and_cancels_too() {
     let (gateway, mut live) = arrange().await;
     let ask = json!({"type": "command", "device": DEVICE, "name": "fill", "params": {"l": 3}});
