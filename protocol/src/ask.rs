@@ -349,9 +349,8 @@ mod tests {
     fn what_is_wrong_with_a_member_names_it() {
         let command = refused(r#"{"type":"command","device":"d","name":"go","ttl_ms":-1}"#);
         assert!(command.contains("ttl_ms: invalid value: integer `-1`"), "{command}");
-        let options =
-            r#"{"type":"subscribe","channels":["a"],"options":{"history":{"points":"x"}}}"#;
+        let options = r#"{"type":"subscribe","channels":["a"],"options":{"throttle":"x"}}"#;
         let options = refused(options);
-        assert!(options.contains("history.points: invalid type"), "{options}");
+        assert!(options.contains("throttle: invalid type"), "{options}");
     }
 }
