@@ -24,6 +24,7 @@ use bridge::{
 };
 use protocol::{
     Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Page, Role,
+    Timestamp,
 };
 use serde::Deserialize;
 use serde_json::json;
@@ -61,12 +62,24 @@ pub(in crate::web) async fn create_command(
         }
         Ok::<_, CommandError>(command)
     };
-    let created = web.core.ask_then(create, |created| {
-        if let Ok(command) = created {
+    change(web, create, then).await
+}
+
+/// Has the bridge make or change a command; `then` gets it once that is stored.
+async fn change<E: Send + 'static>(
+    web: &Web,
+    question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> Result<Command, E> + Send + 'static,
+    then: impl FnOnce(&Command) + Send + 'static,
+) -> Result<Command, Refused>
+where
+    Refused: From<E>,
+{
+    let changed = web.core.ask_then(question, |changed| {
+        if let Ok(command) = changed {
             then(command);
         }
     });
-    Ok(created.await??)
+    Ok(changed.await??)
 }
 
 /// An id that sorts behind all that were given before.
@@ -92,12 +105,7 @@ pub(in crate::web) async fn cancel_command(
         bridge.record(now, who.deed(&action, Some(&command.device), details));
         Ok::<_, CancelError>(command)
     };
-    let cancelled = web.core.ask_then(cancel, |cancelled| {
-        if let Ok(command) = cancelled {
-            then(command);
-        }
-    });
-    Ok(cancelled.await??)
+    change(web, cancel, then).await
 }
 
 /// `POST /devices/{id}/commands`.

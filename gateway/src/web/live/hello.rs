@@ -34,11 +34,8 @@ pub(super) enum Visitor {
 impl Visitor {
     /// Reads the handshake.
     pub(super) fn new(web: &Web, headers: &HeaderMap) -> Result<Self, Refused> {
-        if let Some(user) = web.auth.trusted() {
-            return Ok(Self::Known(user));
-        }
         match shown(headers) {
-            Shown::Nothing => Ok(Self::Unknown),
+            Shown::Nothing => Ok(web.auth.trusted().map_or(Self::Unknown, Self::Known)),
             Shown::Cookie(token) => Ok(web.auth.user_of(&token).map_or(Self::Stale, Self::Known)),
             Shown::Header(token) => match web.auth.user_of(&token) {
                 Ok(user) => Ok(Self::Known(user)),
