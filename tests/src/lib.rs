@@ -7,6 +7,7 @@
 
 mod authority;
 mod columns;
+mod day;
 mod deadline;
 mod device;
 mod gateway;
@@ -17,6 +18,7 @@ mod program;
 mod stream;
 
 pub use authority::{Authority, Identity, TlsVersion};
+pub use day::{DAY_POINTS, DAY_READINGS, publish_day};
 pub use deadline::{DEADLINE, soon, until};
 pub use device::{Delivered, Device};
 pub use gateway::TestGateway;

@@ -66,6 +66,12 @@ impl Past {
         self.rows.is_empty()
     }
 
+    /// How many bytes of JSON they are.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.text.len()
+    }
+
     /// Each update's place and its data as JSON.
     #[expect(clippy::string_slice, reason = "the rows were made from whole texts")]
     pub fn iter(&self) -> impl DoubleEndedIterator<Item = (Stamp, &str)> {

@@ -5,17 +5,20 @@ use crate::{clock, store::Past};
 use axum::http::StatusCode;
 use bridge::{
     data::{Data, Fields, Metrics},
-    history::{self, Row, Span},
+    history::{self, Condensing, Row, Span},
     update::{Stamp, Update},
 };
 use protocol::{History, HistoryRequest, Offset, Seq, Timestamp, TopicName};
 use std::sync::Arc;
 
-/// The most updates that one request may go through: five days at one a second.
-const ROWS_MAX: usize = 500_000;
+/// The most updates that one request may go through: two months at one a second.
+const ROWS_MAX: usize = 5_000_000;
 
-/// How many are read at once.
-const PAGE_ROWS: usize = 100_000;
+/// The most bytes that one request's answer may need while it is made.
+const BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// How many are read at once; others read between.
+const PAGE_ROWS: usize = 5_000;
 
 /// The place of an update in the order of time.
 pub(super) type Place = (Timestamp, Seq);
@@ -32,16 +35,64 @@ pub(super) struct Rows {
     pub(super) through: Offset,
 }
 
+/// What is left of what one request may read and hold, for all its channels.
+#[derive(Debug)]
+pub(super) struct Budget {
+    rows: usize,
+    bytes: usize,
+}
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self { rows: ROWS_MAX, bytes: BYTES_MAX }
+    }
+}
+
+impl Budget {
+    /// Takes what goes into the answer.
+    fn take(&mut self, bytes: usize) -> Result<(), Refused> {
+        self.check(bytes)?;
+        self.bytes -= bytes;
+        Ok(())
+    }
+
+    /// Whether so much could go into the answer.
+    fn check(&self, bytes: usize) -> Result<(), Refused> {
+        if bytes <= self.bytes {
+            return Ok(());
+        }
+        Err(too_much(format!(
+            "the values need more than {BYTES_MAX} bytes: ask for fewer points, metrics or channels"
+        )))
+    }
+
+    /// Takes what was read.
+    fn read(&mut self, rows: usize) -> Result<(), Refused> {
+        let left = self.rows.checked_sub(rows).ok_or_else(|| {
+            let most = format!("there are more than {ROWS_MAX} updates in that time");
+            too_much(format!("{most}: ask for a shorter one"))
+        });
+        self.rows = left?;
+        Ok(())
+    }
+}
+
+fn too_much(detail: String) -> Refused {
+    Refused::new(StatusCode::BAD_REQUEST, "too_much_history", detail)
+}
+
 /// What `history` of a subscription asks for, for one channel; and the offset that it goes up to.
 pub(super) async fn wanted(
     web: &Web,
     channel: TopicName,
     request: HistoryRequest,
     fields: Option<&Fields>,
+    budget: &mut Budget,
 ) -> Result<(History, Offset), Refused> {
     match request {
         HistoryRequest::Last { last } => {
             let past = web.store.newest(channel.clone(), last as usize).await?;
+            budget.take(past.bytes())?;
             let rows = rows(past);
             let of = |row: Option<&Row>| row.map_or(clock::now(), |row| row.timestamp);
             let (from, to) = (of(rows.rows.first()), after(of(rows.rows.last())));
@@ -49,46 +100,34 @@ pub(super) async fn wanted(
         }
         HistoryRequest::Since { since, points } => {
             let span = Span { from: since, to: after(clock::now()) };
-            let rows = everything(web, &channel, span).await?;
-            Ok((condensed(channel, span, points, &rows.rows, fields), rows.through))
+            condensed(web, channel, span, points, fields, budget).await
         }
     }
 }
 
-/// The values as they came if there are at most `points`, else downsampled.
-pub(super) fn condensed(
+/// The values of a stretch of time, with those that are only in memory yet, as they came if there are at
+/// most `points`, else downsampled; and the offset that they go up to.
+pub(super) async fn condensed(
+    web: &Web,
     channel: TopicName,
     span: Span,
     points: u32,
-    rows: &[Row],
     fields: Option<&Fields>,
-) -> History {
-    if rows.len() <= points as usize {
-        history::raw(channel, span, rows, fields)
-    } else {
-        history::buckets(channel, span, points, rows, fields)
-    }
-}
-
-/// All updates of a stretch of time, with those that are only in memory yet.
-pub(super) async fn everything(
-    web: &Web,
-    channel: &TopicName,
-    span: Span,
-) -> Result<Rows, Refused> {
-    let mut all = Rows::default();
-    while !all.at_end {
-        let page = page(web, channel, span, all.last, PAGE_ROWS).await?;
-        all.rows.extend(page.rows);
-        (all.last, all.at_end, all.through) = (page.last, page.at_end, page.through);
-        if all.rows.len() > ROWS_MAX {
-            let detail = format!(
-                "there are more than {ROWS_MAX} updates of '{channel}' in that time: ask for a shorter one"
-            );
-            return Err(Refused::new(StatusCode::BAD_REQUEST, "too_much_history", detail));
+    budget: &mut Budget,
+) -> Result<(History, Offset), Refused> {
+    let mut condensing = Condensing::new(span, points, fields);
+    let mut last = None;
+    loop {
+        let page = page(web, &channel, span, last, PAGE_ROWS).await?;
+        budget.read(page.rows.len())?;
+        page.rows.into_iter().for_each(|row| condensing.add(row));
+        budget.check(condensing.bytes())?;
+        last = page.last;
+        if page.at_end {
+            budget.take(condensing.bytes())?;
+            return Ok((condensing.history(channel), page.through));
         }
     }
-    Ok(all)
 }
 
 /// Up to `limit` updates behind `cursor`.

@@ -299,6 +299,8 @@ async fn questions_about_the_past_that_cannot_be_are_refused() {
         ("d1/telemetry?from=9&to=9", StatusCode::BAD_REQUEST, "bad_query"),
         ("d1/telemetry?points=0", StatusCode::BAD_REQUEST, "bad_query"),
         ("d1/telemetry?points=10001", StatusCode::BAD_REQUEST, "bad_query"),
+        ("d1/telemetry?points=5&limit=5", StatusCode::BAD_REQUEST, "bad_query"),
+        ("d1/telemetry?points=5&cursor=1~1", StatusCode::BAD_REQUEST, "bad_query"),
         ("d1/telemetry?limit=0", StatusCode::BAD_REQUEST, "bad_query"),
         ("d1/telemetry?limit=10001", StatusCode::BAD_REQUEST, "bad_query"),
         ("d1/telemetry?cursor=x", StatusCode::BAD_REQUEST, "bad_query"),

@@ -5,5 +5,6 @@ mod faults;
 mod flapping;
 mod fleet;
 mod kills;
+mod past;
 mod pong;
 mod slow;

@@ -6,7 +6,7 @@ use crate::{
     web::{
         Web,
         asked::Asked,
-        history::{self, Place},
+        history::{self, Budget, Place},
         problem::Refused,
         who::{Who, unknown_device},
     },
@@ -80,16 +80,17 @@ pub(super) async fn get(
 
 async fn page(web: &Web, id: &DeviceId, wanted: &Wanted) -> Result<Page, Refused> {
     let channel: TopicName = parse(&format!("telemetry/{id}"))?;
-    let mut span = wanted.span()?;
+    let span = wanted.span()?;
     let fields = wanted.fields.as_ref().map(|names| Fields::new(names.split(',')));
     // What was published before this request is to be found, though it may still wait to be stored.
     let _failing_is_seen_below = web.store.settled().await;
     if let Some(points) = wanted.points()? {
-        let rows = history::everything(web, &channel, span).await?;
-        if let (None, Some(first)) = (wanted.from, rows.rows.first()) {
-            span.from = first.timestamp;
+        let budget = &mut Budget::default();
+        let (mut history, _) =
+            history::condensed(web, channel, span, points, fields.as_ref(), budget).await?;
+        if let (None, Some(first)) = (wanted.from, history.timestamps.first()) {
+            history.from = *first;
         }
-        let history = history::condensed(channel, span, points, &rows.rows, fields.as_ref());
         return Ok(Page { history, next: None });
     }
     let limit = match wanted.limit.unwrap_or(PAGE_ROWS_MAX) {
@@ -117,6 +118,9 @@ impl Wanted {
     fn points(&self) -> Result<Option<u32>, Refused> {
         match self.points {
             None => Ok(None),
+            Some(_) if self.limit.is_some() || self.cursor.is_some() => Err(Refused::bad_query(
+                "points gives all of the time at once: leave out limit and cursor",
+            )),
             Some(points @ 1..=HistoryRequest::POINTS_MAX) => Ok(Some(points)),
             Some(points) => Err(Refused::bad_query(format!(
                 "points {points} is not in 1-{}",

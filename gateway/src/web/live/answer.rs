@@ -1,7 +1,11 @@
 //! What a client asks, and what it is answered.
 
 use super::{
-    super::{Web, api, caller, history, problem::Refused},
+    super::{
+        Web, api, caller,
+        history::{self, Budget},
+        problem::Refused,
+    },
     closing::End,
     connection::Connection,
 };
@@ -192,9 +196,10 @@ async fn histories(
     let fields = fields.map(|names| Fields::new(names.iter().map(String::as_str)));
     // What was published before is to be found, though it may still wait to be stored.
     let _failing_is_told_elsewhere = web.store.settled().await;
-    let (mut found, mut through) = (Vec::new(), Offset(u64::MAX));
+    let (mut found, mut through, mut budget) = (Vec::new(), Offset(u64::MAX), Budget::default());
     for name in names {
-        let (history, up_to) = history::wanted(&web, name, request, fields.as_ref()).await?;
+        let (history, up_to) =
+            history::wanted(&web, name, request, fields.as_ref(), &mut budget).await?;
         through = through.min(up_to);
         found.push(history);
     }

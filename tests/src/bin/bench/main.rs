@@ -12,6 +12,7 @@ mod crowd;
 mod edge;
 mod fanout;
 mod flood;
+mod history;
 mod idle;
 mod listen;
 mod load;
@@ -41,6 +42,8 @@ enum Scenario {
     Edge(edge::Options),
     /// The round trip of a command, and many commands
     Commands(commands::Options),
+    /// A day of one device's readings, for a chart
+    History(history::Options),
     /// Who gives commands in a scenario, which starts this itself, and the devices that carry them out
     #[command(hide = true)]
     Ask(ask::Options),
@@ -65,6 +68,7 @@ async fn main() -> anyhow::Result<()> {
         Scenario::Channels(options) => channels::run(&options).await,
         Scenario::Edge(options) => edge::run(&options).await,
         Scenario::Commands(options) => commands::run(&options).await,
+        Scenario::History(options) => history::run(&options).await,
         Scenario::Ask(options) => ask::run(&options).await,
         Scenario::Load(options) => load::run(&options),
         Scenario::Listen(options) => listen::run(&options),
