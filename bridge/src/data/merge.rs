@@ -52,7 +52,7 @@ impl Excess {
     fn of(new: &Metrics, stay: &[(&str, &str, Option<&str>)]) -> Self {
         let only_old = stay.iter().filter(|(_, _, new)| new.is_none());
         let (metrics, bytes) = only_old
-            .fold((new.count(), new.text.len()), |all, (name, old, _)| {
+            .fold((new.count(), new.text().len()), |all, (name, old, _)| {
                 (all.0 + 1, all.1 + bytes_of(name, old))
             });
         Self {
@@ -137,7 +137,7 @@ mod tests {
         let mut value = numbered(0..1, &long);
         for round in 1..10 {
             value = merge(&value, &numbered(round..round + 1, &long)).0;
-            assert!(value.text.len() <= MERGED_BYTES_MAX, "{}", value.text.len());
+            assert!(value.text().len() <= MERGED_BYTES_MAX, "{}", value.text().len());
         }
         assert_eq!((value.get("m9"), value.get("m8")), (Some(&*long), Some(&*long)));
     }

@@ -1,7 +1,7 @@
 //! Finds the members of an object in text that was validated before: several times cheaper than to
 //! parse it again. On other text it gives up or finds nonsense, but never panics.
 
-use super::Member;
+use super::metrics::Member;
 
 /// Where the members of an object stand.
 pub(super) fn members(text: &[u8]) -> Option<Box<[Member]>> {

@@ -9,37 +9,31 @@
 //!
 //! `SEED=n cargo test -p bridge --test simulation` plays one seed; `SEEDS=n` so many.
 
+mod client;
+mod reader;
+mod store;
+
 use bridge::{
     data::{Data, Metrics},
-    hub::{Beginning, Found, Gap, Hub, HubLimits, Next, Prelude, Restored, Sink, SubscriberId},
-    outbox::{Delivery, Encoding, Frame, Outbox},
+    hub::{Beginning, Gap, Hub, HubLimits, Next, Prelude, Restored, SubscriberId},
+    outbox::{Encoding, Outbox},
     rights::Rights,
-    update::{Stamp, Update},
+    update::Stamp,
 };
-use protocol::{
-    Cursor, Offset, Reply, ResetReason, Seq, ServerMessage, SubscribeOptions, Timestamp,
-    TopicFilter, TopicName,
-};
+use client::Client;
+use protocol::{Offset, ResetReason, Seq, Timestamp, TopicName};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
-use serde_json::{Map, Value, json};
+use reader::Reader;
+use serde_json::{Map, Value};
 use std::{
     cell::{Cell, RefCell},
-    collections::{BTreeMap, HashMap},
     rc::Rc,
     sync::Arc,
 };
+use store::Store;
 
 const CHANNELS: [&str; 6] =
     ["telemetry/a", "telemetry/b", "telemetry/c", "presence/a", "commands/b", "gateway/stats"];
-
-const FILTERS: [&[&str]; 6] = [
-    &["#"],
-    &["telemetry/+"],
-    &["+/a"],
-    &["telemetry/a", "commands/b"],
-    &["telemetry/#", "presence/#"],
-    &["gateway/stats", "+/b"],
-];
 
 type Clock = Rc<Cell<i64>>;
 
@@ -54,95 +48,6 @@ fn every_client_ends_with_the_truth_and_is_told_of_every_loss() {
         let outcome = std::panic::catch_unwind(|| World::new(seed).run());
         let again = format!("SEED={seed} cargo test -p bridge --test simulation");
         assert!(outcome.is_ok(), "seed {seed} fails; to see it again: {again}");
-    }
-}
-
-/// The connection's outbox, as the gateway has it.
-#[derive(Clone, Debug)]
-struct Reader(Rc<RefCell<Outbox>>, Clock);
-
-impl Reader {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.1.get())
-    }
-}
-
-impl Sink for Reader {
-    fn offer(&self, update: &Arc<Update>, delivery: Delivery) {
-        let mut outbox = self.0.borrow_mut();
-        let _wake = match delivery {
-            Delivery::Every => outbox.every(update),
-            Delivery::Latest { interval } => outbox.latest(self.now(), update, interval),
-        };
-    }
-
-    fn replay(&self, update: &Arc<Update>) {
-        let _wake = self.0.borrow_mut().replay(update);
-    }
-
-    fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {
-        let _wake = self.0.borrow_mut().snapshot(channel.clone(), stamp, data.clone());
-    }
-
-    fn withdraw(&self, channel: &TopicName) {
-        self.0.borrow_mut().withdraw(channel);
-    }
-
-    fn reply(&self, reply: &Reply) {
-        let _wake = self.0.borrow_mut().reply(reply);
-    }
-}
-
-/// What survives the gateway.
-#[derive(Default)]
-struct Store {
-    committed: Vec<Arc<Update>>,
-    pending: Vec<Arc<Update>>,
-    values: BTreeMap<TopicName, (Stamp, Data)>,
-    gaps: Vec<Gap>,
-    /// Everything kept after this is in `committed`.
-    log_from: Offset,
-    /// Everything up to this was given to the store and committed.
-    through: Offset,
-}
-
-impl Store {
-    fn commit(&mut self, through: Offset) {
-        for update in self.pending.drain(..) {
-            let value = match self.values.get(&update.channel) {
-                Some((_, old)) => old.merged(&update.data),
-                None => update.data.clone(),
-            };
-            self.values.insert(update.channel.clone(), (update.stamp, value));
-            self.committed.push(update);
-        }
-        self.through = through;
-    }
-
-    /// Drops the older half of the log.
-    fn trim(&mut self) {
-        let half = self.committed.len() / 2;
-        if let Some(last) = self.committed.drain(..half).next_back() {
-            self.log_from = last.stamp.offset;
-        }
-    }
-
-    fn log(&self, after: Offset, filters: &[TopicFilter], most: usize) -> Found {
-        if after < self.log_from {
-            return Found::Gone;
-        }
-        let kept = self.committed.iter().filter(|update| update.stamp.offset > after);
-        let page: Vec<_> = kept.take(most).cloned().collect();
-        let through = match page.last() {
-            Some(last) if page.len() == most => last.stamp.offset,
-            Some(_) | None => self.through,
-        };
-        if through <= after {
-            return Found::Gone;
-        }
-        let wanted =
-            |update: &Arc<Update>| filters.iter().any(|f| f.matches(update.channel.as_str()));
-        Found::Log { updates: page.into_iter().filter(wanted).collect(), through }
     }
 }
 
@@ -326,162 +231,6 @@ impl World {
                 let waits = line.reader.0.borrow().is_ready(line.reader.now());
                 quiet = if line.live && !waits { quiet + 1 } else { 0 };
             }
-        }
-    }
-}
-
-struct Line {
-    id: SubscriberId,
-    reader: Reader,
-    live: bool,
-    lagging: bool,
-    /// The newest number of each channel that came on this line.
-    seqs: HashMap<String, u64>,
-}
-
-/// A client as protocol.md lets it be written.
-struct Client {
-    filters: Vec<TopicFilter>,
-    options: SubscribeOptions,
-    line: Option<Line>,
-    cursor: Option<Cursor>,
-    values: BTreeMap<String, Map<String, Value>>,
-    seqs: HashMap<String, u64>,
-}
-
-impl Client {
-    fn new(rng: &mut StdRng) -> Self {
-        let options = match rng.random_range(0..6) {
-            0 => json!({"mode": "latest"}),
-            1 => json!({"throttle": 5}),
-            2 => json!({"fields": ["t", "pad"]}),
-            _ => json!({}),
-        };
-        let filters = FILTERS[rng.random_range(0..FILTERS.len())];
-        Self {
-            filters: filters.iter().map(|filter| filter.parse().expect("valid")).collect(),
-            options: serde_json::from_value(options).expect("valid"),
-            line: None,
-            cursor: None,
-            values: BTreeMap::new(),
-            seqs: HashMap::new(),
-        }
-    }
-
-    fn wants_every(&self, channel: &str) -> bool {
-        !merges(channel) || self.options == SubscribeOptions::default()
-    }
-
-    fn connected(
-        &mut self,
-        id: SubscriberId,
-        reader: Reader,
-    ) -> (Vec<TopicFilter>, SubscribeOptions) {
-        self.line = Some(Line { id, reader, live: false, lagging: false, seqs: HashMap::new() });
-        if self.cursor.is_none() {
-            (self.values, self.seqs) = (BTreeMap::new(), HashMap::new());
-        }
-        let options = SubscribeOptions { since: self.cursor.clone(), ..self.options.clone() };
-        (self.filters.clone(), options)
-    }
-
-    fn receive(&mut self, frame: &Frame) {
-        let Frame::Text(text) = frame else { panic!("a binary frame for who speaks JSON") };
-        let messages: Vec<ServerMessage> = serde_json::from_str(text).expect("valid messages");
-        let mut newest = Offset(0);
-        for message in messages {
-            match message {
-                ServerMessage::Update(update) => {
-                    newest = newest.max(update.offset);
-                    self.update(&update);
-                }
-                ServerMessage::Reply(reply) => newest = newest.max(self.reply(reply)),
-            }
-        }
-        let live = self.line.as_ref().is_some_and(|line| line.live);
-        if live && newest > self.cursor.as_ref().map_or(Offset(0), |cursor| cursor.offset) {
-            self.cursor = Some(Cursor { epoch: "one".into(), offset: newest });
-        }
-    }
-
-    /// Gives the offset that it tells, where it is one to resume from.
-    fn reply(&mut self, reply: Reply) -> Offset {
-        let line = self.line.as_mut().expect("who reads is connected");
-        match reply {
-            Reply::Live { offset, .. } => {
-                line.live = true;
-                return offset;
-            }
-            Reply::Lag { on, .. } => line.lagging = on,
-            Reply::Reset { channels, .. } => {
-                let named = |channel: &String| channels.iter().any(|f| f.matches(channel));
-                self.values.retain(|channel, _| !named(channel));
-                self.seqs.retain(|channel, _| !named(channel));
-                line.seqs.retain(|channel, _| !named(channel));
-                if !line.live {
-                    // Its values are still to come: cut before that, it begins anew.
-                    self.cursor = None;
-                }
-            }
-            Reply::Subscribed { .. } => {}
-            Reply::Welcome { .. }
-            | Reply::Unsubscribed { .. }
-            | Reply::History(_)
-            | Reply::Ok { .. }
-            | Reply::Error { .. }
-            | Reply::Pong { .. } => panic!("nobody asked for {reply:?}"),
-        }
-        Offset(0)
-    }
-
-    fn update(&mut self, update: &protocol::Update) {
-        let channel = update.channel.as_str().to_owned();
-        let every = self.wants_every(&channel);
-        let line = self.line.as_mut().expect("who reads is connected");
-        let seq = update.seq.0;
-        let data: Map<String, Value> = serde_json::from_str(update.data.get()).expect("an object");
-        if update.snapshot {
-            line.seqs.insert(channel.clone(), seq);
-            self.seqs.insert(channel.clone(), seq);
-            self.values.insert(channel, data);
-            return;
-        }
-        if let Some(before) = line.seqs.insert(channel.clone(), seq) {
-            assert!(seq > before, "{channel}: {seq} after {before} on one line");
-        }
-        if let Some(before) = self.seqs.get(&channel) {
-            if seq <= *before {
-                // Replayed on a new line, because the old one was cut before `live`.
-                assert!(update.replayed, "{channel}: {seq} came again, live");
-                return;
-            }
-            let may_miss = !every || (line.lagging && channel.starts_with("telemetry/"));
-            assert!(may_miss || seq == before + 1, "{channel}: {seq} after {before}");
-        }
-        self.seqs.insert(channel.clone(), seq);
-        let value = self.values.entry(channel.clone()).or_default();
-        if !merges(&channel) {
-            value.clear();
-        }
-        value.extend(data);
-    }
-
-    /// Its values are the hub's, as far as it asked for them.
-    fn compare(&self, hub: &Hub<Reader>) {
-        for channel in CHANNELS {
-            if !self.filters.iter().any(|filter| filter.matches(channel)) {
-                continue;
-            }
-            let mut truth = String::new();
-            if let Some(data) = hub.value(&channel.parse().expect("valid")) {
-                data.write(&mut truth);
-            }
-            let mut truth: Map<String, Value> = serde_json::from_str(&truth).unwrap_or_default();
-            if let Some(fields) = self.options.fields.as_ref().filter(|_| merges(channel)) {
-                truth.retain(|metric, _| fields.contains(metric));
-            }
-            let seen = self.values.get(channel).cloned().unwrap_or_default();
-            assert_eq!(seen, truth, "{channel}, {:?}", self.options);
         }
     }
 }

@@ -4,6 +4,7 @@ use super::*;
 use AnswerStatus::{
     Cancelled, Failed, NotCancelled, Progress, Received, Rejected, Started, Succeeded,
 };
+use serde_json::json;
 
 /// A device, its time, and all it has done.
 struct Bench {
