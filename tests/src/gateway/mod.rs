@@ -1,9 +1,9 @@
-//! A gateway of its own for each test.
+//! A gateway of its own for each test: the process and its files. What it is asked is in `asking`.
 
-use crate::{Authority, Device, Live, binary, until};
-use reqwest::{Method, RequestBuilder, Response, StatusCode};
+mod asking;
+
+use crate::{Authority, binary, until};
 use serde::Deserialize;
-use serde_json::Value;
 use std::{
     fs::{self, File},
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -240,63 +240,6 @@ impl TestGateway {
         self.expected_error = Some(text.into());
     }
 
-    /// A WebSocket that was welcomed.
-    pub async fn live(&self) -> Live {
-        Live::connect(self.endpoints.http).await
-    }
-
-    /// A device (MQTT 3.1.1) that is ready for commands and for being asked to cancel them.
-    pub async fn device(&self, id: &str) -> Device {
-        Device::connect(self.endpoints.mqtt, id).await
-    }
-
-    /// A request to a path such as `/api/v1/devices`.
-    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        self.http.request(method, format!("{}{path}", self.url()))
-    }
-
-    /// What a path answers to GET.
-    ///
-    /// # Panics
-    /// When there is no answer, or it is no JSON.
-    pub async fn get(&self, path: &str) -> (StatusCode, Value) {
-        json(self.request(Method::GET, path)).await
-    }
-
-    /// What a path answers to GET, as it is.
-    ///
-    /// # Panics
-    /// When there is no answer.
-    pub async fn get_text(&self, path: &str) -> (StatusCode, String) {
-        text(self.request(Method::GET, path)).await
-    }
-
-    /// What a path answers to POST.
-    ///
-    /// # Panics
-    /// When there is no answer, or it is no JSON.
-    pub async fn post(&self, path: &str, body: &Value) -> (StatusCode, Value) {
-        json(self.request(Method::POST, path).json(body)).await
-    }
-
-    /// The value of a metric such as `sluice_devices_known`.
-    ///
-    /// # Panics
-    /// When there is none of this name.
-    pub async fn metric(&self, name: &str) -> u64 {
-        let request = self.request(Method::GET, "/metrics").send();
-        let text = crate::soon("metrics", async { request.await?.text().await }).await;
-        let text = text.expect("metrics are a text");
-        let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
-        let value = value.unwrap_or_else(|| panic!("no metric {name} in:\n{text}"));
-        value.parse().expect("metrics are whole numbers")
-    }
-
-    /// Waits until a metric has a value: some are brought up to date once a second.
-    pub async fn until_metric(&self, name: &str, value: u64) {
-        crate::until(name, async || self.metric(name).await == value).await;
-    }
-
     /// Its log so far: one JSON object a line.
     #[must_use]
     pub fn log(&self) -> String {
@@ -391,16 +334,4 @@ fn read_log(folder: &Path) -> String {
 fn signal(pid: u32, name: &str) {
     let sent = Command::new("kill").args([name, &pid.to_string()]).status();
     assert!(sent.expect("kill runs").success(), "process {pid} cannot be signalled");
-}
-
-async fn text(request: RequestBuilder) -> (StatusCode, String) {
-    let response: Response = crate::soon("an answer", request.send()).await.expect("an answer");
-    let status = response.status();
-    (status, crate::soon("a body", response.text()).await.expect("a body"))
-}
-
-async fn json(request: RequestBuilder) -> (StatusCode, Value) {
-    let (status, text) = text(request).await;
-    let body = serde_json::from_str(&text).unwrap_or_else(|_| panic!("not JSON: {status} {text}"));
-    (status, body)
 }
