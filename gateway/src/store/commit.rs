@@ -45,8 +45,11 @@ impl Writer {
             for (name, id) in &new {
                 write_channel(connection, *id, &Channel::new(name.clone()))?;
             }
-            // A commit that failed may have come through all the same: what it left is written anew.
-            connection.prepare_cached("DELETE FROM log WHERE first > ?1")?.execute([before.0])?;
+            if !rows.is_empty() {
+                // A commit that failed may have come through all the same: what it left is written anew.
+                let left = "DELETE FROM log WHERE first > ?1";
+                connection.prepare_cached(left)?.execute([before.0])?;
+            }
             rows.iter().try_for_each(|row| write_row(connection, row))?;
             taken.rows.iter().try_for_each(|((table, key), body)| {
                 row::write(connection, *table, key, body.as_deref())

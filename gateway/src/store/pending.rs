@@ -9,14 +9,16 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long an update or a row may wait for others before it is committed, where nobody waits for it.
+/// How long an update or a row may wait for others before it is committed, where nobody waits for it; and how often
+/// the writer looks for such, as they do not wake it.
 const WAIT: Duration = Duration::from_millis(100);
 
 /// So many bytes are committed without waiting for more; and one commit takes no more.
 const COMMIT_BYTES: usize = 1024 * 1024;
 
 /// The least time between two commits of what is not hasty: a device alone never waits for it, a crowd
-/// shares commits. Hasty rows wait for nothing; those that come during a commit share the next.
+/// shares commits. Hasty rows wait for nothing, and take along no updates that nobody waits for; those that
+/// come during a commit share the next.
 const PACE: Duration = Duration::from_millis(4);
 
 /// The least time between two attempts while the disk fails.
@@ -106,12 +108,14 @@ pub(super) enum Health {
     Failing,
 }
 
-#[derive(Debug, Default)]
+#[derive(Default)]
 struct Pending {
     chunks: VecDeque<Chunk>,
     bytes: usize,
     updates: u64,
     rows: HashMap<(Table, String), Option<Vec<u8>>>,
+    /// Hasty rows wait that came without updates; these wait for them.
+    hasty: Option<Vec<Receipt>>,
     lost: Option<Lost>,
     lost_updates: u64,
     through: Offset,
@@ -122,7 +126,13 @@ struct Pending {
     writer: Presence,
 }
 
-/// How soon what waits is to be committed; the greatest that is asked for counts.
+impl std::fmt::Debug for Pending {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pending").field("updates", &self.updates).finish_non_exhaustive()
+    }
+}
+
+/// How soon chunks are to be committed; the greatest that is asked for counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 enum Haste {
     /// Nobody waits for it.
@@ -205,7 +215,7 @@ impl Inbox {
             let now = Instant::now();
             let due = pending.due(rounds);
             if due.is_some_and(|due| due <= now) {
-                return Work::Commit(pending.take());
+                return Work::Commit(pending.take(now));
             }
             if let (None, Some(ending)) = (due, pending.ending) {
                 return Work::End(ending);
@@ -215,7 +225,7 @@ impl Inbox {
                 let settled = pending.settled();
                 return Work::Tick { through: pending.through, settled };
             }
-            let until = due.map_or(tick, |due| due.min(tick));
+            let until = due.unwrap_or(now + WAIT).min(tick);
             let waited = self.changed.wait_timeout(pending, until - now);
             pending = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -225,9 +235,10 @@ impl Inbox {
     pub(super) fn abandon(&self) {
         let mut pending = self.lock();
         pending.writer = Presence::Gone;
-        let waiting = std::mem::take(&mut pending.chunks);
+        let mut waiting = pending.hasty.take().unwrap_or_default();
+        waiting.extend(pending.chunks.drain(..).flat_map(|chunk| chunk.receipts));
         drop(pending);
-        refuse(waiting.into_iter().flat_map(|chunk| chunk.receipts).collect(), "the store ends");
+        refuse(waiting, "the store ends");
     }
 
     /// How many updates wait, and how many were given up since the start.
@@ -254,19 +265,23 @@ pub(super) fn refuse(receipts: Vec<Receipt>, why: &str) {
 impl Pending {
     fn put(&mut self, batch: Batch, now: Instant) {
         let Batch { updates, rows, receipts, through } = batch;
-        if rows.iter().any(|row| row.table.is_hasty()) {
-            self.haste = Haste::AtOnce;
-        } else if !receipts.is_empty() {
-            self.haste = self.haste.max(Haste::Paced);
-        }
-        if !updates.is_empty() || !rows.is_empty() || self.haste > Haste::None {
+        if !updates.is_empty() || !rows.is_empty() || !receipts.is_empty() {
             self.since.get_or_insert(now);
         }
+        let hasty = rows.iter().any(|row| row.table.is_hasty());
         self.through = self.through.max(through);
         for Row { table, key, body } in rows {
             self.rows.insert((table, key), body);
         }
-        if !updates.is_empty() || !receipts.is_empty() {
+        if hasty && updates.is_empty() {
+            self.hasty.get_or_insert_default().extend(receipts);
+        } else if !updates.is_empty() || !receipts.is_empty() {
+            let haste = match (hasty, receipts.is_empty()) {
+                (true, _) => Haste::AtOnce,
+                (false, false) => Haste::Paced,
+                (false, true) => Haste::None,
+            };
+            self.haste = self.haste.max(haste);
             let bytes = updates.iter().map(|update| update.weight()).sum();
             self.bytes += bytes;
             self.updates += updates.len() as u64;
@@ -297,15 +312,18 @@ impl Pending {
         self.updates -= chunk.updates.len() as u64;
     }
 
-    fn take(&mut self) -> Taken {
+    fn take(&mut self, now: Instant) -> Taken {
         let mut taken = Taken {
             rows: std::mem::take(&mut self.rows),
+            receipts: self.hasty.take().unwrap_or_default(),
             lost: self.lost.take(),
             through: self.through,
             ..Taken::default()
         };
         let mut bytes = 0;
-        while let Some(chunk) = self.chunks.front()
+        let ripe = self.ripe_at().is_some_and(|at| at <= now);
+        while ripe
+            && let Some(chunk) = self.chunks.front()
             && (bytes == 0 || bytes + chunk.bytes <= COMMIT_BYTES)
             && let Some(chunk) = self.chunks.pop_front()
         {
@@ -346,20 +364,26 @@ impl Pending {
 
     /// When the writer shall commit; none while nothing waits.
     fn due(&self, rounds: &Rounds) -> Option<Instant> {
-        let since = self.since?;
-        let hurry = self.bytes >= COMMIT_BYTES || self.ending.is_some();
-        let wanted = if hurry || self.haste > Haste::None { since } else { since + WAIT };
+        let (ripe_at, since) = (self.ripe_at()?, self.since?);
         let rest = match (rounds.health, self.ending, self.haste) {
-            (_, Some(_), _) | (Health::Well, None, Haste::AtOnce) => return Some(wanted),
+            (Health::Well, None, _) if self.hasty.is_some() => return Some(since),
+            (_, Some(_), _) | (Health::Well, None, Haste::AtOnce) => return Some(ripe_at),
             (Health::Well, None, Haste::None | Haste::Paced) => PACE,
             (Health::Failing, None, _) => RETRY,
         };
-        Some(rounds.committed.map_or(wanted, |committed| wanted.max(committed + rest)))
+        Some(rounds.committed.map_or(ripe_at, |committed| ripe_at.max(committed + rest)))
+    }
+
+    /// From when on a commit takes chunks along; none while nothing waits.
+    fn ripe_at(&self) -> Option<Instant> {
+        let since = self.since?;
+        let hurry = self.bytes >= COMMIT_BYTES || self.ending.is_some();
+        Some(if hurry || self.haste > Haste::None { since } else { since + WAIT })
     }
 
     /// What the writer sleeps for; it is woken when this changes.
     fn asleep(&self) -> (bool, Haste, bool) {
-        (self.since.is_none(), self.haste, self.bytes < COMMIT_BYTES)
+        (self.hasty.is_none(), self.haste, self.bytes < COMMIT_BYTES)
     }
 }
 
@@ -372,5 +396,31 @@ impl Lost {
             first: before.first.min(more.first),
             last: before.last.max(more.last),
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::tests::support::Numbers, *};
+
+    #[test]
+    fn a_commands_row_takes_updates_along_only_when_their_time_has_come() {
+        let (now, mut pending) = (Instant::now(), Pending::default());
+        let update = Numbers::default().update("commands/d", 1, "{}");
+        let (rows, receipts) = (vec![Row::set(Table::Command, "id", "{}")], Vec::new());
+        let step = || {
+            let (rows, updates) = (rows.clone(), Vec::new());
+            Batch { updates, rows, receipts: Vec::new(), through: Offset(1) }
+        };
+        let updates = vec![update];
+        pending.put(Batch { updates, rows: Vec::new(), receipts, through: Offset(1) }, now);
+        pending.put(step(), now);
+        let taken = pending.take(now);
+        assert_eq!((taken.rows.len(), taken.updates.len()), (1, 0));
+        assert_eq!(taken.settled, Offset(0));
+        pending.put(step(), now);
+        let taken = pending.take(now + WAIT);
+        assert_eq!((taken.rows.len(), taken.updates.len()), (1, 1));
+        assert_eq!(taken.settled, Offset(1));
     }
 }

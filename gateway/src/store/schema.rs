@@ -9,7 +9,7 @@ use super::{
     row::{self, StoredRow, Table},
 };
 use protocol::Offset;
-use rusqlite::{Connection, OptionalExtension, Row, Transaction, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
 use std::time::Duration;
 
 /// What the database must be before tables are made, and what a connection needs.
@@ -193,7 +193,7 @@ impl Meta {
 pub(super) fn synced(
     connection: &mut Connection,
     afterwards: Synchronous,
-    act: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<()>,
+    act: impl FnOnce(&Connection) -> rusqlite::Result<()>,
 ) -> rusqlite::Result<()> {
     Synchronous::Full.set(connection)?;
     let done = immediately(connection, act);
@@ -207,12 +207,17 @@ pub(super) fn synced(
 /// SQLite's; nothing is changed then.
 pub(super) fn immediately<T>(
     connection: &mut Connection,
-    act: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
+    act: impl FnOnce(&Connection) -> rusqlite::Result<T>,
 ) -> rusqlite::Result<T> {
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
-    let value = act(&transaction)?;
-    transaction.commit()?;
-    Ok(value)
+    // Not rusqlite's transaction, which has SQLite read the words anew each time.
+    let say = |word| connection.prepare_cached(word)?.execute([]).map(drop);
+    say("BEGIN IMMEDIATE")?;
+    let done = act(connection).and_then(|value| say("COMMIT").map(|()| value));
+    // Some failures have ended it already.
+    if done.is_err() && !connection.is_autocommit() {
+        say("ROLLBACK")?;
+    }
+    done
 }
 
 /// When SQLite syncs.

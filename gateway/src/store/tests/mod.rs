@@ -6,4 +6,4 @@ mod pacing;
 mod reading;
 mod restoring;
 mod retention;
-mod support;
+pub(super) mod support;
