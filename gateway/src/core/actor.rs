@@ -112,12 +112,12 @@ impl Actor {
         // What the restart changed.
         self.keep(Vec::new());
         loop {
-            let deadline = self.bridge.next_deadline();
-            if deadline != timer_for {
-                timer_for = deadline;
-                timer
-                    .as_mut()
-                    .reset(Instant::now() + deadline.map_or(Duration::ZERO, clock::until));
+            // Never set to later: most deadlines go with their commands, and once in a while it goes off for nothing.
+            if let Some(next) = self.bridge.next_deadline()
+                && timer_for.is_none_or(|set| next < set)
+            {
+                timer_for = Some(next);
+                timer.as_mut().reset(Instant::now() + clock::until(next));
             }
             tokio::select! {
                 taken = inputs.recv_many(&mut batch, INPUTS_AT_ONCE) => if taken == 0 { return self.close().await },
@@ -147,25 +147,29 @@ impl Actor {
     /// there is nothing to wait for.
     fn keep(&mut self, waiting: Vec<Waiting>) {
         // First: what is recorded and raised of commands is kept with them.
-        let (command_rows, happens) = self.command_round();
+        let (command_rows, effects) = self.command_round();
         let updates = self.bridge.hub.take_to_keep();
         let (mut rows, mut receipts) = self.watchers.follow(&self.bridge.take_watched());
         rows.extend(self.bridge.take_device_changes().into_iter().map(device_row));
         rows.extend(command_rows);
         let through = self.bridge.hub.offset();
-        let changed = !rows.is_empty() || happens.is_some();
+        let changed = !rows.is_empty() || effects.is_some();
+        let mut lookers = Vec::new();
         for waiting in waiting {
             match waiting {
                 Waiting::Publisher(receipt) if self.acknowledge == Acknowledge::Stored => {
                     receipts.push(receipt);
                 }
                 Waiting::Asker(receipt) if changed => receipts.push(receipt),
-                Waiting::Looker(receipt) => self.deferred.look(receipt),
+                Waiting::Looker(receipt) => lookers.push(receipt),
                 Waiting::Publisher(receipt) | Waiting::Asker(receipt) => receipt(Ok(())),
             }
         }
-        // Last: who was answered before it happens is not surprised by it.
-        receipts.extend(happens);
+        if let Some(effects) = effects {
+            receipts = vec![self.deferred.round(effects, receipts)];
+        }
+        // Behind the round, for what they see may be what it changed.
+        lookers.into_iter().for_each(|looker| self.deferred.look(looker));
         if through > self.kept_through || changed || !receipts.is_empty() {
             self.kept_through = through;
             self.store.keep(Batch { updates, rows, receipts, through });

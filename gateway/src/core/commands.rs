@@ -7,7 +7,7 @@ use super::{
 use crate::{
     exchange::{Message, Properties},
     fault,
-    store::{Receipt, Row, Table},
+    store::{Row, Table},
 };
 use bridge::{
     command::book::{self, Effect, RowKind, Unwritten},
@@ -22,8 +22,8 @@ use std::sync::Arc;
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 impl Actor {
-    /// What changed of commands in this round: the rows, and the receipt that lets its effects happen.
-    pub(super) fn command_round(&mut self) -> (Vec<Row>, Option<Receipt>) {
+    /// What changed of commands in this round: the rows, and the effects that happen once they are stored.
+    pub(super) fn command_round(&mut self) -> (Vec<Row>, Option<Vec<Effect>>) {
         let rows: Vec<_> = self.bridge.take_command_rows().into_iter().map(stored_row).collect();
         let effects = self.bridge.take_effects();
         if rows.is_empty() && effects.is_empty() && !self.retry_kept_back {
@@ -31,7 +31,7 @@ impl Actor {
         }
         self.retry_kept_back = false;
         fault::effects("before_store", &effects);
-        (rows, Some(self.deferred.round(effects)))
+        (rows, Some(effects))
     }
 
     /// A round is stored, or could not be.

@@ -7,8 +7,14 @@ use tokio::sync::mpsc;
 
 use crate::store::{NotStored, Receipt};
 
-/// How a round ended: its number, and whether it is stored.
-pub(super) type Outcome = (u64, Result<(), NotStored>);
+/// How a round ended.
+pub(super) struct Outcome {
+    number: u64,
+    stored: Result<(), NotStored>,
+    /// Who waited for it. They are answered by the actor, so that the store's thread wakes one task and not
+    /// each of them.
+    waited: Vec<Receipt>,
+}
 
 /// The rounds that wait, oldest first.
 #[derive(Debug)]
@@ -47,18 +53,21 @@ impl Deferred {
         (Self { rounds, kept_back, last: 0, outcomes, lookers }, arrive)
     }
 
-    /// Takes a round; the receipt is for the batch that it follows from.
-    pub(super) fn round(&mut self, effects: Vec<Effect>) -> Receipt {
+    /// Takes a round and who waits for its end, before anything happens; the receipt is for the batch that it
+    /// follows from.
+    pub(super) fn round(&mut self, effects: Vec<Effect>, waiting: Vec<Receipt>) -> Receipt {
         self.last += 1;
         let (number, outcomes) = (self.last, self.outcomes.clone());
         self.rounds.push_back((number, effects));
-        Box::new(move |outcome| {
-            let _actor_may_have_ended = outcomes.send((number, outcome));
+        Box::new(move |stored| {
+            let _actor_may_have_ended = outcomes.send(Outcome { number, stored, waited: waiting });
         })
     }
 
     /// A round came to its end.
-    pub(super) fn settle(&mut self, (number, outcome): Outcome) -> Settled {
+    pub(super) fn settle(&mut self, outcome: Outcome) -> Settled {
+        let Outcome { number, stored, waited } = outcome;
+        waited.into_iter().for_each(|receipt| receipt(stored.clone()));
         let mut effects = Vec::new();
         while self.rounds.front().is_some_and(|(first, _)| *first <= number)
             && let Some((_, round)) = self.rounds.pop_front()
@@ -72,7 +81,7 @@ impl Deferred {
         for (_, Looker(receipt)) in seen {
             receipt(Ok(()));
         }
-        match outcome {
+        match stored {
             Ok(()) => {
                 let mut all = std::mem::take(&mut self.kept_back);
                 all.append(&mut effects);
