@@ -13,9 +13,12 @@ pub use steps::{Step, Steps};
 use data_encoding::HEXLOWER;
 use protocol::{AuditEntry, AuditParty, DeviceId, Timestamp};
 use serde::Serialize;
-use serde_json::{Value, json, value::RawValue};
+use serde_json::{
+    Value, json,
+    value::{RawValue, to_raw_value},
+};
 use sha2::{Digest, Sha256};
-use std::{collections::VecDeque, fmt::Write as _};
+use std::collections::VecDeque;
 
 /// Who did something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,7 +40,7 @@ pub enum Party<'a> {
 
 /// Something that was done.
 #[derive(Clone, Debug)]
-pub struct Deed<'a> {
+pub struct Deed<'a, D = Value> {
     /// Who did it.
     pub by: Party<'a>,
     /// What it was, such as `command.created`.
@@ -45,7 +48,7 @@ pub struct Deed<'a> {
     /// The device it was done to.
     pub device: Option<&'a DeviceId>,
     /// More about it, an object.
-    pub details: Value,
+    pub details: D,
 }
 
 /// What is to be kept.
@@ -141,7 +144,10 @@ impl Audit {
     }
 
     /// Appends an entry.
-    pub fn record(&mut self, now: Timestamp, deed: Deed<'_>) {
+    ///
+    /// # Panics
+    /// When the details have other keys than texts.
+    pub fn record(&mut self, now: Timestamp, deed: Deed<'_, impl Serialize>) {
         self.append(now, deed);
         self.let_go(now);
     }
@@ -169,7 +175,7 @@ impl Audit {
         self.chunks.front().map_or(self.new_first, |(first, _)| *first)
     }
 
-    fn append(&mut self, now: Timestamp, deed: Deed<'_>) {
+    fn append(&mut self, now: Timestamp, deed: Deed<'_, impl Serialize>) {
         if self.last + 1 >= self.new_first + CHUNK_ENTRIES {
             self.close_chunk();
         }
@@ -180,7 +186,7 @@ impl Audit {
             Party::Timer => (AuditParty::Timer, None, None),
             Party::Gateway => (AuditParty::Gateway, None, None),
         };
-        let details = bounded(details);
+        let details = bounded(&details);
         self.last += 1;
         let (number, at, previous) = (self.last, now, &*self.head);
         let entry = Canonical {
@@ -201,8 +207,7 @@ impl Audit {
         }
         self.head = hash(text.as_bytes());
         let open = text.strip_suffix('}').expect("an object ends so");
-        writeln!(self.new, "{open}{}{}\"}}", AuditEntry::BEFORE_HASH, self.head)
-            .expect("a String takes any text");
+        self.new.extend([open, AuditEntry::BEFORE_HASH, &self.head, "\"}\n"]);
     }
 
     fn close_chunk(&mut self) {
@@ -242,21 +247,19 @@ pub fn hash(bytes: &[u8]) -> String {
 }
 
 /// The details as they are written: an object of a bounded length.
-fn bounded(details: Value) -> Box<RawValue> {
-    let details = match details {
-        object @ Value::Object(_) => object,
-        Value::Null => json!({}),
-        value @ (Value::Bool(_) | Value::Number(_) | Value::String(_) | Value::Array(_)) => {
-            json!({ "value": value })
-        }
-    };
-    let text = details.to_string();
-    let text = if text.len() > DETAILS_BYTES_MAX {
-        json!({"bytes": text.len(), "sha256": hash(text.as_bytes())}).to_string()
+fn bounded(details: &impl Serialize) -> Box<RawValue> {
+    let raw = |details: &Value| to_raw_value(details).expect("a value has text keys");
+    let details = to_raw_value(details).expect("details have text keys and finite numbers");
+    let text = details.get();
+    if text.len() > DETAILS_BYTES_MAX {
+        raw(&json!({"bytes": text.len(), "sha256": hash(text.as_bytes())}))
+    } else if text.starts_with('{') {
+        details
+    } else if text == "null" {
+        raw(&json!({}))
     } else {
-        text
-    };
-    RawValue::from_string(text).expect("a value is JSON")
+        RawValue::from_string(format!(r#"{{"value":{text}}}"#)).expect("it is JSON")
+    }
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::{Audit, Deed, Party};
 use protocol::{Actor, CommandDetails, CommandId, CommandState, Timestamp, Transition};
-use serde_json::json;
+use serde::Serialize;
 use std::collections::HashMap;
 
 /// Above this many, those of commands that nobody knows any more are forgotten.
@@ -15,6 +15,18 @@ pub enum Step {
     Change,
     /// It stayed in its state; something is noted.
     Note,
+}
+
+/// What is told of a step beside its state.
+#[derive(Serialize)]
+struct About<'a> {
+    attempt: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    batch: Option<&'a str>,
+    command: CommandId,
+    name: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
 }
 
 /// How many steps of each command were seen, and the state after the last of them.
@@ -75,16 +87,15 @@ impl Audit {
             Actor::Timer => Party::Timer,
             Actor::Gateway => Party::Gateway,
         };
-        let mut about =
-            json!({"command": command.id, "name": command.name, "attempt": command.attempt});
-        if let Some(reason) = &step.reason {
-            about["reason"] = reason.as_str().into();
-        }
-        if let Some(batch) = &command.batch {
-            about["batch"] = batch.as_str().into();
-        }
+        let details = About {
+            attempt: command.attempt,
+            batch: command.batch.as_deref(),
+            command: command.id,
+            name: &command.name,
+            reason: step.reason.as_deref(),
+        };
         let action = format!("command.{}", step.state);
         let device = Some(&command.device);
-        self.record(now, Deed { by, action: &action, device, details: about });
+        self.record(now, Deed { by, action: &action, device, details });
     }
 }

@@ -13,6 +13,7 @@ use protocol::{
     Alert, AlertId, AlertState, Batch, BatchState, CommandDetails, Desired, DeviceEvent, DeviceId,
     DeviceState, Presence, Severity, Timestamp, TopicName,
 };
+use serde::Serialize;
 use serde_json::{Map, Value, json, value::RawValue};
 use std::sync::Arc;
 
@@ -31,7 +32,7 @@ pub struct Watched {
 
 impl<S: Sink> Bridge<S> {
     /// Writes something into the audit log.
-    pub fn record(&mut self, now: Timestamp, deed: Deed<'_>) {
+    pub fn record(&mut self, now: Timestamp, deed: Deed<'_, impl Serialize>) {
         self.audit.record(now, deed);
     }
 

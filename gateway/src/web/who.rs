@@ -16,7 +16,6 @@ use bridge::{
     rights::Rights,
 };
 use protocol::DeviceId;
-use serde_json::Value;
 use std::{net::SocketAddr, sync::Arc};
 
 /// Who asks. Cheap to clone.
@@ -59,12 +58,12 @@ impl Who {
     }
 
     /// Something they did, for the audit log.
-    pub(super) fn deed<'a>(
+    pub(super) fn deed<'a, D>(
         &'a self,
         action: &'a str,
         device: Option<&'a DeviceId>,
-        details: Value,
-    ) -> Deed<'a> {
+        details: D,
+    ) -> Deed<'a, D> {
         let by = Party::User { name: &self.user, address: self.address.as_deref() };
         Deed { by, action, device, details }
     }

@@ -26,8 +26,8 @@ use protocol::{
     Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Page, Role,
     Timestamp,
 };
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use serde_json::{json, value::to_raw_value};
 use std::{sync::Arc, time::Duration};
 use tokio::time;
 
@@ -54,7 +54,8 @@ pub(in crate::web) async fn create_command(
     let id = new_id();
     let create = move |bridge: &mut Bridge<Outlet>, now| {
         let caller = book::Caller { user: &who.user, key: key.as_deref() };
-        let details = json!({"command": id, "request": request});
+        let details = to_raw_value(&Created { command: id, request: &request });
+        let details = details.expect("a request has text keys");
         let command = bridge.command(now, id, &device, request, caller)?;
         // The same key gives the command that was made before.
         if command.id == id {
@@ -63,6 +64,13 @@ pub(in crate::web) async fn create_command(
         Ok::<_, CommandError>(command)
     };
     change(web, create, then).await
+}
+
+/// What the audit log tells of a new command.
+#[derive(Serialize)]
+struct Created<'a> {
+    command: CommandId,
+    request: &'a CommandRequest,
 }
 
 /// Has the bridge make or change a command; `then` gets it once that is stored.
