@@ -36,6 +36,7 @@ pub(super) struct Entry {
     pub(super) ordinal: u64,
     pub(super) ttl: Millis,
     pub(super) timeout: Millis,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) supersede: Option<String>,
     pub(super) idempotent: bool,
     pub(super) progress_extends: bool,
@@ -43,9 +44,12 @@ pub(super) struct Entry {
     pub(super) acknowledged: bool,
     pub(super) before_cancelling: CommandState,
     /// The user and `Idempotency-Key` it was asked for with, and the request.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) asked: Option<Asked>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) expect: Option<Expect>,
     /// Until when what is expected may be seen.
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) verify_by: Option<Timestamp>,
     pub(super) release: Release,
     pub(super) sent_at: Option<Timestamp>,
