@@ -10,7 +10,6 @@ use axum::{
     Json,
     extract::{FromRequestParts, Request, State, rejection::JsonRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
 use protocol::{Role, Session, SignIn};
@@ -78,34 +77,28 @@ fn need(method: &Method, path: &str) -> Option<Role> {
     }
 }
 
-/// The layer over every path, behind the guard.
-pub(super) async fn check(
-    State(web): State<Arc<Web>>,
-    mut request: Request,
-    next: Next,
-) -> Response {
-    let Some(need) = need(request.method(), request.uri().path()) else {
-        return next.run(request).await;
-    };
-    if signs_in_over_mqtt(&web, &request) {
-        return next.run(request).await;
+/// Lets a request in, and notes on it who makes it.
+pub(super) fn check(web: &Web, mut request: Request) -> Result<Request, Refused> {
+    let Some(need) = need(request.method(), request.uri().path()) else { return Ok(request) };
+    if signs_in_over_mqtt(web, &request) {
+        return Ok(request);
     }
-    match user(&web, request.headers()) {
+    match user(web, request.headers()) {
         Ok(user) if user.role >= need && is_hidden(request.uri().path(), &user) => {
             web.stats.web.refused_forbidden.increment();
-            Who::new(&user, None).out_of_sight("'gateway/stats'").into_response()
+            Err(Who::new(&user, None).out_of_sight("'gateway/stats'"))
         }
         Ok(user) if user.role >= need => {
             request.extensions_mut().insert(Caller(user));
-            next.run(request).await
+            Ok(request)
         }
         Ok(user) => {
             web.stats.web.refused_forbidden.increment();
-            forbidden(&user, need).into_response()
+            Err(forbidden(&user, need))
         }
         Err(refused) => {
             web.stats.web.refused_unauthenticated.increment();
-            refused.into_response()
+            Err(refused)
         }
     }
 }

@@ -4,12 +4,11 @@
 use super::{Web, problem::Refused};
 use crate::config::Http;
 use axum::{
-    extract::{Request, State},
+    extract::Request,
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, uri::Authority},
-    middleware::Next,
     response::{IntoResponse, Response},
 };
-use std::{net::IpAddr, net::SocketAddr, sync::Arc};
+use std::{net::IpAddr, net::SocketAddr};
 
 /// The names and origins that are the gateway's own.
 #[derive(Clone, Debug)]
@@ -91,15 +90,19 @@ fn name_of(host: &str) -> Option<&str> {
     port.then_some(name)
 }
 
-/// The layer over every path.
-pub(super) async fn check(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+/// Answers a request, by `within` where it is let in.
+pub(super) async fn check<Answer: Future<Output = Response>>(
+    web: &Web,
+    request: Request,
+    within: impl FnOnce(Request) -> Answer,
+) -> Response {
     let verdict = web.guard.judge(request.uri().authority(), request.headers());
     match verdict {
-        Verdict::Own => next.run(request).await,
+        Verdict::Own => within(request).await,
         Verdict::Allowed(origin) => {
             let mut response = match *request.method() {
                 Method::OPTIONS => preflight(),
-                _ => next.run(request).await,
+                _ => within(request).await,
             };
             let headers = response.headers_mut();
             headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, origin);

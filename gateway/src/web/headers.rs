@@ -3,13 +3,7 @@
 //! else any more. The dashboard's files say more of their own (`assets`), which counts then.
 
 use super::Web;
-use axum::{
-    extract::{Request, State},
-    http::{HeaderName, HeaderValue, header},
-    middleware::Next,
-    response::Response,
-};
-use std::sync::Arc;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
 const ALWAYS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
@@ -29,15 +23,12 @@ const ALWAYS: [(HeaderName, HeaderValue); 5] = [
 /// For how long a browser that came by HTTPS comes by nothing else: two years, in seconds (RFC 6797).
 const HSTS: HeaderValue = HeaderValue::from_static("max-age=63072000");
 
-/// The layer over all others.
-pub(super) async fn add(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    let headers = response.headers_mut();
+/// Adds them to an answer.
+pub(super) fn add(web: &Web, headers: &mut HeaderMap) {
     for (name, value) in ALWAYS {
         headers.entry(name).or_insert(value);
     }
     if web.secure {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HSTS);
     }
-    response
 }

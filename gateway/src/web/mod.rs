@@ -218,11 +218,6 @@ fn token_limits(config: &Config) -> TokenLimits {
     }
 }
 
-/// Notes that a request is under way.
-async fn track(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
-    web.requests.track_future(next.run(request)).await
-}
-
 /// What is served outside the API, besides the dashboard's files, and takes no query: a token is never in a URL.
 fn routes() -> Vec<Route> {
     vec![
@@ -263,12 +258,22 @@ fn router(web: Arc<Web>) -> Router {
         .fallback(get(assets::serve).fallback(wrong_method))
         .method_not_allowed_fallback(wrong_method)
         .layer(DefaultBodyLimit::max(body_bytes))
-        .layer(middleware::from_fn_with_state(Arc::clone(&web), serving::hurry))
-        .layer(middleware::from_fn_with_state(Arc::clone(&web), caller::check))
-        .layer(middleware::from_fn_with_state(Arc::clone(&web), guard::check))
-        .layer(middleware::from_fn_with_state(Arc::clone(&web), headers::add))
-        .layer(middleware::from_fn_with_state(Arc::clone(&web), track))
+        .layer(middleware::from_fn_with_state(Arc::clone(&web), pass))
         .with_state(web)
+}
+
+/// The layer over all paths. One for all that is asked of a request: each layer of axum costs it some allocations.
+async fn pass(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+    let (_under_way, web) = (web.requests.token(), &web);
+    let within = |request| async move {
+        match caller::check(web, request) {
+            Ok(request) => next.run(serving::hurry(web, request)).await,
+            Err(refused) => refused.into_response(),
+        }
+    };
+    let mut response = guard::check(web, request, within).await;
+    headers::add(web, response.headers_mut());
+    response
 }
 
 fn unknown_path(path: &str) -> Refused {

@@ -9,9 +9,7 @@ use crate::{
 use axum::{
     Router,
     body::{Body, HttpBody as _},
-    extract::{ConnectInfo, Request, State},
-    middleware::Next,
-    response::Response,
+    extract::{ConnectInfo, Request},
 };
 use futures_util::{StreamExt as _, stream};
 use hyper::{body::Incoming, server::conn::http1, service::Service as _};
@@ -190,14 +188,13 @@ fn timed_out(error: &hyper::Error) -> bool {
         .is_some_and(|source| source.kind() == io::ErrorKind::TimedOut)
 }
 
-/// The layer that bounds how long a request's body may take.
-pub(super) async fn hurry(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+/// Bounds how long a request's body may take.
+pub(super) fn hurry(web: &Arc<Web>, request: Request) -> Request {
     let deadline = Instant::now() + web.patience.body;
-    let request = request.map(|body| match body.is_end_stream() {
+    request.map(|body| match body.is_end_stream() {
         true => body,
-        false => until(body, deadline, web),
-    });
-    next.run(request).await
+        false => until(body, deadline, Arc::clone(web)),
+    })
 }
 
 fn until(body: Body, deadline: Instant, web: Arc<Web>) -> Body {
