@@ -63,6 +63,8 @@ enum Waiting {
     Asker(Receipt),
     /// Somebody who looked: what was seen is to be stored.
     Looker(Receipt),
+    /// Somebody who waits for the end of a command.
+    Ender(CommandId, oneshot::Sender<Command>),
 }
 
 impl Actor {
@@ -154,7 +156,7 @@ impl Actor {
         rows.extend(command_rows);
         let through = self.bridge.hub.offset();
         let changed = !rows.is_empty() || effects.is_some();
-        let mut lookers = Vec::new();
+        let (mut lookers, mut enders) = (Vec::new(), Vec::new());
         for waiting in waiting {
             match waiting {
                 Waiting::Publisher(receipt) if self.acknowledge == Acknowledge::Stored => {
@@ -162,6 +164,7 @@ impl Actor {
                 }
                 Waiting::Asker(receipt) if changed => receipts.push(receipt),
                 Waiting::Looker(receipt) => lookers.push(receipt),
+                Waiting::Ender(command, reply) => enders.push((command, reply)),
                 Waiting::Publisher(receipt) | Waiting::Asker(receipt) => receipt(Ok(())),
             }
         }
@@ -170,6 +173,7 @@ impl Actor {
         }
         // Behind the round, for what they see may be what it changed.
         lookers.into_iter().for_each(|looker| self.deferred.look(looker));
+        enders.into_iter().for_each(|(command, reply)| self.await_end(command, reply));
         if through > self.kept_through || changed || !receipts.is_empty() {
             self.kept_through = through;
             self.store.keep(Batch { updates, rows, receipts, through });
@@ -198,10 +202,7 @@ impl Actor {
             }
             Input::Ask(question) => Some(Waiting::Asker(question(&mut self.bridge, now))),
             Input::Look(question) => Some(Waiting::Looker(question(&mut self.bridge, now))),
-            Input::AwaitEnd { command, reply } => {
-                self.await_end(command, reply);
-                None
-            }
+            Input::AwaitEnd { command, reply } => Some(Waiting::Ender(command, reply)),
             Input::Gone(connection) => {
                 self.mailboxes.remove(&connection);
                 None
