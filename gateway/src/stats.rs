@@ -29,6 +29,10 @@ counters! {
         refused_origins,
         /// Requests and connections without a token, or with one that does not count.
         refused_unauthenticated,
+        /// Requests and connections refused, or closed (4113), because too many of their address were signing in.
+        refused_guessing,
+        /// Tokens that were held back after failures before they were looked at.
+        sign_ins_delayed,
         /// Requests that the role of their user does not allow.
         refused_forbidden,
         /// Frames written.

@@ -107,6 +107,7 @@ impl App {
         let (to_core, mqtt) = (core.clone(), edge.door());
         let surroundings = web::Surroundings {
             auth,
+            gate: gate.clone(),
             core: to_core,
             store,
             stats,

@@ -1,8 +1,9 @@
-//! How MQTT clients sign in: by a certificate, a device's secret, a JWT or a user's token.
+//! How MQTT clients sign in: by a certificate, a device's secret, a JWT or a user's token. Users of HTTP and
+//! WebSockets come through the same gate (`by_token`), so that who guesses is held back wherever it tries.
 
 use super::{
     Auth, Brought, Denied, DeviceCredential, Devices, Standing, User,
-    guard::{Guard, Held, TooMany},
+    guard::{Comer, Guard, Held, TooMany},
     guesses::{Guess, Guesses, Tally},
     jwt::{BadJwt, Bearer, JwtKeys},
     principal::{Identity, Principal, Proof},
@@ -13,7 +14,7 @@ use crate::clock;
 use protocol::DeviceId;
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
-/// Where MQTT clients sign in. Cheap to clone.
+/// Where all sign in. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Gate(Arc<Inner>);
 
@@ -81,7 +82,7 @@ impl Gate {
     /// # Errors
     /// When that does not count for MQTT.
     pub fn known(&self, brought: &Brought) -> Result<Option<Principal>, Refusal> {
-        self.0.auth.look();
+        self.0.auth.look_at_devices();
         match brought {
             Brought::Nothing | Brought::NothingByHttp => Ok(None),
             Brought::Certificate(device) => {
@@ -98,13 +99,16 @@ impl Gate {
     /// # Errors
     /// When too many others at its address wait already.
     pub fn comes(&self, claim: &Claim<'_>) -> Result<Held, TooMany> {
-        let Claim { address, user, .. } = *claim;
-        let name = user.unwrap_or_default();
-        let held = self.0.guard.comes(address, name, Instant::now());
+        self.hold(claim.comer(self.named_by(claim).as_deref()))
+    }
+
+    /// Holds somebody back who has to wait, and notes that.
+    pub(super) fn hold(&self, comer: Comer<'_>) -> Result<Held, TooMany> {
+        let held = self.0.guard.comes(comer, Instant::now());
         match &held {
             Ok(held) if held.delay.is_zero() => {}
-            Ok(_) => self.0.guesses.note(Guess::Delayed, address, name),
-            Err(TooMany) => self.0.guesses.note(Guess::Refused, address, name),
+            Ok(_) => self.0.guesses.note(Guess::Delayed, comer),
+            Err(TooMany) => self.0.guesses.note(Guess::Refused, comer),
         }
         held
     }
@@ -128,24 +132,30 @@ impl Gate {
     /// # Errors
     /// When it is nobody that is known.
     pub async fn sign_in(&self, claim: &Claim<'_>) -> Result<Principal, Refusal> {
-        let name = claim.user.unwrap_or_default();
         let signed_in = self.look_at(claim).await;
+        let named = self.named_by(claim);
+        let comer = claim.comer(named.as_deref());
         match &signed_in {
-            Ok(_) => self.0.guard.succeeded(name),
-            Err(Refusal::Wrong) => self.0.guard.failed(claim.address, name, Instant::now()),
+            Ok(_) => comer.name.into_iter().for_each(|name| self.0.guard.succeeded(name)),
+            Err(Refusal::Wrong) => self.0.guard.failed(comer, Instant::now()),
             Err(Refusal::Missing | Refusal::Expired | Refusal::Narrowed | Refusal::Busy) => {}
         }
         signed_in
     }
 
+    /// Whom a token names that comes without a user's name.
+    fn named_by(&self, claim: &Claim<'_>) -> Option<String> {
+        let token = claim.token().filter(|_| claim.user().is_none())?;
+        self.0.auth.named_by(token)
+    }
+
     async fn look_at(&self, claim: &Claim<'_>) -> Result<Principal, Refusal> {
-        let user = claim.user.filter(|user| !user.is_empty());
-        let password = claim.password.ok_or(Refusal::Missing)?;
-        let text = std::str::from_utf8(password).ok();
-        if let Some(token) = text.filter(|text| text.starts_with(tokens::PREFIX)) {
+        let user = claim.user();
+        if let Some(token) = claim.token() {
             return self.by_token(user, token);
         }
-        if let (Some(keys), Some(text)) = (&self.0.jwt, text)
+        let password = claim.password.ok_or(Refusal::Missing)?;
+        if let (Some(keys), Ok(text)) = (&self.0.jwt, std::str::from_utf8(password))
             && JwtKeys::is_one(text)
         {
             return by_jwt(keys, user, text);
@@ -157,7 +167,10 @@ impl Gate {
         if !self.0.auth.is_required() {
             return Err(Refusal::Wrong);
         }
-        let user = self.0.auth.user_of(token).map_err(|Denied| Refusal::Wrong)?;
+        let user = self.0.auth.user_of(token).map_err(|denied| match denied {
+            Denied::Unknown => Refusal::Wrong,
+            Denied::Expired => Refusal::Expired,
+        })?;
         match name {
             Some(name) if name != &*user.name => Err(Refusal::Wrong),
             Some(_) | None => by_user(&user),
@@ -179,6 +192,14 @@ impl Gate {
         }
         let proof = Proof::Secret(credential.clone());
         Ok(Principal::of_device(device, credential.kind.clone(), proof))
+    }
+
+    pub(super) fn auth(&self) -> &Auth {
+        &self.0.auth
+    }
+
+    pub(super) fn guard(&self) -> &Guard {
+        &self.0.guard
     }
 
     /// Whether a client may stay that signed in as this before; none: it was trusted.
@@ -209,6 +230,23 @@ impl Gate {
     pub fn sweep(&self) {
         let devices = self.0.auth.devices();
         self.0.slow.sweep(|device| devices.as_ref().is_some_and(|all| all.get(device).is_some()));
+    }
+}
+
+impl<'a> Claim<'a> {
+    fn user(&self) -> Option<&'a str> {
+        self.user.filter(|user| !user.is_empty())
+    }
+
+    /// The password, where it is a user's token.
+    fn token(&self) -> Option<&'a str> {
+        let text = std::str::from_utf8(self.password?).ok();
+        text.filter(|text| text.starts_with(tokens::PREFIX))
+    }
+
+    /// By what its failures are counted; `named`: by a token.
+    fn comer(&self, named: Option<&'a str>) -> Comer<'a> {
+        Comer { address: self.address, name: self.user().or(named) }
     }
 }
 

@@ -3,9 +3,12 @@
 //! Failures are counted by network address and by the name that was tried. A sign-in is held back before its
 //! secret is looked at, at most for [`DELAY_MAX`], so the right secret comes through however often others guess.
 //! At the same time an address may have [`AT_ONCE_MAX`] sign-ins under way that take time; others are refused.
+//! Of names hashes are kept: a peer chooses how long its name is.
 
+use super::recent::Recent;
 use std::{
     collections::HashMap,
+    hash::{BuildHasher as _, RandomState},
     net::{IpAddr, Ipv6Addr},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -20,37 +23,45 @@ const DELAY_FIRST: Duration = Duration::from_millis(250);
 /// What one costs at most: less than clients wait for a CONNACK.
 const DELAY_MAX: Duration = Duration::from_secs(4);
 
-/// After so long a time without a failure all are forgotten.
-const FORGET_AFTER: Duration = Duration::from_secs(300);
-
-/// Of how many addresses and names failures are counted; beyond, the one that failed longest ago is forgotten.
-const COUNTED_MAX: usize = 10_000;
-
 /// Sign-ins of one address that may be under way.
 const AT_ONCE_MAX: u32 = 16;
 
+/// Somebody who wants to sign in.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Comer<'a> {
+    pub(super) address: IpAddr,
+    /// As whom, if that is said.
+    pub(super) name: Option<&'a str>,
+}
+
 /// The failures of all. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Guard(Arc<Mutex<Counted>>);
+pub(super) struct Guard(Arc<Inner>);
+
+#[derive(Debug, Default)]
+struct Inner {
+    hasher: RandomState,
+    counted: Mutex<Counted>,
+}
 
 #[derive(Debug, Default)]
 struct Counted {
-    failures: HashMap<Key, Failures>,
+    failures: Recent<Key>,
+    /// Who came through though the address or the name had failures.
+    welcome: Recent<(IpAddr, Name)>,
     /// Sign-ins that are held back or take time, by address.
     under_way: HashMap<IpAddr, u32>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Key {
     Address(IpAddr),
-    Name(Box<str>),
+    Name(Name),
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Failures {
-    count: u32,
-    last: Instant,
-}
+/// A name's hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Name(u64);
 
 /// An address has too many sign-ins under way.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,13 +89,17 @@ impl Drop for Held {
 }
 
 impl Guard {
-    /// Somebody at `address` wants to sign in as `name`.
-    pub(super) fn comes(&self, address: IpAddr, name: &str, now: Instant) -> Result<Held, TooMany> {
-        let address = counted_as(address);
+    /// How long `comer` is to be held back.
+    pub(super) fn delay(&self, comer: Comer<'_>, now: Instant) -> Duration {
+        let keys = self.keys(comer);
+        let counted = self.lock();
+        keys.map(|key| delay(counted.failures.count(key, now))).max().unwrap_or_default()
+    }
+
+    /// Somebody wants to sign in.
+    pub(super) fn comes(&self, comer: Comer<'_>, now: Instant) -> Result<Held, TooMany> {
+        let (address, delay) = (counted_as(comer.address), self.delay(comer, now));
         let mut counted = self.lock();
-        let keys = [Key::Address(address), Key::Name(name.into())];
-        let delays = keys.iter().filter_map(|key| counted.failures.get(key));
-        let delay = delays.map(|failures| failures.delay(now)).max().unwrap_or_default();
         let under_way = counted.under_way.entry(address).or_default();
         if *under_way >= AT_ONCE_MAX {
             return Err(TooMany);
@@ -94,49 +109,53 @@ impl Guard {
     }
 
     /// The secret was wrong.
-    pub(super) fn failed(&self, address: IpAddr, name: &str, now: Instant) {
+    pub(super) fn failed(&self, comer: Comer<'_>, now: Instant) {
+        let keys = self.keys(comer);
         let mut counted = self.lock();
-        for key in [Key::Address(counted_as(address)), Key::Name(name.into())] {
-            counted.fail(key, now);
-        }
+        keys.for_each(|key| counted.failures.note(key, now));
     }
 
     /// The secret was right: the name is known to be in good hands. The address may have others behind it.
     pub(super) fn succeeded(&self, name: &str) {
-        self.lock().failures.remove(&Key::Name(name.into()));
+        let name = self.name(name);
+        self.lock().failures.forget(Key::Name(name));
+    }
+
+    /// The secret of `name` was right: if others at `address` guess, or others guess it, it need not wait again.
+    pub(super) fn came_through(&self, address: IpAddr, name: &str, now: Instant) {
+        if !self.delay(Comer { address, name: Some(name) }, now).is_zero() {
+            let key = (counted_as(address), self.name(name));
+            self.lock().welcome.note(key, now);
+        }
+        self.succeeded(name);
+    }
+
+    /// Whether `name` came through at `address` while others guessed.
+    pub(super) fn is_welcome(&self, address: IpAddr, name: &str, now: Instant) -> bool {
+        let key = (counted_as(address), self.name(name));
+        self.lock().welcome.count(key, now) > 0
+    }
+
+    /// What its failures are counted by.
+    fn keys(&self, comer: Comer<'_>) -> impl Iterator<Item = Key> + use<> {
+        let name = comer.name.map(|name| Key::Name(self.name(name)));
+        std::iter::once(Key::Address(counted_as(comer.address))).chain(name)
+    }
+
+    fn name(&self, name: &str) -> Name {
+        Name(self.0.hasher.hash_one(name))
     }
 
     fn lock(&self) -> MutexGuard<'_, Counted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.counted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Counted {
-    fn fail(&mut self, key: Key, now: Instant) {
-        if self.failures.len() >= COUNTED_MAX && !self.failures.contains_key(&key) {
-            let oldest = self.failures.iter().min_by_key(|(_, failures)| failures.last);
-            if let Some(oldest) = oldest.map(|(key, _)| key.clone()) {
-                self.failures.remove(&oldest);
-            }
-        }
-        let failures = self.failures.entry(key).or_insert(Failures { count: 0, last: now });
-        failures.count = if failures.is_over(now) { 1 } else { failures.count.saturating_add(1) };
-        failures.last = now;
-    }
-}
-
-impl Failures {
-    fn is_over(&self, now: Instant) -> bool {
-        self.last + FORGET_AFTER <= now
-    }
-
-    fn delay(&self, now: Instant) -> Duration {
-        if self.is_over(now) || self.count < FREE {
-            return Duration::ZERO;
-        }
-        let doubled = 1_u32.checked_shl(self.count - FREE).filter(|times| *times > 0);
-        doubled.map_or(DELAY_MAX, |times| DELAY_FIRST.saturating_mul(times).min(DELAY_MAX))
-    }
+/// What so many failures cost.
+fn delay(failures: u32) -> Duration {
+    let Some(more) = failures.checked_sub(FREE) else { return Duration::ZERO };
+    let doubled = 1_u32.checked_shl(more).filter(|times| *times > 0);
+    doubled.map_or(DELAY_MAX, |times| DELAY_FIRST.saturating_mul(times).min(DELAY_MAX))
 }
 
 /// Whoever has IPv6 has at least a /64 of addresses.
@@ -153,12 +172,18 @@ fn counted_as(address: IpAddr) -> IpAddr {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::auth::recent::FORGET_AFTER;
+    use std::net::Ipv4Addr;
 
-    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
-    const THERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2));
+    const HERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1));
+    const THERE: IpAddr = IpAddr::V4(Ipv4Addr::new(192, 0, 2, 2));
+
+    fn comer(address: IpAddr, name: &str) -> Comer<'_> {
+        Comer { address, name: Some(name) }
+    }
 
     fn delay(guard: &Guard, address: IpAddr, name: &str, now: Instant) -> u128 {
-        guard.comes(address, name, now).unwrap().delay.as_millis()
+        guard.comes(comer(address, name), now).unwrap().delay.as_millis()
     }
 
     #[test]
@@ -167,11 +192,11 @@ mod tests {
         let mut delays = Vec::new();
         for _ in 0..9 {
             delays.push(delay(&guard, HERE, "d1", now));
-            guard.failed(HERE, "d1", now);
+            guard.failed(comer(HERE, "d1"), now);
         }
         assert_eq!(delays, [0, 0, 0, 250, 500, 1_000, 2_000, 4_000, 4_000]);
         for _ in 0..100 {
-            guard.failed(HERE, "d1", now);
+            guard.failed(comer(HERE, "d1"), now);
         }
         assert_eq!(delay(&guard, HERE, "d1", now), 4_000);
         assert_eq!(delay(&guard, HERE, "d1", now + FORGET_AFTER), 0);
@@ -181,7 +206,7 @@ mod tests {
     fn an_address_waits_for_all_names_and_a_name_at_all_addresses() {
         let (guard, now) = (Guard::default(), Instant::now());
         for _ in 0..4 {
-            guard.failed(HERE, "d1", now);
+            guard.failed(comer(HERE, "d1"), now);
         }
         assert_eq!(delay(&guard, HERE, "d2", now), 500);
         assert_eq!(delay(&guard, THERE, "d1", now), 500);
@@ -192,14 +217,40 @@ mod tests {
     }
 
     #[test]
+    fn who_names_nobody_is_counted_by_address_only() {
+        let (guard, now) = (Guard::default(), Instant::now());
+        let nameless = |address| Comer { address, name: None };
+        for _ in 0..4 {
+            guard.failed(nameless(HERE), now);
+        }
+        assert_eq!(guard.delay(nameless(HERE), now).as_millis(), 500);
+        assert_eq!(guard.delay(nameless(THERE), now).as_millis(), 0);
+    }
+
+    #[test]
+    fn who_came_through_while_others_guess_is_welcome_there_for_a_while() {
+        let (guard, now) = (Guard::default(), Instant::now());
+        guard.came_through(HERE, "anna", now);
+        assert!(!guard.is_welcome(HERE, "anna", now), "nobody guesses, and nothing is kept");
+        for _ in 0..FREE {
+            guard.failed(Comer { address: HERE, name: None }, now);
+        }
+        guard.came_through(HERE, "anna", now);
+        assert!(guard.is_welcome(HERE, "anna", now));
+        assert!(!guard.is_welcome(THERE, "anna", now));
+        assert!(!guard.is_welcome(HERE, "otto", now));
+        assert!(!guard.is_welcome(HERE, "anna", now + FORGET_AFTER));
+    }
+
+    #[test]
     fn an_address_has_a_few_sign_ins_under_way_and_no_more() {
         let (guard, now) = (Guard::default(), Instant::now());
-        let mut held: Vec<Held> =
-            (0..AT_ONCE_MAX).map(|_| guard.comes(HERE, "d1", now).unwrap()).collect();
-        assert_eq!(guard.comes(HERE, "d1", now).unwrap_err(), TooMany);
-        assert!(guard.comes(THERE, "d1", now).is_ok());
+        let comes = |address| guard.comes(comer(address, "d1"), now);
+        let mut held: Vec<Held> = (0..AT_ONCE_MAX).map(|_| comes(HERE).unwrap()).collect();
+        assert_eq!(comes(HERE).unwrap_err(), TooMany);
+        assert!(comes(THERE).is_ok());
         held.pop();
-        assert!(guard.comes(HERE, "d1", now).is_ok());
+        assert!(comes(HERE).is_ok());
     }
 
     #[test]
@@ -208,18 +259,5 @@ mod tests {
         assert_eq!(of("2001:db8:1:2::1"), of("2001:db8:1:2:ffff::9"));
         assert_ne!(of("2001:db8:1:2::1"), of("2001:db8:1:3::1"));
         assert_eq!(of("::ffff:192.0.2.1"), HERE);
-    }
-
-    #[test]
-    fn the_memory_of_failures_is_bounded() {
-        let (guard, now) = (Guard::default(), Instant::now());
-        for number in 0..COUNTED_MAX as u32 {
-            let at = now + Duration::from_millis(number.into());
-            guard.lock().fail(Key::Name(number.to_string().into()), at);
-        }
-        guard.lock().fail(Key::Name("one more".into()), now + FORGET_AFTER);
-        let counted = guard.lock();
-        assert_eq!(counted.failures.len(), COUNTED_MAX);
-        assert!(!counted.failures.contains_key(&Key::Name("0".into())), "the oldest is forgotten");
     }
 }

@@ -1,6 +1,7 @@
 //! What there is to tell of sign-ins that were held back, since it was told last. However many they are, it has
 //! a bounded size.
 
+use super::guard::Comer;
 use crate::clock;
 use protocol::Timestamp;
 use std::{
@@ -25,7 +26,7 @@ pub struct Guesses {
     pub refused: u64,
     /// Where they came from: the first few.
     pub addresses: BTreeSet<IpAddr>,
-    /// Whom they wanted to be: the first few.
+    /// Whom they wanted to be, where they said that: the first few.
     pub names: BTreeSet<String>,
     /// When the first came.
     pub since: Option<Timestamp>,
@@ -46,7 +47,7 @@ pub(super) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn note(&self, what: Guess, address: IpAddr, name: &str) {
+    pub(super) fn note(&self, what: Guess, comer: Comer<'_>) {
         let mut untold = self.untold();
         match what {
             Guess::Delayed => untold.delayed += 1,
@@ -54,9 +55,11 @@ impl Tally {
         }
         untold.since.get_or_insert_with(clock::now);
         if untold.addresses.len() < TOLD_MAX {
-            untold.addresses.insert(address.to_canonical());
+            untold.addresses.insert(comer.address.to_canonical());
         }
-        if untold.names.len() < TOLD_MAX {
+        if let Some(name) = comer.name
+            && untold.names.len() < TOLD_MAX
+        {
             untold.names.insert(name.chars().take(NAME_CHARS_MAX).collect());
         }
         drop(untold);
@@ -91,9 +94,10 @@ mod tests {
         assert!(tally.some().now_or_never().is_none(), "there is nothing to tell");
         for number in 0..1_000_u32 {
             let name = format!("{number}{}", "x".repeat(1_000));
-            tally.note(Guess::Delayed, Ipv4Addr::from_bits(number).into(), &name);
+            let address = Ipv4Addr::from_bits(number).into();
+            tally.note(Guess::Delayed, Comer { address, name: Some(&name) });
         }
-        tally.note(Guess::Refused, Ipv4Addr::LOCALHOST.into(), "d1");
+        tally.note(Guess::Refused, Comer { address: Ipv4Addr::LOCALHOST.into(), name: None });
         assert!(tally.some().now_or_never().is_some());
         let told = tally.take();
         assert_eq!((told.delayed, told.refused), (1_000, 1));

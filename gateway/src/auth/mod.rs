@@ -2,11 +2,12 @@
 //! secrets, kept as hashes in `{data_dir}/devices.json`.
 //!
 //! `sluice-gateway token` and `sluice-gateway device` write a file whole (`file`); a running gateway looks at it
-//! whenever somebody signs in, and at both twice a second for those who are here ([`Auth::watch`]). Before the first exists everybody on the machine is trusted over HTTP, before
-//! the second (unless the configuration wants more) over MQTT; from then on nobody is. [`Gate`] is how MQTT clients
-//! sign in.
+//! whenever somebody signs in by what is in it, and at both twice a second for those who are here ([`Auth::watch`]).
+//! Before the first exists everybody on the machine is trusted over HTTP, before the second (unless the configuration
+//! wants more) over MQTT; from then on nobody is. [`Gate`] is where all sign in, and who guesses is held back.
 
 mod brought;
+mod by_token;
 mod devices;
 mod file;
 pub(crate) mod fuzzing;
@@ -16,12 +17,14 @@ mod guesses;
 pub mod journal;
 mod jwt;
 mod principal;
+mod recent;
 mod secret;
 mod slow;
 mod tokens;
 mod watched;
 
 pub use brought::Brought;
+pub use by_token::Showing;
 pub use devices::{DeviceCredential, Devices, Imported};
 pub use file::{BadFile, EditError};
 pub use gate::{Claim, Gate, Refusal};
@@ -100,9 +103,14 @@ impl User {
     }
 }
 
-/// The token is unknown, revoked or expired.
+/// Why a token lets nobody in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Denied;
+pub enum Denied {
+    /// It is nobody's: wrong, or revoked.
+    Unknown,
+    /// It has expired.
+    Expired,
+}
 
 /// Whether a user may go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -141,7 +149,7 @@ impl Auth {
     /// Whether a token is needed.
     #[must_use]
     pub fn is_required(&self) -> bool {
-        self.look();
+        self.look_at_tokens();
         self.tokens().is_some()
     }
 
@@ -151,16 +159,21 @@ impl Auth {
         (!self.is_required()).then(User::local)
     }
 
-    /// Whose token this is.
+    /// Whose token this is; asked by [`Gate`], which counts who is denied.
     ///
     /// # Errors
     /// When it is nobody's.
-    pub fn user_of(&self, token: &str) -> Result<User, Denied> {
-        self.look();
+    fn user_of(&self, token: &str) -> Result<User, Denied> {
+        self.look_at_tokens();
         let Some(tokens) = self.tokens() else { return Ok(User::local()) };
-        let (id, known) = tokens.find(token).ok_or(Denied)?;
+        let (id, known) = tokens.find(token).ok_or(Denied::Unknown)?;
         let user = User::of(id, known);
-        if has_passed(user.expires_at) { Err(Denied) } else { Ok(user) }
+        if has_passed(user.expires_at) { Err(Denied::Expired) } else { Ok(user) }
+    }
+
+    /// Whose a token says it is, whether it is right or not.
+    fn named_by(&self, token: &str) -> Option<String> {
+        Some(self.tokens()?.named_by(token)?.user.clone())
     }
 
     /// Whether `user`, who was let in before, may go on.
@@ -198,11 +211,20 @@ impl Auth {
         }
     }
 
-    /// What was changed a moment ago counts.
     fn look(&self) {
+        self.look_at_tokens();
+        self.look_at_devices();
+    }
+
+    /// What was changed of the devices' credentials a moment ago counts.
+    fn look_at_devices(&self) {
+        self.0.devices.look();
+    }
+
+    /// What was changed of the tokens a moment ago counts.
+    fn look_at_tokens(&self) {
         let known = self.0.tokens.version();
         self.0.tokens.look();
-        self.0.devices.look();
         if self.0.tokens.version() != known {
             self.0.changes.send_replace(());
         }
@@ -258,7 +280,7 @@ mod tests {
     }
 
     #[test]
-    fn a_revoked_an_expired_and_a_wrong_token_are_nobodys() {
+    fn a_revoked_an_expired_and_a_wrong_token_let_nobody_in() {
         let folder = tempfile::tempdir().unwrap();
         let add = |expires_at| {
             let grant = Grant { role: Role::Admin, expires_at, ..Grant::default() };
@@ -267,12 +289,12 @@ mod tests {
         let (good, expired) = (add(None), add(Some(Timestamp(1))));
         let auth = Auth::open(folder.path()).unwrap();
         let user = auth.user_of(&good).unwrap();
-        assert_eq!(auth.user_of(&expired), Err(Denied));
+        assert_eq!(auth.user_of(&expired), Err(Denied::Expired));
         for wrong in ["", "slt_", "slt_a_b", good.trim_start_matches('s'), &format!("{good}x")] {
-            assert_eq!(auth.user_of(wrong), Err(Denied), "{wrong}");
+            assert_eq!(auth.user_of(wrong), Err(Denied::Unknown), "{wrong}");
         }
         Tokens::edit(folder.path(), |tokens| Ok::<_, EditError>(tokens.revoke("anna"))).unwrap();
-        assert_eq!(auth.user_of(&good), Err(Denied));
+        assert_eq!(auth.user_of(&good), Err(Denied::Unknown));
         assert_eq!(auth.standing(&user), Standing::Ended);
         assert!(auth.is_required(), "revoking the last lets nobody in");
     }

@@ -1,22 +1,23 @@
 //! Who asks: the one place that decides whether a request may be made at all.
 //!
 //! The dashboard's files, health, the contracts, `/ws` (which asks itself), `/mqtt` without a token (where MQTT
-//! asks) and signing in are open; to read needs a viewer, to change an operator. A token comes in the
-//! `Authorization` header or the cookie.
+//! asks) and signing in are open; to read needs a viewer, to change an operator. Whose a token is says `token`.
 
-use super::{Web, problem::Refused, who::Who};
-use crate::auth::{Denied, User};
+use super::{
+    Web,
+    problem::Refused,
+    token::{COOKIE, Shown, shown, unauthenticated, user_of},
+    who::Who,
+};
+use crate::auth::User;
 use axum::{
     Json,
-    extract::{FromRequestParts, Request, State, rejection::JsonRejection},
+    extract::{ConnectInfo, FromRequestParts, Request, State, rejection::JsonRejection},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use protocol::{Role, Session, SignIn};
-use std::{convert::Infallible, sync::Arc};
-
-/// The cookie that carries a token.
-const COOKIE: &str = "sluice_session";
+use std::{convert::Infallible, net::SocketAddr, sync::Arc};
 
 /// The user who makes a request, on every path that is not open.
 #[derive(Clone, Debug)]
@@ -28,32 +29,6 @@ impl FromRequestParts<Arc<Web>> for Caller {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<Web>) -> Result<Self, Refused> {
         std::future::ready(parts.extensions.get::<Self>().cloned().ok_or_else(unauthenticated))
             .await
-    }
-}
-
-/// Where a request has its token.
-#[derive(Debug)]
-pub(super) enum Shown {
-    /// In the `Authorization` header.
-    Header(String),
-    /// In the cookie.
-    Cookie(String),
-    Nothing,
-}
-
-/// Finds the token of a request.
-pub(super) fn shown(headers: &HeaderMap) -> Shown {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let text = value.to_str().unwrap_or_default();
-        let bearer = text.split_once(' ').filter(|(kind, _)| kind.eq_ignore_ascii_case("bearer"));
-        return Shown::Header(bearer.map_or("", |(_, token)| token.trim()).into());
-    }
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let mut pairs =
-        cookies.flat_map(|value| value.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    match pairs.find(|(name, _)| *name == COOKIE) {
-        Some((_, token)) => Shown::Cookie(token.into()),
-        None => Shown::Nothing,
     }
 }
 
@@ -78,12 +53,16 @@ fn need(method: &Method, path: &str) -> Option<Role> {
 }
 
 /// Lets a request in, and notes on it who makes it.
-pub(super) fn check(web: &Web, mut request: Request) -> Result<Request, Refused> {
+pub(super) async fn check(
+    web: &Web,
+    peer: SocketAddr,
+    mut request: Request,
+) -> Result<Request, Refused> {
     let Some(need) = need(request.method(), request.uri().path()) else { return Ok(request) };
     if signs_in_over_mqtt(web, &request) {
         return Ok(request);
     }
-    match user(web, request.headers()) {
+    match user(web, peer, request.headers()).await {
         Ok(user) if user.role >= need && is_hidden(request.uri().path(), &user) => {
             web.stats.web.refused_forbidden.increment();
             Err(Who::new(&user, None).out_of_sight("'gateway/stats'"))
@@ -97,7 +76,7 @@ pub(super) fn check(web: &Web, mut request: Request) -> Result<Request, Refused>
             Err(forbidden(&user, need))
         }
         Err(refused) => {
-            web.stats.web.refused_unauthenticated.increment();
+            count(web, &refused);
             Err(refused)
         }
     }
@@ -116,19 +95,17 @@ fn is_hidden(path: &str, user: &User) -> bool {
     path == "/metrics" && !stats()
 }
 
-fn user(web: &Web, headers: &HeaderMap) -> Result<User, Refused> {
+async fn user(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Result<User, Refused> {
     match shown(headers) {
-        Shown::Header(token) | Shown::Cookie(token) => {
-            web.auth.user_of(&token).map_err(|Denied| unauthenticated())
-        }
+        Shown::Header(token) | Shown::Cookie(token) => Ok(user_of(web, peer, &token).await?),
         Shown::Nothing => web.auth.trusted().ok_or_else(unauthenticated),
     }
 }
 
-pub(super) fn unauthenticated() -> Refused {
-    let detail = "a token is needed that is neither revoked nor expired: 'Authorization: Bearer TOKEN', \
-                  as sluice-gateway token create prints it";
-    Refused::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+fn count(web: &Web, refused: &Refused) {
+    if refused.status == StatusCode::UNAUTHORIZED {
+        web.stats.web.refused_unauthenticated.increment();
+    }
 }
 
 pub(super) fn forbidden(user: &User, need: Role) -> Refused {
@@ -144,19 +121,18 @@ pub(super) async fn session(Caller(user): Caller) -> Json<Session> {
 /// `POST /session`: keeps a token in a cookie that no script can read.
 pub(super) async fn sign_in(
     State(web): State<Arc<Web>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     body: Result<Json<SignIn>, JsonRejection>,
 ) -> Result<Response, Refused> {
     let Json(SignIn { token }) = body?;
-    let user = web.auth.user_of(&token).map_err(|Denied| {
-        web.stats.web.refused_unauthenticated.increment();
-        unauthenticated()
-    })?;
+    let user = user_of(&web, peer, &token).await.map_err(Refused::from);
+    let user = user.inspect_err(|refused| count(&web, refused))?;
     let cookie = if web.auth.is_required() { cookie(&web, &token) } else { None };
     let mut response = Json(user.session()).into_response();
     if let Some(cookie) = cookie {
         response.headers_mut().insert(header::SET_COOKIE, cookie);
     }
-    Ok(std::future::ready(response).await)
+    Ok(response)
 }
 
 /// `DELETE /session`: forgets the cookie.

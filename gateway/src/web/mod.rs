@@ -17,11 +17,12 @@ mod mqtt;
 mod problem;
 mod serving;
 mod sse;
+mod token;
 mod who;
 
 use crate::{
     arrival::Arrivals,
-    auth::Auth,
+    auth::{Auth, Gate},
     config::Config,
     core::Core,
     edge::Door,
@@ -33,7 +34,7 @@ use crate::{
 };
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request, State},
+    extract::{ConnectInfo, DefaultBodyLimit, Request, State},
     http::{Method, StatusCode, Uri},
     middleware::{self, Next},
     response::{IntoResponse as _, Response},
@@ -50,6 +51,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 #[derive(Debug)]
 pub struct Web {
     auth: Auth,
+    gate: Gate,
     core: Core,
     store: StoreHandle,
     stats: Arc<Stats>,
@@ -112,6 +114,8 @@ type Route = (&'static str, MethodRouter<Arc<Web>>);
 pub struct Surroundings {
     /// Who may come in.
     pub auth: Auth,
+    /// Where they sign in.
+    pub gate: Gate,
     /// The core.
     pub core: Core,
     /// The store, to read the past.
@@ -157,10 +161,11 @@ impl Listener {
 
     /// What all who are served share.
     fn web(&self, config: &Config, surroundings: Surroundings, stopping: CancellationToken) -> Web {
-        let Surroundings { auth, core, store, stats, exchange, mqtt, room, epoch, webhook } =
+        let Surroundings { auth, gate, core, store, stats, exchange, mqtt, room, epoch, webhook } =
             surroundings;
         Web {
             auth,
+            gate,
             core,
             store,
             stats,
@@ -263,10 +268,15 @@ fn router(web: Arc<Web>) -> Router {
 }
 
 /// The layer over all paths. One for all that is asked of a request: each layer of axum costs it some allocations.
-async fn pass(State(web): State<Arc<Web>>, request: Request, next: Next) -> Response {
+async fn pass(
+    State(web): State<Arc<Web>>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
+    request: Request,
+    next: Next,
+) -> Response {
     let (_under_way, web) = (web.requests.token(), &web);
     let within = |request| async move {
-        match caller::check(web, request) {
+        match caller::check(web, peer, request).await {
             Ok(request) => next.run(serving::hurry(web, request)).await,
             Err(refused) => refused.into_response(),
         }

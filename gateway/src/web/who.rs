@@ -1,11 +1,7 @@
 //! Who asks, from where, and what is in that user's sight: what the audit log tells of a request, and what
 //! is as good as not there for it.
 
-use super::{
-    Web,
-    caller::{Caller, unauthenticated},
-    problem::Refused,
-};
+use super::{Web, caller::Caller, problem::Refused, token::unauthenticated};
 use crate::auth::User;
 use axum::{
     extract::{ConnectInfo, FromRequestParts},

@@ -216,3 +216,56 @@ async fn the_command_line_shows_its_token_to_http_and_websocket() {
         assert_eq!(done.code, Some(0), "{}", done.stderr);
     }
 }
+
+/// A figure of the gateway, which only who has a token may ask for.
+async fn figure(gateway: &TestGateway, token: &str, name: &str) -> u64 {
+    let request = gateway.request(Method::GET, "/metrics").bearer_auth(token);
+    let answer = soon("metrics", request.send()).await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::OK);
+    let text = soon("metrics", answer.text()).await.expect("a text");
+    let value = text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' '));
+    value.unwrap_or_else(|| panic!("no {name} in:\n{text}")).parse().expect("a number")
+}
+
+/// Shows a wrong token in a request.
+async fn guesses(gateway: &TestGateway, path: &str) -> StatusCode {
+    status(gateway, Method::GET, path, Some("slt_wrong")).await
+}
+
+#[tokio::test]
+async fn who_guesses_tokens_waits_on_every_way_in_and_who_came_through_once_does_not_again() {
+    let delayed = "sluice_websocket_sign_ins_delayed_total";
+    let gateway = TestGateway::start().await;
+    let anna = created(&gateway, "anna", "viewer").await;
+    until_status(&gateway, None, 401).await;
+    for _ in 0..3 {
+        assert_eq!(guesses(&gateway, "/api/v1/devices").await, 401);
+    }
+    assert_eq!(figure(&gateway, &anna, delayed).await, 1, "hers is the first that waits");
+    assert_eq!(figure(&gateway, &anna, delayed).await, 1, "she came through, and waits no more");
+    let sign_in = gateway.request(Method::POST, "/api/v1/session");
+    let sign_in = sign_in.json(&json!({"token": "slt_wrong"})).send();
+    assert_eq!(soon("an answer", sign_in).await.expect("an answer").status(), 401);
+    let mut socket = websocket(&gateway).await;
+    hello(&mut socket, "slt_wrong").await;
+    assert_eq!(close_code(&mut socket).await, 4001);
+    assert_eq!(guesses(&gateway, "/sse?channels=gateway/stats").await, 401);
+    assert_eq!(figure(&gateway, &anna, delayed).await, 4);
+    let many = (0..24).map(|_| guesses(&gateway, "/api/v1/devices"));
+    let (codes, meanwhile) = tokio::join!(
+        futures_util::future::join_all(many),
+        status(&gateway, Method::GET, "/api/v1/devices", Some(&anna)),
+    );
+    let too_many = codes.iter().filter(|code| **code == 429).count();
+    assert!(too_many > 0 && codes.iter().all(|code| [401, 429].contains(&code.as_u16())));
+    assert_eq!(meanwhile, 200, "others of the address who guess do not keep her out");
+    let refused = figure(&gateway, &anna, "sluice_websocket_refused_guessing_total").await;
+    assert_eq!(refused, too_many as u64);
+    let audit = gateway.request(Method::GET, "/api/v1/audit?action=sign_ins").bearer_auth(&anna);
+    let audit: Value =
+        soon("entries", audit.send()).await.expect("an answer").json().await.expect("JSON");
+    let told = &audit["items"][0];
+    assert_eq!((&told["action"], &told["by"]), (&json!("sign_ins.delayed"), &json!("gateway")));
+    assert_eq!(told["details"]["addresses"], json!(["127.0.0.1"]));
+    assert_eq!(told["details"]["names"], json!(["anna"]), "never what was tried");
+}

@@ -53,7 +53,7 @@ pub(super) struct Connection {
     pub(super) id: SubscriberId,
     pub(super) user: User,
     pub(super) guest: Guest,
-    peer: SocketAddr,
+    pub(super) peer: SocketAddr,
     pub(super) outlet: Outlet,
     pub(super) past: Past,
     pub(super) reader: SplitStream<WebSocket>,

@@ -2,19 +2,19 @@
 
 use super::super::{
     Web,
-    caller::{Shown, shown, unauthenticated},
     guests::Guest,
     problem::Refused,
+    token::{NotLetIn, Shown, shown, user_of},
 };
 use super::closing::{CLOSE_WITHIN, breach, say_goodbye};
-use crate::auth::{Denied, User};
+use crate::auth::User;
 use axum::{
     extract::ws::{Message, WebSocket},
     http::HeaderMap,
 };
 use futures_util::StreamExt;
 use protocol::{ClientMessage, CloseCode, DecodeError};
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
 /// How long a client may take to say its token.
@@ -26,24 +26,26 @@ pub(super) enum Visitor {
     Known(User),
     /// To say a token.
     Unknown,
-    /// Its cookie does not count any more. A page cannot read a refused handshake; so it is told by a
-    /// close code.
-    Stale,
+    /// Its cookie does not let it in. A page cannot read a refused handshake; so it is told by a close code.
+    Refused(NotLetIn),
 }
 
 impl Visitor {
     /// Reads the handshake.
-    pub(super) fn new(web: &Web, headers: &HeaderMap) -> Result<Self, Refused> {
+    pub(super) async fn new(
+        web: &Web,
+        peer: SocketAddr,
+        headers: &HeaderMap,
+    ) -> Result<Self, Refused> {
         match shown(headers) {
             Shown::Nothing => Ok(web.auth.trusted().map_or(Self::Unknown, Self::Known)),
-            Shown::Cookie(token) => Ok(web.auth.user_of(&token).map_or(Self::Stale, Self::Known)),
-            Shown::Header(token) => match web.auth.user_of(&token) {
-                Ok(user) => Ok(Self::Known(user)),
-                Err(Denied) => {
-                    web.stats.web.refused_unauthenticated.increment();
-                    Err(unauthenticated())
-                }
-            },
+            Shown::Cookie(token) => {
+                Ok(user_of(web, peer, &token).await.map_or_else(Self::Refused, Self::Known))
+            }
+            Shown::Header(token) => {
+                let user = user_of(web, peer, &token).await;
+                Ok(Self::Known(user.inspect_err(|why| count(web, why.close_code()))?))
+            }
         }
     }
 
@@ -51,12 +53,13 @@ impl Visitor {
     pub(super) async fn admit(
         self,
         web: &Arc<Web>,
+        peer: SocketAddr,
         socket: &mut WebSocket,
     ) -> Option<(User, Guest)> {
         let user = match self {
             Self::Known(user) => Ok(user),
-            Self::Stale => Err(Some(CloseCode::Unauthenticated)),
-            Self::Unknown => hello_soon(web, socket).await,
+            Self::Refused(why) => Err(Some(why.close_code())),
+            Self::Unknown => says_token(web, peer, socket).await,
         };
         let entered = user.and_then(|user| match Guest::enter(web, &user) {
             Ok(guest) => Ok((user, guest)),
@@ -66,12 +69,7 @@ impl Visitor {
             Ok(guest) => return Some(guest),
             Err(code) => code?,
         };
-        let counters = &web.stats.web;
-        if code == CloseCode::Unauthenticated {
-            counters.refused_unauthenticated.increment();
-        } else if matches!(code, CloseCode::Malformed | CloseCode::MessageTooBig) {
-            counters.closed_malformed.increment();
-        }
+        count(web, code);
         let (mut writer, mut reader) = socket.split();
         let farewell = say_goodbye(&mut writer, &mut reader, code, code.reason().into());
         let _whether_or_not = timeout(CLOSE_WITHIN, farewell).await;
@@ -79,17 +77,30 @@ impl Visitor {
     }
 }
 
-async fn hello_soon(web: &Web, socket: &mut WebSocket) -> Result<User, Option<CloseCode>> {
-    tokio::select! {
-        said = timeout(HELLO_WITHIN, hello(web, socket)) => {
-            said.unwrap_or(Err(Some(CloseCode::Unauthenticated)))
-        }
-        () = web.stopping.cancelled() => Err(Some(CloseCode::ShuttingDown)),
+fn count(web: &Web, code: CloseCode) {
+    let counters = &web.stats.web;
+    if code == CloseCode::Unauthenticated {
+        counters.refused_unauthenticated.increment();
+    } else if matches!(code, CloseCode::Malformed | CloseCode::MessageTooBig) {
+        counters.closed_malformed.increment();
     }
 }
 
-/// Waits for the token; the error is what to close with, none: the client has gone.
-async fn hello(web: &Web, socket: &mut WebSocket) -> Result<User, Option<CloseCode>> {
+/// Waits for a token, and says whose it is; the error is what to close with, none: the client has gone.
+async fn says_token(
+    web: &Web,
+    peer: SocketAddr,
+    socket: &mut WebSocket,
+) -> Result<User, Option<CloseCode>> {
+    let said = timeout(HELLO_WITHIN, hello(socket));
+    let said = web.stopping.run_until_cancelled(said).await;
+    let said = said.ok_or(Some(CloseCode::ShuttingDown))?;
+    let token = said.unwrap_or(Err(Some(CloseCode::Unauthenticated)))?;
+    user_of(web, peer, &token).await.map_err(|why| Some(why.close_code()))
+}
+
+/// Waits for the token.
+async fn hello(socket: &mut WebSocket) -> Result<String, Option<CloseCode>> {
     loop {
         let text = match socket.recv().await {
             Some(Ok(Message::Text(text))) => text,
@@ -99,9 +110,7 @@ async fn hello(web: &Web, socket: &mut WebSocket) -> Result<User, Option<CloseCo
             Some(Ok(Message::Close(_))) | None => return Err(None),
         };
         return match ClientMessage::decode(&text) {
-            Ok((_, ClientMessage::Hello { token: Some(token) })) => {
-                web.auth.user_of(&token).map_err(|Denied| Some(CloseCode::Unauthenticated))
-            }
+            Ok((_, ClientMessage::Hello { token: Some(token) })) => Ok(token),
             Ok(_) | Err(DecodeError::Refused { .. }) => Err(Some(CloseCode::Unauthenticated)),
             Err(DecodeError::NotAnObject) => Err(Some(CloseCode::Malformed)),
         };

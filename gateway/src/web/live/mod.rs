@@ -54,13 +54,10 @@ pub(super) async fn upgrade(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Response {
-    std::future::ready(
-        accept(web, peer, &headers, upgrade).unwrap_or_else(IntoResponse::into_response),
-    )
-    .await
+    accept(web, peer, &headers, upgrade).await.unwrap_or_else(IntoResponse::into_response)
 }
 
-fn accept(
+async fn accept(
     web: Arc<Web>,
     peer: SocketAddr,
     headers: &HeaderMap,
@@ -72,7 +69,7 @@ fn accept(
     let offers: Vec<_> = upgrade.requested_protocols().cloned().collect();
     let encoding = encoding(&offers)?;
     let message_bytes = usize::try_from(web.limits.websocket_message_bytes).unwrap_or(usize::MAX);
-    let visitor = Visitor::new(&web, headers)?;
+    let visitor = Visitor::new(&web, peer, headers).await?;
     let counted = Counted::new(&web)?;
     let id = next_subscriber();
     let span = tracing::info_span!("websocket", id = id.0, %peer);
@@ -86,7 +83,7 @@ fn accept(
         .on_upgrade(move |mut socket| {
             let run = async move {
                 let _counted = counted;
-                if let Some(guest) = visitor.admit(&web, &mut socket).await {
+                if let Some(guest) = visitor.admit(&web, peer, &mut socket).await {
                     Connection::new(web, id, guest, peer, encoding, socket).run().await;
                 }
             };

@@ -1,7 +1,7 @@
 //! Whether the user of a connection may go on: what becomes of it when its token ends, changes or is renewed.
 
-use super::{closing::End, connection::Connection};
-use crate::auth::{Denied, Standing, User};
+use super::{super::token::user_of, closing::End, connection::Connection};
+use crate::auth::{Standing, User};
 use protocol::CloseCode;
 
 impl Connection {
@@ -18,8 +18,8 @@ impl Connection {
     /// place of the first.
     pub(super) async fn renew(&mut self, token: Option<&str>) -> Result<(), End> {
         let Some(token) = token else { return Ok(()) };
-        let renewed = self.web.auth.user_of(token);
-        let user = renewed.map_err(|Denied| End::Close(CloseCode::Unauthenticated))?;
+        let renewed = user_of(&self.web, self.peer, token).await;
+        let user = renewed.map_err(|why| End::Close(why.close_code()))?;
         let allowed = |user: &User| (user.name.clone(), user.role, user.rights.clone());
         if allowed(&user) != allowed(&self.user) {
             return Err(End::Close(CloseCode::Forbidden));

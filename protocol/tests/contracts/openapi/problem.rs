@@ -37,6 +37,9 @@ fn meaning(code: &str) -> &'static str {
             "there are as many connections as there may be, in all or with this token"
         }
         "too_many_devices" => "there are as many devices as there may be",
+        "too_many_sign_ins" => {
+            "as many of the address are held back after wrong tokens as may be: come back in a few seconds"
+        }
         "too_much_history" => "there are too many values to condense: ask for less time",
         "unknown_alert" => "there is no such alert",
         "unknown_batch" => "there is no such batch",
@@ -54,6 +57,7 @@ pub(super) fn answers(given: Value, refusals: &[(u16, &[&str])]) -> Value {
     let mut by_status = BTreeMap::from([
         (401, vec!["unauthenticated"]),
         (403, vec!["bad_host", "bad_origin", "forbidden"]),
+        (429, vec!["too_many_sign_ins"]),
     ]);
     for (status, codes) in refusals {
         by_status.entry(*status).or_default().extend_from_slice(codes);
