@@ -61,10 +61,34 @@ fn accept(
     caller: Option<Caller>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
+    let upgrade = checked(&web, caller.as_ref(), upgrade)?;
+    let guest = caller.as_ref().map(|Caller(user)| Guest::enter(&web, user)).transpose()?;
+    // Packets and frames are cut where the client likes: a frame may have a packet and the next one's begin.
+    let message_bytes = web.limits.mqtt_packet_bytes.saturating_mul(2) as usize;
+    let tracker = web.sockets.clone();
+    let span = tracing::debug_span!("mqtt", address = %peer, websocket = true);
+    let user = caller.map(|Caller(user)| user);
+    Ok(upgrade
+        .protocols([SUBPROTOCOL])
+        .max_message_size(message_bytes)
+        .max_frame_size(message_bytes)
+        .read_buffer_size(READ_BUFFER_BYTES)
+        .write_buffer_size(0)
+        .on_upgrade(move |socket| {
+            tracker.track_future(serve(web, socket, peer, user, guest)).instrument(span)
+        }))
+}
+
+/// What can become MQTT: a WebSocket that says so, of somebody who may.
+fn checked(
+    web: &Web,
+    caller: Option<&Caller>,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<WebSocketUpgrade, Refused> {
     let upgrade = upgrade.map_err(|rejection| {
         Refused::new(rejection.status(), "websocket_only", rejection.body_text())
     })?;
-    if let Some(Caller(user)) = caller.as_ref().filter(|Caller(user)| user.rights.is_narrowed()) {
+    if let Some(Caller(user)) = caller.filter(|Caller(user)| user.rights.is_narrowed()) {
         web.stats.web.refused_forbidden.increment();
         let detail = format!("the token of '{}' is narrowed, and MQTT would show more", user.name);
         return Err(Refused::new(StatusCode::FORBIDDEN, "forbidden", detail));
@@ -73,32 +97,26 @@ fn accept(
         let detail = format!("MQTT over WebSocket needs the subprotocol '{SUBPROTOCOL}'");
         return Err(Refused::new(StatusCode::BAD_REQUEST, "bad_subprotocol", detail));
     }
-    let guest = caller.as_ref().map(|Caller(user)| Guest::enter(&web, user)).transpose()?;
-    // Packets and frames are cut where the client likes: a frame may have a packet and the next one's begin.
-    let message_bytes = web.limits.mqtt_packet_bytes.saturating_mul(2) as usize;
-    let tracker = web.sockets.clone();
-    let span = tracing::debug_span!("mqtt", address = %peer, websocket = true);
-    Ok(upgrade
-        .protocols([SUBPROTOCOL])
-        .max_message_size(message_bytes)
-        .max_frame_size(message_bytes)
-        .read_buffer_size(READ_BUFFER_BYTES)
-        .write_buffer_size(0)
-        .on_upgrade(move |socket| {
-            let run = async move {
-                let stop = match &guest {
-                    Some(guest) => guest.interrupt.clone(),
-                    None => web.stopping.child_token(),
-                };
-                let user = caller.map(|Caller(user)| user);
-                let brought = user.clone().map_or(Brought::NothingByHttp, Brought::User);
-                tokio::select! {
-                    () = web.mqtt.serve(ByteStream::new(socket), peer, brought, stop.clone()) => {}
-                    () = stop_when_expired(&web, user.as_ref(), &stop) => {}
-                }
-            };
-            tracker.track_future(run).instrument(span)
-        }))
+    Ok(upgrade)
+}
+
+/// Has the edge serve what comes over the WebSocket.
+async fn serve(
+    web: Arc<Web>,
+    socket: WebSocket,
+    peer: SocketAddr,
+    user: Option<User>,
+    guest: Option<Guest>,
+) {
+    let stop = match &guest {
+        Some(guest) => guest.interrupt.clone(),
+        None => web.stopping.child_token(),
+    };
+    let brought = user.clone().map_or(Brought::NothingByHttp, Brought::User);
+    tokio::select! {
+        () = web.mqtt.serve(ByteStream::new(socket), peer, brought, stop.clone()) => {}
+        () = stop_when_expired(&web, user.as_ref(), &stop) => {}
+    }
 }
 
 /// Ends a connection in order when its user's token expires; never returns, for that end takes time. Who showed no
