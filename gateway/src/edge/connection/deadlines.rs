@@ -1,0 +1,52 @@
+//! How long a client may be silent or stuck, and how long it rests: the one timer of a connection.
+
+use super::{
+    super::{ending::End, pace::Rests},
+    Connection,
+};
+use std::time::Duration;
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
+
+/// Where the timer rests while there is no deadline.
+pub(super) const FAR: Duration = Duration::from_secs(24 * 3600);
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    pub(in crate::edge) fn rests(&self) -> Rests {
+        self.pace.as_ref().map_or(Rests::default(), |pace| pace.rests)
+    }
+
+    /// The next moment at which the peer has been silent or stuck for too long, or has rested long enough.
+    pub(super) fn deadline(&self) -> Option<Instant> {
+        let silent = self.client.silence_max.map(|max| self.heard + max);
+        let stuck = self.stuck_since.map(|since| since + self.shared.write_timeout());
+        let Rests { reading, writing } = self.rests();
+        [silent, stuck, reading, writing, self.ends].into_iter().flatten().min()
+    }
+
+    pub(super) fn time_out(&mut self, now: Instant) -> Result<(), End> {
+        // Not reading is not silence.
+        if !self.may_read() {
+            self.heard = now;
+        }
+        if let Some(pace) = &mut self.pace {
+            pace.rest_until(now);
+        }
+        if self.client.silence_max.is_some_and(|max| self.heard + max <= now) {
+            return Err(End::KeepAlive);
+        }
+        let stuck =
+            self.stuck_since.is_some_and(|since| since + self.shared.write_timeout() <= now);
+        if stuck {
+            return Err(End::WriteTimeout);
+        }
+        if self.ends.is_some_and(|ends| ends <= now) {
+            return Err(End::Revoked);
+        }
+        let next = self.deadline().unwrap_or(now + FAR);
+        self.timer.as_mut().reset(next);
+        Ok(())
+    }
+}

@@ -1,0 +1,119 @@
+//! What a connection waits for: the closed list of what can happen to it, and the order in which it is looked at.
+
+use super::{super::registry::Takeover, Connection, Done, socket::OUT_BYTES_HIGH};
+use crate::{core::Downlink, exchange::Arrival};
+use futures_util::FutureExt as _;
+use std::{
+    future::{Future as _, poll_fn},
+    io,
+    task::{Context, Poll, ready},
+};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// Ends the poll with an event where there is one.
+macro_rules! event {
+    ($poll:expr, $ready:pat => $event:expr) => {
+        if let Poll::Ready($ready) = $poll {
+            return Poll::Ready($event);
+        }
+    };
+}
+
+/// All that can happen to a connection.
+#[derive(Debug)]
+pub(super) enum Event {
+    Stop,
+    TakenOver(Option<Takeover>),
+    Timer,
+    Done(Done),
+    /// The oldest unacknowledged batch is stored, or it is certain that it will not be.
+    Stored(bool),
+    Read(io::Result<usize>),
+    Down(Downlink),
+    Message(Option<Arrival>),
+    /// What was noted in the journal is stored.
+    Journaled,
+    /// There is room for retained messages.
+    Backlog,
+    Written(io::Result<usize>),
+}
+
+/// What can be waited for beside what always can.
+struct Awaited {
+    deadline: bool,
+    reading: bool,
+    /// There is room for retained messages that were promised, once others had their turn.
+    backlog: bool,
+    others_had_their_turn: bool,
+}
+
+impl Awaited {
+    fn poll_yield(&mut self, context: &Context<'_>) -> Poll<()> {
+        if self.others_had_their_turn {
+            return Poll::Ready(());
+        }
+        self.others_had_their_turn = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Waits for the next event.
+    pub(super) async fn next_event(&mut self) -> Event {
+        let deadline = self.deadline();
+        if let Some(deadline) = deadline.filter(|deadline| *deadline < self.timer.deadline()) {
+            self.timer.as_mut().reset(deadline);
+        }
+        let mut awaited = Awaited {
+            deadline: deadline.is_some(),
+            reading: self.may_read(),
+            backlog: self.may_pull_retained() && self.out.len() < OUT_BYTES_HIGH,
+            others_had_their_turn: false,
+        };
+        poll_fn(|context| self.poll_event(&mut awaited, context)).await
+    }
+
+    /// The next event. What is asked keeps nothing between two polls, so that to wait takes no memory.
+    ///
+    /// The order is a promise: ends and deadlines are never starved; what is read comes before what is
+    /// delivered, so that no flood of messages keeps a client's own packets waiting; writing comes
+    /// last, so that one write takes all that is ready.
+    fn poll_event(&mut self, awaited: &mut Awaited, context: &mut Context<'_>) -> Poll<Event> {
+        event!(self.stopped.as_mut().poll(context), () => Event::Stop);
+        event!(self.taken_over.poll_unpin(context), takeover => Event::TakenOver(takeover.ok()));
+        if awaited.deadline {
+            event!(self.timer.as_mut().poll(context), () => Event::Timer);
+        }
+        event!(self.poll_work(context), done => Event::Done(done));
+        if let Some(publishing) = &mut self.publishing {
+            event!(publishing.pending.poll_front_stored(context), stored => Event::Stored(stored));
+        }
+        if awaited.reading {
+            event!(self.poll_read(context), read => Event::Read(read));
+        }
+        if let Some(mailbox) = &mut self.mailbox {
+            event!(mailbox.poll_recv(context), down => Event::Down(down));
+        }
+        if let Some(link) = &mut self.link {
+            event!(link.poll_recv(context), message => Event::Message(message));
+        }
+        if let Some(journal) = &mut self.session.journal {
+            event!(journal.poll_stored(context), () => Event::Journaled);
+        }
+        if awaited.backlog {
+            event!(awaited.poll_yield(context), () => Event::Backlog);
+        }
+        if !self.out.is_empty() {
+            event!(self.poll_write(context), written => Event::Written(written));
+        }
+        Poll::Pending
+    }
+
+    fn poll_work(&mut self, context: &mut Context<'_>) -> Poll<Done> {
+        let Some(work) = &mut self.work else { return Poll::Pending };
+        let done = ready!(work.as_mut().poll(context));
+        self.work = None;
+        Poll::Ready(done)
+    }
+}
