@@ -25,11 +25,14 @@ export type Read<T> =
   | { kind: "failed"; status: number | null; code: string; message: string };
 
 const readTimeoutMs = 10_000;
-/** Devices on a page of the list, and how many pages are read at most: more than the page can hold. */
-const pageSize = 200;
-const pagesMax = 150;
+/** A page of a long list may take longer: a gateway with much to do, a slow line. */
+const pageTimeoutMs = 30_000;
+/** Rows on a page of a list that is read whole: as many as the gateway gives, for each page waits its turn there. */
+const pageSize = 1_000;
+/** Pages of devices that are read at most: more than the page can hold. */
+const pagesMax = 30;
 /** Pages of open alerts that are read. */
-const alertPagesMax = 25;
+const alertPagesMax = 5;
 /** Commands shown when a device's page opens. */
 const commandsShown = 50;
 
@@ -50,9 +53,9 @@ export class Api {
     this.#fetch = fetcher;
   }
 
-  /** All devices, page by page. */
-  devices(): Promise<Read<Device[]>> {
-    return this.#readAll("devices", {}, pagesMax);
+  /** All devices; `came` gets each page of them as it comes. */
+  devices(came: (devices: readonly Device[]) => void): Promise<Read<Device[]>> {
+    return this.#readAll("devices", {}, pagesMax, came);
   }
 
   /** One device. */
@@ -199,13 +202,20 @@ export class Api {
     return read.kind === "ok" && Object.hasOwn(read.value.paths ?? {}, path);
   }
 
-  async #readAll<T>(path: string, filter: Record<string, string>, most: number): Promise<Read<T[]>> {
+  async #readAll<T>(
+    path: string,
+    filter: Record<string, string>,
+    most: number,
+    came: (items: readonly T[]) => void = () => {},
+  ): Promise<Read<T[]>> {
     const items: T[] = [];
     let cursor: string | null = null;
     for (let page = 0; page < most; page += 1) {
-      const read: Read<Page<T>> = await this.#read(path, pageQuery(filter, cursor, pageSize));
+      const query = pageQuery(filter, cursor, pageSize);
+      const read: Read<Page<T>> = await this.#json(path, query, {}, pageTimeoutMs);
       if (read.kind === "failed") return read;
       items.push(...read.value.items);
+      came(read.value.items);
       cursor = read.value.next;
       if (cursor === null) break;
     }
@@ -221,8 +231,13 @@ export class Api {
     return this.#json(path, {}, { method: "POST", headers, body: JSON.stringify(body) });
   }
 
-  #json<T>(path: string, query: Record<string, string>, request?: RequestInit): Promise<Read<T>> {
-    return this.#ask(path, async (response) => (await response.json()) as T, query, request);
+  #json<T>(
+    path: string,
+    query: Record<string, string>,
+    request?: RequestInit,
+    timeoutMs?: number,
+  ): Promise<Read<T>> {
+    return this.#ask(path, async (response) => (await response.json()) as T, query, request, timeoutMs);
   }
 
   /** Asks, and takes what it needs of the answer: that may break off in the middle, too. */
@@ -231,11 +246,12 @@ export class Api {
     take: (response: Response) => Promise<T>,
     query: Record<string, string> = {},
     request: RequestInit = {},
+    timeoutMs = readTimeoutMs,
   ): Promise<Read<T>> {
     const url = new URL(path, this.#base);
     if (Object.keys(query).length > 0) url.search = new URLSearchParams(query).toString();
     try {
-      const response = await this.#fetch(url, { ...request, signal: AbortSignal.timeout(readTimeoutMs) });
+      const response = await this.#fetch(url, { ...request, signal: AbortSignal.timeout(timeoutMs) });
       return response.ok ? { kind: "ok", value: await take(response) } : await failure(response);
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);

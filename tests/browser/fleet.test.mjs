@@ -155,6 +155,31 @@ scenario("tag, type and alert narrow the table, alone and together", async (worl
   assert.match(page.page.url(), /tag=hall%3Asouth/);
 });
 
+scenario("a long list comes page by page, and what is not read yet is not said to be nothing", async (world) => {
+  await world.gateway.describe("fan-1", "fan");
+  await world.gateway.describe("pump-1", "pump");
+  const page = await world.openBlank();
+  let look;
+  const isLooked = new Promise((resolve) => {
+    look = resolve;
+  });
+  await page.page.route("**/api/v1/devices?*", async (route) => {
+    const url = new URL(route.request().url());
+    if (url.searchParams.has("cursor")) await isLooked;
+    url.searchParams.set("limit", "1");
+    await route.continue({ url: String(url) });
+  });
+  await page.goto(new URL("#/?type=pump", world.gateway.origin));
+  await page.state("live");
+  await page.page.getByText("No device passes the filter so far").waitFor();
+  await untilEqual("how far it is", () => page.by("reading").innerText(), "types and tags of 1 so far");
+  await page.by("clear").click();
+  await page.row("fan-1").getByText("fan", { exact: true }).waitFor();
+  look();
+  await page.row("pump-1").getByText("pump", { exact: true }).waitFor();
+  await untilEqual("all of it is here", () => page.by("reading").count(), 0);
+});
+
 scenario("cards show what changes, are selected, and keep to the filter", async (world) => {
   const devices = await Promise.all(["tank-1", "tank-2", "vat-1"].map((id) => world.device(id)));
   for (const device of devices) await device.measure({ level: 1 });

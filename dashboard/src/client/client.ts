@@ -36,6 +36,8 @@ export interface ClientOptions {
   readonly random: () => number;
   /** Whether the browser has a network at all. */
   readonly hasNetwork: () => boolean;
+  /** The gateway took us: from here on it answers, and all that is subscribed is asked for. */
+  readonly greeted?: () => void;
   readonly stateChanged: (state: ConnectionState) => void;
   readonly healthChanged: (health: Health) => void;
 }
@@ -198,6 +200,7 @@ export class SluiceClient {
     this.#progress = new Progress(welcome.offset);
     this.#setHealth({ clockOffsetMs: this.#clock.offsetMs, lagging: false });
     for (const entry of this.#subscriptions.entries()) this.#ask(entry);
+    this.#options.greeted?.();
     this.#liveIfComplete();
   }
 

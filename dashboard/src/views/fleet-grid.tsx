@@ -46,7 +46,7 @@ export function FleetGrid(props: { rows: ShownRows; columns: readonly string[] }
         </ul>
       </div>
       <Show when={count() === 0}>
-        <p class="empty">{emptyText(app.devices.fleet().known, app.roster().isKnown)}</p>
+        <p class="empty">{emptyText(app.devices.fleet().known, app.roster())}</p>
       </Show>
     </section>
   );

@@ -2,6 +2,7 @@
 import { createEffect, createMemo, createSignal, onCleanup } from "solid-js";
 import { windowOnto } from "../parts/virtual";
 import { useApp } from "../store/app";
+import type { RosterState } from "../worker/messages";
 
 /** How many devices are asked for before it is known how many there are. */
 const devicesAtFirst = 64;
@@ -73,8 +74,10 @@ function useHold() {
   };
 }
 
-/** What stands in place of the devices where there is none. */
-export function emptyText(known: number, isKnown: boolean): string {
-  if (known > 0) return "No device passes the filter.";
-  return isKnown ? "No device has been heard of yet." : "Waiting for the list of devices …";
+/** What stands in place of the devices where there is none; `known` is how many there are without the filter. */
+export function emptyText(known: number, { isKnown, problem }: RosterState): string {
+  if (isKnown) return known > 0 ? "No device passes the filter." : "No device has been heard of yet.";
+  if (problem !== null) return "Without the list no device is known that could stand here.";
+  if (known === 0) return "Waiting for the list of devices …";
+  return "No device passes the filter so far: the list of devices is still being read.";
 }

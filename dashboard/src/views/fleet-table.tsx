@@ -66,7 +66,7 @@ export function FleetTable(props: { rows: ShownRows; columns: readonly string[] 
         </tbody>
       </table>
       <Show when={count() === 0}>
-        <p class="empty">{emptyText(app.devices.fleet().known, app.roster().isKnown)}</p>
+        <p class="empty">{emptyText(app.devices.fleet().known, app.roster())}</p>
       </Show>
     </section>
   );

@@ -87,6 +87,13 @@ export function FleetToolbar(props: { shown: number; isHeld: boolean }) {
         {props.shown} of {fleet().known}
         <Show when={fleet().beyond > 0}>, {fleet().beyond} more than this page holds</Show>
       </output>
+      <Show when={app.roster().read}>
+        {(read) => (
+          <span class="muted num" data-testid="reading">
+            types and tags of {read()} so far
+          </span>
+        )}
+      </Show>
       <Show when={props.isHeld}>
         <span class="muted" data-testid="held">
           Order held

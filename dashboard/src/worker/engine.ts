@@ -84,6 +84,7 @@ export class Engine {
       open: options.open,
       random: Math.random,
       hasNetwork: () => this.#hasNetwork,
+      greeted: () => this.#greeted(),
       stateChanged: (state) => this.#stateChanged(state),
       healthChanged: (health: Health) => this.#change({ health }),
     });
@@ -221,13 +222,18 @@ export class Engine {
     if (this.#state.kind === "live") this.#change({ lastLiveAt: Date.now() });
     this.#state = state;
     this.#change({ state });
-    if (state.kind === "live") void this.#roster.load();
-    else this.#setRefusals([]);
+    if (state.kind !== "live") this.#setRefusals([]);
+  }
+
+  /** The list is read while values and presences come: neither waits for the other. */
+  #greeted(): void {
+    void this.#roster.load();
+    void this.#lookUpWatched();
   }
 
   #rosterChanged(roster: RosterState): void {
     this.#change({ roster });
-    void this.#lookUpWatched();
+    if (roster.isKnown) void this.#lookUpWatched();
   }
 
   #startWatch(number: number, id: string): void {
@@ -235,7 +241,7 @@ export class Engine {
     const options = { client: this.#client, changed: () => this.#wakeLater() };
     const watch = new Watch(id, { ...options, listen: (wish) => this.#listen(wish) });
     this.#watch = { number, id, watch };
-    void this.#lookUpWatched();
+    if (this.#roster.state.isKnown) void this.#lookUpWatched();
     this.#wake();
   }
 
@@ -249,7 +255,7 @@ export class Engine {
   /** Who is not in the list may still be known to the gateway. */
   async #lookUpWatched(): Promise<void> {
     const watched = this.#watch;
-    if (watched === null || !this.#roster.state.isKnown || this.#fleet.get(watched.id) !== undefined) return;
+    if (watched === null || this.#fleet.isListed(watched.id)) return;
     const read = await this.#options.api.device(watched.id);
     if (read.kind === "ok") this.#fleet.fill(read.value);
     else watched.watch.problem = read.message;

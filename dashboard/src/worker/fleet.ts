@@ -92,19 +92,18 @@ export class Fleet {
     return this.#records.get(id)?.isListed === true;
   }
 
-  /** Notes that the list is being loaded, and gives the mark for `replaceAll`. */
+  /** Notes that the list is being loaded, and gives the mark for `keepOnly`. */
   startLoad(): number {
     this.#loads += 1;
     return this.#loads;
   }
 
-  /** Takes the whole list: who is not in it is gone, unless it joined since the load began. */
-  replaceAll(load: number, devices: readonly Device[]): void {
+  /** The list is read: who is not in it is gone, unless it joined since the load began. */
+  keepOnly(load: number, devices: readonly Device[]): void {
     const listed = new Set(devices.map(({ id }) => id));
     for (const id of this.#records.keys()) {
       if (!listed.has(id) && (this.#joined.get(id) ?? 0) < load) this.#remove(id);
     }
-    for (const device of devices) this.fill(device);
   }
 
   /** Takes what the API says of one device. */

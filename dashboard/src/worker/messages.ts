@@ -172,6 +172,8 @@ export interface TopicDetail {
 /** Whether the list of devices was read. */
 export interface RosterState {
   readonly isKnown: boolean;
+  /** How many devices of it are here, while it is read for the first time. */
+  readonly read: number;
   /** Why it could not be read, if it could not. */
   readonly problem: string | null;
 }

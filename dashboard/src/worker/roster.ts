@@ -1,6 +1,6 @@
 // Reads who belongs to the fleet: types and tags come from the list, not from what devices send.
 import type { Api } from "../api";
-import type { DeviceId } from "../generated/protocol";
+import type { Device, DeviceId } from "../generated/protocol";
 import type { Fleet } from "./fleet";
 import type { RosterState } from "./messages";
 
@@ -19,7 +19,7 @@ export class Roster {
   #again = false;
   readonly #changed: (state: RosterState) => void;
   /** Whether the list has been read at least once, and why it could not be read the last time. */
-  state: RosterState = { isKnown: false, problem: null };
+  state: RosterState = { isKnown: false, read: 0, problem: null };
 
   constructor(api: Api, fleet: Fleet, changed: (state: RosterState) => void) {
     this.#api = api;
@@ -33,23 +33,39 @@ export class Roster {
     if (this.#loading) return;
     this.#loading = true;
     const mark = this.#fleet.startLoad();
-    const read = await this.#api.devices();
+    const read = await this.#api.devices((devices) => this.#fill(devices));
     this.#loading = false;
-    if (read.kind === "ok") this.#fleet.replaceAll(mark, read.value);
+    if (read.kind === "ok") this.#fleet.keepOnly(mark, read.value);
     const isKnown = this.state.isKnown || read.kind === "ok";
-    this.state = { isKnown, problem: read.kind === "ok" ? null : read.message };
-    this.#changed(this.state);
+    this.#tell({ isKnown, read: 0, problem: read.kind === "ok" ? null : read.message });
     if (this.#again) await this.load();
   }
 
   /** A device was heard that the list had not told of. */
   meet(id: DeviceId): void {
     this.#newcomers.add(id);
+    this.#gather();
+  }
+
+  /** What is read is shown: types and tags of a large fleet do not wait for its last page. */
+  #fill(devices: readonly Device[]): void {
+    for (const device of devices) this.#fleet.fill(device);
+    if (!this.state.isKnown) this.#tell({ ...this.state, read: this.state.read + devices.length });
+  }
+
+  #tell(state: RosterState): void {
+    this.state = state;
+    this.#changed(state);
+  }
+
+  #gather(): void {
     this.#timer ??= setTimeout(() => void this.#readNewcomers(), gatherMs);
   }
 
   async #readNewcomers(): Promise<void> {
     this.#timer = undefined;
+    // The list that is being read may tell of them.
+    if (this.#loading) return this.#gather();
     const ids = [...this.#newcomers].filter((id) => !this.#fleet.isListed(id));
     this.#newcomers.clear();
     if (ids.length > singlyMax) return this.load();
