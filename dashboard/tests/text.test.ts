@@ -4,7 +4,14 @@ import { aCommand } from "../dev/samples.mjs";
 import { windowOnto } from "../src/parts/virtual";
 import { deviceHref, parseRoute } from "../src/router";
 import { describeAnswer, describeCommand, stateTexts } from "../src/text/command";
-import { decimalsOf, formatBytes, formatNumber, formatRate, formatValue } from "../src/text/number";
+import {
+  decimalsMost,
+  decimalsOf,
+  formatBytes,
+  formatNumber,
+  formatRate,
+  formatValue,
+} from "../src/text/number";
 import { fromParams, kindOf, readParams } from "../src/text/params";
 import { formatAgo, formatDuration, formatSpan } from "../src/text/time";
 
@@ -15,7 +22,7 @@ describe("numbers", () => {
     ["rpm", 900, 0],
     ["lat", 52.516_31, 5],
   ])("a %s of %d needs %d digits", (metric, value, digits) => {
-    expect(decimalsOf(metric, value)).toBe(digits);
+    expect(decimalsOf(value, decimalsMost(metric))).toBe(digits);
   });
 
   it.each([

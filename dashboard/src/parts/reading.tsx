@@ -14,7 +14,7 @@ export function Reading(props: { device: DeviceRecord; name: string }) {
         {props.name}
       </span>
       <ValueText device={props.device} name={props.name} />
-      <Show when={metric()?.trend}>{(trend) => <Sparkline samples={trend()} />}</Show>
+      <Show when={metric()?.trend}>{(trend) => <Sparkline path={trend()} />}</Show>
     </span>
   );
 }
@@ -24,7 +24,7 @@ export function ReadingCell(props: { device: DeviceRecord; name: string }) {
   const metric = () => props.device.read().metrics.get(props.name);
   return (
     <td class="col-metric num" data-metric={props.name}>
-      <Show when={metric()?.trend}>{(trend) => <Sparkline samples={trend()} />}</Show>
+      <Show when={metric()?.trend}>{(trend) => <Sparkline path={trend()} />}</Show>
       <ValueText device={props.device} name={props.name} />
     </td>
   );

@@ -2,9 +2,13 @@
 
 const places = new Set(["lat", "lon", "lng", "latitude", "longitude"]);
 
-/** The digits after the point worth showing: at most 2, for geographic coordinates at most 5. */
-export function decimalsOf(metric: string, value: number): number {
-  const most = places.has(metric.toLowerCase()) ? 5 : 2;
+/** The most digits after the point that a metric is shown with: 2, for geographic coordinates 5. */
+export function decimalsMost(metric: string): number {
+  return places.has(metric.toLowerCase()) ? 5 : 2;
+}
+
+/** The digits after the point worth showing, at most `most`. */
+export function decimalsOf(value: number, most: number): number {
   const fraction = value.toFixed(most).split(".")[1]?.replace(/0+$/, "") ?? "";
   return fraction.length;
 }

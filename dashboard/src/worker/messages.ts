@@ -223,8 +223,8 @@ export interface MetricPatch {
   readonly value: unknown;
   readonly at: number;
   readonly changes: number;
-  /** The newest samples, oldest first; null where it is no number. */
-  readonly trend: Float64Array | null;
+  /** The newest samples as a path; null where it is no number. */
+  readonly trend: string | null;
 }
 
 /** The device whose page is open. */

@@ -3,6 +3,7 @@ import type { Device, DeviceId, Presence, Severity } from "../generated/protocol
 import type { Digits } from "./digits";
 import type { DevicePatch, MetricPatch } from "./messages";
 import { Ring } from "./ring";
+import { sparkPath } from "./spark";
 import { unknownWhereabouts, type Whereabouts } from "./whereabouts";
 
 /** Samples kept for a sparkline. */
@@ -118,7 +119,7 @@ export class DeviceState {
 }
 
 function patchOf({ name, value, at, changes, trend }: Metric): MetricPatch {
-  return { name, value, at, changes, trend: trend === null ? null : trend.values() };
+  return { name, value, at, changes, trend: trend === null ? null : sparkPath(trend.values()) };
 }
 
 function isSame(one: unknown, other: unknown): boolean {
