@@ -52,6 +52,40 @@ scenario(
   },
 );
 
+scenario("nothing that was received looks current while the gateway is away, on no page", async (world) => {
+  world.expectComplaints(...brokenConnection);
+  const device = await world.device("pump-1");
+  await world.gateway.describe("pump-1", "pump");
+  await device.raise({ severity: "critical", code: "hot", message: "Hot" });
+  const { id } = await world.gateway.send("POST", "devices/pump-1/commands", { name: "stop" });
+  await world.gateway.send("PUT", "devices/pump-1/desired", { speed: 1 });
+  const batch = await world.gateway.send("POST", "command-batches", { type: "pump", command: { name: "go" } });
+  const shown = [
+    [await world.open(`#/command/${id}`), ["command-state", "timeline"]],
+    [await world.open(`#/batch/${batch.id}`), ["batch-state", "batch-total", "command-row"]],
+    [await world.open("#/device/pump-1"), ["presence", "command", "alert-count"]],
+    [await world.open("#/device/pump-1?tab=state"), ["state-sync", "state-members"]],
+    [await world.open("#/alerts"), ["alert"]],
+  ];
+  const isGrey = ([page, handles]) =>
+    Promise.all(
+      handles.map((handle) =>
+        page
+          .by(handle)
+          .first()
+          .evaluate((box) => /grayscale\(1\)/.test(getComputedStyle(box.closest(".values") ?? box).filter)),
+      ),
+    );
+  const looks = async () => [...new Set((await Promise.all(shown.map(isGrey))).flat())];
+  await untilEqual("all of it counts", looks, [false]);
+  await world.gateway.kill();
+  for (const [page] of shown) await page.state("recovering");
+  await untilEqual("all of it is grey", looks, [true]);
+  await world.gateway.start();
+  for (const [page] of shown) await page.recovered();
+  await untilEqual("all of it counts again", looks, [false]);
+});
+
 scenario("a simulated fleet and the page find each other again after a kill", async (world) => {
   world.expectComplaints(...brokenConnection);
   const page = await world.open();

@@ -72,7 +72,7 @@ export default function BatchPage(props: { id: string }) {
           <div class="page-head">
             <h1>Batch</h1>
             <span class="mono muted">{props.id}</span>
-            <span class="badge" data-tone={tones[known().state]} data-testid="batch-state">
+            <span class="badge values" data-tone={tones[known().state]} data-testid="batch-state">
               {known().state}
             </span>
             <span class="grow" />

@@ -26,7 +26,7 @@ export function CommandList(props: {
           Read them again
         </button>
       </Problem>
-      <ul class="commands" data-testid="commands">
+      <ul class="commands values" data-testid="commands">
         <For
           each={shown()}
           fallback={

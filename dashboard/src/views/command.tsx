@@ -65,7 +65,11 @@ export default function CommandPage(props: { id: string }) {
             <h1 class="mono">
               {command().name} <span class="muted">{paramsText(command().params)}</span>
             </h1>
-            <span class="badge" data-tone={stateTexts[command().state].tone} data-testid="command-state">
+            <span
+              class="badge values"
+              data-tone={stateTexts[command().state].tone}
+              data-testid="command-state"
+            >
               {stateTexts[command().state].label}
             </span>
             <span class="muted">{describeCommand(command(), app.now())}</span>
@@ -100,7 +104,7 @@ function Facts(props: { command: CommandDetails }) {
     ["Id", props.command.id],
   ];
   return (
-    <dl class="strip">
+    <dl class="strip values">
       <div>
         <dt>Device</dt>
         <dd>
@@ -138,13 +142,13 @@ function Outcome(props: { command: CommandDetails }) {
     <>
       <Show when={props.command.error}>
         {(error) => (
-          <p class="notice" data-testid="command-error">
+          <p class="notice values" data-testid="command-error">
             {error().message} <span class="mono">({error().code})</span>
           </p>
         )}
       </Show>
       <Show when={props.command.result !== null && props.command.result !== undefined}>
-        <section class="card" aria-label="Result">
+        <section class="card values" aria-label="Result">
           <h2>Result</h2>
           <pre class="result mono" data-testid="command-result">
             {JSON.stringify(props.command.result, null, 2)}

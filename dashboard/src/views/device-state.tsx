@@ -26,7 +26,11 @@ export function DeviceState(props: { id: string }) {
                 {state().version === 0 ? "nothing desired yet" : `version ${state().version}`}
               </span>
               <Show when={state().version > 0}>
-                <span class="badge" data-tone={state().in_sync ? "good" : "waiting"} data-testid="state-sync">
+                <span
+                  class="badge values"
+                  data-tone={state().in_sync ? "good" : "waiting"}
+                  data-testid="state-sync"
+                >
                   {state().in_sync ? "in sync" : "not in sync"}
                 </span>
               </Show>

@@ -27,7 +27,7 @@ export function Navigation() {
     return parents[kind] ?? kind;
   };
   return (
-    <nav class="nav" aria-label="Pages">
+    <nav class="nav" aria-label="Pages" data-live={String(app.isCurrent())}>
       <For each={pages}>
         {([name, label, icon]) => (
           <a
@@ -67,7 +67,7 @@ function Count(props: { of: number; what: string; severity?: Severity | null; te
   const length = createMemo(() => String(props.of).length);
   return (
     <span
-      class="count num"
+      class="count num values"
       data-severity={props.severity}
       data-testid={props.testid}
       style={{ "--length": length() }}

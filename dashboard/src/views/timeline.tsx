@@ -19,7 +19,7 @@ export function Timeline(props: { command: CommandDetails }) {
     (steps()[index]?.at ?? 0) - (steps()[index - 1]?.at ?? steps()[index]?.at ?? 0);
   const isNote = (step: Transition, index: number) => index > 0 && step.state === steps()[index - 1]?.state;
   return (
-    <ol class="timeline card" aria-label="What became of it" data-testid="timeline">
+    <ol class="timeline card values" aria-label="What became of it" data-testid="timeline">
       <For each={steps()}>
         {(step, index) => (
           <li
