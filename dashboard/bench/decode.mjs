@@ -46,7 +46,7 @@ async function decoderProgram() {
     build: {
       write: false,
       lib: {
-        entry: join(import.meta.dirname, "../src/client/columns.ts"),
+        entry: join(import.meta.dirname, "../src/client/index.ts"),
         formats: ["iife"],
         name: "columns",
       },

@@ -5,10 +5,12 @@ import type { ConnectionState, Health } from "./state";
 
 export type * from "../generated/protocol";
 export { type ClientOptions, SluiceClient, type Subscription } from "./client";
+export { BadFrame, Columns } from "./columns";
+export { browserSocket } from "./socket";
+export { type Answer, type ConnectionState, type Health, unknownHealth } from "./state";
+export type { Wish } from "./subscriptions";
 export {
-  BadFrame,
   type Column,
-  Columns,
   channelOf,
   keepTable,
   type Mark,
@@ -16,10 +18,7 @@ export {
   type Table,
   toUpdates,
   valueAt,
-} from "./columns";
-export { browserSocket } from "./socket";
-export { type Answer, type ConnectionState, type Health, unknownHealth } from "./state";
-export type { Wish } from "./subscriptions";
+} from "./table";
 export type { Span } from "./track";
 
 /** Connects to the gateway whose WebSocket is at `url` (`ws://host:port/ws`), and stays until `stop`. */

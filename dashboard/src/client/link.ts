@@ -1,10 +1,11 @@
 // One connection, from opening to its end: greeting, requests, liveness. Coming back is the client's business.
 import { type ClientMessage, closeCodes, type Reply, type Update } from "../generated/protocol";
-import { BadFrame, Columns, type Table } from "./columns";
+import { BadFrame, Columns } from "./columns";
 import { isUpdate, readFrame } from "./frame";
 import { Outbox } from "./outbox";
 import { type Done, type Patience, Requests } from "./requests";
 import type { OpenSocket, Socket } from "./socket";
+import type { Table } from "./table";
 
 /** A connection that has not greeted by then is given up. */
 const welcomeTimeoutMs = 10_000;

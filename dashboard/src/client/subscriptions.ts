@@ -7,8 +7,8 @@ import type {
   SubscribeOptions,
   Update,
 } from "../generated/protocol";
-import { channelOf, keepTable, type Mark, pickRows, type Table, toUpdates } from "./columns";
 import { isConflatable, type Matcher, matcher, overlaps } from "./filter";
+import { channelOf, keepTable, type Mark, pickRows, type Table, toUpdates } from "./table";
 import { type Span, type Standing, Track, type Verdict } from "./track";
 
 /** What somebody wants to hear. Everything of a channel comes in the order of its `seq`, but what fills a hole. */

@@ -1,5 +1,5 @@
 // The numbers of one channel, as one subscription sees them: what was seen, and what is missing.
-import type { Mark } from "./columns";
+import type { Mark } from "./table";
 
 /** Numbers of updates, both included. */
 export interface Span {

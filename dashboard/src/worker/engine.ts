@@ -5,14 +5,16 @@ import { SluiceClient, type Subscription } from "../client/client";
 import type { OpenSocket } from "../client/socket";
 import type { Answer, ConnectionState, Health } from "../client/state";
 import type { Wish } from "../client/subscriptions";
-import type { Command, GatewayStats, Update } from "../generated/protocol";
+import type { Command, GatewayStats } from "../generated/protocol";
 import { AlertBook, isAlert } from "./alerts";
 import { Ears } from "./ears";
 import { Fleet } from "./fleet";
 import type { Patch, RosterState, ToPage, ToWorker } from "./messages";
-import type { DeviceState } from "./record";
+import { Pace } from "./pace";
+import { Recalls } from "./recalls";
 import { Roster } from "./roster";
 import { find, select } from "./select";
+import { Shown } from "./shown";
 import { Table } from "./table";
 import { Topics } from "./topics";
 import { Watch } from "./watch";
@@ -24,10 +26,6 @@ const resumeWithinMs = 30_000;
 
 /** A clock that jumps so far was asleep. */
 const sleepMs = 6_000;
-/** What devices measure is told no more often than this: an eye does not follow more, and each drawing costs. */
-const drawEveryMs = 100;
-/** Of the devices in view no more than this are told anew with one frame; the others with the next ones. */
-const devicesPerFrame = 5;
 /** A storm of alerts is told no more often than this. */
 const alertsEveryMs = 250;
 
@@ -57,6 +55,9 @@ export class Engine {
   readonly #ears: Ears;
   readonly #alerts: AlertBook;
   readonly #topics: Topics;
+  readonly #shown: Shown;
+  readonly #recalls: Recalls;
+  readonly #pace = new Pace(() => this.#send());
   #alertsToldAt = 0;
   #alertsTimer: ReturnType<typeof setTimeout> | undefined;
   #hasNetwork: boolean;
@@ -65,17 +66,7 @@ export class Engine {
   #watch: { number: number; id: string; watch: Watch } | null = null;
   /** What changed since the last patch, of what is sent whole. */
   #changes: Changes = {};
-  /** The revision in which each device that the page holds was last told. */
-  readonly #told = new Map<string, number>();
   #toldList = 0;
-  /** The channels whose value somebody waits for. */
-  readonly #newest = new Map<string, Promise<Update | null>>();
-  #isDrawn = true;
-  /** Whether what has changed should be seen with the next frame. */
-  #isUrgent = false;
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #sentAt = 0;
-  #laterTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -89,18 +80,21 @@ export class Engine {
       healthChanged: (health: Health) => this.#change({ health }),
     });
     this.#fleet = new Fleet({
-      changed: () => this.#wakeLater(),
+      changed: () => this.#pace.wakeLater(),
       serverNow: () => this.#client.serverNow(),
       unknown: (id) => this.#roster.meet(id),
     });
     this.#roster = new Roster(options.api, this.#fleet, (roster) => this.#rosterChanged(roster));
-    this.#table = new Table(this.#fleet, () => this.#wake());
-    const surroundings = { listen: (wish: Wish) => this.#listen(wish), changed: () => this.#wakeLater() };
+    this.#table = new Table(this.#fleet, () => this.#pace.wake());
+    this.#shown = new Shown(this.#fleet);
+    const listen = (wish: Wish) => this.#listen(wish);
+    this.#recalls = new Recalls({ client: this.#client, listen });
+    const surroundings = { listen, changed: () => this.#pace.wakeLater() };
     this.#ears = new Ears(surroundings);
     this.#topics = new Topics(surroundings);
     this.#alerts = new AlertBook({
       api: options.api,
-      changed: () => this.#wake(),
+      changed: () => this.#pace.wake(),
       raised: (alert) => options.post({ kind: "alarm", alert, active: this.#alerts.activeCount() }),
       marked: (device, worst) => this.#fleet.mark(device, worst),
     });
@@ -119,8 +113,7 @@ export class Engine {
       case "start":
         return;
       case "drawn":
-        this.#isDrawn = true;
-        return this.#isUrgent ? this.#wake() : this.#wakeLater();
+        return this.#pace.drawn();
       case "network":
         this.#hasNetwork = message.hasNetwork;
         return this.#client.networkChanged();
@@ -238,18 +231,18 @@ export class Engine {
 
   #startWatch(number: number, id: string): void {
     if (this.#watch !== null) this.#endWatch(this.#watch.number);
-    const options = { client: this.#client, changed: () => this.#wakeLater() };
+    const options = { client: this.#client, changed: () => this.#pace.wakeLater() };
     const watch = new Watch(id, { ...options, listen: (wish) => this.#listen(wish) });
     this.#watch = { number, id, watch };
     if (this.#roster.state.isKnown) void this.#lookUpWatched();
-    this.#wake();
+    this.#pace.wake();
   }
 
   #endWatch(number: number): void {
     if (this.#watch?.number !== number) return;
     this.#watch.watch.close();
     this.#watch = null;
-    this.#wake();
+    this.#pace.wake();
   }
 
   /** Who is not in the list may still be known to the gateway. */
@@ -259,50 +252,16 @@ export class Engine {
     const read = await this.#options.api.device(watched.id);
     if (read.kind === "ok") this.#fleet.fill(read.value);
     else watched.watch.problem = read.message;
-    this.#wake();
+    this.#pace.wake();
   }
 
   #tellIds(request: number, ids: readonly string[]): void {
     this.#options.post({ kind: "ids", request, ids });
   }
 
-  /** What the gateway has of the newest updates; less than was asked for where the older ones are gone. */
   async #recall(request: number, channel: string, last: number): Promise<void> {
-    const newest = await this.#newestOf(channel);
-    let updates: readonly Update[] = newest === null ? [] : [newest];
-    for (let count = last; newest !== null && count > 1; count = Math.floor(count / 4)) {
-      const span = { from: Math.max(1, newest.seq - count + 1), to: newest.seq };
-      const answer = await this.#client.recall(channel, span);
-      if (answer.kind !== "ok" || answer.reply.length === 0) continue;
-      updates = answer.reply;
-      break;
-    }
+    const updates = await this.#recalls.recall(channel, last);
     this.#options.post({ kind: "recalled", request, updates });
-  }
-
-  /** A channel's value tells its newest number. Who asks while another does gets the same answer. */
-  #newestOf(channel: string): Promise<Update | null> {
-    const asked = this.#newest.get(channel);
-    if (asked !== undefined) return asked;
-    const asking = new Promise<Update | null>((resolve) => {
-      let newest: Update | null = null;
-      const subscription = this.#listen({
-        channels: [channel],
-        updated: (update) => {
-          newest = update;
-        },
-        live: () => {
-          // Not while it is being handed out.
-          setTimeout(() => {
-            subscription.close();
-            this.#newest.delete(channel);
-            resolve(newest);
-          }, 0);
-        },
-      });
-    });
-    this.#newest.set(channel, asking);
-    return asking;
   }
 
   /** A machine that slept does not know whether its connection still stands. */
@@ -321,37 +280,15 @@ export class Engine {
 
   #change(changes: Changes): void {
     Object.assign(this.#changes, changes);
-    this.#wake();
+    this.#pace.wake();
   }
 
-  /** Sends what has changed, all that comes in one go together. */
-  #wake(): void {
-    this.#isUrgent = true;
-    if (!this.#isDrawn || this.#timer !== undefined) return;
-    this.#timer = setTimeout(() => {
-      this.#timer = undefined;
-      this.#send();
-    }, 0);
-  }
-
-  /** The same, but not before the next drawing of values is due. */
-  #wakeLater(): void {
-    this.#laterTimer ??= setTimeout(
-      () => {
-        this.#laterTimer = undefined;
-        this.#wake();
-      },
-      Math.max(0, this.#sentAt + drawEveryMs - Date.now()),
-    );
-  }
-
-  #send(): void {
-    this.#isUrgent = false;
+  /** Tells what has changed; gives whether anything has. */
+  #send(): boolean {
     const patch = this.#takeChanges();
-    if (Object.keys(patch).length === 0) return;
-    this.#isDrawn = false;
-    this.#sentAt = Date.now();
+    if (Object.keys(patch).length === 0) return false;
     this.#options.post({ kind: "patch", patch });
+    return true;
   }
 
   #takeChanges(): Patch {
@@ -389,7 +326,7 @@ export class Engine {
     if (waitMs > 0) {
       this.#alertsTimer ??= setTimeout(() => {
         this.#alertsTimer = undefined;
-        this.#wake();
+        this.#pace.wake();
       }, waitMs);
       return;
     }
@@ -399,28 +336,12 @@ export class Engine {
 
   /** What has changed of the devices that the page shows. */
   #takeDevices(changes: Changes): void {
-    const shown = new Set(this.#table.inView());
-    if (this.#watch !== null) shown.add(this.#watch.id);
-    const gone = [...this.#told.keys()].filter((id) => !shown.has(id) || this.#fleet.get(id) === undefined);
-    for (const id of gone) this.#told.delete(id);
-    const due = this.#devicesDue(shown);
-    // Whose row is empty is not made to wait, and who has waited longest comes first.
-    const now = due.filter(({ told }, index) => told === 0 || index < devicesPerFrame);
-    for (const { device } of now) this.#told.set(device.id, this.#fleet.revision);
+    const ids = new Set(this.#table.inView());
+    if (this.#watch !== null) ids.add(this.#watch.id);
+    const { devices, gone, isMore } = this.#shown.take(ids);
     if (gone.length > 0) changes.gone = gone;
-    if (now.length > 0) changes.devices = now.map(({ device, told }) => device.patch(told));
+    if (devices.length > 0) changes.devices = devices;
     // The page says when it has drawn these.
-    if (now.length < due.length) this.#isUrgent = true;
-  }
-
-  /** Those of the devices that have changed since they were told, longest ago first. */
-  #devicesDue(shown: Iterable<string>): { device: DeviceState; told: number }[] {
-    const due: { device: DeviceState; told: number }[] = [];
-    for (const id of shown) {
-      const device = this.#fleet.get(id);
-      const told = this.#told.get(id) ?? 0;
-      if (device !== undefined && device.revision > told) due.push({ device, told });
-    }
-    return due.sort((one, other) => one.told - other.told);
+    if (isMore) this.#pace.wake();
   }
 }

@@ -1,6 +1,7 @@
 // All devices that are known, with their newest values: what the page shows is a part of it.
-import { channelOf, numbersOf, type Table, valueAt } from "../client/columns";
+
 import { matcher } from "../client/filter";
+import { channelOf, numbersOf, type Table, valueAt } from "../client/table";
 import type { Device, DeviceId, Presence, Severity, Update } from "../generated/protocol";
 import { Digits } from "./digits";
 import type { FleetState } from "./messages";

@@ -1,7 +1,7 @@
 // The device whose page is open: every update of it, its past, and its commands.
 import type { SluiceClient, Subscription } from "../client/client";
-import { numbersOf, type Table, toUpdates } from "../client/columns";
 import type { Wish } from "../client/subscriptions";
+import { numbersOf, type Table, toUpdates } from "../client/table";
 import type { Command, DeviceId, Update } from "../generated/protocol";
 import { type Samples, type WatchEvent, windowMs } from "./messages";
 

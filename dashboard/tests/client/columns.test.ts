@@ -1,14 +1,7 @@
 // The compact encoding: what is encoded is what is read, and what is broken is never a value.
 import { expect, it } from "vitest";
-import {
-  BadFrame,
-  Columns,
-  keepTable,
-  numbersOf,
-  pickRows,
-  toUpdates,
-  valueAt,
-} from "../../src/client/columns";
+import { BadFrame, Columns } from "../../src/client/columns";
+import { keepTable, numbersOf, pickRows, toUpdates, valueAt } from "../../src/client/table";
 import type { Update } from "../../src/generated/protocol";
 import { dice, randomUpdates } from "./chance";
 import { ColumnsEncoder } from "./columns-encoder.mjs";

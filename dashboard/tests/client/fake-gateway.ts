@@ -1,10 +1,10 @@
 // A gateway that does what the test tells it, and a client that talks to it on fake timers.
 import { vi } from "vitest";
 import { SluiceClient } from "../../src/client/client";
-import type { Table } from "../../src/client/columns";
 import type { SocketHandlers } from "../../src/client/socket";
 import type { ConnectionState, Health } from "../../src/client/state";
 import type { Wish } from "../../src/client/subscriptions";
+import type { Table } from "../../src/client/table";
 import type { Span } from "../../src/client/track";
 import type { Cursor, History, Reply, SubscribeOptions, Update } from "../../src/generated/protocol";
 import { ColumnsEncoder } from "./columns-encoder.mjs";

@@ -1,6 +1,6 @@
 // Who hears what, and how a loss is noticed.
 import { beforeEach, expect, it, vi } from "vitest";
-import type { Table } from "../../src/client/columns";
+import type { Table } from "../../src/client/table";
 import { seqs, update, World } from "./fake-gateway";
 
 let world: World;

@@ -1,0 +1,58 @@
+// What a channel said last, asked for once: the newest updates that the gateway still has.
+import type { SluiceClient, Subscription } from "../client/client";
+import type { Wish } from "../client/subscriptions";
+import type { Update } from "../generated/protocol";
+
+/** What is needed to ask. */
+export interface RecallsOptions {
+  readonly client: SluiceClient;
+  readonly listen: (wish: Wish) => Subscription;
+}
+
+/** Asks for the newest updates of channels. */
+export class Recalls {
+  readonly #options: RecallsOptions;
+  /** The channels whose value somebody waits for. */
+  readonly #newest = new Map<string, Promise<Update | null>>();
+
+  constructor(options: RecallsOptions) {
+    this.#options = options;
+  }
+
+  /** The newest `last` of a channel; less than was asked for where the older ones are gone. */
+  async recall(channel: string, last: number): Promise<readonly Update[]> {
+    const newest = await this.#newestOf(channel);
+    if (newest === null) return [];
+    for (let count = last; count > 1; count = Math.floor(count / 4)) {
+      const span = { from: Math.max(1, newest.seq - count + 1), to: newest.seq };
+      const answer = await this.#options.client.recall(channel, span);
+      if (answer.kind === "ok" && answer.reply.length > 0) return answer.reply;
+    }
+    return [newest];
+  }
+
+  /** A channel's value tells its newest number. Who asks while another does gets the same answer. */
+  #newestOf(channel: string): Promise<Update | null> {
+    const asked = this.#newest.get(channel);
+    if (asked !== undefined) return asked;
+    const asking = new Promise<Update | null>((resolve) => {
+      let newest: Update | null = null;
+      const subscription = this.#options.listen({
+        channels: [channel],
+        updated: (update) => {
+          newest = update;
+        },
+        live: () => {
+          // Not while it is being handed out.
+          setTimeout(() => {
+            subscription.close();
+            this.#newest.delete(channel);
+            resolve(newest);
+          }, 0);
+        },
+      });
+    });
+    this.#newest.set(channel, asking);
+    return asking;
+  }
+}
