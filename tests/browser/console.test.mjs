@@ -20,6 +20,8 @@ scenario("a command is tried, sent and followed from the console to its story", 
   await page.by("console-sent").getByRole("link").click();
   await page.by("command-page").waitFor();
   await device.answer(command, { status: "started" });
+  await device.answer(command, { status: "progress", progress: 40 });
+  await untilEqual("how far it is", () => page.by("command-progress").innerText(), "40 %");
   await device.answer(command, { status: "succeeded", result: { litres: 11.8 } });
   await untilEqual("the state", () => page.by("command-state").innerText(), "succeeded");
   const steps = () =>

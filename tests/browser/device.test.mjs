@@ -23,6 +23,23 @@ function drawing(page, metric) {
   });
 }
 
+/** How many pixels of a chart have a colour: axes and grid are grey, what was measured is not. */
+function coloured(page, metric) {
+  return page.page.locator(`[data-testid="chart"][data-metric="${metric}"] canvas`).evaluate((canvas) => {
+    const copy = new OffscreenCanvas(canvas.width, canvas.height).getContext("2d", {
+      willReadFrequently: true,
+    });
+    copy.drawImage(canvas, 0, 0);
+    const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+    let count = 0;
+    for (let at = 0; at < data.length; at += 4) {
+      const [red, green, blue] = data.slice(at, at + 3);
+      if (data[at + 3] > 100 && Math.max(red, green, blue) - Math.min(red, green, blue) > 60) count += 1;
+    }
+    return count;
+  });
+}
+
 scenario("charts draw what a simulated pump measures, and go on", async (world) => {
   world.simulate(1, ["--types", "pump", "--rate", "5"]);
   const page = await world.open();
@@ -48,6 +65,15 @@ scenario("a chart spans what came before its page was opened and what comes afte
     await page.showsNumber(page.by("values"), "level", level);
   }
   await until("lowest and highest", async () => /^2\.5 – 50(\.0)?$/.test(await range.innerText()));
+});
+
+scenario("a sample that no line goes through is a point", async (world) => {
+  const device = await world.device("meter-1");
+  const page = await world.open("#/device/meter-1");
+  await device.measure({ power: 5 });
+  await page.shows(page.by("values"), "power", "5");
+  await until("a point is drawn", async () => (await coloured(page, "power")) > 8);
+  assert.ok((await coloured(page, "power")) < 60, "and no line");
 });
 
 scenario("values of every kind are shown as what they are", async (world) => {

@@ -4,6 +4,7 @@ import uPlot from "uplot";
 import type { Series } from "../store/history";
 import { formatNumber } from "../text/number";
 import { formatClock, formatDateTime } from "../text/time";
+import { lonePlaces } from "./lone";
 import { theme } from "./theme";
 
 const heightPx = 132;
@@ -14,6 +15,8 @@ const secondsBelowMs = 240_000;
 const axisWidthPx = 52;
 const digitWidthPx = 6.6;
 const fillAlpha = 0.09;
+/** The size of a sample that no line goes through. */
+const lonePx = 5;
 /** The width of a time with seconds, in the axis' font. */
 const timeWidthPx = 52;
 /** Charts with one key show the same moment under the pointer. */
@@ -159,12 +162,26 @@ function options(
         values: (_, splits) => splits.map((value) => axisText(value, splits)),
       },
     ],
-    series: [{}, { stroke: ink, width: 1.5, fill: fillOf(ink), points: { show: false } }],
+    series: [
+      {},
+      {
+        stroke: ink,
+        width: 1.5,
+        fill: fillOf(ink),
+        points: { show: false, filter: lone, size: lonePx, fill: ink, width: 0 },
+      },
+    ],
     hooks: {
       setCursor: [(plot) => point(pointedText(plot, decimals()))],
       setSelect: [(plot) => tellSelected(plot, zoomed)],
     },
   };
+}
+
+/** A sample between two gaps, or the only one, is a point. */
+function lone(plot: uPlot, series: number): number[] {
+  const [from, to] = plot.series[0]?.idxs ?? [0, -1];
+  return lonePlaces(plot.data[series] ?? [], from, to);
 }
 
 /** The ink, thin: what lies under the line. */

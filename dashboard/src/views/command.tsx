@@ -72,6 +72,11 @@ export default function CommandPage(props: { id: string }) {
             >
               {stateTexts[command().state].label}
             </span>
+            <Show when={command().progress !== null && !stateTexts[command().state].isFinal}>
+              <span class="muted num" data-testid="command-progress">
+                {command().progress} %
+              </span>
+            </Show>
             <span class="muted">{describeCommand(command(), app.now())}</span>
             <span class="grow" />
             <Show when={!stateTexts[command().state].isFinal && command().state !== "cancelling"}>
