@@ -11,7 +11,7 @@ export function CommandTable(props: { list: CommandList }) {
     <>
       <Problem text={unread("The commands", props.list.problem())} notice />
       <section class="table-frame card" tabindex="0" aria-label="Commands">
-        <table class="plain dense values" data-testid="command-table">
+        <table class="plain dense stacked values" data-testid="command-table">
           <thead>
             <tr>
               <th scope="col">State</th>
