@@ -6,8 +6,8 @@ import type { App } from "./app";
 import { type History, type Series, seriesOf } from "./history";
 import { endsOf, type Range } from "./range";
 
-/** Values of each metric that are drawn: about one for each pixel of a chart. */
-const pointsMax = 800;
+/** Values of each metric that are drawn: about one for each pixel of a chart, and a day in less than 50 KiB. */
+const pointsMax = 720;
 /** A pointer that draws or a wheel that turns is waited for so long. */
 const settleMs = 200;
 
