@@ -56,7 +56,7 @@ impl Metrics {
     }
 
     /// Takes back the text of metrics as it was written: finds the members without checking them again.
-    /// None where the text was not written by [`Data::write`].
+    /// None where the text was not written by [`super::Data::write`].
     #[must_use]
     pub fn reread(text: Box<str>) -> Option<Self> {
         let members = scan::members(text.as_bytes())?;
