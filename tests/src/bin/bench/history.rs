@@ -7,8 +7,8 @@ use crate::{
 };
 use anyhow::ensure;
 use serde_json::{Value, json};
-use std::{net::SocketAddr, path::PathBuf};
-use tests::{DAY_POINTS, DAY_READINGS, Live, publish_day};
+use std::path::PathBuf;
+use tests::{DAY_POINTS, DAY_READINGS, TestGateway, publish_day};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
@@ -27,7 +27,7 @@ const KINDS: [Kind; 1] = [Kind::Sluice];
 
 /// Measures and reports.
 pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
-    let table = report::in_turns(options.rounds, &KINDS, async |kind| measure(kind).await).await?;
+    let table = report::in_turns(options.rounds, &KINDS, async |_| measure().await).await?;
     let body = format!(
         "A day of one device's readings, one a second ({DAY_READINGS}, three metrics each), down to {DAY_POINTS} points for a \
          chart: the least, greatest and last value of each metric. Asked for {TIMES} times, one after the \
@@ -37,13 +37,12 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
     report::publish("A day of history", &body, &KINDS, options.save.as_deref())
 }
 
-async fn measure(kind: Kind) -> anyhow::Result<Figures> {
-    let target = kind.start().await?;
+async fn measure() -> anyhow::Result<Figures> {
+    let gateway = TestGateway::start().await;
     let from = i64::try_from(now_us() / 1_000)? - DAY_READINGS * 1_000;
-    publish_day(target.mqtt(), from).await;
-    let address = target.address(kind.web());
-    let (http, http_bytes) = by_http(address, from).await?;
-    let (websocket, websocket_bytes) = by_websocket(address, from).await?;
+    publish_day(gateway.mqtt(), from).await;
+    let (http, http_bytes) = by_http(&gateway, from).await?;
+    let (websocket, websocket_bytes) = by_websocket(&gateway, from).await?;
     Ok(vec![
         ("by HTTP, median, ms", percentile(&http, 50)),
         ("by HTTP, 99th percentile, ms", percentile(&http, 99)),
@@ -54,22 +53,21 @@ async fn measure(kind: Kind) -> anyhow::Result<Figures> {
     ])
 }
 
-async fn by_http(address: SocketAddr, from: i64) -> anyhow::Result<(Vec<u64>, u64)> {
-    let client = reqwest::Client::builder().build()?;
-    let url =
-        format!("http://{address}/api/v1/devices/d1/telemetry?from={from}&points={DAY_POINTS}");
+async fn by_http(gateway: &TestGateway, from: i64) -> anyhow::Result<(Vec<u64>, u64)> {
+    let path = format!("/api/v1/devices/d1/telemetry?from={from}&points={DAY_POINTS}");
     let (mut took, mut bytes) = (Vec::new(), 0);
     for _ in 0..TIMES {
         let began = now_us();
-        let body = client.get(&url).send().await?.error_for_status()?.bytes().await?;
+        let (status, body) = gateway.get_text(&path).await;
         took.push(now_us() - began);
+        ensure!(status.is_success(), "{status} {body}");
         bytes = body.len() as u64;
     }
     Ok((took, bytes))
 }
 
-async fn by_websocket(address: SocketAddr, from: i64) -> anyhow::Result<(Vec<u64>, u64)> {
-    let mut live = Live::connect(address).await;
+async fn by_websocket(gateway: &TestGateway, from: i64) -> anyhow::Result<(Vec<u64>, u64)> {
+    let mut live = gateway.live().await;
     let options = json!({"history": {"since": from, "points": DAY_POINTS}, "snapshot": false});
     let (mut took, mut bytes) = (Vec::new(), 0);
     for _ in 0..TIMES {
