@@ -77,7 +77,8 @@ impl Budget {
     }
 }
 
-fn too_much(detail: String) -> Refused {
+/// More was asked for than one request may have.
+pub(super) fn too_much(detail: String) -> Refused {
     Refused::new(StatusCode::BAD_REQUEST, "too_much_history", detail)
 }
 

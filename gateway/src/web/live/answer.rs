@@ -13,7 +13,6 @@ use crate::{
     clock,
     core::{Outlet, Unanswered},
 };
-use axum::http::StatusCode;
 use bridge::{
     bridge::Bridge,
     data::Fields,
@@ -190,7 +189,7 @@ async fn histories(
              {HISTORY_CHANNELS_MAX} channels and {HISTORY_POINTS_MAX} points in all",
             names.len()
         );
-        return Err(Refused::new(StatusCode::BAD_REQUEST, "too_much_history", detail));
+        return Err(history::too_much(detail));
     }
     let fields = options.fields.as_ref();
     let fields = fields.map(|names| Fields::new(names.iter().map(String::as_str)));
