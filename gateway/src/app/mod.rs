@@ -17,7 +17,7 @@ use crate::{
     auth::{Auth, Gate},
     clock,
     config::Config,
-    core::{Actor, Core, Input, Keeping, Watchers, report_guesses, take_over},
+    core::{Actor, Core, Inputs, Keeping, Watchers, report_guesses, take_over},
     demo, edge,
     reload::Reload,
     rhythm::Rhythm,
@@ -32,7 +32,7 @@ use error::listen_error;
 use kept::Kept;
 use parts::{ExchangeTask, Parts};
 use std::{sync::Arc, time::Duration};
-use tokio::{sync::mpsc, time};
+use tokio::time;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -51,7 +51,7 @@ pub struct App {
     config: Config,
     core: Core,
     actor: Actor,
-    inputs: mpsc::Receiver<Input>,
+    inputs: Inputs,
     edge: edge::Edge,
     web: web::Listener,
     reload: Reload,
@@ -162,6 +162,17 @@ impl App {
             tracing::warn!("not everything was finished in shutdown.grace_ms");
             Ok(())
         })
+    }
+
+    #[cfg(test)]
+    pub(crate) fn core(&self) -> Core {
+        self.core.clone()
+    }
+
+    /// Runs the core alone.
+    #[cfg(test)]
+    pub(crate) async fn run_core(self) {
+        self.actor.run(self.inputs).await.expect("the store can be closed");
     }
 
     /// Starts every part in a task of its own. When `stop` fires, edge, web and demo end; with them go

@@ -2,7 +2,7 @@
 //! once, gives the store what is to be kept, and answers who waits for that when it is.
 
 use super::{
-    Downlink, Input, MAILBOX_MESSAGES_MAX, Outlet, Watchers,
+    Answer, Downlink, Input, Inputs, MAILBOX_MESSAGES_MAX, Outlet, Watchers,
     deferred::{Deferred, Outcome},
 };
 use crate::{
@@ -59,10 +59,10 @@ pub struct Actor {
 enum Waiting {
     /// A publisher, for its messages.
     Publisher(Receipt),
-    /// Somebody who asked, for what the question changed.
-    Asker(Receipt),
+    /// Somebody who changed something.
+    Changer(Receipt),
     /// Somebody who looked: what was seen is to be stored.
-    Looker(Receipt),
+    Looker(Answer),
     /// Somebody who waits for the end of a command.
     Ender(CommandId, oneshot::Sender<Command>),
 }
@@ -104,7 +104,7 @@ impl Actor {
     ///
     /// # Errors
     /// [`NotStored`] when the database cannot be closed in order.
-    pub async fn run(mut self, mut inputs: mpsc::Receiver<Input>) -> Result<(), NotStored> {
+    pub async fn run(mut self, mut inputs: Inputs) -> Result<(), NotStored> {
         let mut batch = Vec::with_capacity(INPUTS_AT_ONCE);
         let mut second = time::interval(Duration::from_secs(1));
         second.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -122,7 +122,7 @@ impl Actor {
                 timer.as_mut().reset(Instant::now() + clock::until(next));
             }
             tokio::select! {
-                taken = inputs.recv_many(&mut batch, INPUTS_AT_ONCE) => if taken == 0 { return self.close().await },
+                taken = inputs.take(&mut batch, INPUTS_AT_ONCE) => if taken == 0 { return self.close().await },
                 () = &mut timer, if timer_for.is_some() => timer_for = None,
                 Some(outcome) = self.settled.recv() => self.settle_all(outcome),
                 _ = second.tick() => self.every_second(),
@@ -162,10 +162,10 @@ impl Actor {
                 Waiting::Publisher(receipt) if self.acknowledge == Acknowledge::Stored => {
                     receipts.push(receipt);
                 }
-                Waiting::Asker(receipt) if changed => receipts.push(receipt),
-                Waiting::Looker(receipt) => lookers.push(receipt),
+                Waiting::Changer(receipt) if changed => receipts.push(receipt),
+                Waiting::Looker(answer) => lookers.push(answer),
                 Waiting::Ender(command, reply) => enders.push((command, reply)),
-                Waiting::Publisher(receipt) | Waiting::Asker(receipt) => receipt(Ok(())),
+                Waiting::Publisher(receipt) | Waiting::Changer(receipt) => receipt(Ok(())),
             }
         }
         if let Some(effects) = effects {
@@ -200,8 +200,12 @@ impl Actor {
                 self.bridge.edge(now, event);
                 None
             }
-            Input::Ask(question) => Some(Waiting::Asker(question(&mut self.bridge, now))),
-            Input::Look(question) => Some(Waiting::Looker(question(&mut self.bridge, now))),
+            Input::Ask(question) => {
+                question(&mut self.bridge, now);
+                None
+            }
+            Input::Change(change) => Some(Waiting::Changer(change(&mut self.bridge, now))),
+            Input::Look(look) => Some(Waiting::Looker(look(&self.bridge, now))),
             Input::AwaitEnd { command, reply } => Some(Waiting::Ender(command, reply)),
             Input::Gone(connection) => {
                 self.mailboxes.remove(&connection);

@@ -1,5 +1,6 @@
 //! What is to happen once the store has what it follows from: rounds of effects, each waiting for its commit.
 
+use super::Answer;
 use bridge::command::book::Effect;
 use protocol::CommandId;
 use std::collections::VecDeque;
@@ -29,7 +30,7 @@ pub(super) struct Deferred {
 }
 
 /// Who is to see nothing that is not stored.
-struct Looker(Receipt);
+struct Looker(Answer);
 
 impl std::fmt::Debug for Looker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -78,9 +79,7 @@ impl Deferred {
             .into_iter()
             .partition(|(waits_for, _)| *waits_for <= number);
         self.lookers = waiting;
-        for (_, Looker(receipt)) in seen {
-            receipt(Ok(()));
-        }
+        seen.into_iter().for_each(|(_, Looker(answer))| answer());
         match stored {
             Ok(()) => {
                 let mut all = std::mem::take(&mut self.kept_back);
@@ -102,11 +101,11 @@ impl Deferred {
     }
 
     /// Answers once what was seen is stored, or is known not to be.
-    pub(super) fn look(&mut self, receipt: Receipt) {
+    pub(super) fn look(&mut self, answer: Answer) {
         if self.rounds.is_empty() {
-            receipt(Ok(()));
+            answer();
         } else {
-            self.lookers.push((self.last, Looker(receipt)));
+            self.lookers.push((self.last, Looker(answer)));
         }
     }
 

@@ -1,17 +1,21 @@
 //! The core: one task that owns every decision about devices, channels and commands.
 //!
-//! [`Core`] is the cheap handle that edge and web hold; what they send arrives in one bounded queue
-//! and so in one order.
+//! [`Core`] is the cheap handle that edge and web hold; what they send arrives in one queue and so in one order
+//! ([`Inputs`]).
 
 mod actor;
 mod commands;
 mod deferred;
 mod outlet;
+mod queue;
 mod record;
+#[cfg(test)]
+mod tests;
 pub(crate) mod watched;
 
 pub use actor::{Acknowledge, Actor, Keeping};
 pub use outlet::Outlet;
+pub use queue::Inputs;
 pub(crate) use record::{report_guesses, take_over};
 pub use watched::Watchers;
 
@@ -27,6 +31,7 @@ use bridge::{
 };
 use bytes::Bytes;
 use protocol::{Command, CommandId, DeviceId, Timestamp, TopicName};
+use queue::Queue;
 use std::{
     fmt,
     sync::{
@@ -34,22 +39,23 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
 };
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot,
-};
-
-/// How many inputs may wait for the core. When it is full, senders wait: the edge stops reading from
-/// that socket, and nothing is lost.
-pub const QUEUE_INPUTS_MAX: usize = 1_024;
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 /// How many messages may wait for one connection's task: a hub receives for many devices, of each one
 /// command at a time or a few. A command that finds it full has failed (`receiver_full`).
 pub const MAILBOX_MESSAGES_MAX: usize = 4_096;
 
-/// A question to the bridge; gives what is to be done with the answer once what it changed is stored, or
-/// could not be.
-pub type Question = Box<dyn FnOnce(&mut Bridge<Outlet>, Timestamp) -> Receipt + Send>;
+/// A question to the bridge that answers itself.
+pub type Question = Box<dyn FnOnce(&mut Bridge<Outlet>, Timestamp) + Send>;
+
+/// A change; gives what is to be done when the store has it, or could not take it.
+pub type Change = Box<dyn FnOnce(&mut Bridge<Outlet>, Timestamp) -> Receipt + Send>;
+
+/// A look at the bridge; gives how it is answered when the store has what was seen.
+pub type Look = Box<dyn FnOnce(&Bridge<Outlet>, Timestamp) -> Answer + Send>;
+
+/// Answers who looked.
+pub type Answer = Box<dyn FnOnce() + Send>;
 
 /// What comes to the core.
 pub enum Input {
@@ -76,10 +82,12 @@ pub enum Input {
         /// Where to write to the connection; with `Attached` and `Receives`.
         mailbox: Option<Sender<Downlink>>,
     },
-    /// Somebody asks or changes something: see [`Core::ask`].
+    /// Somebody asks: see [`Core::ask`].
     Ask(Question),
-    /// Somebody looks at something: see [`Core::look`].
-    Look(Question),
+    /// Somebody changes what is stored: see [`Core::change`].
+    Change(Change),
+    /// Somebody looks at what is stored before it is told: see [`Core::look`].
+    Look(Look),
     /// Somebody waits for the end of a command; dropped where there is no such command.
     AwaitEnd {
         /// The command.
@@ -104,6 +112,7 @@ impl Input {
             Self::Raw { .. }
             | Self::Edge { .. }
             | Self::Ask(_)
+            | Self::Change(_)
             | Self::Look(_)
             | Self::AwaitEnd { .. }
             | Self::Gone(_)
@@ -121,6 +130,7 @@ impl fmt::Debug for Input {
             Self::Raw { topic, .. } => f.debug_tuple("Raw").field(topic).finish(),
             Self::Edge { event, .. } => f.debug_tuple("Edge").field(event).finish(),
             Self::Ask(_) => f.write_str("Ask"),
+            Self::Change(_) => f.write_str("Change"),
             Self::Look(_) => f.write_str("Look"),
             Self::AwaitEnd { command, .. } => f.debug_tuple("AwaitEnd").field(command).finish(),
             Self::Gone(connection) => f.debug_tuple("Gone").field(connection).finish(),
@@ -168,15 +178,15 @@ pub struct CarriedCommand {
 /// The handle to the core.
 #[derive(Clone, Debug)]
 pub struct Core {
-    queue: mpsc::Sender<Input>,
+    queue: Queue,
     topics_wanted: Arc<AtomicBool>,
 }
 
 impl Core {
     /// A handle and the queue that it fills.
     #[must_use]
-    pub fn channel() -> (Self, mpsc::Receiver<Input>) {
-        let (queue, inputs) = mpsc::channel(QUEUE_INPUTS_MAX);
+    pub fn channel() -> (Self, Inputs) {
+        let (queue, inputs) = queue::queue();
         (Self { queue, topics_wanted: Arc::default() }, inputs)
     }
 
@@ -199,38 +209,68 @@ impl Core {
         self.queue.try_send(input)
     }
 
-    /// Asks the bridge, or has it change something. The answer comes when what changed is stored.
+    /// Asks the bridge, or has it change what is not stored. Answered at once, whatever the store does.
     ///
     /// # Errors
-    /// [`Unanswered`]: the core has ended, or what changed could not be stored.
+    /// [`Stopped`] when the core has ended.
     ///
     /// # Cancel safety
     /// Cancelled while it waits for room, nothing was asked; later, the answer is lost.
     pub async fn ask<R: Send + 'static>(
         &self,
         question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
+    ) -> Result<R, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let question = move |bridge: &mut Bridge<Outlet>, now| {
+            let _caller_may_be_gone = reply.send(question(bridge, now));
+        };
+        self.send(Input::Ask(Box::new(question))).await?;
+        answer.await.map_err(|_| Stopped)
+    }
+
+    /// Has the bridge change what is stored. The answer comes when it is.
+    ///
+    /// # Errors
+    /// [`Unanswered`]: the core has ended, or what changed could not be stored.
+    ///
+    /// # Cancel safety
+    /// Cancelled while it waits for room, nothing was changed; later, the answer is lost.
+    pub async fn change<R: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
     ) -> Result<R, Unanswered> {
-        self.ask_then(question, |_| {}).await
+        self.change_then(change, |_| {}).await
     }
 
     /// The same; `then` hears the answer when what changed is stored, before anybody is told what follows from it.
     ///
     /// # Errors
-    /// As [`Self::ask`]; `then` is not called.
+    /// As [`Self::change`]; `then` is not called.
     ///
     /// # Cancel safety
-    /// As [`Self::ask`]; `then` is called all the same.
-    pub async fn ask_then<R: Send + 'static>(
+    /// As [`Self::change`]; `then` is called all the same.
+    pub async fn change_then<R: Send + 'static>(
         &self,
-        question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
+        change: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
         then: impl FnOnce(&R) + Send + 'static,
     ) -> Result<R, Unanswered> {
-        let (question, answer) = boxed(question, then);
-        self.send(Input::Ask(question)).await?;
+        let (reply, answer) = oneshot::channel();
+        let change = move |bridge: &mut Bridge<Outlet>, now| {
+            let result = change(bridge, now);
+            let receipt: Receipt = Box::new(move |stored| {
+                let answer = stored.map(|()| result);
+                if let Ok(result) = &answer {
+                    then(result);
+                }
+                let _caller_may_be_gone = reply.send(answer);
+            });
+            receipt
+        };
+        self.send(Input::Change(Box::new(change))).await?;
         Ok(answer.await.map_err(|_| Stopped)??)
     }
 
-    /// Looks at what the bridge knows of commands. The answer comes when what was seen is stored, or is
+    /// Looks at what the bridge knows of commands and alerts. The answer comes when what was seen is stored, or is
     /// known not to be: nobody sees what a crash could undo.
     ///
     /// # Errors
@@ -241,10 +281,17 @@ impl Core {
     pub async fn look<R: Send + 'static>(
         &self,
         question: impl FnOnce(&Bridge<Outlet>, Timestamp) -> R + Send + 'static,
-    ) -> Result<R, Unanswered> {
-        let (question, answer) = boxed(|bridge, now| question(bridge, now), |_| {});
-        self.send(Input::Look(question)).await?;
-        Ok(answer.await.map_err(|_| Stopped)??)
+    ) -> Result<R, Stopped> {
+        let (reply, answer) = oneshot::channel();
+        let look = move |bridge: &Bridge<Outlet>, now| {
+            let result = question(bridge, now);
+            let answer: Answer = Box::new(move || {
+                let _caller_may_be_gone = reply.send(result);
+            });
+            answer
+        };
+        self.send(Input::Look(Box::new(look))).await?;
+        answer.await.map_err(|_| Stopped)
     }
 
     /// Waits for the end of a command; none where there is no such command.
@@ -265,24 +312,6 @@ impl Core {
     pub fn topics_wanted(&self) -> bool {
         self.topics_wanted.load(Ordering::Relaxed)
     }
-}
-
-fn boxed<R: Send + 'static>(
-    question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
-    then: impl FnOnce(&R) + Send + 'static,
-) -> (Question, oneshot::Receiver<Result<R, NotStored>>) {
-    let (reply, answer) = oneshot::channel();
-    let question: Question = Box::new(move |bridge, now| {
-        let result = question(bridge, now);
-        Box::new(move |stored| {
-            let answer = stored.map(|()| result);
-            if let Ok(result) = &answer {
-                then(result);
-            }
-            let _caller_may_be_gone = reply.send(answer);
-        })
-    });
-    (question, answer)
 }
 
 /// The core has ended: the gateway is shutting down.

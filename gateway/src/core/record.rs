@@ -30,10 +30,10 @@ impl Core {
     /// [`Unanswered`]: the core has ended, or the entry could not be stored.
     ///
     /// # Cancel safety
-    /// As [`Core::ask`].
+    /// As [`Core::change`].
     pub async fn record(&self, action: &'static str, details: Value) -> Result<(), Unanswered> {
         let deed = Deed { by: Party::Gateway, action, device: None, details };
-        self.ask(move |bridge, now| bridge.record(now, deed)).await
+        self.change(move |bridge, now| bridge.record(now, deed)).await
     }
 }
 
@@ -99,7 +99,7 @@ async fn take_all(core: &Core, data_dir: &Path) -> Result<(), NotTaken> {
     if unreadable > 0 {
         tracing::warn!(unreadable, "lines in changes.taken.jsonl that are no notes are left out");
     }
-    core.ask(move |bridge, now| changes.iter().for_each(|change| record(bridge, now, change)))
+    core.change(move |bridge, now| changes.iter().for_each(|change| record(bridge, now, change)))
         .await?;
     Ok(journal::forget(data_dir)?)
 }

@@ -33,7 +33,7 @@ pub(crate) async fn run(
         let id = id.clone();
         let kind = Some(kind.to_string());
         let tags = Tags::from([("demo".to_owned(), "true".to_owned())]);
-        core.ask(move |bridge, now| bridge.put_device(now, &id, kind, tags)).await??;
+        core.change(move |bridge, now| bridge.put_device(now, &id, kind, tags)).await??;
     }
     let (ended, ()) = tokio::join!(fleet.run(stop.clone()), script::play(core, stop));
     ended?;

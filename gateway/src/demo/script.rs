@@ -62,7 +62,7 @@ async fn rounds(core: &Core) -> Stopped {
     loop {
         for (second, act) in round() {
             sleep_until(begin + Duration::from_secs(second)).await;
-            match ask(core, act).await {
+            match have(core, act).await {
                 // What is not stored was not done: that is the demo's luck, as a refusal is.
                 Ok(()) | Err(Unanswered::NotStored(_)) => {}
                 Err(Unanswered::Stopped(stopped)) => return stopped,
@@ -72,8 +72,8 @@ async fn rounds(core: &Core) -> Stopped {
     }
 }
 
-async fn ask(core: &Core, act: Act) -> Result<(), Unanswered> {
-    let refused = core.ask(move |bridge, now| perform(bridge, now, act)).await?;
+async fn have(core: &Core, act: Act) -> Result<(), Unanswered> {
+    let refused = core.change(move |bridge, now| perform(bridge, now, act)).await?;
     // Another may have had the same device do something else, or deleted it.
     if let Err(reason) = refused {
         info!(%reason, "the demo was refused something");

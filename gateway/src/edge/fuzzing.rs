@@ -20,6 +20,9 @@ use std::{
 /// As large as the default of `limits.mqtt_packet_bytes`.
 const PACKET_BYTES_MAX: usize = 256 * 1024;
 
+/// When everything arrives. Not at zero, which stands for "never expires" in records.
+const NOW: Timestamp = Timestamp(1_000_000);
+
 /// A version, and what a client of it sends.
 pub fn packets(bytes: &[u8]) {
     let Some((version, rest)) = bytes.split_first() else { return };
@@ -30,7 +33,7 @@ pub fn packets(bytes: &[u8]) {
     while let Ok(Some(frame)) = take_frame(&mut buffer, PACKET_BYTES_MAX) {
         assert!(frame.body.len() <= PACKET_BYTES_MAX);
         let _no_connect = connect(&frame.body);
-        let Ok(packet) = decode(version, &frame, || Timestamp(0)) else { continue };
+        let Ok(packet) = decode(version, &frame, || NOW) else { continue };
         match packet {
             Packet::Publish(publish) => goes_out_as_it_came(version, &publish),
             Packet::PubAck(id) | Packet::PubRel(id) | Packet::PubComp(id) => assert_ne!(id, 0),
@@ -49,7 +52,8 @@ pub fn packets(bytes: &[u8]) {
 fn goes_out_as_it_came(version: Version, publish: &wire::Publish<'_>) {
     let Ok(topic) = publish.topic.parse::<TopicName>() else { return };
     let expires_at = publish.properties.expires_at;
-    let expiry = expires_at.map(|at| u32::try_from(at.0 / 1_000).expect("it was in seconds"));
+    let expiry =
+        expires_at.map(|at| u32::try_from((at.0 - NOW.0) / 1_000).expect("it was in seconds"));
     let mut properties = BytesMut::new();
     if version == Version::V5 {
         encode_properties(&mut properties, &publish.properties, expiry, &[], None);
@@ -67,7 +71,7 @@ fn goes_out_as_it_came(version: Version, publish: &wire::Publish<'_>) {
     wire::publish(&mut out, version, &outgoing);
     assert_eq!(out.len(), outgoing.packet_bytes(version));
     let frame = take_frame(&mut out, usize::MAX).expect("well-formed").expect("whole");
-    match decode(version, &frame, || Timestamp(0)) {
+    match decode(version, &frame, || NOW) {
         Ok(Packet::Publish(again)) => {
             assert_eq!(
                 (again.topic, again.payload, again.qos, again.retain, again.id, again.properties),

@@ -5,7 +5,7 @@ use super::{Counters, Topics, begin, door::Ticket, handshake::Handshake, shared:
 use crate::{
     auth::{Auth, Brought, Gate},
     config::Config,
-    core::{Core, Input},
+    core::{Core, Input, Inputs},
     exchange::{Exchange, Settings},
     files::{Kind, Room},
     store::{self, Database},
@@ -25,7 +25,6 @@ use tokio::{
     io::{
         AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, DuplexStream, ReadBuf, duplex,
     },
-    sync::mpsc,
     task::JoinSet,
     time::Instant,
 };
@@ -33,7 +32,7 @@ use tokio_util::sync::CancellationToken;
 
 struct Served {
     counters: Arc<Counters>,
-    inputs: mpsc::Receiver<Input>,
+    inputs: Inputs,
     tasks: JoinSet<()>,
     _database: Database,
     _folder: TempDir,
@@ -136,10 +135,10 @@ async fn a_client_that_waits_for_a_full_core_is_not_silent() {
     let (mut peer, mut served) = connected(10).await;
     let message = telemetry();
     while tokio::time::timeout(Duration::from_secs(1), peer.write_all(&message)).await.is_ok() {}
-    assert_eq!(served.inputs.len(), crate::core::QUEUE_INPUTS_MAX);
+    assert!(served.inputs.is_full());
     tokio::time::sleep(Duration::from_secs(100)).await;
     assert_eq!(served.counters.keep_alive_timeouts.get(), 0);
-    while served.inputs.recv().await.is_some() && !served.inputs.is_empty() {}
+    while served.inputs.next().await.is_some() && served.inputs.waiting() > 0 {}
     peer.write_all(&message).await.expect("the connection goes on");
 }
 
@@ -164,7 +163,7 @@ async fn will_comes_after(session: u8, delay: u8) -> u64 {
     peer.read_u8().await.unwrap();
     drop(peer);
     let start = Instant::now();
-    assert!(matches!(served.inputs.recv().await, Some(Input::Ingest { .. })));
+    assert!(matches!(served.inputs.next().await, Some(Input::Ingest { .. })));
     let after = start.elapsed().as_secs();
     served.tasks.join_next().await.unwrap().unwrap();
     assert_eq!(start.elapsed().as_secs(), u64::from(session));
@@ -225,8 +224,8 @@ async fn a_panic_ends_its_own_connection_and_the_device_is_told_offline() {
     assert_eq!(served.counters.panics.get(), 1);
     assert_eq!(served.counters.connections_now.get(), 0);
     let mut last = None;
-    while let Ok(input) = served.inputs.try_recv() {
-        last = Some(input);
+    while served.inputs.waiting() > 0 {
+        last = served.inputs.next().await;
     }
     match last {
         Some(Input::Edge { event: EdgeEvent::Detached { reason, .. }, .. }) => {

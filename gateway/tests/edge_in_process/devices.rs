@@ -140,8 +140,8 @@ async fn the_end_of_a_device_has_its_reason() {
     edge.event().await;
     edge.ingest().await;
     let mut inputs = edge.stop().await;
-    assert!(matches!(inputs.recv().await, Some(gateway::core::Input::Gone(_))));
-    match inputs.recv().await {
+    assert!(matches!(inputs.next().await, Some(gateway::core::Input::Gone(_))));
+    match inputs.next().await {
         Some(gateway::core::Input::Edge { event, .. }) => {
             assert_eq!(detached(event).1, PresenceReason::Shutdown);
         }

@@ -208,7 +208,7 @@ async fn a_full_core_slows_its_publisher_down_and_loses_nothing() {
             sent.set(sent.get() + 1);
         }
     });
-    while edge.waiting_inputs() < gateway::core::QUEUE_INPUTS_MAX {
+    while !edge.core_is_full() {
         let moment = std::time::Duration::from_millis(10);
         let _never: Result<(), _> = tokio::time::timeout(moment, &mut flood).await;
     }

@@ -6,7 +6,7 @@ use gateway::{
     arrival::Listeners,
     auth::{Auth, Gate},
     config::Config,
-    core::{Core, Downlink, Input},
+    core::{Core, Downlink, Input, Inputs},
     edge::{Counters, Edge, Past, Topics},
     exchange::{Exchange, Interest, Keeping, Message, Properties, Settings},
     mailbox::Sender,
@@ -18,7 +18,7 @@ use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::TcpStream,
-    sync::{mpsc, oneshot},
+    sync::oneshot,
     task::JoinSet,
 };
 use tokio_util::sync::CancellationToken;
@@ -39,7 +39,7 @@ pub(crate) struct TestEdge {
     pub(crate) address: SocketAddr,
     pub(crate) counters: Arc<Counters>,
     pub(crate) exchange: Exchange,
-    inputs: mpsc::Receiver<Input>,
+    inputs: Inputs,
     stop: CancellationToken,
     tasks: JoinSet<()>,
     /// The exchange, and the core that forgets.
@@ -155,7 +155,7 @@ impl TestEdge {
     /// The next input of the core; that a connection is gone says nothing of a device.
     pub(crate) async fn input(&mut self) -> Input {
         loop {
-            match soon(self.inputs.recv()).await.expect("the edge holds the core") {
+            match soon(self.inputs.next()).await.expect("the edge holds the core") {
                 Input::Gone(_) => {}
                 input => return input,
             }
@@ -180,7 +180,12 @@ impl TestEdge {
 
     /// How many inputs wait for the core.
     pub(crate) fn waiting_inputs(&self) -> usize {
-        self.inputs.len()
+        self.inputs.waiting()
+    }
+
+    /// Whether there is no room for another message to the core.
+    pub(crate) fn core_is_full(&self) -> bool {
+        self.inputs.is_full()
     }
 
     /// Inputs from now on are noted as stored and forgotten.
@@ -188,7 +193,7 @@ impl TestEdge {
         let (_, inputs) = Core::channel();
         let mut inputs = std::mem::replace(&mut self.inputs, inputs);
         self.others.spawn(async move {
-            while let Some(input) = inputs.recv().await {
+            while let Some(input) = inputs.next().await {
                 if let Input::Ingest { receipt: Some(receipt), .. } = input {
                     let _gone = receipt.send(());
                 }
@@ -197,7 +202,7 @@ impl TestEdge {
     }
 
     /// Stops the edge and waits for its end.
-    pub(crate) async fn stop(mut self) -> mpsc::Receiver<Input> {
+    pub(crate) async fn stop(mut self) -> Inputs {
         self.stop.cancel();
         soon(self.tasks.join_next()).await.expect("the edge runs").expect("it does not panic");
         self.inputs

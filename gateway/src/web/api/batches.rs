@@ -36,7 +36,7 @@ pub(super) async fn create(
     }
     web.check_store()?;
     let id = new_id().to_string();
-    let create = web.core.ask(move |bridge, now| {
+    let create = web.core.change(move |bridge, now| {
         let caller = Caller { user: &who.user, key: key.as_deref() };
         let details = json!({"batch": id, "request": request});
         let caller = (caller, &who.rights);
@@ -113,7 +113,7 @@ async fn change(
 ) -> Result<Json<Batch>, Refused> {
     let id = batch_id(path)?;
     web.check_store()?;
-    let change = web.core.ask(move |bridge, now| {
+    let change = web.core.change(move |bridge, now| {
         if !is_seen(bridge, &who, &id) {
             return Err(BatchError::Unknown(id));
         }

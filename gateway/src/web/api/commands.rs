@@ -82,7 +82,7 @@ async fn change<E: Send + 'static>(
 where
     Refused: From<E>,
 {
-    let changed = web.core.ask_then(question, |changed| {
+    let changed = web.core.change_then(question, |changed| {
         if let Ok(command) = changed {
             then(command);
         }

@@ -63,7 +63,7 @@ pub(super) async fn put(
         }
         Some(changed)
     };
-    let changed: Option<Result<DeviceState, DesireError>> = web.core.ask(change).await?;
+    let changed: Option<Result<DeviceState, DesireError>> = web.core.change(change).await?;
     Ok(tagged(changed.ok_or_else(|| unknown(&id))??))
 }
 

@@ -222,7 +222,7 @@ pub(super) async fn delete(
     who.check(&id)?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
-    let delete = web.core.ask(move |bridge, now| {
+    let delete = web.core.change(move |bridge, now| {
         let known = bridge.delete_device(now, &asked, &who.user);
         if known {
             bridge.record(now, who.deed("device.deleted", Some(&asked), json!({})));
@@ -248,6 +248,6 @@ async fn change(
         bridge.record(now, who.deed("device.changed", Some(&id), details));
         Ok(device(bridge, &who.rights, &id).expect("written above"))
     };
-    let changed: Result<Device, bridge::devices::TooManyDevices> = web.core.ask(change).await?;
+    let changed: Result<Device, bridge::devices::TooManyDevices> = web.core.change(change).await?;
     Ok(Json(changed?))
 }

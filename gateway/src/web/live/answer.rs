@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     clock,
-    core::{Outlet, Unanswered},
+    core::{Outlet, Stopped},
 };
 use bridge::{
     bridge::Bridge,
@@ -82,7 +82,7 @@ impl Connection {
                 Ok(())
             }
         };
-        done.map_err(|_stopped| End::Close(CloseCode::ShuttingDown))
+        done.map_err(|Stopped| End::Close(CloseCode::ShuttingDown))
     }
 
     /// Answers with a command as soon as it is stored: who asked knows its id before its first update comes.
@@ -123,7 +123,7 @@ const HISTORY_POINTS_MAX: usize = 200_000;
 async fn work<R: Send + 'static>(
     connection: &mut Connection,
     question: impl FnOnce(&mut Bridge<Outlet>) -> R + Send + 'static,
-) -> Result<R, Unanswered> {
+) -> Result<R, Stopped> {
     let timed = move |bridge: &mut Bridge<Outlet>, _| {
         let began = Instant::now();
         (question(bridge), began.elapsed())
@@ -138,7 +138,7 @@ async fn subscribe(
     mark: Option<RequestId>,
     channels: Vec<TopicFilter>,
     options: SubscribeOptions,
-) -> Result<(), Unanswered> {
+) -> Result<(), Stopped> {
     let (past, through) = match histories(connection, &channels, &options).await {
         Ok(found) => found,
         Err(Refused { code, detail, .. }) => {

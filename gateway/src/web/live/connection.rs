@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     auth::User,
-    core::{Outlet, Unanswered},
+    core::{Outlet, Stopped},
 };
 use axum::extract::ws::{Message, WebSocket};
 use bridge::{
@@ -121,7 +121,7 @@ impl Connection {
     }
 
     /// Joins the hub; `welcome` is the first message.
-    async fn greet(&mut self) -> Result<(), Unanswered> {
+    async fn greet(&mut self) -> Result<(), Stopped> {
         let limits = &self.web.limits;
         let limits = Limits {
             message_bytes: limits.websocket_message_bytes,

@@ -2,7 +2,7 @@
 
 use super::{super::Web, closing::End, connection::FRAME_BYTES};
 use crate::{
-    core::{Outlet, Unanswered},
+    core::{Outlet, Stopped},
     store::{LogPage, ReadError, StoreHandle},
 };
 use bridge::hub::{Found, Next, SubscriberId};
@@ -13,7 +13,7 @@ use std::{fmt, pin::Pin, sync::Arc};
 const ROOM_BYTES: usize = FRAME_BYTES;
 
 /// How a piece ended: whether there is more.
-pub(in crate::web) type Piece = Result<Next, Unanswered>;
+pub(in crate::web) type Piece = Result<Next, Stopped>;
 
 /// What a connection knows of the past that it waits for.
 #[derive(Default)]
