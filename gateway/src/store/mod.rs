@@ -17,6 +17,7 @@ mod commit;
 mod error;
 mod fold;
 mod gather;
+mod inbox;
 mod live;
 mod open;
 mod pending;
@@ -44,7 +45,7 @@ pub use restore::{Gap, GapReason, Restored, RestoredChannel};
 pub use row::{KeyAndBody, Order, Row, Rows, RowsWanted, Table};
 
 use bridge::update::{Stamp, Update};
-use pending::Inbox;
+use inbox::Inbox;
 use protocol::{Offset, Seq, StoreFigures, StoreState, Timestamp, TopicFilter, TopicName};
 use reader::Request;
 use std::{

@@ -2,7 +2,8 @@
 
 use super::{
     NotStored, OpenError, Restored, Settings, Shared, StoreHandle, Survives,
-    pending::{Ending, Inbox},
+    inbox::Inbox,
+    pending::Ending,
     reader::{Reader, Request},
     record::{Damage, Packer},
     restore::{self, Contents, Trouble},

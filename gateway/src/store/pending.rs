@@ -1,17 +1,18 @@
-//! What waits for the writer: bounded in bytes, and taken by it in pieces that make one commit each.
+//! What waits for the writer: bounded in bytes, and taken by it in pieces that make one commit each. When that is due
+//! is decided here; who waits for whom is the inbox's business.
 
-use super::{Batch, NotStored, Receipt, Row, Table};
+use super::{Batch, Receipt, Row, Table};
 use bridge::update::Update;
 use protocol::Offset;
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 /// How long an update or a row may wait for others before it is committed, where nobody waits for it; and how often
 /// the writer looks for such, as they do not wake it.
-const WAIT: Duration = Duration::from_millis(100);
+pub(super) const WAIT: Duration = Duration::from_millis(100);
 
 /// So many bytes are committed without waiting for more; and one commit takes no more.
 const COMMIT_BYTES: usize = 1024 * 1024;
@@ -23,17 +24,6 @@ const PACE: Duration = Duration::from_millis(4);
 
 /// The least time between two attempts while the disk fails.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// How often the writer looks round with nothing to commit.
-const TICK: Duration = Duration::from_secs(1);
-
-/// The place where batches wait.
-#[derive(Debug)]
-pub(super) struct Inbox {
-    pending: Mutex<Pending>,
-    changed: Condvar,
-    bytes_max: usize,
-}
 
 /// What the writer takes for one commit.
 #[derive(Default)]
@@ -65,22 +55,6 @@ pub(super) struct Lost {
     pub(super) last: Offset,
 }
 
-/// What the writer shall do next.
-#[derive(Debug)]
-pub(super) enum Work {
-    /// Commit this.
-    Commit(Taken),
-    /// Look round.
-    Tick {
-        /// The newest offset that was given out.
-        through: Offset,
-        /// Everything up to this one that will ever be stored is.
-        settled: Offset,
-    },
-    /// End: nothing waits any more.
-    End(Ending),
-}
-
 /// How the store ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -88,6 +62,14 @@ pub(super) enum Ending {
     Clean(Offset),
     /// Its owner went away without a word.
     Abandoned,
+}
+
+/// Whether somebody takes what is put in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Presence {
+    #[default]
+    There,
+    Gone,
 }
 
 /// When the writer last did what.
@@ -108,22 +90,23 @@ pub(super) enum Health {
     Failing,
 }
 
+/// All that waits, and what is known of the writer.
 #[derive(Default)]
-struct Pending {
+pub(super) struct Pending {
     chunks: VecDeque<Chunk>,
     bytes: usize,
-    updates: u64,
+    pub(super) updates: u64,
     rows: HashMap<(Table, String), Option<Vec<u8>>>,
     /// Hasty rows wait that came without updates; these wait for them.
     hasty: Option<Vec<Receipt>>,
     lost: Option<Lost>,
-    lost_updates: u64,
-    through: Offset,
+    pub(super) lost_updates: u64,
+    pub(super) through: Offset,
     /// Since when something waits.
     since: Option<Instant>,
     haste: Haste,
-    ending: Option<Ending>,
-    writer: Presence,
+    pub(super) ending: Option<Ending>,
+    pub(super) writer: Presence,
 }
 
 impl std::fmt::Debug for Pending {
@@ -134,7 +117,7 @@ impl std::fmt::Debug for Pending {
 
 /// How soon chunks are to be committed; the greatest that is asked for counts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-enum Haste {
+pub(super) enum Haste {
     /// Nobody waits for it.
     #[default]
     None,
@@ -142,14 +125,6 @@ enum Haste {
     Paced,
     /// As soon as the writer is free.
     AtOnce,
-}
-
-/// Whether somebody takes what is put in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Presence {
-    #[default]
-    There,
-    Gone,
 }
 
 #[derive(Default)]
@@ -165,105 +140,9 @@ impl std::fmt::Debug for Chunk {
     }
 }
 
-impl Inbox {
-    /// An empty one that gives up the oldest updates beyond `bytes_max`.
-    pub(super) fn new(bytes_max: usize) -> Self {
-        Self { pending: Mutex::default(), changed: Condvar::new(), bytes_max }
-    }
-
-    /// Takes a batch; never waits.
-    pub(super) fn put(&self, batch: Batch) {
-        let now = Instant::now();
-        let mut pending = self.lock();
-        if pending.writer == Presence::Gone {
-            drop(pending);
-            return refuse(batch.receipts, "the store is closed");
-        }
-        let slept = pending.asleep();
-        pending.put(batch, now);
-        let overflown = pending.trim(self.bytes_max);
-        let wake = slept != pending.asleep();
-        drop(pending);
-        if wake {
-            self.changed.notify_one();
-        }
-        refuse(overflown, "more waits than the store may hold");
-    }
-
-    /// Puts back what could not be committed, before all that came since; nobody waits for it any more.
-    /// Says whether the store is about to end.
-    pub(super) fn put_back(&self, taken: Taken) -> Option<Ending> {
-        let mut pending = self.lock();
-        pending.put_back(taken);
-        let overflown = pending.trim(self.bytes_max);
-        let ending = pending.ending;
-        drop(pending);
-        refuse(overflown, "more waits than the store may hold");
-        ending
-    }
-
-    /// Tells the writer to end when nothing waits any more.
-    pub(super) fn end(&self, ending: Ending) {
-        self.lock().ending.get_or_insert(ending);
-        self.changed.notify_one();
-    }
-
-    /// Waits for what the writer shall do next.
-    pub(super) fn next(&self, rounds: &Rounds) -> Work {
-        let mut pending = self.lock();
-        loop {
-            let now = Instant::now();
-            let due = pending.due(rounds);
-            if due.is_some_and(|due| due <= now) {
-                return Work::Commit(pending.take(now));
-            }
-            if let (None, Some(ending)) = (due, pending.ending) {
-                return Work::End(ending);
-            }
-            let tick = rounds.ticked + TICK;
-            if tick <= now {
-                let settled = pending.settled();
-                return Work::Tick { through: pending.through, settled };
-            }
-            let until = due.unwrap_or(now + WAIT).min(tick);
-            let waited = self.changed.wait_timeout(pending, until - now);
-            pending = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
-    }
-
-    /// Gives up everything that waits and that comes, for the writer ends.
-    pub(super) fn abandon(&self) {
-        let mut pending = self.lock();
-        pending.writer = Presence::Gone;
-        let mut waiting = pending.hasty.take().unwrap_or_default();
-        waiting.extend(pending.chunks.drain(..).flat_map(|chunk| chunk.receipts));
-        drop(pending);
-        refuse(waiting, "the store ends");
-    }
-
-    /// How many updates wait, and how many were given up since the start.
-    pub(super) fn counts(&self) -> (u64, u64) {
-        let pending = self.lock();
-        (pending.updates, pending.lost_updates)
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Pending> {
-        // Nothing in here panics half way.
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Tells everybody who waits that it was not stored.
-pub(super) fn refuse(receipts: Vec<Receipt>, why: &str) {
-    if receipts.is_empty() {
-        return;
-    }
-    let why = NotStored(why.into());
-    receipts.into_iter().for_each(|receipt| receipt(Err(why.clone())));
-}
-
 impl Pending {
-    fn put(&mut self, batch: Batch, now: Instant) {
+    /// Takes a batch in.
+    pub(super) fn put(&mut self, batch: Batch, now: Instant) {
         let Batch { updates, rows, receipts, through } = batch;
         if !updates.is_empty() || !rows.is_empty() || !receipts.is_empty() {
             self.since.get_or_insert(now);
@@ -290,7 +169,7 @@ impl Pending {
     }
 
     /// Gives up the oldest chunks beyond `bytes_max`; those who wait for them.
-    fn trim(&mut self, bytes_max: usize) -> Vec<Receipt> {
+    pub(super) fn trim(&mut self, bytes_max: usize) -> Vec<Receipt> {
         let mut receipts = Vec::new();
         while self.bytes > bytes_max {
             let Some(chunk) = self.chunks.pop_front() else { break };
@@ -307,12 +186,21 @@ impl Pending {
         receipts
     }
 
+    /// Gives everything up, for there is no writer any more; all who wait.
+    pub(super) fn abandon(&mut self) -> Vec<Receipt> {
+        self.writer = Presence::Gone;
+        let mut waiting = self.hasty.take().unwrap_or_default();
+        waiting.extend(self.chunks.drain(..).flat_map(|chunk| chunk.receipts));
+        waiting
+    }
+
     fn forget(&mut self, chunk: &Chunk) {
         self.bytes -= chunk.bytes;
         self.updates -= chunk.updates.len() as u64;
     }
 
-    fn take(&mut self, now: Instant) -> Taken {
+    /// What one commit takes.
+    pub(super) fn take(&mut self, now: Instant) -> Taken {
         let mut taken = Taken {
             rows: std::mem::take(&mut self.rows),
             receipts: self.hasty.take().unwrap_or_default(),
@@ -340,12 +228,13 @@ impl Pending {
     }
 
     /// Where nothing waits any more: the newest offset that was given out, though its update is not kept.
-    fn settled(&self) -> Offset {
+    pub(super) fn settled(&self) -> Offset {
         let waits = !self.chunks.is_empty() || self.lost.is_some();
         if waits { Offset(0) } else { self.through }
     }
 
-    fn put_back(&mut self, taken: Taken) {
+    /// Puts back what could not be committed, before all that came since.
+    pub(super) fn put_back(&mut self, taken: Taken) {
         for (key, body) in taken.rows {
             self.rows.entry(key).or_insert(body);
         }
@@ -363,7 +252,7 @@ impl Pending {
     }
 
     /// When the writer shall commit; none while nothing waits.
-    fn due(&self, rounds: &Rounds) -> Option<Instant> {
+    pub(super) fn due(&self, rounds: &Rounds) -> Option<Instant> {
         let (ripe_at, since) = (self.ripe_at()?, self.since?);
         let rest = match (rounds.health, self.ending, self.haste) {
             (Health::Well, None, _) if self.hasty.is_some() => return Some(since),
@@ -382,7 +271,7 @@ impl Pending {
     }
 
     /// What the writer sleeps for; it is woken when this changes.
-    fn asleep(&self) -> (bool, Haste, bool) {
+    pub(super) fn asleep(&self) -> (bool, Haste, bool) {
         (self.hasty.is_none(), self.haste, self.bytes < COMMIT_BYTES)
     }
 }

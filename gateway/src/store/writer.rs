@@ -3,8 +3,9 @@
 
 use super::{
     NotStored, Settings, Shared,
+    inbox::{Work, refuse},
     live::Live,
-    pending::{Ending, Health, Rounds, Taken, Work, refuse},
+    pending::{Ending, Health, Rounds, Taken},
     record::Packer,
     retention::Round,
     schema::{self, Meta, Synchronous},

@@ -2,7 +2,8 @@
 
 use super::super::{
     Batch, Row, Table,
-    pending::{Health, Inbox, Rounds, Work},
+    inbox::{Inbox, Work},
+    pending::{Health, Rounds},
 };
 use protocol::Offset;
 use std::time::{Duration, Instant};

@@ -1,0 +1,132 @@
+//! The place where batches wait for the writer: whoever puts one in never waits, the writer sleeps until there is
+//! something to do.
+
+use super::{
+    Batch, NotStored, Receipt,
+    pending::{Ending, Pending, Presence, Rounds, Taken, WAIT},
+};
+use protocol::Offset;
+use std::{
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// How often the writer looks round with nothing to commit.
+const TICK: Duration = Duration::from_secs(1);
+
+/// The place where batches wait.
+#[derive(Debug)]
+pub(super) struct Inbox {
+    pending: Mutex<Pending>,
+    changed: Condvar,
+    bytes_max: usize,
+}
+
+/// What the writer shall do next.
+#[derive(Debug)]
+pub(super) enum Work {
+    /// Commit this.
+    Commit(Taken),
+    /// Look round.
+    Tick {
+        /// The newest offset that was given out.
+        through: Offset,
+        /// Everything up to this one that will ever be stored is.
+        settled: Offset,
+    },
+    /// End: nothing waits any more.
+    End(Ending),
+}
+
+impl Inbox {
+    /// An empty one that gives up the oldest updates beyond `bytes_max`.
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { pending: Mutex::default(), changed: Condvar::new(), bytes_max }
+    }
+
+    /// Takes a batch; never waits.
+    pub(super) fn put(&self, batch: Batch) {
+        let now = Instant::now();
+        let mut pending = self.lock();
+        if pending.writer == Presence::Gone {
+            drop(pending);
+            return refuse(batch.receipts, "the store is closed");
+        }
+        let slept = pending.asleep();
+        pending.put(batch, now);
+        let overflown = pending.trim(self.bytes_max);
+        let wake = slept != pending.asleep();
+        drop(pending);
+        if wake {
+            self.changed.notify_one();
+        }
+        refuse(overflown, "more waits than the store may hold");
+    }
+
+    /// Puts back what could not be committed, before all that came since; nobody waits for it any more.
+    /// Says whether the store is about to end.
+    pub(super) fn put_back(&self, taken: Taken) -> Option<Ending> {
+        let mut pending = self.lock();
+        pending.put_back(taken);
+        let overflown = pending.trim(self.bytes_max);
+        let ending = pending.ending;
+        drop(pending);
+        refuse(overflown, "more waits than the store may hold");
+        ending
+    }
+
+    /// Tells the writer to end when nothing waits any more.
+    pub(super) fn end(&self, ending: Ending) {
+        self.lock().ending.get_or_insert(ending);
+        self.changed.notify_one();
+    }
+
+    /// Waits for what the writer shall do next.
+    pub(super) fn next(&self, rounds: &Rounds) -> Work {
+        let mut pending = self.lock();
+        loop {
+            let now = Instant::now();
+            let due = pending.due(rounds);
+            if due.is_some_and(|due| due <= now) {
+                return Work::Commit(pending.take(now));
+            }
+            if let (None, Some(ending)) = (due, pending.ending) {
+                return Work::End(ending);
+            }
+            let tick = rounds.ticked + TICK;
+            if tick <= now {
+                let settled = pending.settled();
+                return Work::Tick { through: pending.through, settled };
+            }
+            let until = due.unwrap_or(now + WAIT).min(tick);
+            let waited = self.changed.wait_timeout(pending, until - now);
+            pending = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// Gives up everything that waits and that comes, for the writer ends.
+    pub(super) fn abandon(&self) {
+        let waiting = self.lock().abandon();
+        refuse(waiting, "the store ends");
+    }
+
+    /// How many updates wait, and how many were given up since the start.
+    pub(super) fn counts(&self) -> (u64, u64) {
+        let pending = self.lock();
+        (pending.updates, pending.lost_updates)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Pending> {
+        // Nothing in here panics half way.
+        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Tells everybody who waits that it was not stored.
+pub(super) fn refuse(receipts: Vec<Receipt>, why: &str) {
+    if receipts.is_empty() {
+        return;
+    }
+    let why = NotStored(why.into());
+    receipts.into_iter().for_each(|receipt| receipt(Err(why.clone())));
+}
