@@ -5,6 +5,7 @@ use super::{
         Web, api, caller,
         history::{self, Budget},
         problem::Refused,
+        who::Who,
     },
     closing::End,
     connection::Connection,
@@ -19,8 +20,8 @@ use bridge::{
     hub::{Prelude, Sink as _},
 };
 use protocol::{
-    ClientMessage, CloseCode, Command, History, HistoryRequest, Offset, Reply, RequestId, Role,
-    SubscribeOptions, TopicFilter,
+    ClientMessage, CloseCode, Command, CommandId, CommandRequest, DeviceId, History,
+    HistoryRequest, Offset, Reply, RequestId, Role, SubscribeOptions, TopicFilter,
 };
 use std::sync::Arc;
 use tokio::time::Instant;
@@ -61,28 +62,45 @@ impl Connection {
                 self.past.expect();
                 core.ask(move |bridge, _| bridge.hub.replay(id, mark, channel, (from, to))).await
             }
-            ClientMessage::Command { .. } | ClientMessage::Cancel { .. }
-                if self.user.role < Role::Operator =>
-            {
-                let Refused { code, detail, .. } = caller::forbidden(&self.user, Role::Operator);
-                self.refuse(mark, code, detail);
-                Ok(())
-            }
             ClientMessage::Command { device, request } => {
-                let (who, tell) = (self.who(), self.tells(mark.clone()));
-                let created =
-                    api::create_command(&self.web, who, device, request, None, tell).await;
+                let created = self.command(mark.clone(), device, request).await;
                 self.tell_refusal(mark, created);
                 Ok(())
             }
             ClientMessage::Cancel { command } => {
-                let tell = self.tells(mark.clone());
-                let cancelled = api::cancel_command(&self.web, self.who(), command, tell).await;
+                let cancelled = self.cancel(mark.clone(), command).await;
                 self.tell_refusal(mark, cancelled);
                 Ok(())
             }
         };
         done.map_err(|Stopped| End::Close(CloseCode::ShuttingDown))
+    }
+
+    async fn command(
+        &mut self,
+        mark: Option<RequestId>,
+        device: DeviceId,
+        request: CommandRequest,
+    ) -> Result<Command, Refused> {
+        let (who, tell) = (self.operator()?, self.tells(mark));
+        api::create_command(&self.web, who, device, request, None, tell).await
+    }
+
+    async fn cancel(
+        &mut self,
+        mark: Option<RequestId>,
+        command: CommandId,
+    ) -> Result<Command, Refused> {
+        let (who, tell) = (self.operator()?, self.tells(mark));
+        api::cancel_command(&self.web, who, command, tell).await
+    }
+
+    /// Who is here, as one who may command.
+    fn operator(&self) -> Result<Who, Refused> {
+        if self.user.role < Role::Operator {
+            return Err(caller::forbidden(&self.user, Role::Operator));
+        }
+        Ok(self.who())
     }
 
     /// Answers with a command as soon as it is stored: who asked knows its id before its first update comes.
