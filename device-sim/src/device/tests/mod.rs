@@ -1,128 +1,15 @@
 //! The core against a list of inputs: no runtime, no port, no clock.
 
+mod bench;
+mod cancelling;
+
 use super::*;
 use AnswerStatus::{
     Cancelled, Failed, NotCancelled, Progress, Received, Rejected, Started, Succeeded,
 };
 use serde_json::json;
 
-/// A device, its time, and all it has done.
-struct Bench {
-    device: Device,
-    now: Timestamp,
-    actions: Vec<Action>,
-}
-
-impl Bench {
-    fn new(kind: Kind, chaos: &str) -> Self {
-        let chaos = if chaos.is_empty() { Ok(Chaos::default()) } else { chaos.parse() };
-        let chaos = chaos.expect("the chaos of a test is valid");
-        let id = format!("{kind}-001").parse().expect("a device id");
-        let now = Timestamp(1_700_000_000_000);
-        Self { device: Device::new(id, kind, chaos, 42, now), now, actions: vec![] }
-    }
-
-    fn send(&mut self, n: u128, attempt: u32, name: &str, params: Value) {
-        let delivery = Delivery {
-            id: CommandId::from_u128(n),
-            name: name.into(),
-            params,
-            attempt,
-            issued_at: self.now,
-            not_after: self.now.plus(Millis(30_000)),
-            timeout_ms: Millis(30_000),
-        };
-        self.device.handle_delivery(self.now, delivery);
-        self.collect();
-    }
-
-    fn cancel(&mut self, n: u128) {
-        self.device.handle_cancel(self.now, CommandId::from_u128(n));
-        self.collect();
-    }
-
-    /// Lets this much time pass, waking the device whenever it asks for it.
-    fn pass(&mut self, ms: u64) {
-        let end = self.now.plus(Millis(ms));
-        while self.now < end {
-            self.now = self.device.poll_timeout().map_or(end, |at| at.min(end));
-            self.device.advance(self.now);
-            self.collect();
-        }
-    }
-
-    fn collect(&mut self) {
-        self.actions.extend(std::iter::from_fn(|| self.device.poll_action()));
-    }
-
-    /// The answers to a command, taken out.
-    fn answers(&self, n: u128) -> Vec<Answer> {
-        let answers = self.actions.iter().filter_map(|action| match action {
-            Action::Answer(id, answer) if *id == CommandId::from_u128(n) => Some(answer.clone()),
-            Action::Answer(..)
-            | Action::Report
-            | Action::Event(_)
-            | Action::Restart(_)
-            | Action::Record(_)
-            | Action::Repeat => None,
-        });
-        answers.collect()
-    }
-
-    fn statuses(&self, n: u128) -> Vec<AnswerStatus> {
-        self.answers(n).iter().map(|answer| answer.status).collect()
-    }
-
-    /// What became of the commands that ended: outcome, and whether it ran.
-    fn records(&self) -> Vec<(Outcome, bool)> {
-        let records = self.actions.iter().filter_map(|action| match action {
-            Action::Record(record) => Some((record.outcome, record.ran)),
-            Action::Answer(..)
-            | Action::Report
-            | Action::Event(_)
-            | Action::Restart(_)
-            | Action::Repeat => None,
-        });
-        records.collect()
-    }
-
-    /// The events told: code, and whether it is over.
-    fn events(&self) -> Vec<(&str, bool)> {
-        let events = self.actions.iter().filter_map(|action| match action {
-            Action::Event(event) => Some((event.code.as_str(), event.clear)),
-            Action::Answer(..)
-            | Action::Report
-            | Action::Restart(_)
-            | Action::Record(_)
-            | Action::Repeat => None,
-        });
-        events.collect()
-    }
-
-    fn desire(&mut self, version: u64, desired: &Value) {
-        let desired = desired.as_object().expect("an object").clone();
-        self.device.handle_desired(self.now, version, desired);
-        self.collect();
-    }
-
-    fn error_code(&self, n: u128) -> String {
-        let last = self.answers(n).pop().expect("the command was answered");
-        last.error.expect("the last answer bears an error").code
-    }
-}
-
-fn valve(percent: f64) -> Value {
-    json!({ "percent": percent })
-}
-
-/// A pump whose valve is at 0: each test moves it from there.
-fn pump() -> Bench {
-    let mut bench = Bench::new(Kind::Pump, "");
-    bench.send(1_000, 1, "set_valve", valve(0.0));
-    bench.pass(15_000);
-    bench.actions.clear();
-    bench
-}
+use bench::{Bench, pump, valve};
 
 #[test]
 fn a_command_that_is_done_at_once_is_answered_once_and_reported() {
@@ -178,17 +65,6 @@ fn chaos_makes_a_command_fail_without_running_it() {
     assert_eq!((bench.statuses(1), bench.error_code(1)), (vec![Failed], "fault".into()));
     assert_eq!(bench.records(), [(Outcome::Failed, false)]);
     assert_eq!(bench.device.state(), before);
-}
-
-#[test]
-fn a_swallowed_command_is_never_answered_nor_is_its_cancelling() {
-    let mut bench = Bench::new(Kind::Thermostat, "silent=1");
-    bench.send(1, 1, "set_target", json!({"temperature": 5}));
-    bench.send(1, 2, "set_target", json!({"temperature": 5}));
-    bench.cancel(1);
-    bench.pass(60_000);
-    assert_eq!(bench.statuses(1), []);
-    assert_eq!(bench.records(), [(Outcome::Silent, false)]);
 }
 
 #[test]
@@ -288,59 +164,6 @@ fn more_commands_than_may_wait_are_rejected_as_busy() {
     assert_eq!((bench.statuses(last), bench.error_code(last)), (vec![Rejected], "busy".into()));
     assert_eq!(bench.statuses(last - 1), [Received]);
     assert_eq!(bench.device.unfinished().len(), QUEUE_COMMANDS_MAX + 1);
-}
-
-#[test]
-fn a_moving_valve_is_cancelled_and_stays_where_it_is() {
-    let mut bench = pump();
-    bench.send(1, 1, "set_valve", valve(90.0));
-    bench.pass(2_000);
-    bench.cancel(1);
-    bench.pass(20_000);
-    assert_eq!(bench.statuses(1).last(), Some(&Cancelled));
-    assert_eq!(bench.records(), [(Outcome::Cancelled, true)]);
-    assert_eq!(bench.device.state()["valve"], json!(20.0));
-}
-
-#[test]
-fn waiting_and_held_commands_are_cancelled_without_running() {
-    let mut bench = pump();
-    bench.send(1, 1, "set_valve", valve(90.0));
-    bench.send(2, 1, "set_valve", valve(10.0));
-    bench.cancel(2);
-    assert_eq!(bench.statuses(2), [Received, Cancelled]);
-    assert_eq!(bench.records(), [(Outcome::Cancelled, false)]);
-
-    let mut held = Bench::new(Kind::Thermostat, "slow=1");
-    held.send(1, 1, "set_target", json!({"temperature": 5}));
-    held.cancel(1);
-    assert_eq!(held.records(), [(Outcome::Cancelled, false)]);
-}
-
-#[test]
-fn what_is_over_or_unknown_is_not_cancelled() {
-    let mut bench = Bench::new(Kind::Thermostat, "");
-    bench.send(1, 4, "set_target", json!({"temperature": 10}));
-    bench.cancel(1);
-    bench.cancel(99);
-    assert_eq!(bench.statuses(1), [Succeeded, NotCancelled]);
-    assert_eq!(bench.answers(1)[1].attempt, Some(4));
-    assert_eq!(bench.statuses(99), [NotCancelled]);
-    bench.send(1, 5, "set_target", json!({"temperature": 10}));
-    assert_eq!(bench.statuses(1).last(), Some(&Succeeded));
-}
-
-#[test]
-fn a_reboot_disconnects_comes_back_and_cannot_be_cancelled() {
-    let mut bench = Bench::new(Kind::Pump, "");
-    bench.send(1, 1, "reboot", json!({}));
-    assert!(bench.device.is_down() && bench.actions.contains(&Action::Restart(REBOOT)));
-    bench.cancel(1);
-    bench.pass(REBOOT.0);
-    assert!(!bench.device.is_down());
-    assert_eq!(bench.statuses(1), [Started, NotCancelled, Succeeded]);
-    assert_eq!(bench.device.state()["boots"], json!(2));
-    assert_eq!(bench.device.metrics()["rpm"], json!(0.0));
 }
 
 #[test]
