@@ -195,11 +195,16 @@ impl App {
         parts.start_fallible(async {
             running.await.context("the store could not be closed in order")
         });
-        parts.start(self.edge.run(stop.clone()));
+        let (edge, devices_gone) = (self.edge.run(stop.clone()), CancellationToken::new());
+        let gone = devices_gone.clone().drop_guard();
+        parts.start(async move {
+            edge.await;
+            drop(gone);
+        });
         let (auth, watch_stop) = (surroundings.auth.clone(), stop.clone());
         parts.start(async move { auth.watch(watch_stop).await });
         let web_stop = stop.clone();
-        parts.start(async move { web.run(&config, surroundings, web_stop).await });
+        parts.start(async move { web.run(&config, surroundings, web_stop, devices_gone).await });
         parts
     }
 }

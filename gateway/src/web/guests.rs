@@ -25,7 +25,6 @@ pub(super) struct TokenLimits {
 #[derive(Debug)]
 pub(super) struct Guests {
     limits: TokenLimits,
-    stopping: CancellationToken,
     here: Mutex<Here>,
 }
 
@@ -52,20 +51,20 @@ struct Account {
 pub(super) struct TooMany(u32);
 
 impl Guests {
-    pub(super) fn new(limits: TokenLimits, stopping: CancellationToken) -> Self {
-        Self { limits, stopping, here: Mutex::default() }
+    pub(super) fn new(limits: TokenLimits) -> Self {
+        Self { limits, here: Mutex::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, Here> {
         self.here.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells those who may not go on as before, whenever the credentials change, until `stopping`.
+    /// Tells those who may not go on as before, whenever the credentials change, until the farewell.
     pub(super) async fn follow(&self, web: &Web) {
         let mut changes = web.auth.changes();
         loop {
             tokio::select! {
-                () = self.stopping.cancelled() => return,
+                () = web.farewell.cancelled() => return,
                 Ok(()) = changes.changed() => {}
                 else => return,
             }
@@ -108,17 +107,21 @@ impl Here {
 pub(super) struct Guest {
     web: Arc<Web>,
     number: u64,
-    /// Fires when the gateway stops, or when the user may not go on as before.
+    /// Fires when it is time to go, or when the user may not go on as before.
     pub(super) interrupt: CancellationToken,
 }
 
 impl Guest {
-    /// Lets `user` in.
+    /// Lets `user` in until `end` fires.
     ///
     /// # Errors
     /// [`TooMany`], which is counted.
-    pub(super) fn enter(web: &Arc<Web>, user: &User) -> Result<Self, TooMany> {
-        let interrupt = web.guests.stopping.child_token();
+    pub(super) fn enter(
+        web: &Arc<Web>,
+        user: &User,
+        end: &CancellationToken,
+    ) -> Result<Self, TooMany> {
+        let interrupt = end.child_token();
         let mut here = web.guests.lock();
         if let Err(too_many) = here.count(user, web.guests.limits) {
             web.stats.web.refused_token_connections.increment();
@@ -135,7 +138,7 @@ impl Guest {
     /// # Errors
     /// [`TooMany`], which is counted; it goes on as before then.
     pub(super) fn renew(&mut self, user: &User) -> Result<(), TooMany> {
-        let renewed = Self::enter(&self.web, user)?;
+        let renewed = Self::enter(&self.web, user, &self.web.farewell)?;
         *self = renewed;
         Ok(())
     }

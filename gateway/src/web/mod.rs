@@ -69,7 +69,10 @@ pub struct Web {
     traffic: live::Traffic,
     patience: Patience,
     epoch: Arc<str>,
+    /// Fires when the gateway stops: nobody is let in, no request begins.
     stopping: CancellationToken,
+    /// Fires next, when who watches devices can be told that they are gone.
+    farewell: CancellationToken,
     sockets: TaskTracker,
     requests: TaskTracker,
 }
@@ -95,7 +98,20 @@ impl Patience {
     }
 }
 
+/// How long those who watch devices wait for them to go.
+const DEVICES_GO_WITHIN: Duration = Duration::from_secs(1);
+
 impl Web {
+    /// Lets the devices go first, so that who watches them is told so.
+    async fn see_devices_off(&self, gone: &CancellationToken, patience: Duration) {
+        let told = async {
+            gone.cancelled().await;
+            self.core.ask(|_, _| ()).await
+        };
+        let _some_may_be_left = time::timeout(patience.min(DEVICES_GO_WITHIN), told).await;
+        self.farewell.cancel();
+    }
+
     /// Refuses what needs the store while that fails.
     fn check_store(&self) -> Result<(), Refused> {
         match self.store.figures().error {
@@ -174,7 +190,7 @@ impl Listener {
             mqtt,
             room,
             guard: Guard::new(&config.http, self.address),
-            guests: Guests::new(token_limits(config), stopping.clone()),
+            guests: Guests::new(token_limits(config)),
             limits: config.limits.clone(),
             secure: self.arrivals.is_secure(),
             flush_every: Duration::from_millis(config.http.flush_ms),
@@ -182,18 +198,20 @@ impl Listener {
             patience: Patience::new(&config.http),
             epoch,
             stopping,
+            farewell: CancellationToken::new(),
             sockets: TaskTracker::new(),
             requests: TaskTracker::new(),
         }
     }
 
     /// Serves until `stopping` fires, then until every WebSocket has been closed with 4100 and every
-    /// request is answered.
+    /// request is answered. `devices_gone` fires when no device is connected to the edge any more.
     pub async fn run(
         self,
         config: &Config,
         surroundings: Surroundings,
         stopping: CancellationToken,
+        devices_gone: CancellationToken,
     ) {
         let web = Arc::new(self.web(config, surroundings, stopping.clone()));
         let cut = CancellationToken::new();
@@ -204,6 +222,7 @@ impl Listener {
         let patience = Duration::from_millis(config.shutdown.grace_ms / 2);
         let finish = async {
             stopping.cancelled().await;
+            web.see_devices_off(&devices_gone, patience / 2).await;
             web.sockets.close();
             web.sockets.wait().await;
             web.requests.close();

@@ -62,7 +62,8 @@ fn accept(
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
     let upgrade = checked(&web, caller.as_ref(), upgrade)?;
-    let guest = caller.as_ref().map(|Caller(user)| Guest::enter(&web, user)).transpose()?;
+    let enter = |Caller(user): &Caller| Guest::enter(&web, user, &web.stopping);
+    let guest = caller.as_ref().map(enter).transpose()?;
     // Packets and frames are cut where the client likes: a frame may have a packet and the next one's begin.
     let message_bytes = web.limits.mqtt_packet_bytes.saturating_mul(2) as usize;
     let tracker = web.sockets.clone();

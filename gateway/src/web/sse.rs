@@ -29,6 +29,9 @@ use tokio::{
 };
 use tracing::Instrument as _;
 
+/// How long a client may take for each event of the rest when the gateway stops.
+const REST_WITHIN: Duration = Duration::from_millis(500);
+
 /// How often a comment says that the line is alive: as often as a WebSocket is pinged.
 const COMMENT_EVERY: Duration = Duration::from_secs(25);
 
@@ -68,7 +71,7 @@ pub(super) async fn listen(
     let last = headers.get("last-event-id").filter(|id| !id.is_empty());
     let since = last.map(|id| cursor(id.as_bytes())).transpose()?;
     let counted = Counted::new(&web)?;
-    let guest = Guest::enter(&web, &user)?;
+    let guest = Guest::enter(&web, &user, &web.farewell)?;
     let options = SubscribeOptions { since, ..SubscribeOptions::default() };
     let (sender, events) = mpsc::channel(1);
     let sockets = web.sockets.clone();
@@ -171,7 +174,7 @@ impl Listener {
         loop {
             self.past.go_on(&self.web, self.id, &self.outlet);
             tokio::select! {
-                () = self.guest.interrupt.cancelled() => return,
+                () = self.guest.interrupt.cancelled() => return self.say_the_rest().await,
                 () = events.closed() => return,
                 piece = self.past.piece() => if self.past.take(piece).is_err() { return },
                 _ = look.tick() => if self.is_too_slow() || self.web.auth.standing(&self.user) != Standing::Good { return },
@@ -184,6 +187,14 @@ impl Listener {
                 }
             }
         }
+    }
+
+    /// At the farewell: sends what waits, as long as the client takes it.
+    async fn say_the_rest(&mut self) {
+        while self.web.farewell.is_cancelled()
+            && let Some((event, _)) = self.next_event()
+            && let Ok(Ok(())) = time::timeout(REST_WITHIN, self.events.send(event)).await
+        {}
     }
 
     fn is_too_slow(&self) -> bool {

@@ -37,6 +37,20 @@ async fn asked_to_end_it_closes_browsers_with_4100_and_ends_with_0() {
 }
 
 #[tokio::test]
+async fn who_watches_devices_hears_that_they_are_gone_before_the_gateway_is() {
+    let gateway = TestGateway::start().await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["presence/#"]).await;
+    let _devices = (gateway.device("d1").await, gateway.device("d2").await);
+    gateway.terminate();
+    for _ in 0..2 {
+        let gone = live.find(|message| message["data"]["reason"] == "shutdown").await;
+        assert_eq!(gone["data"]["status"], "offline", "{gone}");
+    }
+    assert_eq!(live.closed().await, 4100);
+}
+
+#[tokio::test]
 async fn asked_to_end_while_it_starts_it_ends_with_0() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let mut command = Command::new(binary("sluice-gateway"));

@@ -75,6 +75,16 @@ fn is_live(message: &Value) -> bool {
 }
 
 #[tokio::test]
+async fn when_the_gateway_stops_a_listener_hears_that_the_devices_are_gone() {
+    let gateway = TestGateway::start().await;
+    let _device = gateway.device("d1").await;
+    let mut listener = Listener::open(&gateway, "presence/%23", None).await;
+    listener.through(|message| message["type"] == "live").await;
+    gateway.terminate();
+    listener.through(|message| message["data"]["reason"] == "shutdown").await;
+}
+
+#[tokio::test]
 async fn events_are_frames_and_their_ids_are_where_to_go_on() {
     let gateway = TestGateway::start().await;
     publish(&gateway, 1).await;

@@ -1,10 +1,10 @@
 //! How a connection ends: with which code, what the client is told, and how long the line is kept for it.
 
-use super::connection::Connection;
+use super::{super::Web, connection::Connection};
 use axum::extract::ws::{CloseFrame, Message};
 use futures_util::{Sink, SinkExt, Stream, StreamExt};
 use protocol::CloseCode;
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time;
 use tokio_tungstenite::tungstenite::{Error as TungsteniteError, error::ProtocolError};
 
@@ -47,18 +47,32 @@ impl Connection {
         } else {
             code.reason().into()
         };
-        let patience = async {
-            if code == CloseCode::TooSlow {
-                let stopping = self.web.stopping.cancelled();
-                let _no_haste = time::timeout(CLOSE_SLOW_WITHIN, stopping).await;
-            }
-            time::sleep(CLOSE_WITHIN).await;
-        };
+        let web = Arc::clone(&self.web);
         tokio::select! {
-            () = say_goodbye(&mut self.writer, &mut self.reader, code, reason) => {}
-            () = patience => {}
+            () = self.part(code, reason) => {}
+            () = patience(&web, code) => {}
         }
     }
+
+    /// Who leaves because the gateway does is told first what waits, such as that the devices are gone.
+    async fn part(&mut self, code: CloseCode, reason: String) {
+        while code == CloseCode::ShuttingDown
+            && let Some(frame) = self.next_frame()
+        {
+            if self.writer.send(frame).await.is_err() {
+                return;
+            }
+        }
+        say_goodbye(&mut self.writer, &mut self.reader, code, reason).await;
+    }
+}
+
+/// How long the line is kept.
+async fn patience(web: &Web, code: CloseCode) {
+    if code == CloseCode::TooSlow {
+        let _no_haste = time::timeout(CLOSE_SLOW_WITHIN, web.stopping.cancelled()).await;
+    }
+    time::sleep(CLOSE_WITHIN).await;
 }
 
 /// Sends the close frame and reads until the client has closed too.

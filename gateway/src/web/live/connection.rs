@@ -44,7 +44,7 @@ enum Event {
     Look,
     /// A piece of the past came.
     Past(Piece),
-    /// The gateway stops, or the user may not go on as before.
+    /// It is time to go, or the user may not go on as before.
     Interrupted,
 }
 
@@ -188,7 +188,7 @@ impl Connection {
             Event::BeatDue => self.beat().await,
             Event::Look => self.look(),
             Event::Past(piece) => self.past.take(piece),
-            Event::Interrupted if self.web.stopping.is_cancelled() => {
+            Event::Interrupted if self.web.farewell.is_cancelled() => {
                 Err(End::Close(CloseCode::ShuttingDown))
             }
             Event::Interrupted => {
@@ -206,15 +206,22 @@ impl Connection {
     }
 
     async fn write(&mut self) -> Result<(), End> {
-        let Some(frame) = self.outlet.take(FRAME_BYTES) else { return Ok(()) };
+        match self.next_frame() {
+            Some(frame) => self.hand_over(frame).await,
+            None => Ok(()),
+        }
+    }
+
+    /// What waits, as much as goes into one frame.
+    pub(super) fn next_frame(&mut self) -> Option<Message> {
+        let frame = self.outlet.take(FRAME_BYTES)?;
         self.web.stats.web.note_frame(frame.bytes());
         let delivered = self.note_counts();
         self.pace.wrote(Instant::now(), delivered, &self.web.traffic);
-        self.hand_over(match frame {
+        Some(match frame {
             Frame::Text(text) => Message::Text(text.into()),
             Frame::Binary(bytes) => Message::Binary(bytes.into()),
         })
-        .await
     }
 
     /// Gives a message to the socket without waiting for it to leave.

@@ -61,7 +61,7 @@ impl Visitor {
             Self::Refused(why) => Err(Some(why.close_code())),
             Self::Unknown => says_token(web, peer, socket).await,
         };
-        let entered = user.and_then(|user| match Guest::enter(web, &user) {
+        let entered = user.and_then(|user| match Guest::enter(web, &user, &web.farewell) {
             Ok(guest) => Ok((user, guest)),
             Err(_too_many) => Err(Some(CloseCode::OverLimit)),
         });
