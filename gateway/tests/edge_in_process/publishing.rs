@@ -97,6 +97,25 @@ async fn a_message_that_goes_nowhere_is_acknowledged_at_once() {
 }
 
 #[tokio::test]
+async fn an_empty_payload_that_deletes_what_is_retained_is_no_mistake() {
+    const RETAIN: u8 = 1;
+    let edge = TestEdge::start().await;
+    let mut peer = edge.connect(4, "hub").await;
+    let mut delete = publish(4, "devices/d1/state", 1, 7, "");
+    peer.send(&delete).await;
+    assert_eq!(peer.raw().await, ack(0x40, 7));
+    assert_eq!(
+        edge.counters.undecodable.get(),
+        1,
+        "without RETAIN it says nothing where it should"
+    );
+    delete[0] |= RETAIN;
+    peer.send(&delete).await;
+    assert_eq!(peer.raw().await, ack(0x40, 7));
+    assert_eq!(edge.counters.undecodable.get(), 1);
+}
+
+#[tokio::test]
 async fn an_undecodable_payload_is_counted_and_acknowledged_but_not_ingested() {
     let mut edge = TestEdge::start().await;
     let mut peer = edge.connect(4, "hub").await;
