@@ -12,8 +12,9 @@ use super::{
 };
 use crate::{clock, core::Input, exchange::Attendance};
 use bridge::event::EdgeEvent;
+use futures_util::FutureExt;
 use protocol::{Millis, PresenceReason};
-use std::time::Duration;
+use std::{future::poll_fn, time::Duration};
 use tokio::{
     io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _},
     sync::oneshot,
@@ -25,6 +26,9 @@ const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long the end of a session's connection waits for one receipt of the core.
 const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How often a connection that is taken over is read once more: a client that goes on sending on it is not waited for.
+const HEAR_OUT_READS_MAX: usize = 64;
 
 /// How much is read from a peer after the goodbye, so that closing does not tear it from the wire.
 const LINGER_BYTES_MAX: usize = 1024 * 1024;
@@ -89,7 +93,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // It may be what panicked.
             self.work = None;
         }
-        let going_on = self.finish_work().await;
+        let mut going_on = self.finish_work().await;
+        if going_on && matches!(end, End::TakenOver(_)) {
+            going_on = self.hear_out().await;
+        }
         let heir = if let End::TakenOver(takeover) = &mut end { takeover.take() } else { None };
         let kept = self.keeps_session(&end, heir.as_ref());
         if going_on {
@@ -240,6 +247,26 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Done::Forwarded(pending) => self.publishing().pending.push(pending),
             Done::Linked(linked) => self.linked(linked),
             Done::Stopped => return false,
+        }
+        true
+    }
+
+    /// What the client said here before it came back on another connection counts, above all that it was going: it lies
+    /// in the socket, however late this task gets to it. False: the gateway stops, nobody takes it.
+    async fn hear_out(&mut self) -> bool {
+        for _ in 0..HEAR_OUT_READS_MAX {
+            if self.decode_packets().is_err() {
+                break;
+            }
+            self.hand_on();
+            if !self.finish_work().await {
+                return false;
+            }
+            let more = self.may_read().then(|| poll_fn(|context| self.poll_read(context)));
+            let Some(read) = more.and_then(FutureExt::now_or_never) else { break };
+            if self.read(read).is_err() {
+                break;
+            }
         }
         true
     }

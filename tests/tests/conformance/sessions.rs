@@ -97,6 +97,21 @@ async fn without_an_expiry_a_session_of_mqtt_5_ends_with_its_connection() {
 }
 
 #[tokio::test]
+async fn a_session_ended_with_the_goodbye_is_over_though_the_client_is_back_before_it_is_read() {
+    const ROUNDS: usize = 20;
+    let broker = Broker::start().await;
+    for _ in 0..ROUNDS {
+        let mut client = broker.connect(&kept(Version::V5, "c")).await;
+        let body = [&[0, 5][..], &session_expiry(0)].concat();
+        client.send(&packet(DISCONNECT, 0, &body)).await;
+        let (heir, present) = broker.come_back(&kept(Version::V5, "c")).await;
+        assert!(!present);
+        heir.leaves().await;
+        broker.forgets(Version::V5).await;
+    }
+}
+
+#[tokio::test]
 async fn a_session_of_mqtt_5_ends_when_its_time_has_passed() {
     let broker = Broker::start().await;
     let short = Connect { properties: session_expiry(1), ..kept(Version::V5, "c") };

@@ -68,6 +68,26 @@ async fn a_will_is_published_once() {
 }
 
 #[tokio::test]
+async fn a_goodbye_takes_the_will_back_though_the_client_is_back_before_it_is_read() {
+    const ROUNDS: usize = 20;
+    let broker = Broker::start().await;
+    for version in BOTH {
+        let mut watcher = watcher(&broker, version).await;
+        for _ in 0..ROUNDS {
+            let mut client =
+                broker.connect(&Connect { will: Some(will("will/1")), ..kept(version, "c") }).await;
+            client.send(&goodbye()).await;
+            let (heir, present) = broker.come_back(&kept(version, "c")).await;
+            assert!(present);
+            heir.leaves().await;
+            broker.forgets(version).await;
+        }
+        broker.client(version, "p").await.publish("end", 0, "end").await;
+        watcher.hears("end").await;
+    }
+}
+
+#[tokio::test]
 async fn a_goodbye_takes_the_will_back() {
     let broker = Broker::start().await;
     for version in BOTH {

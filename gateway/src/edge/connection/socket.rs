@@ -22,13 +22,16 @@ pub(super) const READ_BYTES: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Whether the socket is read: nothing that came before waits, and the client reads what it is sent.
-    pub(super) fn may_read(&self) -> bool {
+    pub(in crate::edge) fn may_read(&self) -> bool {
         self.may_decode() && self.out.len() < OUT_BYTES_HIGH
     }
 
     /// Reads about as much as came the last times. While that is little, it is read onto the stack first, so
     /// that the buffer is no larger than what came; and while nothing comes there is none.
-    pub(super) fn poll_read(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    pub(in crate::edge) fn poll_read(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<io::Result<usize>> {
         if self.buffer.is_empty() && self.buffer.capacity() > 4 * self.read_bytes {
             self.buffer = BytesMut::new();
         }
@@ -47,7 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(Ok(scratch.filled().len()))
     }
 
-    pub(super) fn read(&mut self, read: io::Result<usize>) -> Result<(), End> {
+    pub(in crate::edge) fn read(&mut self, read: io::Result<usize>) -> Result<(), End> {
         let bytes = match read {
             Ok(0) | Err(_) => return Err(End::Lost),
             Ok(bytes) => bytes,
