@@ -10,6 +10,7 @@ use super::{
     session::Inherited,
     shared::Shared,
     sign_in,
+    welcome::{Told, connack_properties, takes_connack},
     wire::{
         BadConnect, Connect, Dialect, FrameError, Reasons, Version, connack, connect, take_frame,
     },
@@ -17,13 +18,7 @@ use super::{
 use crate::{auth::Brought, count::Counter};
 use bridge::event::ConnectionId;
 use bytes::BytesMut;
-use mqtt_protocol_core::mqtt::{
-    packet::{
-        AssignedClientIdentifier, MaximumPacketSize, Property, ReceiveMaximum, ServerKeepAlive,
-        SessionExpiryInterval, TopicAliasMaximum,
-    },
-    result_code::MqttError,
-};
+use mqtt_protocol_core::mqtt::packet::Property;
 use protocol::DeviceId;
 use std::{
     net::SocketAddr,
@@ -89,7 +84,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Handshake<S> {
             }
         };
         match verdict {
-            Ok(admitted) => open(shared, admitted, address, socket, buffer, stop).await,
+            Ok(admitted) => Some(open(shared, admitted, address, socket, buffer, stop).await),
             Err((dialect, reason)) => {
                 if let Some(counter) = counter(&shared, reason) {
                     counter.increment();
@@ -144,8 +139,9 @@ struct Admitted {
     connect: Connect,
     connection: ConnectionId,
     id: Arc<str>,
-    /// The gateway chose the client id.
-    is_assigned: bool,
+    told: Told,
+    /// What CONNACK says beside its reason; for MQTT 5.
+    properties: Vec<Property>,
     access: MaybeAccess,
     taken_over: oneshot::Receiver<Takeover>,
     incumbent: Option<Incumbent>,
@@ -171,6 +167,14 @@ async fn admit(
     } else {
         connect.client_id.as_str().into()
     };
+    let told = Told::to(shared, &connect, is_assigned.then(|| Arc::clone(&id)));
+    let properties = connack_properties(shared, connect.version, &told).map_err(|error| {
+        tracing::error!(%error, "limits.mqtt_packet_bytes must be from 1 to 268,435,455");
+        Reason::ImplementationSpecific
+    })?;
+    if connect.packet_bytes_max.is_some() && !takes_connack(dialect(&connect), &properties) {
+        return Err(Reason::PacketTooLarge);
+    }
     let will = connect.will.as_ref().map(|will| &*will.topic);
     let access = sign_in::access(shared, principal, &id, will)?;
     let connection = shared.next_connection();
@@ -182,7 +186,7 @@ async fn admit(
         shared.registry.release(&id, connection);
         return Err(Reason::NotAuthorized);
     }
-    Ok(Admitted { connect, connection, id, is_assigned, access, taken_over, incumbent })
+    Ok(Admitted { connect, connection, id, told, properties, access, taken_over, incumbent })
 }
 
 /// Whether `connect` can come in, whoever sent it.
@@ -244,6 +248,9 @@ async fn refuse<S: AsyncWrite + Unpin>(
     let Some(dialect) = dialect else { return };
     let mut out = BytesMut::new();
     connack(&mut out, dialect, false, reason, &[]);
+    if out.len() > dialect.packet_bytes_max {
+        return;
+    }
     let _late = timeout(write_timeout, async {
         socket.write_all_buf(&mut out).await?;
         socket.shutdown().await
@@ -258,8 +265,9 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     socket: S,
     buffer: BytesMut,
     stop: CancellationToken,
-) -> Option<Box<Connection<S>>> {
-    let Admitted { connect, connection, id, is_assigned, access, taken_over, incumbent } = admitted;
+) -> Box<Connection<S>> {
+    let Admitted { connect, connection, id, told, properties, access, taken_over, incumbent } =
+        admitted;
     let inherited = match incumbent {
         Some(Incumbent { takeover, is_own }) => {
             shared.counters.takeovers.increment();
@@ -269,19 +277,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         None => Inherited::default(),
     };
     let mut out = BytesMut::new();
-    let session_expiry = connect.session_expiry.min(shared.limits.mqtt_session_seconds);
-    let told = Told {
-        assigned: is_assigned.then_some(&*id),
-        session_expiry: (session_expiry < connect.session_expiry).then_some(session_expiry),
-        keep_alive: keep_alive_told(&connect, shared.mqtt.keep_alive_max_s),
-    };
-    let properties = match connack_properties(&shared, connect.version, &told) {
-        Ok(properties) => properties,
-        Err(error) => {
-            tracing::error!(%error, "limits.mqtt_packet_bytes must be from 1 to 268,435,455");
-            return None;
-        }
-    };
+    let session_expiry = told.session_expiry.unwrap_or(connect.session_expiry);
     let session_present = inherited.session.is_some();
     let keep_alive = told.keep_alive.unwrap_or(connect.keep_alive);
     let dialect = dialect(&connect);
@@ -327,7 +323,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     }
     connection.resume();
     connection.note_connected();
-    Some(connection)
+    connection
 }
 
 /// The device whose own connection it is or can become: of a client that signed in the one that it is, if its
@@ -342,21 +338,6 @@ fn dialect(connect: &Connect) -> Dialect {
     Dialect { version: connect.version, reasons: connect.reasons, packet_bytes_max }
 }
 
-/// The keep-alive that an MQTT 5 client is told because it wants a longer one than `max` seconds. One of
-/// 3.1.1 cannot be told.
-fn keep_alive_told(connect: &Connect, max: u16) -> Option<u16> {
-    let longer = connect.keep_alive == 0 || connect.keep_alive > max;
-    (max > 0 && longer && connect.version == Version::V5).then_some(max)
-}
-
-/// What a client is told that it did not ask for.
-struct Told<'a> {
-    /// Its client id.
-    assigned: Option<&'a str>,
-    session_expiry: Option<u32>,
-    keep_alive: Option<u16>,
-}
-
 /// Waits until the connection that had the client id has ended, and for what it leaves.
 async fn inherit(incumbent: oneshot::Sender<Takeover>, clean: bool) -> Inherited {
     let (inherits, inheritance) = oneshot::channel();
@@ -365,30 +346,4 @@ async fn inherit(incumbent: oneshot::Sender<Takeover>, clean: bool) -> Inherited
         Ok(()) => inheritance.await.unwrap_or_default(),
         Err(_) => Inherited::default(),
     }
-}
-
-/// A client of 3.1.1 is told none.
-fn connack_properties(
-    shared: &Shared,
-    version: Version,
-    told: &Told<'_>,
-) -> Result<Vec<Property>, MqttError> {
-    if version == Version::V3 {
-        return Ok(Vec::new());
-    }
-    let mut properties: Vec<Property> = vec![
-        ReceiveMaximum::new(shared.limits.mqtt_inflight)?.into(),
-        MaximumPacketSize::new(shared.limits.mqtt_packet_bytes)?.into(),
-        TopicAliasMaximum::new(TOPIC_ALIAS_MAXIMUM)?.into(),
-    ];
-    if let Some(seconds) = told.keep_alive {
-        properties.push(ServerKeepAlive::new(seconds)?.into());
-    }
-    if let Some(seconds) = told.session_expiry {
-        properties.push(SessionExpiryInterval::new(seconds)?.into());
-    }
-    if let Some(assigned) = told.assigned {
-        properties.push(AssignedClientIdentifier::new(assigned)?.into());
-    }
-    Ok(properties)
 }

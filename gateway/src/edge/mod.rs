@@ -43,6 +43,7 @@ mod subscriptions;
 mod system;
 #[cfg(test)]
 mod tests;
+mod welcome;
 mod wire;
 
 pub use counters::Counters;

@@ -10,6 +10,8 @@ fn packet_bytes(most: u8) -> Vec<u8> {
     vec![0x27, 0, 0, 0, most]
 }
 
+const PACKET_TOO_LARGE: u8 = 0x95;
+
 fn size(packet: &Packet) -> usize {
     // None of these is longer than 127 bytes.
     2 + packet.body.len()
@@ -34,6 +36,26 @@ async fn no_packet_is_larger_than_the_client_takes() {
         client.send(&answer(PUBACK, message.id)).await;
     }
     client.hears_nothing().await;
+}
+
+#[tokio::test]
+async fn a_client_that_takes_no_connack_gets_none() {
+    let broker = Broker::start().await;
+    // What refuses a client fits into five bytes, what lets it in does not.
+    for (most, told) in
+        [(1, None), (4, None), (5, Some(PACKET_TOO_LARGE)), (15, Some(PACKET_TOO_LARGE))]
+    {
+        let tiny = Connect { properties: packet_bytes(most), ..connect(V5, "c") };
+        let mut client = broker.open(V5).await;
+        client.send(&tiny.packet()).await;
+        let answers = client.rest().await;
+        let reasons: Vec<_> = answers.iter().map(|answer| answer.body[1]).collect();
+        assert_eq!(reasons, told.into_iter().collect::<Vec<_>>(), "{most}");
+    }
+    let (_, connack) = broker.introduce(&connect(V5, "c")).await;
+    let just = u8::try_from(size(&connack)).expect("it is small");
+    let small = Connect { properties: packet_bytes(just), ..connect(V5, "c") };
+    broker.connect(&small).await.leaves().await;
 }
 
 #[tokio::test]
