@@ -70,6 +70,23 @@ async fn text_with_a_zero_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn text_with_a_control_character_ends_the_connection() {
+    let broker = Broker::start().await;
+    for version in BOTH {
+        for text in ["a\u{1}b", "\u{1F}", "a\u{7F}", "a\u{80}b", "\u{9F}"] {
+            for (what, bytes) in with_topic(version, text.as_bytes()) {
+                broker.client(version, "c").await.violates(what, &bytes).await;
+            }
+        }
+        let mut client = broker.client(version, "c").await;
+        client.subscribe(&[("a\u{A0}b", 0)]).await;
+        client.publish("a\u{A0}b", 0, "the first that is none").await;
+        client.hears("the first that is none").await;
+    }
+    broker.serves().await;
+}
+
+#[tokio::test]
 async fn a_byte_order_mark_is_a_character_like_any_other() {
     let broker = Broker::start().await;
     for version in BOTH {

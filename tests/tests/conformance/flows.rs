@@ -1,7 +1,7 @@
 //! The flows of QoS 1 and 2 in both directions (chapter 4.3), what is sent again (4.4) and in what order (4.6).
 
 use super::{packets::*, support::*};
-use tests::Version;
+use tests::{Version, mqtt::packet};
 
 /// A watcher of topic `a` and a client whose flow is looked at.
 async fn pair(broker: &Broker, version: Version) -> (Client, Client) {
@@ -70,6 +70,24 @@ async fn after_pubcomp_an_id_means_a_new_message() {
             watcher.hears(payload).await;
         }
     }
+}
+
+#[tokio::test]
+async fn an_answer_for_a_reason_that_it_cannot_have_ends_the_connection() {
+    let broker = Broker::start().await;
+    for (kind, flags, reasons) in [
+        (PUBACK, 0, [0x01, 0x92, 0xFF]),
+        (PUBREC, 0, [0x01, 0x92, 0xFF]),
+        (PUBREL, 2, [0x10, 0x80, 0xFF]),
+        (PUBCOMP, 0, [0x10, 0x80, 0xFF]),
+    ] {
+        for reason in reasons {
+            let client = broker.client(Version::V5, "c").await;
+            let told = client.violates("reason", &packet(kind, flags, &[0, 1, reason])).await;
+            assert!(matches!(told, None | Some(0x81 | 0x82)), "{kind} {reason}: {told:?}");
+        }
+    }
+    broker.serves().await;
 }
 
 #[tokio::test]

@@ -36,6 +36,20 @@ async fn a_filter_that_cannot_be_is_refused_or_ends_the_connection() {
 }
 
 #[tokio::test]
+async fn an_empty_filter_ends_the_connection() {
+    let broker = Broker::start().await;
+    for version in BOTH {
+        for (what, bytes) in [
+            ("subscribe", subscribe(version, 1, &[("a", 0), ("", 0)])),
+            ("unsubscribe", unsubscribe(version, 1, &["a", ""])),
+        ] {
+            broker.client(version, "c").await.violates(what, &bytes).await;
+        }
+    }
+    broker.serves().await;
+}
+
+#[tokio::test]
 async fn a_subscribe_without_a_filter_ends_the_connection() {
     let broker = Broker::start().await;
     for version in BOTH {

@@ -163,7 +163,8 @@ fn read(version: Version, mut reader: Reader<'_>) -> Result<Connect, Reason> {
             return Err(Reason::ProtocolError);
         }
     }
-    connect.client_id = reader.text()?.into();
+    // One with control characters is refused by its own code.
+    connect.client_id = reader.any_text()?.into();
     if flags.has(Flags::WILL) {
         connect.will = Some(will(version, flags, &mut reader)?);
     }

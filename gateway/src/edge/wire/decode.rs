@@ -88,18 +88,17 @@ pub(crate) fn decode(
         return Err(Reason::MalformedPacket);
     }
     let packet = match kind {
-        4 => Packet::PubAck(answer(version, &mut reader)?.0),
+        4 => Packet::PubAck(answer(version, &mut reader, TAKING)?.0),
         5 => {
-            let (id, reason) = answer(version, &mut reader)?;
+            let (id, reason) = answer(version, &mut reader, TAKING)?;
             Packet::PubRec { id, accepted: reason < 0x80 }
         }
-        6 => Packet::PubRel(answer(version, &mut reader)?.0),
-        7 => Packet::PubComp(answer(version, &mut reader)?.0),
+        6 => Packet::PubRel(answer(version, &mut reader, RELEASING)?.0),
+        7 => Packet::PubComp(answer(version, &mut reader, RELEASING)?.0),
         8 => Packet::Subscribe(subscribe(version, &mut reader)?),
         10 => unsubscribe(version, &mut reader)?,
         12 => Packet::PingReq,
         14 => disconnect(version, &mut reader)?,
-        0 => return Err(Reason::MalformedPacket),
         // A second CONNECT, what only a server sends, and AUTH without an agreed method.
         _ => return Err(Reason::ProtocolError),
     };
@@ -136,13 +135,22 @@ fn publish(
     Ok(Publish { topic, payload: reader.rest(), qos, retain, id, alias, properties: travelling })
 }
 
-/// A packet id and, where MQTT 5 gives one, a reason.
-fn answer(version: Version, reader: &mut Reader<'_>) -> Result<(u16, u8), Reason> {
+/// The reasons of PUBACK and PUBREC `[MQTT-3.4.2-1]`, `[MQTT-3.5.2-1]`.
+const TAKING: &[u8] = &[0x00, 0x10, 0x80, 0x83, 0x87, 0x90, 0x91, 0x97, 0x99];
+
+/// Those of PUBREL and PUBCOMP `[MQTT-3.6.2-1]`, `[MQTT-3.7.2-1]`.
+const RELEASING: &[u8] = &[0x00, 0x92];
+
+/// A packet id and, where MQTT 5 gives one, one of these `reasons`.
+fn answer(version: Version, reader: &mut Reader<'_>, reasons: &[u8]) -> Result<(u16, u8), Reason> {
     let id = reader.packet_id()?;
     if version == Version::V3 || reader.is_empty() {
         return Ok((id, 0));
     }
     let reason = reader.u8()?;
+    if !reasons.contains(&reason) {
+        return Err(Reason::ProtocolError);
+    }
     if !reader.is_empty() {
         ignored(reader, explains)?;
     }
@@ -172,7 +180,7 @@ fn subscribe<'a>(version: Version, reader: &mut Reader<'a>) -> Result<Subscribe<
 }
 
 fn entry<'a>(version: Version, reader: &mut Reader<'a>) -> Result<SubscribeEntry<'a>, Reason> {
-    let filter = reader.text()?;
+    let filter = reader.filter()?;
     let options = reader.u8()?;
     let reserved = match version {
         Version::V3 => 0xFC,
@@ -196,7 +204,7 @@ fn unsubscribe<'a>(version: Version, reader: &mut Reader<'a>) -> Result<Packet<'
     }
     let mut filters = Vec::new();
     while !reader.is_empty() {
-        filters.push(reader.text()?);
+        filters.push(reader.filter()?);
     }
     if filters.is_empty() {
         return Err(Reason::ProtocolError);

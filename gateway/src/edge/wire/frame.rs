@@ -16,7 +16,7 @@ pub(crate) struct Frame {
 /// No packet can be cut; the connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FrameError {
-    /// Its length is no variable byte integer.
+    /// There are no such packets, or its length is no variable byte integer.
     Malformed,
     /// It is larger than allowed, as soon as its length says so.
     TooLarge,
@@ -27,6 +27,10 @@ pub(crate) fn take_frame(
     buffer: &mut BytesMut,
     packet_bytes_max: usize,
 ) -> Result<Option<Frame>, FrameError> {
+    // Type 0 is nobody's, and needs no length to be refused.
+    if buffer.first().is_some_and(|head| head >> 4 == 0) {
+        return Err(FrameError::Malformed);
+    }
     let Some((header_bytes, body_bytes)) = lengths(buffer)? else { return Ok(None) };
     if header_bytes + body_bytes > packet_bytes_max {
         return Err(FrameError::TooLarge);
@@ -68,6 +72,12 @@ mod tests {
         assert_eq!(check(&[0x30, 2, 7], 9), Ok(None));
         assert_eq!(check(&[0x30, 2, 7, 8, 9], 9), Ok(Some((0x30, vec![7, 8]))));
         assert_eq!(check(&[0xC0, 0], 9), Ok(Some((0xC0, vec![]))));
+    }
+
+    #[test]
+    fn a_packet_of_no_type_is_refused_before_its_length_comes() {
+        assert_eq!(check(&[0x0A], 9), Err(FrameError::Malformed));
+        assert_eq!(check(&[0x00, 0xC0], 9), Err(FrameError::Malformed));
     }
 
     #[test]

@@ -66,10 +66,28 @@ impl<'a> Reader<'a> {
         self.bytes(length.into())
     }
 
-    /// UTF-8 without the null character.
-    pub(super) fn text(&mut self) -> Result<&'a str, Reason> {
+    /// UTF-8 without the null character, which MQTT forbids `[MQTT-1.5.4-2]`.
+    pub(super) fn any_text(&mut self) -> Result<&'a str, Reason> {
         let text = std::str::from_utf8(self.binary()?).map_err(|_| Reason::MalformedPacket)?;
         if text.contains('\0') { Err(Reason::MalformedPacket) } else { Ok(text) }
+    }
+
+    /// The same without the other control characters, which a receiver may refuse (section 1.5.4): they fool who reads
+    /// them in a log or a terminal.
+    pub(super) fn text(&mut self) -> Result<&'a str, Reason> {
+        let text = std::str::from_utf8(self.binary()?).map_err(|_| Reason::MalformedPacket)?;
+        let has_controls = if text.is_ascii() {
+            text.bytes().any(|byte| byte.is_ascii_control())
+        } else {
+            text.chars().any(char::is_control)
+        };
+        if has_controls { Err(Reason::MalformedPacket) } else { Ok(text) }
+    }
+
+    /// A topic filter as it came, but not an empty one `[MQTT-4.7.3-1]`.
+    pub(super) fn filter(&mut self) -> Result<&'a str, Reason> {
+        self.text()
+            .and_then(|text| if text.is_empty() { Err(Reason::MalformedPacket) } else { Ok(text) })
     }
 
     /// The end: bytes left over are malformed.
