@@ -206,6 +206,18 @@ fn a_channel_that_overflows_is_reset_to_its_newest_update() {
 }
 
 #[test]
+fn a_topic_that_overflows_ends_with_its_newest_message_too() {
+    let mut outbox = outbox();
+    let message = format!(r#"{{"payload":"{}"}}"#, "x".repeat(1_000));
+    for number in 1..=3_000 {
+        offer(&mut outbox, 0, &update("topics/a", number, &message), Delivery::Every);
+    }
+    let frame = take(&mut outbox, 0);
+    let short: Vec<_> = frame.iter().map(|text| text.split(" {").next().unwrap()).collect();
+    assert_eq!(short, ["lag", "reset", "3000", "lag"]);
+}
+
+#[test]
 fn too_many_channels_for_a_slow_reader_end_it() {
     let mut outbox = outbox();
     let metrics = format!(r#"{{"pad":"{}"}}"#, "x".repeat(1_000));

@@ -82,10 +82,8 @@ impl Outbox {
             reason: ResetReason::Overflow,
         };
         let mut text = encode(&reset);
-        if newest.kind != ChannelKind::Topics {
-            text.push(',');
-            write_update(&mut text, channel.as_str(), newest.stamp, &newest.data, Mark::Snapshot);
-        }
+        text.push(',');
+        write_update(&mut text, channel.as_str(), newest.stamp, &newest.data, Mark::Snapshot);
         self.add(Item::Text(text));
     }
 
