@@ -137,11 +137,10 @@ impl World {
             Step::Subscribe(filters) => {
                 let wanted: Vec<TopicFilter> = parsed(&filters);
                 let names = self.hub.telemetry(USER, &wanted, 100);
-                self.hub.subscribe(USER, None, wanted, &options(None), |hub, sink| {
+                let options = options(None);
+                self.hub.subscribe(USER, None, wanted, &options, |hub, sink| {
                     names.iter().for_each(|name| sink.note(name));
-                    let newer = hub.newer(&names, Offset(0)).into_iter().flatten();
-                    newer.for_each(|update| sink.replay(update));
-                    Prelude::Whole
+                    hub.send_newer((USER, sink), &names, Offset(0), &options)
                 });
             }
             Step::Resume(filters, offset) => {

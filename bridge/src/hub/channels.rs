@@ -30,6 +30,8 @@ pub(super) struct Target<S> {
     pub(super) subscriber: SubscriberId,
     pub(super) sink: S,
     pub(super) wish: Wish,
+    /// It has got what the wish asks for of every update after this one.
+    pub(super) after: Offset,
 }
 
 impl<S: Sink> Channels<S> {
@@ -140,16 +142,23 @@ impl<S: Sink> Channel<S> {
         }
     }
 
-    /// Whether a subscriber listens.
-    pub(super) fn has(&self, id: SubscriberId) -> bool {
-        self.targets.iter().any(|target| target.subscriber == id)
+    /// Whether a subscriber got all that `wish` asks for of an update when it was live.
+    pub(super) fn told(&self, id: SubscriberId, update: &Update, wish: &Wish) -> bool {
+        let target = self.targets.iter().find(|target| target.subscriber == id);
+        target.is_some_and(|target| update.stamp.offset > target.after && target.wish.gives(wish))
     }
 
-    pub(super) fn add(&mut self, target: Target<S>) {
-        self.targets.push(target);
+    /// From here on, after the update `newest`, a subscriber gets what `wish` asks for.
+    pub(super) fn serve(&mut self, subscriber: SubscriberId, sink: S, wish: Wish, newest: Offset) {
+        let after = match self.remove(subscriber) {
+            Some(before) if before.wish.gives(&wish) => before.after,
+            Some(_) | None => newest,
+        };
+        self.targets.push(Target { subscriber, sink, wish, after });
     }
 
-    pub(super) fn remove(&mut self, id: SubscriberId) {
-        self.targets.retain(|target| target.subscriber != id);
+    pub(super) fn remove(&mut self, id: SubscriberId) -> Option<Target<S>> {
+        let place = self.targets.iter().position(|target| target.subscriber == id)?;
+        Some(self.targets.remove(place))
     }
 }

@@ -274,7 +274,8 @@ impl<S: Sink> Hub<S> {
         let kind = ChannelKind::of(name.as_str());
         let target = |(id, subscriber): (&SubscriberId, &Subscriber<S>)| {
             let wish = subscriber.wish(name, kind)?;
-            Some(Target { subscriber: *id, sink: subscriber.sink.clone(), wish })
+            let (sink, after) = (subscriber.sink.clone(), self.offset);
+            Some(Target { subscriber: *id, sink, wish, after })
         };
         let targets = self.subscribers.iter().filter_map(target).collect();
         let seq = if kind.is_kept() { self.new_channels_after } else { Seq(self.began.0) };

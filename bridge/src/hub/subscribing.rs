@@ -2,8 +2,8 @@
 //! and from when on its channels come live.
 
 use super::{
-    Hub, HubLimits, Prelude, Sink, SubscriberId, catchup::refuse_channel, channels::Target,
-    subscriber::Subscriber, wish::Wish,
+    Hub, HubLimits, Prelude, Sink, SubscriberId, catchup::refuse_channel, subscriber::Subscriber,
+    wish::Wish,
 };
 use crate::rights::Member;
 use protocol::{Reply, RequestId, ResetReason, SubscribeOptions, TopicFilter};
@@ -29,7 +29,9 @@ impl<S: Sink> Hub<S> {
         self.accounts.count(&mut subscriber, 0);
         self.topics_subscribers -= usize::from(subscriber.reaches_topics());
         let filters: Vec<_> = subscriber.filters.iter().cloned().collect();
-        self.channels.matching_mut(&filters, |_, channel| channel.remove(id));
+        self.channels.matching_mut(&filters, |_, channel| {
+            channel.remove(id);
+        });
     }
 
     /// Subscribes to `filters`, all or none, and answers: `subscribed`, what the options ask for,
@@ -138,6 +140,7 @@ impl<S: Sink> Hub<S> {
             }
             None => {}
         }
+        subscriber.jobs.iter_mut().for_each(|job| job.yield_to(&filters));
         self.install(id, subscriber, &filters, &wish);
         subscriber.sink.reply(&Reply::Live { id: mark, offset: self.offset });
     }
@@ -160,12 +163,14 @@ impl<S: Sink> Hub<S> {
 
     /// Works out anew how `id` is served by the channels that `filters` match.
     fn retarget(&mut self, id: SubscriberId, subscriber: &Subscriber<S>, filters: &[TopicFilter]) {
+        let newest = self.offset;
         self.channels.matching_mut(filters, |name, channel| {
-            channel.remove(id);
-            let sink = subscriber.sink.clone();
             match subscriber.wish(name, channel.kind) {
-                Some(wish) => channel.add(Target { subscriber: id, sink, wish }),
-                None => sink.withdraw(name),
+                Some(wish) => channel.serve(id, subscriber.sink.clone(), wish, newest),
+                None => {
+                    channel.remove(id);
+                    subscriber.sink.withdraw(name);
+                }
             }
         });
     }

@@ -46,6 +46,16 @@ impl Wish {
         Self { delivery: self.delivery.most(other.delivery), fields }
     }
 
+    /// Whether who gets this gets all that `other` asks for.
+    pub(super) fn gives(&self, other: &Self) -> bool {
+        let fields = match (&self.fields, &other.fields) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(these), Some(those)) => these == those || these.union(those) == **these,
+        };
+        fields && self.delivery.most(other.delivery) == self.delivery
+    }
+
     /// The part of `data` that is wanted; none where that is nothing.
     pub(super) fn part(&self, data: &Data) -> Option<Data> {
         match &self.fields {

@@ -8,9 +8,11 @@
 mod replay;
 mod since;
 
-use super::{Hub, Sink, Subscriber, SubscriberId, wish::Wish};
+use super::{Hub, Prelude, Sink, Subscriber, SubscriberId, wish::Wish};
 use crate::update::Update;
-use protocol::{Offset, Reply, RequestId, ResetReason, Seq, TopicFilter, TopicName};
+use protocol::{
+    Offset, Reply, RequestId, ResetReason, Seq, SubscribeOptions, TopicFilter, TopicName,
+};
 use replay::Replay;
 use since::Since;
 use std::sync::Arc;
@@ -89,6 +91,14 @@ impl Job {
         }
     }
 
+    /// Leaves to `filters` the options that they were given later.
+    pub(super) fn yield_to(&mut self, filters: &[TopicFilter]) {
+        match self {
+            Self::Since(since) => since.yield_to(filters),
+            Self::Replay(_) => {}
+        }
+    }
+
     /// Leaves out what is no longer wanted.
     pub(super) fn forget(&mut self, filters: &[TopicFilter]) {
         match self {
@@ -133,6 +143,30 @@ impl<S: Sink> Hub<S> {
             (None, Found::Gone) => {}
         }
         self.put_back(id, subscriber);
+    }
+
+    /// Sends a subscriber the updates of some channels after `offset`, in order, as `options` ask for them: what
+    /// came while their history was read. What it got live meanwhile does not come again.
+    pub fn send_newer(
+        &self,
+        (id, sink): (SubscriberId, &S),
+        channels: &[TopicName],
+        offset: Offset,
+        options: &SubscribeOptions,
+    ) -> Prelude {
+        if channels.is_empty() {
+            return Prelude::Whole;
+        }
+        let Some(newer) = self.newer(channels, offset) else { return Prelude::Gap };
+        let wish = Wish::of(options);
+        let news = newer.filter(|update| !self.told(id, update, &wish));
+        news.filter_map(|update| wish.part_of(update)).for_each(|part| sink.replay(&part));
+        Prelude::Whole
+    }
+
+    /// Whether a subscriber got all that `wish` asks for of an update when it was live.
+    fn told(&self, id: SubscriberId, update: &Update, wish: &Wish) -> bool {
+        self.channels.get(&update.channel).is_some_and(|channel| channel.told(id, update, wish))
     }
 
     /// One step of a job.

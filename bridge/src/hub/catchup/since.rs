@@ -25,11 +25,13 @@ const RESET_NAMES_MAX: usize = 64;
 pub(in crate::hub) struct Since {
     mark: Option<RequestId>,
     wanted: Selection,
+    /// Those of `wanted` that are to come live as `wish` says: not those that were given other options since.
+    taking: Vec<TopicFilter>,
     wish: Wish,
     /// Everything up to here was sent.
     sent: Offset,
-    /// The newest offset when it was asked for: what came later to channels that were live already has
-    /// been sent live.
+    /// The newest offset when it was asked for: of what came later, that need not be sent which another
+    /// subscription had sent live.
     asked_at: Offset,
     /// Channels without a kept past that have lost something, and were reset: their values follow.
     lost: Vec<TopicFilter>,
@@ -44,6 +46,12 @@ impl Since {
 
     pub(super) fn forget(&mut self, filters: &[TopicFilter]) {
         self.wanted.remove(filters);
+        self.yield_to(filters);
+    }
+
+    /// Leaves to `filters` the options that they were given later.
+    pub(super) fn yield_to(&mut self, filters: &[TopicFilter]) {
+        self.taking.retain(|filter| !filters.contains(filter));
     }
 }
 
@@ -65,8 +73,8 @@ impl<S: Sink> Hub<S> {
         }
         let (sent, asked_at, lost) = (cursor.offset, self.offset, Vec::new());
         let from_log = false;
-        let wanted = Selection::new(filters);
-        let mut since = Since { mark, wanted, wish, sent, asked_at, lost, from_log };
+        let (taking, wanted) = (filters.clone(), Selection::new(filters));
+        let mut since = Since { mark, wanted, taking, wish, sent, asked_at, lost, from_log };
         self.reset_lost(subscriber, &mut since);
         since.from_log = !since.lost.is_empty();
         Ok(Job::Since(since))
@@ -168,29 +176,27 @@ impl<S: Sink> Hub<S> {
         if !since.wanted.matches(name.as_str()) || !subscriber.rights.may_see(name) {
             return 0;
         }
-        let live = update.stamp.offset > since.asked_at
-            && self.channels.get(name).is_some_and(|channel| channel.has(id));
-        if live {
+        let wish = since.wish.on(update.kind);
+        if update.stamp.offset > since.asked_at && self.told(id, update, &wish) {
             return 0;
         }
-        let Some(part) = since.wish.on(update.kind).part_of(update) else { return 0 };
+        let Some(part) = wish.part_of(update) else { return 0 };
         subscriber.sink.replay(&part);
         part.bytes()
     }
 
     /// Everything was sent: from here on it is live.
     fn go_live(&mut self, id: SubscriberId, subscriber: &mut Subscriber<S>, since: Since) {
-        let Since { mark, wanted, wish, mut lost, .. } = since;
-        let filters = wanted.filters();
+        let Since { mark, taking, wish, mut lost, .. } = since;
         lost.sort_unstable();
         lost.dedup();
-        self.install(id, subscriber, filters, &wish);
+        self.install(id, subscriber, &taking, &wish);
         if !lost.is_empty() {
             self.send_values(subscriber, &lost, &wish);
         }
         if let Delivery::Latest { interval: Millis(1..) } = wish.delivery {
             // What waited for its turn when the line was cut is older than what was seen.
-            self.send_values(subscriber, filters, &wish);
+            self.send_values(subscriber, &taking, &wish);
         }
         subscriber.sink.reply(&Reply::Live { id: mark, offset: self.offset });
     }

@@ -84,6 +84,76 @@ fn what_came_live_meanwhile_by_another_filter_does_not_come_again() {
 }
 
 #[test]
+fn what_came_live_meanwhile_only_in_part_comes_again_whole() {
+    for less in [r#"{"fields":["t"]}"#, r#"{"mode":"latest"}"#, r#"{"throttle":1}"#] {
+        let mut bench = Bench::new();
+        bench.publish("telemetry/a", r#"{"t":1}"#);
+        let (id, reader) = bench.join();
+        bench.subscribe(id, &["telemetry/a"], serde_json::from_str(less).unwrap());
+        bench.subscribe(id, &["telemetry/a"], since("epoch", 1));
+        reader.read();
+        bench.publish("telemetry/a", r#"{"t":2,"u":2}"#);
+        assert_eq!(bench.settle(id), Next::Live);
+        let whole = r#"telemetry/a 2 {"t":2,"u":2} replayed"#.to_owned();
+        let read = reader.read();
+        assert!(read.contains(&whole), "{less}: {read:?}");
+    }
+}
+
+#[test]
+fn a_subscription_that_begins_meanwhile_leaves_no_hole() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/+"], since("epoch", 1));
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    bench.subscribe(id, &["telemetry/a"], serde_json::json!({"snapshot": false}));
+    bench.publish("telemetry/a", r#"{"t":3}"#);
+    assert_eq!(bench.settle(id), Next::Live);
+    let third = r#"telemetry/a 3 {"t":3}"#;
+    let second = r#"telemetry/a 2 {"t":2} replayed"#;
+    assert_eq!(reader.read(), ["subscribed", "subscribed", "live", third, second, "live"]);
+}
+
+#[test]
+fn of_two_subscriptions_to_a_filter_the_later_ones_options_stay() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], since("epoch", 1));
+    bench.subscribe(id, &["telemetry/a"], serde_json::json!({"fields": ["t"]}));
+    assert_eq!(bench.settle(id), Next::Live);
+    reader.read();
+    bench.publish("telemetry/a", r#"{"t":2,"u":2}"#);
+    assert_eq!(reader.read(), [r#"telemetry/a 2 {"t":2}"#]);
+}
+
+/// Subscribes as if the history of `telemetry/a` had been read when its first update was the newest.
+fn subscribe_with_history(bench: &mut Bench, id: SubscriberId, options: Value) {
+    let options = serde_json::from_value(options).unwrap();
+    let filters = parsed(&["telemetry/a"]);
+    bench.hub.subscribe(id, None, filters, &options, |hub, sink| {
+        hub.send_newer((id, sink), &[channel("telemetry/a")], Offset(1), &options)
+    });
+}
+
+#[test]
+fn what_came_while_a_history_was_read_follows_it_as_it_is_wanted_and_once() {
+    let mut bench = Bench::new();
+    bench.publish("telemetry/a", r#"{"t":1,"u":1}"#);
+    let (live, listening) = bench.join();
+    bench.subscribe(live, &["telemetry/#"], serde_json::json!({"snapshot": false}));
+    bench.publish("telemetry/a", r#"{"t":2,"u":2}"#);
+    bench.publish("telemetry/a", r#"{"u":3}"#);
+    let (id, reader) = bench.join();
+    subscribe_with_history(&mut bench, id, serde_json::json!({"snapshot": false, "fields": ["t"]}));
+    assert_eq!(reader.read(), ["subscribed", r#"telemetry/a 2 {"t":2} replayed"#, "live"]);
+    listening.read();
+    subscribe_with_history(&mut bench, live, serde_json::json!({"snapshot": false}));
+    assert_eq!(listening.read(), ["subscribed", "live"]);
+}
+
+#[test]
 fn older_updates_come_from_the_store_and_join_those_of_memory() {
     let mut bench = Bench::with(2, beginning(10));
     (1..=4).for_each(|n| bench.publish("telemetry/a", &format!(r#"{{"t":{n}}}"#)));

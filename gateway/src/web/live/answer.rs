@@ -175,14 +175,8 @@ async fn subscribe(
                 // What came since is part of what was missed.
                 return Prelude::Whole;
             }
-            // What came since the store was read.
-            match hub.newer(&names, through) {
-                Some(newer) => newer.for_each(|update| sink.replay(update)),
-                None if names.is_empty() => {}
-                // The store fails, and memory does not reach back to what it has.
-                None => return Prelude::Gap,
-            }
-            Prelude::Whole
+            // What came since the store was read. Where the store fails, memory may not reach back to what it has.
+            hub.send_newer((id, sink), &names, through, &options)
         });
     };
     work(connection, subscribe).await
