@@ -1,6 +1,6 @@
 //! What happens to commands once they are there: connections, answers, deadlines, cancelling.
 
-use super::{CancelError, Commands, Effect, Unwritten};
+use super::{CancelError, Commands, Effect, Sending, Unwritten};
 use crate::{
     command::{
         entry::Due,
@@ -211,6 +211,7 @@ impl Commands {
 
     /// Lets the deadlines up to `now` pass, and batches go on.
     pub fn tick(&mut self, now: Timestamp) {
+        self.begin_due(now);
         loop {
             if let Some((at, id)) = self.deadlines.first().copied()
                 && at <= now
@@ -228,6 +229,21 @@ impl Commands {
             }
         }
         self.forget_ended();
+    }
+
+    /// Queues the commands whose time has come to be sent, all of them before the first goes: of those that are
+    /// due at once the one with the highest priority is first.
+    fn begin_due(&mut self, now: Timestamp) {
+        let passed = self.deadlines.iter().take_while(|(at, _)| *at <= now).map(|(_, id)| *id);
+        let scheduled = |id: &CommandId| self.entries[id].state() == CommandState::Scheduled;
+        let due: Vec<_> = passed.filter(scheduled).collect();
+        let sending = std::mem::replace(&mut self.sending, Sending::Held);
+        due.iter().for_each(|id| self.pass(now, *id));
+        self.sending = sending;
+        for id in due {
+            let device = self.entries[&id].device().clone();
+            self.pump(now, &device);
+        }
     }
 
     /// The first deadline of a command has come.

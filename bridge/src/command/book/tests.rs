@@ -286,6 +286,18 @@ fn a_scheduled_command_waits_for_its_time() {
 }
 
 #[test]
+fn of_scheduled_commands_that_are_due_at_once_the_highest_goes_first() {
+    let mut bench = Bench::online();
+    let due =
+        |priority| json!({"name": "open", "not_before": 2_000, "ttl_ms": 0, "priority": priority});
+    let low = bench.create(due(0));
+    let high = bench.create(due(5));
+    bench.wait(1_000);
+    assert_eq!(bench.sent(), [(FIRST, high, 1)]);
+    assert_eq!(bench.state(low), CommandState::Expired);
+}
+
+#[test]
 fn a_newer_command_takes_the_place_of_a_queued_one() {
     let mut bench = Bench::new();
     let old = bench.create(json!({"name": "set", "supersede": "target"}));
