@@ -4,7 +4,7 @@
 //! device once it is kept.
 
 use protocol::{Desired, DeviceId, DeviceState};
-use serde_json::{Map, Number, Value, value::RawValue};
+use serde_json::{Map, Value, value::RawValue};
 use std::{collections::HashMap, sync::Arc};
 
 /// What is desired of a device changed; none: nothing is any longer.
@@ -177,37 +177,9 @@ impl Shadows {
 fn agrees(desired: &RawValue, reported: &RawValue) -> bool {
     let object = |raw: &RawValue| serde_json::from_str::<Map<String, Value>>(raw.get()).ok();
     let (Some(desired), Some(reported)) = (object(desired), object(reported)) else { return false };
-    desired.iter().all(|(name, value)| reported.get(name).is_some_and(|told| equal(value, told)))
-}
-
-/// Whether two values are equal; numbers by their worth: a device may report 20.0 for 20.
-fn equal(a: &Value, b: &Value) -> bool {
-    match (a, b) {
-        (Value::Number(a), Value::Number(b)) => a == b || same_worth(a, b),
-        (Value::Array(a), Value::Array(b)) => {
-            a.len() == b.len() && a.iter().zip(b).all(|(a, b)| equal(a, b))
-        }
-        (Value::Object(a), Value::Object(b)) => {
-            let same = |(name, value): (&String, &Value)| {
-                b.get(name).is_some_and(|other| equal(value, other))
-            };
-            a.len() == b.len() && a.iter().all(same)
-        }
-        (
-            Value::Null
-            | Value::Bool(_)
-            | Value::String(_)
-            | Value::Number(_)
-            | Value::Array(_)
-            | Value::Object(_),
-            other,
-        ) => a == other,
-    }
-}
-
-/// An integer and a fraction are compared as fractions; two integers were compared before.
-fn same_worth(a: &Number, b: &Number) -> bool {
-    (a.is_f64() || b.is_f64()) && a.as_f64() == b.as_f64()
+    desired
+        .iter()
+        .all(|(name, value)| reported.get(name).is_some_and(|told| protocol::equal(value, told)))
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What may be expected of a command: a condition on what the device says after it claims success.
 
-use crate::Millis;
+use crate::{Millis, equal};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -70,10 +70,9 @@ impl Operator {
     pub fn holds(self, found: &Value, wanted: &Value) -> bool {
         let numbers = found.as_f64().zip(wanted.as_f64());
         let ordered = |holds: fn(f64, f64) -> bool| numbers.is_some_and(|(a, b)| holds(a, b));
-        let equal = || numbers.map_or_else(|| found == wanted, |(a, b)| a == b);
         match self {
-            Self::Equal => equal(),
-            Self::NotEqual => !equal(),
+            Self::Equal => equal(found, wanted),
+            Self::NotEqual => !equal(found, wanted),
             Self::Less => ordered(|a, b| a < b),
             Self::LessOrEqual => ordered(|a, b| a <= b),
             Self::Greater => ordered(|a, b| a > b),
@@ -111,7 +110,9 @@ mod tests {
             (json!(21), O::NotEqual, json!(21.0), false),
             (json!("on"), O::Equal, json!("on"), true),
             (json!("21"), O::Equal, json!(21), false),
-            (json!({"a": [1]}), O::Equal, json!({"a": [1]}), true),
+            (json!({"a": [1]}), O::Equal, json!({"a": [1.0]}), true),
+            (json!({"a": [1]}), O::NotEqual, json!({"a": [1, 2]}), true),
+            (json!(9_007_199_254_740_993_u64), O::Equal, json!(9_007_199_254_740_992_u64), false),
             (json!(1), O::Less, json!(2), true),
             (json!(2), O::Less, json!(2), false),
             (json!(2), O::LessOrEqual, json!(2), true),

@@ -23,6 +23,7 @@ mod shadow;
 mod tell;
 mod topic;
 pub mod topics;
+mod value;
 
 pub use access::{DevicePattern, Role, Session, SignIn};
 pub use alert::{Alert, AlertFigures, AlertId, AlertState, BadAlertId, DeviceEvent, Severity};
@@ -47,6 +48,7 @@ pub use number::{Millis, Offset, Seq, Timestamp};
 pub use shadow::{Desired, DeviceState};
 pub use tell::{Advance, Limits, Reply, ResetReason, ServerMessage, Update};
 pub use topic::{BadTopic, TopicFilter, TopicName, levels};
+pub use value::equal;
 
 /// The HTTP API as an OpenAPI 3.1 document, in JSON.
 pub const OPENAPI: &str = include_str!("../api/openapi.json");
