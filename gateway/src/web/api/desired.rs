@@ -84,8 +84,14 @@ fn expected(headers: &HeaderMap) -> Expected {
     if tags.clone().any(|tag| tag == "*") {
         return Expected::Any;
     }
-    let version = |tag: &str| tag.strip_prefix('"')?.strip_suffix('"')?.parse().ok();
     Expected::OneOf(tags.filter_map(version).collect())
+}
+
+/// The version that an entity tag stands for. Tags are texts: `"05"` is none of ours.
+fn version(tag: &str) -> Option<u64> {
+    let text = tag.strip_prefix('"')?.strip_suffix('"')?;
+    let version: u64 = text.parse().ok()?;
+    (version.to_string() == text).then_some(version)
 }
 
 #[cfg(test)]
@@ -106,7 +112,7 @@ mod tests {
         assert_eq!(said(&["*"]), Expected::Any);
         assert_eq!(said(&["\"3\""]), Expected::OneOf(vec![3]));
         assert_eq!(said(&["\"3\", \"4\"", "\"5\""]), Expected::OneOf(vec![3, 4, 5]));
-        for nothing in ["W/\"3\"", "3", "\"x\"", "\"-1\"", ""] {
+        for nothing in ["W/\"3\"", "3", "\"x\"", "\"-1\"", "\"03\"", "\"+3\"", ""] {
             assert_eq!(said(&[nothing]), Expected::OneOf(vec![]), "{nothing}");
         }
     }
