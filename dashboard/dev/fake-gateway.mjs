@@ -170,7 +170,7 @@ class Session {
   answer(id, act) {
     const outcome = act();
     if (typeof outcome === "string") this.fail(id, outcome, `not possible: ${outcome}`);
-    else this.send({ type: "ok", id, command: seen(outcome) });
+    else this.send({ type: "ok", id, command: alone(outcome) });
   }
 
   fail(id, code, message) {
@@ -287,7 +287,13 @@ function move(command, state, by) {
   batches.moved(command, (of) => finals.has(of));
 }
 
-function seen({ transitions, timeout_ms, ...command }) {
+/** A command as channels tell it. */
+function seen({ transitions, ...command }) {
+  return alone(command);
+}
+
+/** A command as an answer tells it: with its story. */
+function alone({ timeout_ms, ...command }) {
   return { ...command };
 }
 

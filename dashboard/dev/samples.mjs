@@ -1,5 +1,6 @@
 // Messages to test and to play with; each takes what its user cares about.
 /** @typedef {import("../src/generated/protocol").Command} Command */
+/** @typedef {import("../src/generated/protocol").CommandDetails} CommandDetails */
 /** @typedef {import("../src/generated/protocol").Device} Device */
 /** @typedef {import("../src/generated/protocol").Presence} Presence */
 
@@ -32,6 +33,15 @@ export function aCommand(more) {
     verified: null,
     ...more,
   };
+}
+
+/**
+ * A queued command with its story, as a request for one is answered.
+ * @param {Partial<Command>} more
+ * @returns {CommandDetails}
+ */
+export function anAnsweredCommand(more) {
+  return { ...aCommand(more), transitions: [{ state: "queued", at: now, by: "user:local", reason: null }] };
 }
 
 /**

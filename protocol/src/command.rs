@@ -151,7 +151,7 @@ pub struct Command {
     pub verified: Option<bool>,
 }
 
-/// A command with its story, as `GET /commands/{id}` gives it.
+/// A command with its story, as it is wherever it stands alone: not in lists and channels.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

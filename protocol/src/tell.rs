@@ -1,6 +1,8 @@
 //! What the gateway sends on `/ws`.
 
-use crate::{Command, History, Millis, Offset, RequestId, Seq, Timestamp, TopicFilter, TopicName};
+use crate::{
+    CommandDetails, History, Millis, Offset, RequestId, Seq, Timestamp, TopicFilter, TopicName,
+};
 use serde::{
     Deserialize, Deserializer, Serialize,
     de::{Error as _, IgnoredAny},
@@ -75,6 +77,9 @@ fn is_false(value: &bool) -> bool {
 pub enum Reply {
     /// The first message.
     Welcome {
+        /// The mark of the hello that it answers; it comes unasked where none is needed.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        id: Option<RequestId>,
         /// The connection's own name, for logs.
         session: String,
         /// What the numbers belong to.
@@ -141,9 +146,9 @@ pub enum Reply {
         /// The request's mark.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         id: Option<RequestId>,
-        /// The command, where one was made or cancelled.
+        /// The command with its story, where one was made or cancelled.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        command: Option<Box<Command>>,
+        command: Option<Box<CommandDetails>>,
     },
     /// Not done.
     Error {

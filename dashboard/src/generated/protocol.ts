@@ -217,6 +217,10 @@ replayed?: boolean, };
  */
 export type Reply = { "type": "welcome", 
 /**
+ * The mark of the hello that it answers; it comes unasked where none is needed.
+ */
+id?: RequestId, 
+/**
  * The connection's own name, for logs.
  */
 session: string, 
@@ -297,9 +301,9 @@ dropped: number, } | { "type": "ok",
  */
 id?: RequestId, 
 /**
- * The command, where one was made or cancelled.
+ * The command with its story, where one was made or cancelled.
  */
-command?: Command, } | { "type": "error", 
+command?: CommandDetails, } | { "type": "error", 
 /**
  * The request's mark.
  */
@@ -471,7 +475,7 @@ batch: string | null,
 verified: boolean | null, };
 
 /**
- * A command with its story, as `GET /commands/{id}` gives it.
+ * A command with its story, as it is wherever it stands alone: not in lists and channels.
  */
 export type CommandDetails = { 
 /**

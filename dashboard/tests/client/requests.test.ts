@@ -1,7 +1,7 @@
 // What becomes of a command that is sent.
 import { beforeEach, expect, it, vi } from "vitest";
-import { aCommand } from "../../dev/samples.mjs";
-import type { Command } from "../../src/generated/protocol";
+import { anAnsweredCommand } from "../../dev/samples.mjs";
+import type { CommandDetails } from "../../src/generated/protocol";
 import { settled, World } from "./fake-gateway";
 
 let world: World;
@@ -18,7 +18,7 @@ it("answers with the command that was made", async () => {
   const answer = world.client.command("pump-1", { name: "set_speed", params: { rpm: 900 } });
   const sent = world.gateway.last("command");
   expect(sent).toMatchObject({ device: "pump-1", name: "set_speed", params: { rpm: 900 } });
-  const command: Command = aCommand({ device: "pump-1" });
+  const command: CommandDetails = anAnsweredCommand({ device: "pump-1" });
   world.gateway.frame({ type: "ok", id: sent.id, command });
   expect(await settled(answer)).toEqual({ kind: "ok", reply: command });
 });
@@ -28,7 +28,7 @@ it("keeps two requests apart by their ids", async () => {
   const first = world.client.command("a", reboot);
   const second = world.client.command("b", reboot);
   const [one, two] = world.gateway.ofType("command");
-  world.gateway.frame({ type: "ok", id: two?.id ?? 0, command: aCommand({ device: "b" }) });
+  world.gateway.frame({ type: "ok", id: two?.id ?? 0, command: anAnsweredCommand({ device: "b" }) });
   world.gateway.frame({ type: "error", id: one?.id ?? 0, code: "unknown_device", message: "a is not known" });
   expect(await settled(first)).toEqual({ kind: "error", code: "unknown_device", message: "a is not known" });
   expect(await settled(second)).toMatchObject({ kind: "ok", reply: { device: "b" } });
@@ -92,7 +92,7 @@ it("takes an answer once", async () => {
   const { id } = world.gateway.last("command");
   world.gateway.frame(
     { type: "error", id, code: "offline", message: "first" },
-    { type: "ok", id, command: aCommand({}) },
+    { type: "ok", id, command: anAnsweredCommand({}) },
   );
   expect(await settled(answer)).toMatchObject({ kind: "error", message: "first" });
 });

@@ -1,6 +1,6 @@
 // What the page is told by its worker, and how often.
 import { beforeEach, expect, it, vi } from "vitest";
-import { aCommand, aDevice, aPresence } from "../../dev/samples.mjs";
+import { aCommand, aDevice, anAnsweredCommand, aPresence } from "../../dev/samples.mjs";
 import { Api } from "../../src/api";
 import type { GatewayStats } from "../../src/generated/protocol";
 import { Engine } from "../../src/worker/engine";
@@ -202,9 +202,13 @@ it("says why nothing is known of a watched device", async () => {
 it("answers a command by its request, and needs no frame for it", async () => {
   await goLive();
   engine.handle({ kind: "command", request: 3, device: "a", command: { name: "reboot" } });
-  gateway.frame({ type: "ok", id: gateway.last("command").id, command: aCommand({}) });
+  gateway.frame({ type: "ok", id: gateway.last("command").id, command: anAnsweredCommand({}) });
   await vi.advanceTimersByTimeAsync(1);
-  expect(said).toContainEqual({ kind: "answer", request: 3, answer: { kind: "ok", reply: aCommand({}) } });
+  expect(said).toContainEqual({
+    kind: "answer",
+    request: 3,
+    answer: { kind: "ok", reply: anAnsweredCommand({}) },
+  });
 });
 
 it("throws away the values of devices that a reset names", async () => {

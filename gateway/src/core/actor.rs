@@ -18,7 +18,7 @@ use bridge::{
     devices::Change,
     event::{ConnectionId, EdgeEvent},
 };
-use protocol::{Command, CommandId, DeviceId, Offset, Timestamp};
+use protocol::{CommandDetails, CommandId, DeviceId, Offset, Timestamp};
 use std::{
     collections::HashMap,
     pin::pin,
@@ -48,7 +48,7 @@ pub struct Actor {
     rhythm: Arc<Rhythm>,
     topics_wanted: Arc<std::sync::atomic::AtomicBool>,
     pub(super) mailboxes: HashMap<ConnectionId, Sender<Downlink>>,
-    pub(super) waiting: HashMap<CommandId, Vec<oneshot::Sender<Command>>>,
+    pub(super) waiting: HashMap<CommandId, Vec<oneshot::Sender<CommandDetails>>>,
     pub(super) deferred: Deferred,
     settled: mpsc::UnboundedReceiver<Outcome>,
     /// What was kept back asks for another round.
@@ -64,7 +64,7 @@ enum Waiting {
     /// Somebody who looked: what was seen is to be stored.
     Looker(Answer),
     /// Somebody who waits for the end of a command.
-    Ender(CommandId, oneshot::Sender<Command>),
+    Ender(CommandId, oneshot::Sender<CommandDetails>),
 }
 
 impl Actor {

@@ -15,8 +15,7 @@ use bridge::{
     mapping::Rendered,
 };
 use protocol::{
-    Command, CommandDetails, CommandId, CommandState, Delivery, DeviceId, Timestamp, TopicName,
-    topics,
+    CommandDetails, CommandId, CommandState, Delivery, DeviceId, Timestamp, TopicName, topics,
 };
 use std::sync::Arc;
 use tokio::sync::{mpsc::error::TrySendError, oneshot};
@@ -50,10 +49,10 @@ impl Actor {
     }
 
     /// Answers once the command has ended, and that is stored.
-    pub(super) fn await_end(&mut self, id: CommandId, reply: oneshot::Sender<Command>) {
+    pub(super) fn await_end(&mut self, id: CommandId, reply: oneshot::Sender<CommandDetails>) {
         let Some(details) = self.bridge.commands().get(id) else { return };
         if details.command.state.is_final() && !self.deferred.concerns(id) {
-            let _caller_may_be_gone = reply.send(details.command.clone());
+            let _caller_may_be_gone = reply.send(details.clone());
         } else {
             self.waiting.entry(id).or_default().push(reply);
         }
@@ -115,7 +114,7 @@ impl Actor {
             && let Some(callers) = self.waiting.remove(&details.command.id)
         {
             for caller in callers {
-                let _caller_may_be_gone = caller.send(details.command.clone());
+                let _caller_may_be_gone = caller.send(details.clone());
             }
         }
     }

@@ -30,7 +30,7 @@ use bridge::{
     ingest::Inbound,
 };
 use bytes::Bytes;
-use protocol::{Command, CommandId, DeviceId, Timestamp, TopicName};
+use protocol::{CommandDetails, CommandId, DeviceId, Timestamp, TopicName};
 use queue::Queue;
 use std::{
     fmt,
@@ -93,7 +93,7 @@ pub enum Input {
         /// The command.
         command: CommandId,
         /// Gets it when it has ended.
-        reply: oneshot::Sender<Command>,
+        reply: oneshot::Sender<CommandDetails>,
     },
     /// A connection has ended: nothing is sent to it any more.
     Gone(ConnectionId),
@@ -301,7 +301,7 @@ impl Core {
     ///
     /// # Cancel safety
     /// Cancelled, nothing is lost; the command is not touched.
-    pub async fn end_of(&self, command: CommandId) -> Result<Option<Command>, Stopped> {
+    pub async fn end_of(&self, command: CommandId) -> Result<Option<CommandDetails>, Stopped> {
         let (reply, answer) = oneshot::channel();
         self.send(Input::AwaitEnd { command, reply }).await?;
         Ok(answer.await.ok())

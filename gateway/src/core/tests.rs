@@ -36,6 +36,7 @@ async fn who_waits_for_the_end_of_a_command_hears_of_it_when_it_is_stored_and_no
     running.let_go();
     core.change(a_command_expires).await.expect("the database is free again");
     let ended = end.await.expect("the core runs").expect("there is such a command");
+    let ended = ended.command;
     assert_eq!((ended.id, ended.state), (id, CommandState::Expired));
 }
 

@@ -122,6 +122,7 @@ async fn a_websocket_says_its_token_in_a_hello_and_is_closed_when_that_is_revoke
     hello(&mut socket, &viewer).await;
     let welcome = message(&mut socket).await;
     assert_eq!((&welcome["type"], &welcome["user"]), (&json!("welcome"), &json!("vera")));
+    assert_eq!(welcome["id"], 1, "it is the answer to the hello");
     let command = json!({"type": "command", "id": 2, "device": "d1", "name": "x"}).to_string();
     soon("a command", socket.send(Message::Text(command.into()))).await.expect("it is open");
     assert_eq!(message(&mut socket).await["code"], "forbidden");

@@ -44,8 +44,8 @@ pub(in crate::web) async fn create_command(
     device: DeviceId,
     request: CommandRequest,
     key: Option<String>,
-    then: impl FnOnce(&Command) + Send + 'static,
-) -> Result<Command, Refused> {
+    then: impl FnOnce(&CommandDetails) + Send + 'static,
+) -> Result<CommandDetails, Refused> {
     if request.dry_run == Some(true) {
         return Err(Refused::bad_request("dry_run is for POST only"));
     }
@@ -61,7 +61,7 @@ pub(in crate::web) async fn create_command(
         if command.id == id {
             bridge.record(now, who.deed("command.created", Some(&device), details));
         }
-        Ok::<_, CommandError>(command)
+        Ok::<_, CommandError>(with_story(bridge, command))
     };
     change(web, create, then).await
 }
@@ -76,9 +76,9 @@ struct Created<'a> {
 /// Has the bridge make or change a command; `then` gets it once that is stored.
 async fn change<E: Send + 'static>(
     web: &Web,
-    question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> Result<Command, E> + Send + 'static,
-    then: impl FnOnce(&Command) + Send + 'static,
-) -> Result<Command, Refused>
+    question: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> Result<CommandDetails, E> + Send + 'static,
+    then: impl FnOnce(&CommandDetails) + Send + 'static,
+) -> Result<CommandDetails, Refused>
 where
     Refused: From<E>,
 {
@@ -88,6 +88,12 @@ where
         }
     });
     Ok(changed.await??)
+}
+
+/// A command with its story so far.
+fn with_story(bridge: &Bridge<Outlet>, command: Command) -> CommandDetails {
+    let transitions = bridge.commands().get(command.id).map(|known| known.transitions.clone());
+    CommandDetails { command, transitions: transitions.unwrap_or_default() }
 }
 
 /// An id that sorts behind all that were given before.
@@ -100,8 +106,8 @@ pub(in crate::web) async fn cancel_command(
     web: &Web,
     who: Who,
     id: CommandId,
-    then: impl FnOnce(&Command) + Send + 'static,
-) -> Result<Command, Refused> {
+    then: impl FnOnce(&CommandDetails) + Send + 'static,
+) -> Result<CommandDetails, Refused> {
     web.check_store()?;
     let cancel = move |bridge: &mut Bridge<Outlet>, now| {
         if seen(bridge, &who.rights, id).is_none() {
@@ -111,7 +117,7 @@ pub(in crate::web) async fn cancel_command(
         let action = format!("command.{}", command.state);
         let details = json!({"command": id, "name": command.name});
         bridge.record(now, who.deed(&action, Some(&command.device), details));
-        Ok::<_, CancelError>(command)
+        Ok::<_, CancelError>(with_story(bridge, command))
     };
     change(web, cancel, then).await
 }
@@ -142,7 +148,7 @@ pub(super) async fn create(
     let command = create_command(&web, who.clone(), device, request, key, |_| {}).await?;
     match wait {
         None => Ok((StatusCode::ACCEPTED, Json(command)).into_response()),
-        Some(wait) => end_within(&web, who, command.id, wait).await,
+        Some(wait) => end_within(&web, who, command.command.id, wait).await,
     }
 }
 
@@ -163,7 +169,7 @@ async fn end_within(
         Some(Ok(None)) => return Err(unknown(id)),
         Some(Err(stopped)) => return Err(stopped.into()),
         None => {
-            let command = find(web, who, id).await?.command;
+            let command = find(web, who, id).await?;
             (StatusCode::ACCEPTED, applied, Json(command)).into_response()
         }
     })
@@ -264,7 +270,7 @@ pub(super) async fn cancel(
     State(web): State<Arc<Web>>,
     who: Who,
     path: Result<Path<String>, PathRejection>,
-) -> Result<Json<Command>, Refused> {
+) -> Result<Json<CommandDetails>, Refused> {
     Ok(Json(cancel_command(&web, who, parse(&path?)?, |_| {}).await?))
 }
 

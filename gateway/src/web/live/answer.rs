@@ -20,7 +20,7 @@ use bridge::{
     hub::{Prelude, Sink as _},
 };
 use protocol::{
-    ClientMessage, CloseCode, Command, CommandId, CommandRequest, DeviceId, History,
+    ClientMessage, CloseCode, CommandDetails, CommandId, CommandRequest, DeviceId, History,
     HistoryRequest, Offset, Reply, RequestId, Role, SubscribeOptions, TopicFilter,
 };
 use std::sync::Arc;
@@ -81,7 +81,7 @@ impl Connection {
         mark: Option<RequestId>,
         device: DeviceId,
         request: CommandRequest,
-    ) -> Result<Command, Refused> {
+    ) -> Result<CommandDetails, Refused> {
         let (who, tell) = (self.operator()?, self.tells(mark));
         api::create_command(&self.web, who, device, request, None, tell).await
     }
@@ -90,7 +90,7 @@ impl Connection {
         &mut self,
         mark: Option<RequestId>,
         command: CommandId,
-    ) -> Result<Command, Refused> {
+    ) -> Result<CommandDetails, Refused> {
         let (who, tell) = (self.operator()?, self.tells(mark));
         api::cancel_command(&self.web, who, command, tell).await
     }
@@ -104,12 +104,12 @@ impl Connection {
     }
 
     /// Answers with a command as soon as it is stored: who asked knows its id before its first update comes.
-    fn tells(&self, id: Option<RequestId>) -> impl FnOnce(&Command) + Send + 'static {
+    fn tells(&self, id: Option<RequestId>) -> impl FnOnce(&CommandDetails) + Send + 'static {
         let outlet = self.outlet.clone();
         move |command| outlet.say(&Reply::Ok { id, command: Some(Box::new(command.clone())) })
     }
 
-    fn tell_refusal(&self, id: Option<RequestId>, outcome: Result<Command, Refused>) {
+    fn tell_refusal(&self, id: Option<RequestId>, outcome: Result<CommandDetails, Refused>) {
         if let Err(Refused { code, detail, .. }) = outcome {
             self.refuse(id, code, detail);
         }

@@ -108,9 +108,10 @@ impl Connection {
         Who::new(&self.user, Some(self.peer))
     }
 
-    pub(super) async fn run(mut self) {
+    /// Serves the client, whose `hello`, if it said one, had this mark.
+    pub(super) async fn run(mut self, hello: Option<RequestId>) {
         // What is rare is boxed, so that it takes no memory while there is nothing to do.
-        if Box::pin(self.greet()).await.is_ok() {
+        if Box::pin(self.greet(hello)).await.is_ok() {
             let end = self.serve().await;
             Box::pin(self.farewell(end)).await;
         }
@@ -121,7 +122,7 @@ impl Connection {
     }
 
     /// Joins the hub; `welcome` is the first message.
-    async fn greet(&mut self) -> Result<(), Stopped> {
+    async fn greet(&mut self, hello: Option<RequestId>) -> Result<(), Stopped> {
         let limits = &self.web.limits;
         let limits = Limits {
             message_bytes: limits.websocket_message_bytes,
@@ -133,6 +134,7 @@ impl Connection {
         let user = (!self.user.is_local()).then(|| self.user.name.as_ref().to_owned());
         let welcome = move |bridge: &mut bridge::bridge::Bridge<Outlet>, now| {
             outlet.say(&Reply::Welcome {
+                id: hello,
                 session: id.0.to_string(),
                 epoch: epoch.as_ref().into(),
                 offset: bridge.hub.offset(),

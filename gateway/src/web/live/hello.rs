@@ -13,7 +13,7 @@ use axum::{
     http::HeaderMap,
 };
 use futures_util::StreamExt;
-use protocol::{ClientMessage, CloseCode, DecodeError};
+use protocol::{ClientMessage, CloseCode, DecodeError, RequestId};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -49,24 +49,24 @@ impl Visitor {
         }
     }
 
-    /// Gives the user, or closes: none.
+    /// Gives the user and the mark of the hello that said the token, or closes: none.
     pub(super) async fn admit(
         self,
         web: &Arc<Web>,
         peer: SocketAddr,
         socket: &mut WebSocket,
-    ) -> Option<(User, Guest)> {
+    ) -> Option<((User, Guest), Option<RequestId>)> {
         let user = match self {
-            Self::Known(user) => Ok(user),
+            Self::Known(user) => Ok((user, None)),
             Self::Refused(why) => Err(Some(why.close_code())),
             Self::Unknown => says_token(web, peer, socket).await,
         };
-        let entered = user.and_then(|user| match Guest::enter(web, &user, &web.farewell) {
-            Ok(guest) => Ok((user, guest)),
+        let entered = user.and_then(|(user, mark)| match Guest::enter(web, &user, &web.farewell) {
+            Ok(guest) => Ok(((user, guest), mark)),
             Err(_too_many) => Err(Some(CloseCode::OverLimit)),
         });
         let code = match entered {
-            Ok(guest) => return Some(guest),
+            Ok(entered) => return Some(entered),
             Err(code) => code?,
         };
         count(web, code);
@@ -91,16 +91,17 @@ async fn says_token(
     web: &Web,
     peer: SocketAddr,
     socket: &mut WebSocket,
-) -> Result<User, Option<CloseCode>> {
+) -> Result<(User, Option<RequestId>), Option<CloseCode>> {
     let said = timeout(HELLO_WITHIN, hello(socket));
     let said = web.stopping.run_until_cancelled(said).await;
     let said = said.ok_or(Some(CloseCode::ShuttingDown))?;
-    let token = said.unwrap_or(Err(Some(CloseCode::Unauthenticated)))?;
-    user_of(web, peer, &token).await.map_err(|why| Some(why.close_code()))
+    let (mark, token) = said.unwrap_or(Err(Some(CloseCode::Unauthenticated)))?;
+    let user = user_of(web, peer, &token).await.map_err(|why| Some(why.close_code()))?;
+    Ok((user, mark))
 }
 
-/// Waits for the token.
-async fn hello(socket: &mut WebSocket) -> Result<String, Option<CloseCode>> {
+/// Waits for the token, and the mark of the message that says it.
+async fn hello(socket: &mut WebSocket) -> Result<(Option<RequestId>, String), Option<CloseCode>> {
     loop {
         let text = match socket.recv().await {
             Some(Ok(Message::Text(text))) => text,
@@ -110,7 +111,7 @@ async fn hello(socket: &mut WebSocket) -> Result<String, Option<CloseCode>> {
             Some(Ok(Message::Close(_))) | None => return Err(None),
         };
         return match ClientMessage::decode(&text) {
-            Ok((_, ClientMessage::Hello { token: Some(token) })) => Ok(token),
+            Ok((mark, ClientMessage::Hello { token: Some(token) })) => Ok((mark, token)),
             Ok(_) | Err(DecodeError::Refused { .. }) => Err(Some(CloseCode::Unauthenticated)),
             Err(DecodeError::NotAnObject) => Err(Some(CloseCode::Malformed)),
         };

@@ -83,8 +83,8 @@ async fn accept(
         .on_upgrade(move |mut socket| {
             let run = async move {
                 let _counted = counted;
-                if let Some(guest) = visitor.admit(&web, peer, &mut socket).await {
-                    Connection::new(web, id, guest, peer, encoding, socket).run().await;
+                if let Some((guest, hello)) = visitor.admit(&web, peer, &mut socket).await {
+                    Connection::new(web, id, guest, peer, encoding, socket).run(hello).await;
                 }
             };
             tracker.track_future(run).instrument(span)

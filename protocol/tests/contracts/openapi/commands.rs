@@ -27,7 +27,7 @@ fn create() -> Value {
     let wait = "`wait=` and seconds, at most 600 (RFC 7240): the answer is held back until the \
         command has ended, at most so long.";
     let key = "The same key with the same body gives the same command again.";
-    let ended = json!({"oneOf": [reference("Command"), reference("DryRun")]});
+    let ended = json!({"oneOf": [reference("CommandDetails"), reference("DryRun")]});
     json!({
         "operationId": "createCommand",
         "tags": ["commands"],
@@ -53,7 +53,7 @@ fn create() -> Value {
                 "202": {
                     "description": "It is accepted and has not ended yet.",
                     "headers": {"Preference-Applied": applied()},
-                    "content": super::content("Command"),
+                    "content": super::content("CommandDetails"),
                 },
             }),
             &[
@@ -118,7 +118,7 @@ fn cancel() -> Value {
         "tags": ["commands"],
         "summary": "Withdraws a command: at once before it was sent, else the device is asked.",
         "responses": core_answers(
-            json!({"200": answer("The command as it is now.", "Command")}),
+            json!({"200": answer("The command as it is now.", "CommandDetails")}),
             &[MALFORMED, UNKNOWN, (409, &["already_final", "device_cannot_cancel"])],
         ),
     })

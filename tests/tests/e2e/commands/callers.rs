@@ -97,6 +97,34 @@ async fn a_websocket_commands_and_cancels_too() {
     }
 }
 
+/// The states that a command came through, where it tells them.
+fn stages(command: &Value) -> Option<Vec<&str>> {
+    let steps = command.get("transitions")?.as_array()?;
+    steps.iter().map(|step| step["state"].as_str()).collect()
+}
+
+#[tokio::test]
+async fn a_command_alone_tells_its_story_and_in_lists_and_channels_it_does_not() {
+    let (gateway, mut live) = arrange().await;
+    let path = format!("/api/v1/devices/{DEVICE}/commands");
+    let (_, made) = gateway.post(&path, &json!({"name": "fill"})).await;
+    assert_eq!(stages(&made), Some(vec!["queued"]));
+    let told = reaches(&mut live, &id(&made), "queued").await;
+    assert_eq!(stages(&told), None);
+    let cancel = format!("/api/v1/commands/{}/cancel", id(&made));
+    let (_, cancelled) = gateway.post(&cancel, &json!({})).await;
+    assert_eq!(stages(&cancelled), Some(vec!["queued", "cancelled"]));
+    let (_, list) = gateway.get("/api/v1/commands").await;
+    assert_eq!(stages(&list["items"][0]), None);
+    let ask = json!({"type": "command", "device": DEVICE, "name": "fill", "ttl_ms": 100});
+    assert_eq!(stages(&live.reply(ask).await["command"]), Some(vec!["queued"]));
+    let request = gateway.request(Method::POST, &path).header("prefer", "wait=20");
+    let ended =
+        request.json(&json!({"name": "fill", "ttl_ms": 0})).send().await.expect("an answer");
+    let ended = ended.json().await.expect("a command");
+    assert_eq!(stages(&ended), Some(vec!["queued", "expired"]));
+}
+
 #[tokio::test]
 async fn a_device_takes_only_so_many_open_commands() {
     let gateway = TestGateway::with(&[("LIMITS__COMMANDS_PER_DEVICE", "2")]).await;
