@@ -70,6 +70,7 @@ pub(super) async fn listen(
     // An empty one is that of a client which has none yet.
     let last = headers.get("last-event-id").filter(|id| !id.is_empty());
     let since = last.map(|id| cursor(id.as_bytes())).transpose()?;
+    let came_with = since.as_ref().map(|Cursor { epoch, offset }| format!("{epoch}:{offset}"));
     let counted = Counted::new(&web)?;
     let guest = Guest::enter(&web, &user, &web.farewell)?;
     let options = SubscribeOptions { since, ..SubscribeOptions::default() };
@@ -78,7 +79,7 @@ pub(super) async fn listen(
     let id = live::next_subscriber();
     let speak = async move {
         let _counted = counted;
-        Listener::new(web, id, (user, guest), sender).run(filters, options).await;
+        Listener::new(web, id, (user, guest), came_with, sender).run(filters, options).await;
     };
     sockets.spawn(speak.instrument(tracing::info_span!("sse", id = id.0)));
     let keep_alive = KeepAlive::new().interval(COMMENT_EVERY);
@@ -131,7 +132,9 @@ struct Listener {
     outlet: Outlet,
     past: Past,
     events: mpsc::Sender<Event>,
-    /// What was asked for of the past has been sent: ids can be resumed from.
+    /// The id that the client came with: it resumes from there until it is live.
+    came_with: Option<String>,
+    /// What was asked for of the past has been sent: new ids can be resumed from.
     live: bool,
     offset: Offset,
 }
@@ -141,11 +144,12 @@ impl Listener {
         web: Arc<Web>,
         id: SubscriberId,
         (user, guest): (User, Guest),
+        came_with: Option<String>,
         events: mpsc::Sender<Event>,
     ) -> Self {
         let outlet = Outlet::new(Arc::clone(&web.epoch), Encoding::Json);
         let (past, offset) = (Past::default(), Offset(0));
-        Self { web, id, user, guest, outlet, past, events, live: false, offset }
+        Self { web, id, user, guest, outlet, past, events, came_with, live: false, offset }
     }
 
     async fn run(mut self, filters: Vec<TopicFilter>, options: SubscribeOptions) {
@@ -212,10 +216,20 @@ impl Listener {
         counters.note_frame(text.len());
         let delivered = counters.note(self.outlet.lock().take_counts());
         self.note_offset(&text);
-        let event = Event::default();
-        let event =
-            if self.live { event.id(format!("{}:{}", self.web.epoch, self.offset)) } else { event };
-        Some((event.data(text), delivered))
+        let event = Event::default().data(text);
+        let event = match self.resumes_from() {
+            Some(id) => event.id(id),
+            None => event,
+        };
+        Some((event, delivered))
+    }
+
+    /// The id to resume from; none before a new client is live.
+    fn resumes_from(&self) -> Option<String> {
+        if self.live {
+            return Some(format!("{}:{}", self.web.epoch, self.offset));
+        }
+        self.came_with.clone()
     }
 
     /// Reads the frame as the client does: it resumes from the greatest offset, once it was live.

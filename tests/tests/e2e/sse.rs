@@ -103,7 +103,12 @@ async fn events_are_frames_and_their_ids_are_where_to_go_on() {
     publish(&gateway, 3).await;
     publish(&gateway, 4).await;
     let mut listener = Listener::open(&gateway, "telemetry/%2B", Some(&id)).await;
-    let (told, _) = listener.through(is_live).await;
+    let first = listener.event().await;
+    let mut told = first.messages;
+    if !told.iter().any(is_live) {
+        assert_eq!(first.id, Some(id), "until it is live it goes on from where it came with");
+        told.extend(listener.through(is_live).await.0);
+    }
     let missed: Vec<_> = told.iter().filter(|message| message["replayed"] == true).collect();
     assert_eq!(missed.len(), 2, "{told:?}");
     assert_eq!((&missed[0]["seq"], &missed[1]["seq"]), (&json!(3), &json!(4)));
