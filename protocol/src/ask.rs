@@ -225,8 +225,9 @@ impl ClientMessage {
             }),
             Ok("command") => Ok(Self::Command {
                 device: field(&mut fields, "device")?,
-                request: read(text)
-                    .map_err(|error| bad_request(format!("the command is not valid: {error}")))?,
+                request: read(text).map_err(|error| {
+                    bad_request(format!("the command is not valid: {}", said(&error)))
+                })?,
             }),
             Ok("cancel") => Ok(Self::Cancel { command: field(&mut fields, "command")? }),
             Ok("ping") => Ok(Self::Ping {}),
@@ -268,7 +269,7 @@ fn take_id(fields: &mut Fields<'_>) -> (Option<RequestId>, Option<Refusal>) {
 fn field<T: DeserializeOwned>(fields: &mut Fields<'_>, name: &str) -> Result<T, Refusal> {
     let value = fields.remove(name).map_or("null", RawValue::get);
     serde_json::from_str(value)
-        .map_err(|error| bad_request(format!("{name} = {value} is not valid: {error}")))
+        .map_err(|error| bad_request(format!("{name} = {value} is not valid: {}", said(&error))))
 }
 
 /// Reads JSON; what is wrong with it names the member.
@@ -276,6 +277,12 @@ fn read<T: DeserializeOwned>(
     json: &str,
 ) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json))
+}
+
+/// What is wrong, without its line and column: who has a library write the message knows neither.
+fn said(error: &impl fmt::Display) -> String {
+    let text = error.to_string();
+    text.rsplit_once(" at line ").map_or(text.as_str(), |(what, _)| what).to_owned()
 }
 
 fn filters(fields: &mut Fields<'_>) -> Result<Vec<TopicFilter>, Refusal> {
@@ -303,7 +310,7 @@ fn options(fields: &mut Fields<'_>) -> Result<SubscribeOptions, Refusal> {
     let options = match fields.remove("options").map(RawValue::get) {
         None | Some("null") => SubscribeOptions::default(),
         Some(object) if object.starts_with('{') => {
-            read(object).map_err(|error| bad(format!("options are not valid: {error}")))?
+            read(object).map_err(|error| bad(format!("options are not valid: {}", said(&error))))?
         }
         Some(other) => return Err(bad(format!("options {other} is not an object"))),
     };
@@ -352,5 +359,7 @@ mod tests {
         let options = r#"{"type":"subscribe","channels":["a"],"options":{"throttle":"x"}}"#;
         let options = refused(options);
         assert!(options.contains("throttle: invalid type"), "{options}");
+        let from = refused(r#"{"type":"replay","channel":"a","from":-1,"to":2}"#);
+        assert_eq!(from, "from = -1 is not valid: invalid value: integer `-1`, expected u64");
     }
 }

@@ -191,7 +191,27 @@ impl From<JsonRejection> for Refused {
             let detail = serving::BodyTooSlow.to_string();
             return Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail);
         }
-        Self::new(rejection.status(), "bad_request", rejection.body_text())
+        Self::new(rejection.status(), "bad_request", what_is_wrong(&rejection))
+    }
+}
+
+/// What is wrong with a body, and what to do about it.
+fn what_is_wrong(rejection: &JsonRejection) -> String {
+    let said = rejection.body_text();
+    let why = said.split_once(": ").map_or(said.as_str(), |(_, why)| why);
+    match rejection {
+        JsonRejection::JsonDataError(_) => {
+            let why = why.rsplit_once(" at line ").map_or(why, |(what, _place)| what);
+            format!("the body is not a JSON object: {why}")
+        }
+        JsonRejection::JsonSyntaxError(_) => format!("the body is not JSON: {why}"),
+        JsonRejection::MissingJsonContentType(_) => {
+            "the body is not said to be JSON: send it with Content-Type: application/json".into()
+        }
+        _ if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
+            "the body is longer than limits.http_body_bytes: send less, or raise that".into()
+        }
+        _ => said,
     }
 }
 
