@@ -15,6 +15,8 @@ pub(super) struct Subscriber<S> {
     pub(super) account: Option<Arc<str>>,
     /// How many filters were counted for its account.
     pub(super) counted: usize,
+    /// It was counted among those who listen to `topics/`.
+    pub(super) counted_for_topics: bool,
     pub(super) filters: Filters,
     pub(super) jobs: VecDeque<Job>,
 }
@@ -24,7 +26,8 @@ impl<S> Subscriber<S> {
     pub(super) fn new(sink: S, member: Member) -> Self {
         let Member { rights, account } = member;
         let (filters, jobs) = (Filters::default(), VecDeque::new());
-        Self { sink, rights, account, counted: 0, filters, jobs }
+        let counted_for_topics = false;
+        Self { sink, rights, account, counted: 0, counted_for_topics, filters, jobs }
     }
 
     /// How many filters it has, and waits for, once `more` are added.
@@ -34,9 +37,9 @@ impl<S> Subscriber<S> {
         self.filters.len() + waiting + added
     }
 
-    /// Whether a channel under `topics/` can come to it.
+    /// Whether a channel under `topics/` can come to it, also once it has been sent what it missed.
     pub(super) fn reaches_topics(&self) -> bool {
-        self.filters.iter().any(reaches_topics)
+        self.filters.iter().any(reaches_topics) || self.jobs.iter().any(Job::reaches_topics)
     }
 
     /// How a channel comes to it: by the filter that gives most.

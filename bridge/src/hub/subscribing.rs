@@ -27,7 +27,7 @@ impl<S: Sink> Hub<S> {
     pub fn leave(&mut self, id: SubscriberId) {
         let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
         self.accounts.count(&mut subscriber, 0);
-        self.topics_subscribers -= usize::from(subscriber.reaches_topics());
+        self.topics_subscribers -= usize::from(subscriber.counted_for_topics);
         let filters: Vec<_> = subscriber.filters.iter().cloned().collect();
         self.channels.matching_mut(&filters, |_, channel| {
             channel.remove(id);
@@ -63,10 +63,8 @@ impl<S: Sink> Hub<S> {
         filters: Vec<TopicFilter>,
     ) {
         let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
-        let had_topics = subscriber.reaches_topics();
         subscriber.filters.remove(&filters);
         subscriber.jobs.iter_mut().for_each(|job| job.forget(&filters));
-        self.topics_subscribers -= usize::from(had_topics && !subscriber.reaches_topics());
         self.retarget(id, &subscriber, &filters);
         subscriber.sink.reply(&Reply::Unsubscribed { id: mark, channels: filters });
         self.put_back(id, subscriber);
@@ -77,6 +75,9 @@ impl<S: Sink> Hub<S> {
     pub(super) fn put_back(&mut self, id: SubscriberId, mut subscriber: Subscriber<S>) {
         let filters = subscriber.count_with(&[]);
         self.accounts.count(&mut subscriber, filters);
+        self.topics_subscribers -= usize::from(subscriber.counted_for_topics);
+        subscriber.counted_for_topics = subscriber.reaches_topics();
+        self.topics_subscribers += usize::from(subscriber.counted_for_topics);
         self.subscribers.insert(id, subscriber);
     }
 
@@ -153,11 +154,9 @@ impl<S: Sink> Hub<S> {
         filters: &[TopicFilter],
         wish: &Wish,
     ) {
-        let had_topics = subscriber.reaches_topics();
         for filter in filters {
             subscriber.filters.set(filter, wish.clone());
         }
-        self.topics_subscribers += usize::from(!had_topics && subscriber.reaches_topics());
         self.retarget(id, subscriber, filters);
     }
 

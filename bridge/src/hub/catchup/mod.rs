@@ -8,7 +8,7 @@
 mod replay;
 mod since;
 
-use super::{Hub, Prelude, Sink, Subscriber, SubscriberId, wish::Wish};
+use super::{Hub, Prelude, Sink, Subscriber, SubscriberId, subscriber::reaches_topics, wish::Wish};
 use crate::update::Update;
 use protocol::{
     Offset, Reply, RequestId, ResetReason, Seq, SubscribeOptions, TopicFilter, TopicName,
@@ -88,6 +88,14 @@ impl Job {
         match self {
             Self::Since(since) => since.filters().len(),
             Self::Replay(_) => 1,
+        }
+    }
+
+    /// Whether a channel under `topics/` comes live with it.
+    pub(super) fn reaches_topics(&self) -> bool {
+        match self {
+            Self::Since(since) => since.filters().iter().any(reaches_topics),
+            Self::Replay(_) => false,
         }
     }
 

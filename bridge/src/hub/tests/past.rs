@@ -116,6 +116,19 @@ fn a_subscription_that_begins_meanwhile_leaves_no_hole() {
 }
 
 #[test]
+fn who_resumes_listens_to_topics_before_it_is_live() {
+    let mut bench = Bench::new();
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["topics/#"], since("epoch", 0));
+    assert!(bench.hub.topics_wanted());
+    bench.publish("topics/x", "{}");
+    assert_eq!(bench.settle(id), Next::Live);
+    assert_eq!(reader.read(), ["subscribed", "topics/x 1 {} replayed", "live"]);
+    bench.hub.unsubscribe(id, None, parsed(&["topics/#"]));
+    assert!(!bench.hub.topics_wanted());
+}
+
+#[test]
 fn of_two_subscriptions_to_a_filter_the_later_ones_options_stay() {
     let mut bench = Bench::new();
     bench.publish("telemetry/a", r#"{"t":1}"#);
