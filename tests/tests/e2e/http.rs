@@ -63,6 +63,27 @@ async fn a_page_of_another_site_is_refused_on_every_path() {
 }
 
 #[tokio::test]
+async fn a_page_of_an_allowed_origin_may_ask_and_read_what_the_contract_says() {
+    let page = "https://dashboard.example";
+    let gateway = TestGateway::with(&[("HTTP__ALLOWED_ORIGINS", page)]).await;
+    let path = "/api/v1/devices/d/desired";
+    let asks = gateway.request(Method::OPTIONS, path).header("origin", page);
+    let answer = asks.send().await.expect("an answer");
+    assert_eq!(answer.status(), StatusCode::NO_CONTENT);
+    for header in ["if-match", "idempotency-key", "prefer", "last-event-id", "authorization"] {
+        let allowed = answer.headers()["access-control-allow-headers"].to_str().expect("ASCII");
+        assert!(allowed.split(", ").any(|name| name == header), "{header} in {allowed}");
+    }
+    let put = gateway.request(Method::PUT, "/api/v1/devices/d").json(&json!({}));
+    assert_eq!(put.send().await.expect("an answer").status(), StatusCode::OK);
+    let read = gateway.request(Method::GET, path).header("origin", page);
+    let answer = read.send().await.expect("an answer");
+    assert_eq!(answer.headers()["access-control-allow-origin"], page);
+    let exposed = answer.headers()["access-control-expose-headers"].to_str().expect("ASCII");
+    assert_eq!(exposed, "etag, link, preference-applied");
+}
+
+#[tokio::test]
 async fn health_and_figures_are_there() {
     let gateway = TestGateway::start().await;
     for path in ["/healthz", "/readyz"] {
