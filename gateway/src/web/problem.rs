@@ -197,6 +197,9 @@ impl From<JsonRejection> for Refused {
 
 /// What is wrong with a body, and what to do about it.
 fn what_is_wrong(rejection: &JsonRejection) -> String {
+    if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE {
+        return "the body is longer than limits.http_body_bytes: send less, or raise that".into();
+    }
     let said = rejection.body_text();
     let why = said.split_once(": ").map_or(said.as_str(), |(_, why)| why);
     match rejection {
@@ -208,10 +211,7 @@ fn what_is_wrong(rejection: &JsonRejection) -> String {
         JsonRejection::MissingJsonContentType(_) => {
             "the body is not said to be JSON: send it with Content-Type: application/json".into()
         }
-        _ if rejection.status() == StatusCode::PAYLOAD_TOO_LARGE => {
-            "the body is longer than limits.http_body_bytes: send less, or raise that".into()
-        }
-        _ => said,
+        JsonRejection::BytesRejection(_) | _ => said,
     }
 }
 

@@ -172,8 +172,10 @@ async fn bodies_that_are_no_command_are_refused() {
     refused(cut, StatusCode::BAD_REQUEST, "bad_request").await;
     let plain = post().body("{\"name\":\"fill\"}");
     refused(plain, StatusCode::UNSUPPORTED_MEDIA_TYPE, "bad_request").await;
-    let big = post().json(&json!({"name": "fill", "params": {"x": "x".repeat(300 * 1024)}}));
-    refused(big, StatusCode::PAYLOAD_TOO_LARGE, "bad_request").await;
+    let big = || post().json(&json!({"name": "fill", "params": {"x": "x".repeat(300 * 1024)}}));
+    refused(big(), StatusCode::PAYLOAD_TOO_LARGE, "bad_request").await;
+    let (_, _, text) = answer(big()).await;
+    assert!(text.contains("limits.http_body_bytes"), "the limit is named: {text}");
     let wait = post().header("prefer", "wait=soon").json(&json!({"name": "fill"}));
     refused(wait, StatusCode::BAD_REQUEST, "bad_request").await;
     let (_, commands) = gateway.get("/api/v1/commands").await;
