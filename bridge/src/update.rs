@@ -38,7 +38,7 @@ pub struct Stamp {
 pub enum ChannelKind {
     /// `telemetry/{device}`: conflates when slow; values merge by metric.
     Telemetry,
-    /// `topics/{topic}`: takes options; keeps no value.
+    /// `topics/{topic}`: takes options; its value is what memory has of it while somebody listens.
     Topics,
     /// `gateway/stats`: takes options.
     Stats,

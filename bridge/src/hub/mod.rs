@@ -112,6 +112,8 @@ pub struct Hub<S> {
     subscribers: HashMap<SubscriberId, Subscriber<S>>,
     accounts: Accounts,
     topics_subscribers: usize,
+    /// Somebody has listened to topics without a break since this offset.
+    topics_since: Offset,
     ring: Ring,
     gaps: Vec<Gap>,
     /// The newest offset of the earlier life. Where channels are not kept, their numbers begin above it:
@@ -137,6 +139,7 @@ impl<S: Sink> Hub<S> {
             subscribers: HashMap::default(),
             accounts: Accounts::default(),
             topics_subscribers: 0,
+            topics_since: offset,
             ring: Ring::new(offset, limits.ring_bytes),
             gaps,
             began: offset,

@@ -2,10 +2,17 @@
 //! and from when on its channels come live.
 
 use super::{
-    Hub, HubLimits, Prelude, Sink, SubscriberId, catchup::refuse_channel, subscriber::Subscriber,
+    Hub, HubLimits, Prelude, Sink, SubscriberId,
+    catchup::refuse_channel,
+    filters::Selection,
+    subscriber::{Subscriber, reaches_topics},
     wish::Wish,
 };
-use crate::rights::Member;
+use crate::{
+    rights::Member,
+    update::{ChannelKind, Update},
+};
+use ahash::HashMap;
 use protocol::{Reply, RequestId, ResetReason, SubscribeOptions, TopicFilter};
 use std::sync::Arc;
 
@@ -75,10 +82,19 @@ impl<S: Sink> Hub<S> {
     pub(super) fn put_back(&mut self, id: SubscriberId, mut subscriber: Subscriber<S>) {
         let filters = subscriber.count_with(&[]);
         self.accounts.count(&mut subscriber, filters);
+        self.count_for_topics(&mut subscriber);
+        self.subscribers.insert(id, subscriber);
+    }
+
+    /// Counts a subscriber among those who listen to topics while it does.
+    fn count_for_topics(&mut self, subscriber: &mut Subscriber<S>) {
+        let before = self.topics_subscribers;
         self.topics_subscribers -= usize::from(subscriber.counted_for_topics);
         subscriber.counted_for_topics = subscriber.reaches_topics();
         self.topics_subscribers += usize::from(subscriber.counted_for_topics);
-        self.subscribers.insert(id, subscriber);
+        if before == 0 {
+            self.topics_since = self.offset;
+        }
     }
 
     /// Whether the filters may be subscribed; says so if not.
@@ -189,5 +205,28 @@ impl<S: Sink> Hub<S> {
                 subscriber.sink.snapshot(name, *stamp, &data);
             }
         });
+        if self.topics_wanted() && filters.iter().any(reaches_topics) {
+            self.send_topics(subscriber, filters, wish);
+        }
+    }
+
+    /// Sends the newest message of each topic that `filters` match. Values of topics are not kept, for anybody may
+    /// make any number of them: it is what memory has of the time since when somebody listens.
+    fn send_topics(&self, subscriber: &Subscriber<S>, filters: &[TopicFilter], wish: &Wish) {
+        let wanted = Selection::new(filters.to_vec());
+        let since = self.topics_since.max(self.ring.from());
+        let topics = self.ring.after(since).into_iter().flatten().filter(|update| {
+            update.kind == ChannelKind::Topics
+                && wanted.matches(update.channel.as_str())
+                && subscriber.rights.may_see(&update.channel)
+        });
+        let newest: HashMap<_, _> = topics.map(|update| (&update.channel, update)).collect();
+        let mut newest: Vec<_> = newest.into_values().collect();
+        newest.sort_unstable_by_key(|update| update.stamp.offset);
+        for Update { channel, stamp, data, .. } in newest.into_iter().map(Arc::as_ref) {
+            if let Some(data) = wish.part(data) {
+                subscriber.sink.snapshot(channel, *stamp, &data);
+            }
+        }
     }
 }

@@ -65,17 +65,24 @@ fn options_do_not_touch_channels_that_must_come_whole() {
 }
 
 #[test]
-fn topics_have_no_value_and_are_wanted_only_while_somebody_listens() {
+fn topics_are_wanted_and_have_values_only_while_somebody_listens() {
     let mut bench = Bench::new();
     let (id, reader) = bench.join();
     assert!(!bench.hub.topics_wanted());
     bench.subscribe(id, &["topics/#", "#"], none());
     assert!(bench.hub.topics_wanted());
     bench.publish("topics/x", "{}");
-    bench.subscribe(id, &["topics/x"], none());
-    assert_eq!(reader.read(), ["subscribed", "live", "topics/x 1 {}", "subscribed", "live"]);
+    bench.publish("topics/x", r#"{"n":2}"#);
+    assert_eq!(reader.read(), ["subscribed", "live", "topics/x 1 {}", r#"topics/x 2 {"n":2}"#]);
+    let (second, other) = bench.join();
+    bench.subscribe(second, &["topics/x"], none());
+    assert_eq!(other.read(), ["subscribed", r#"topics/x 2 {"n":2} snapshot"#, "live"]);
     bench.hub.leave(id);
+    bench.hub.leave(second);
     assert!(!bench.hub.topics_wanted());
+    let (third, last) = bench.join();
+    bench.subscribe(third, &["topics/x"], none());
+    assert_eq!(last.read(), ["subscribed", "live"], "it may have said more since");
 }
 
 #[test]

@@ -228,6 +228,7 @@ fn a_resumed_channel_that_is_not_kept_is_reset_where_memory_lost_some() {
             "topics/x 3 {} replayed",
             r#"gateway/stats 1 {"n":1} replayed"#,
             r#"gateway/stats 1 {"n":1} snapshot"#,
+            "topics/x 3 {} snapshot",
             "live"
         ]
     );
