@@ -121,7 +121,7 @@ pub(super) enum Haste {
     /// Nobody waits for it.
     #[default]
     None,
-    /// Somebody waits; with a crowd it may share a commit ([`PACE`]).
+    /// Somebody waits, or counts on it; with a crowd it may share a commit ([`PACE`]).
     Paced,
     /// As soon as the writer is free.
     AtOnce,
@@ -148,6 +148,9 @@ impl Pending {
             self.since.get_or_insert(now);
         }
         let hasty = rows.iter().any(|row| row.table.is_hasty());
+        if rows.iter().any(|row| row.table.is_prompt()) {
+            self.haste = self.haste.max(Haste::Paced);
+        }
         self.through = self.through.max(through);
         for Row { table, key, body } in rows {
             self.rows.insert((table, key), body);
@@ -291,6 +294,22 @@ impl Lost {
 #[cfg(test)]
 mod tests {
     use super::{super::tests::support::Numbers, *};
+
+    #[test]
+    fn what_clients_of_mqtt_left_is_committed_soon_though_nobody_waits() {
+        let (now, mut pending) = (Instant::now(), Pending::default());
+        let rounds = Rounds { committed: None, health: Health::Well, ticked: now };
+        let row = |table| Batch {
+            updates: Vec::new(),
+            rows: vec![Row::set(table, "key", "")],
+            receipts: Vec::new(),
+            through: Offset(0),
+        };
+        pending.put(row(Table::Device), now);
+        assert_eq!(pending.due(&rounds), Some(now + WAIT));
+        pending.put(row(Table::Retained), now);
+        assert_eq!(pending.due(&rounds), Some(now));
+    }
 
     #[test]
     fn a_commands_row_takes_updates_along_only_when_their_time_has_come() {

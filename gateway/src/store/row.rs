@@ -71,6 +71,21 @@ impl Table {
         }
     }
 
+    /// Whether its rows are soon on the disk though nobody waits for them: a client of MQTT counts on what it left,
+    /// and QoS 0 has no way to say that it is there.
+    pub(super) const fn is_prompt(self) -> bool {
+        match self {
+            Self::Retained | Self::Session => true,
+            Self::Device
+            | Self::Alert
+            | Self::Desired
+            | Self::Audit
+            | Self::Command
+            | Self::Batch
+            | Self::Post => false,
+        }
+    }
+
     fn named(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|table| table.name() == name)
     }

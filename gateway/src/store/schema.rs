@@ -122,7 +122,8 @@ pub(super) fn check_tables(connection: &Connection) -> rusqlite::Result<Result<(
 /// SQLite's.
 pub(super) fn integrity(connection: &Connection) -> rusqlite::Result<Result<(), Damage>> {
     let found: String = connection.query_one("PRAGMA integrity_check(1)", [], |row| row.get(0))?;
-    Ok(if found == "ok" { Ok(()) } else { Err(Damage(found)) })
+    // SQLite says it in several lines, a log has one for each event.
+    Ok(if found == "ok" { Ok(()) } else { Err(Damage(found.replace('\n', " "))) })
 }
 
 /// The one row about the database itself.
