@@ -39,7 +39,7 @@ use tokio::{
     sync::oneshot,
     time::{Instant, Sleep},
 };
-use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
+use tokio_util::sync::WaitForCancellationFutureOwned;
 use waiting::Event;
 
 /// What takes time; its end comes as [`Event::Done`].
@@ -107,8 +107,7 @@ pub(super) struct Connection<S> {
     ends: Option<Instant>,
     timer: Pin<Box<Sleep>>,
     pub(super) taken_over: oneshot::Receiver<Takeover>,
-    pub(super) stop: CancellationToken,
-    /// Waits for `stop`, kept because to begin to wait takes a lock that all connections share.
+    /// Waits for the end of the gateway, kept because to begin to wait takes a lock that all connections share.
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,
 }
 
@@ -161,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Orders to an earlier connection of the session come again, to this one.
-    fn downlink(&mut self, down: Downlink) -> Result<(), End> {
+    pub(super) fn downlink(&mut self, down: Downlink) -> Result<(), End> {
         let me = self.client.connection;
         match down {
             Downlink::Kick(connection) if connection == me => return Err(End::Kicked),

@@ -24,9 +24,6 @@ use tokio::{
 /// How long a peer may take for the last bytes to it, and for closing after them.
 const GOODBYE_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long the end of a session's connection waits for one receipt of the core.
-const SETTLE_TIMEOUT: Duration = Duration::from_secs(5);
-
 /// How often a connection that is taken over is read once more: a client that goes on sending on it is not waited for.
 const HEAR_OUT_READS_MAX: usize = 64;
 
@@ -153,17 +150,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Waits for the receipts of what the client sent, so that no QoS 2 message of the session is in
-    /// doubt. What is still open then counts as new when it comes again.
-    async fn settle(&mut self) {
-        while !self.publishing().pending.is_empty() {
-            let settled = timeout(SETTLE_TIMEOUT, self.publishing().pending.front_stored()).await;
-            if self.stored(settled.unwrap_or(false)).is_err() {
-                return;
-            }
-        }
-    }
-
     fn take_session(&mut self) -> Kept {
         // The core sends them again, on the next connection.
         self.session.forget_commands();
@@ -175,21 +161,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Kept { session, link: self.link.take(), mailbox: self.mailbox.take() }
     }
 
-    /// Keeps the session for the client to come back; none: there are too many already, or the gateway
-    /// stops and the disk keeps it.
+    /// Keeps the session for the client to come back; none: there are too many already. While the gateway stops it
+    /// takes what others still say, and the disk keeps it.
     fn park(&mut self, end: &End) -> Option<Parked> {
-        let Ok(room) = self.shared.sessions.clone().try_acquire_owned() else {
+        let room = self.shared.sessions.clone().try_acquire_owned().ok();
+        if room.is_none() && !matches!(end, End::Stopping) {
             self.shared.counters.limit_sessions.increment();
             self.session.forget();
             return None;
-        };
-        self.note_parked();
-        if matches!(end, End::Stopping) {
-            if let Some(journal) = &mut self.session.journal {
-                journal.flush();
-            }
-            return None;
         }
+        self.note_parked();
         if let Some(link) = &self.link {
             link.attend(Attendance::Away);
         }
@@ -211,7 +192,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             ends_at: clock::now().plus(Millis(u64::from(self.client.session_expiry) * 1_000)),
             lasts_s: self.client.session_expiry,
             taken_over,
-            stop: self.stop.clone(),
             _room: room,
         })
     }

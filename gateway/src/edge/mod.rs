@@ -36,6 +36,7 @@ mod restoring;
 mod retained;
 mod revoking;
 mod session;
+mod settling;
 mod shared;
 mod sign_in;
 mod subscribing;
@@ -72,7 +73,7 @@ use tokio::{
     net::TcpStream,
     task::{JoinError, JoinSet},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::task_tracker::TaskTrackerToken};
 
 /// The MQTT listeners, bound and ready to run.
 #[derive(Debug)]
@@ -183,12 +184,12 @@ impl Edge {
         DesiredPublisher(Arc::downgrade(&self.door.shared))
     }
 
-    /// Serves until `stop`; then no one new is accepted, clients are told, and it returns when all
-    /// connections have ended.
+    /// Serves until `stop`; then no one new is accepted and clients are told. Sessions that are kept take what
+    /// the last connections said; it returns when all have ended.
     pub async fn run(mut self, stop: CancellationToken) {
         let mut tasks = JoinSet::new();
         let sessions = std::mem::take(&mut self.sessions);
-        for parked in restoring::restore(&self.door.shared, sessions, &stop).await {
+        for parked in restoring::restore(&self.door.shared, sessions).await {
             tasks.spawn(parked.run());
         }
         tasks.spawn(system::run(self.door.shared.clone(), stop.clone()));
@@ -206,10 +207,21 @@ impl Edge {
             }
         }
         drop((self.plain, self.tls));
+        finish_sessions(&self.door.shared).await;
         while let Some(ended) = tasks.join_next().await {
             note(&self.door.shared, ended);
         }
     }
+}
+
+/// Sessions outlive the connections, so that what one client said to the end is kept for the others.
+async fn finish_sessions(shared: &Shared) {
+    shared.serving.close();
+    shared.serving.wait().await;
+    if shared.exchange.caught_up().await.is_err() {
+        tracing::debug!("the exchange has stopped: sessions have what came");
+    }
+    shared.sessions_end.cancel();
 }
 
 /// The next socket of the listener with TLS, where there is one.
@@ -242,13 +254,17 @@ fn begin<S>(handshake: Handshake<S>, ticket: Ticket) -> Stage
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let here = (ticket, handshake.shared.serving.token());
     let opened = handshake.run();
-    Stage::new(opened.map(|connection| Some(Stage::new(connected(connection?, ticket)))))
+    Stage::new(opened.map(|connection| Some(Stage::new(connected(connection?, here)))))
 }
 
 /// Gives the session that outlives the connection. A panic while serving is caught here, so that the device's
 /// end is told and its client id is free again.
-async fn connected<S>(mut connection: Box<Connection<S>>, _ticket: Ticket) -> Option<Stage>
+async fn connected<S>(
+    mut connection: Box<Connection<S>>,
+    _here: (Ticket, TaskTrackerToken),
+) -> Option<Stage>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {

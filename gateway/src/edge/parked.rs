@@ -19,13 +19,13 @@ use crate::{
     mailbox::Mailbox,
 };
 use bridge::event::ConnectionId;
+use futures_util::FutureExt as _;
 use protocol::{Millis, Timestamp};
 use std::sync::Arc;
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
     time::{Instant, sleep_until},
 };
-use tokio_util::sync::CancellationToken;
 
 /// A session without a connection.
 pub(super) struct Parked {
@@ -43,8 +43,8 @@ pub(super) struct Parked {
     pub(super) ends_at: Timestamp,
     pub(super) lasts_s: u32,
     pub(super) taken_over: oneshot::Receiver<Takeover>,
-    pub(super) stop: CancellationToken,
-    pub(super) _room: OwnedSemaphorePermit,
+    /// None while the gateway stops: then sessions are kept for a moment only.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 /// All that can happen to a session whose client is away.
@@ -64,7 +64,11 @@ impl Parked {
         let heir = loop {
             match self.next_event().await {
                 // The disk keeps it.
-                Event::Stop | Event::Message(None) => return self.stopped(),
+                Event::Stop => {
+                    self.collect_rest();
+                    return self.stopped();
+                }
+                Event::Message(None) => return self.stopped(),
                 Event::Expired => {
                     self.shared.counters.sessions_expired.increment();
                     break None;
@@ -74,9 +78,7 @@ impl Parked {
                 // Who may come back and take it is decided then.
                 Event::TakenOver(Some(Takeover::Revoked(next))) => self.taken_over = next,
                 Event::WillDue => self.publish_will().await,
-                Event::Down(Downlink::Pass(message)) => self.collect(message, Source::Own),
-                // It was for the connection that is no more.
-                Event::Down(Downlink::Publish(..) | Downlink::Kick(_)) => {}
+                Event::Down(down) => self.take(down),
                 Event::Message(Some(message)) => self.collect(message, Source::Link),
             }
         };
@@ -87,12 +89,31 @@ impl Parked {
         let will_due = self.will.as_ref().map_or(self.expires, |(_, due)| *due);
         tokio::select! {
             biased;
-            () = self.stop.cancelled() => Event::Stop,
+            () = self.shared.sessions_end.cancelled() => Event::Stop,
             takeover = &mut self.taken_over => Event::TakenOver(takeover.ok()),
             () = sleep_until(will_due), if self.will.is_some() => Event::WillDue,
             () = sleep_until(self.expires) => Event::Expired,
             message = next_down(&mut self.kept.mailbox) => Event::Down(message),
             message = next_message(&mut self.kept.link) => Event::Message(message),
+        }
+    }
+
+    fn take(&mut self, down: Downlink) {
+        match down {
+            Downlink::Pass(message) => self.collect(message, Source::Own),
+            // It was for the connection that is no more.
+            Downlink::Publish(..) | Downlink::Kick(_) => {}
+        }
+    }
+
+    /// Takes what has come, and was acknowledged or will be.
+    fn collect_rest(&mut self) {
+        while let Some(down) = next_down(&mut self.kept.mailbox).now_or_never() {
+            self.take(down);
+        }
+        let come = self.kept.link.as_mut().map(|link| link.rest());
+        for message in come.into_iter().flatten() {
+            self.collect(message, Source::Link);
         }
     }
 

@@ -4,7 +4,6 @@ use super::{reason::Reason, wire::Flow};
 use futures_util::FutureExt as _;
 use std::{
     collections::VecDeque,
-    future::poll_fn,
     task::{Context, Poll, ready},
 };
 use tokio::sync::oneshot;
@@ -43,16 +42,8 @@ impl PendingQueue {
         self.0.is_empty()
     }
 
-    /// Waits until the oldest batch is stored (true), or until it is certain that it is not (false);
-    /// for ever while there is none.
-    ///
-    /// # Cancel safety
-    /// Nothing is lost: the batch stays until [`Self::pop`].
-    pub(super) async fn front_stored(&mut self) -> bool {
-        poll_fn(|context| self.poll_front_stored(context)).await
-    }
-
-    /// The same; who polled last is woken.
+    /// Ready when the oldest batch is stored (true), or when it is certain that it is not (false); never while
+    /// there is none. It stays until [`Self::pop`]. Who polled last is woken.
     pub(super) fn poll_front_stored(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let Some(front) = self.0.front_mut() else { return Poll::Pending };
         for receipt in &mut front.receipts {
@@ -76,6 +67,11 @@ impl PendingQueue {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::future::poll_fn;
+
+    async fn front_stored(queue: &mut PendingQueue) -> bool {
+        poll_fn(|context| queue.poll_front_stored(context)).await
+    }
 
     fn pending(id: u16, receipt: Option<oneshot::Receiver<()>>) -> Pending {
         Pending {
@@ -91,12 +87,12 @@ mod tests {
         queue.push(pending(1, Some(first_receipt)));
         queue.push(Pending::default());
         queue.push(pending(2, None));
-        let early = tokio::time::timeout(std::time::Duration::ZERO, queue.front_stored()).await;
+        let early = tokio::time::timeout(std::time::Duration::ZERO, front_stored(&mut queue)).await;
         assert!(early.is_err());
         first.send(()).unwrap();
-        assert!(queue.front_stored().await);
+        assert!(front_stored(&mut queue).await);
         assert_eq!(queue.pop()[0].id, 1);
-        assert!(queue.front_stored().await);
+        assert!(front_stored(&mut queue).await);
         assert_eq!(queue.pop()[0].id, 2);
     }
 
@@ -106,7 +102,7 @@ mod tests {
         let (sender, receipt) = oneshot::channel();
         queue.push(pending(1, Some(receipt)));
         drop(sender);
-        assert!(!queue.front_stored().await);
+        assert!(!front_stored(&mut queue).await);
     }
 
     #[tokio::test]
@@ -116,9 +112,9 @@ mod tests {
         let (second, two) = oneshot::channel();
         queue.push(Pending { receipts: [Some(one), Some(two)], ..pending(1, None) });
         first.send(()).unwrap();
-        let early = tokio::time::timeout(std::time::Duration::ZERO, queue.front_stored()).await;
+        let early = tokio::time::timeout(std::time::Duration::ZERO, front_stored(&mut queue)).await;
         assert!(early.is_err());
         second.send(()).unwrap();
-        assert!(queue.front_stored().await);
+        assert!(front_stored(&mut queue).await);
     }
 }

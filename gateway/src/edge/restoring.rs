@@ -21,7 +21,6 @@ use futures_util::{StreamExt as _, stream};
 use protocol::{Millis, Offset, Timestamp};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
-use tokio_util::sync::CancellationToken;
 
 /// How many sessions subscribe at the same time.
 const AT_ONCE: usize = 64;
@@ -35,11 +34,7 @@ struct Found {
 
 /// The sessions of `rows`, subscribed again. Rows that belong to none are removed; what cannot be read is said
 /// and removed too.
-pub(super) async fn restore(
-    shared: &Arc<Shared>,
-    rows: Vec<KeyAndBody>,
-    stop: &CancellationToken,
-) -> Vec<Parked> {
+pub(super) async fn restore(shared: &Arc<Shared>, rows: Vec<KeyAndBody>) -> Vec<Parked> {
     let (found, garbage) = sort(rows);
     if !garbage.is_empty() {
         let rows = garbage.into_iter().map(|key| Row::gone(Table::Session, key)).collect();
@@ -47,8 +42,8 @@ pub(super) async fn restore(
         shared.store.keep(Batch { updates, rows, receipts, through: Offset(0) });
     }
     let sessions = found.into_iter().map(|(client_id, head, parts)| {
-        let (shared, stop) = (Arc::clone(shared), stop.clone());
-        async move { Restored { client_id, head, parts }.park(shared, stop).await }
+        let shared = Arc::clone(shared);
+        async move { Restored { client_id, head, parts }.park(shared).await }
     });
     let parked: Vec<Option<Parked>> =
         stream::iter(sessions).buffer_unordered(AT_ONCE).collect().await;
@@ -100,7 +95,7 @@ struct Restored {
 }
 
 impl Restored {
-    async fn park(self, shared: Arc<Shared>, stop: CancellationToken) -> Option<Parked> {
+    async fn park(self, shared: Arc<Shared>) -> Option<Parked> {
         let Self { client_id, head, parts } = self;
         let mut session = session(&shared, &client_id, &head, parts);
         let Ok(room) = shared.sessions.clone().try_acquire_owned() else {
@@ -138,8 +133,7 @@ impl Restored {
             ends_at,
             lasts_s: head.lasts_s,
             taken_over,
-            stop,
-            _room: room,
+            _room: Some(room),
         };
         // The process may have died while the client was connected: the disk learns the end of its time.
         parked.note();

@@ -21,6 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::sync::Semaphore;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 /// What all connections have in common.
 #[derive(Debug)]
@@ -49,6 +50,10 @@ pub(super) struct Shared {
     pub(super) connections: AtomicU64,
     /// Room for sessions of clients that are away.
     pub(super) sessions: Arc<Semaphore>,
+    /// Connections, from their accepting to their end.
+    pub(super) serving: TaskTracker,
+    /// No connection adds to sessions any more: they end, and are on the disk.
+    pub(super) sessions_end: CancellationToken,
 }
 
 impl Shared {
@@ -80,6 +85,8 @@ impl Shared {
             complaints: Complaints::default(),
             connections: AtomicU64::new(1),
             sessions: Arc::new(Semaphore::new(limits.mqtt_sessions as usize)),
+            serving: TaskTracker::new(),
+            sessions_end: CancellationToken::new(),
             limits,
         }
     }

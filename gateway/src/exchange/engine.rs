@@ -38,6 +38,8 @@ pub(super) enum Input {
     Close { link: LinkId },
     /// A member of a shared subscription went without acknowledging what it got by it.
     PassOn { share: Arc<Share>, queued: Queued },
+    /// Somebody waits until what was published before is in the links' queues.
+    CaughtUp { done: oneshot::Sender<()> },
     /// Something bad happens to the router, outside of any round.
     #[cfg(test)]
     Sabotage(fn(&mut super::router::Router)),
@@ -154,6 +156,7 @@ impl Engine {
                 }
             }
             Input::PassOn { share, queued } => self.outlets.pass_on(&share, &queued),
+            Input::CaughtUp { done } => round.tell(done),
             #[cfg(test)]
             Input::Sabotage(act) => act(self.watchdog.router()),
             #[cfg(test)]

@@ -53,6 +53,7 @@ use std::sync::{
 use tokio::sync::{
     OwnedSemaphorePermit, Semaphore,
     mpsc::{UnboundedSender, unbounded_channel},
+    oneshot,
 };
 use tokio_util::sync::CancellationToken;
 
@@ -167,6 +168,19 @@ impl Exchange {
         if !passed {
             self.shared.counters.dropped.increment();
         }
+    }
+
+    /// Waits until all that was published before is in the queues of the links it is for.
+    ///
+    /// # Errors
+    /// The exchange has stopped.
+    ///
+    /// # Cancel safety
+    /// Safe.
+    pub async fn caught_up(&self) -> Result<(), Stopped> {
+        let (done, caught_up) = oneshot::channel();
+        self.shared.inputs.send(Input::CaughtUp { done }).map_err(|_gone| Stopped)?;
+        caught_up.await.map_err(|_gone| Stopped)
     }
 
     fn room_for(&self, message: &Message) -> u32 {

@@ -88,6 +88,56 @@ async fn half_a_request_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
+async fn what_is_acknowledged_to_the_end_is_in_every_session_that_is_kept() {
+    const MESSAGES: u16 = 1_000;
+    let mut gateway = TestGateway::start().await;
+    let kept = |client| Connect { clean: false, ..Connect::new(Version::V3, client) };
+    let mut sessions = Vec::new();
+    for client in ["here", "away"] {
+        let mut peer = Peer::connect(gateway.mqtt(), kept(client)).await;
+        peer.subscribe("q/#", 1).await;
+        sessions.push(peer);
+    }
+    sessions.pop().expect("it is away").disconnect().await;
+    // Its session is kept too: what it sent is settled before its connection ends.
+    let mut publisher = Peer::connect(gateway.mqtt(), kept("publisher")).await;
+    for number in 1..=MESSAGES {
+        publisher.publish_unawaited("q/a", &number.to_be_bytes()).await;
+    }
+    gateway.terminate();
+    let mut acknowledged = Vec::new();
+    while let Some(answer) = publisher.next().await {
+        acknowledged.push([answer.body[0], answer.body[1]]);
+    }
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    gateway.start_again().await;
+    for client in ["here", "away"] {
+        let mut peer = Peer::connect(gateway.mqtt(), kept(client)).await;
+        for id in &acknowledged {
+            let message = peer.message().await;
+            assert_eq!(message.payload[..], id[..], "{client}: in order, and none is missing");
+            peer.puback(message.id).await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_wills_of_who_is_there_to_the_end_are_in_sessions_that_are_kept() {
+    let mut gateway = TestGateway::start().await;
+    let kept = Connect { clean: false, ..Connect::new(Version::V3, "away") };
+    let mut away = Peer::connect(gateway.mqtt(), kept).await;
+    away.subscribe("wills/#", 1).await;
+    away.disconnect().await;
+    let will = Some(("wills/a", &b"gone"[..]));
+    let mortal = Connect { will, ..Connect::new(Version::V3, "mortal") };
+    let mortal = Peer::connect(gateway.mqtt(), mortal).await;
+    gateway.restart().await;
+    mortal.closed().await;
+    let mut away = Peer::connect(gateway.mqtt(), kept).await;
+    assert_eq!(away.message().await.topic, "wills/a");
+}
+
+#[tokio::test]
 async fn an_mqtt_5_client_is_told_that_the_gateway_shuts_down() {
     const SHUTTING_DOWN: u8 = 0x8b;
     let gateway = TestGateway::start().await;

@@ -1,0 +1,67 @@
+//! How the connection of a session that is kept comes to rest: nothing that its client sent stays in doubt.
+
+use super::{connection::Connection, subscriptions::Source};
+use crate::{core::Downlink, exchange::Arrival};
+use std::{
+    future::poll_fn,
+    task::{Context, Poll, ready},
+    time::Duration,
+};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::timeout,
+};
+
+/// How long is waited for one receipt.
+const RECEIPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// What comes while a receipt is waited for.
+enum Event {
+    /// Of the oldest batch it is certain whether it is stored.
+    Stored(bool),
+    Down(Downlink),
+    Message(Arrival),
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// Waits for the receipts of what the client sent, so that no QoS 2 message of the session is in
+    /// doubt. What is still open then counts as new when it comes again.
+    pub(super) async fn settle(&mut self) {
+        while !self.publishing().pending.is_empty() {
+            let settled = timeout(RECEIPT_TIMEOUT, self.front_stored()).await;
+            if self.stored(settled.unwrap_or(false)).is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Whether the oldest batch is stored. What comes for the client meanwhile is taken: who sent that waits for
+    /// its receipt as well, and may be at the end of its connection too.
+    async fn front_stored(&mut self) -> bool {
+        loop {
+            match poll_fn(|context| self.poll_settling(context)).await {
+                Event::Stored(stored) => return stored,
+                Event::Message(arrival) => self.deliver(arrival, Source::Link),
+                // That the connection is to end changes nothing any more.
+                Event::Down(down) => drop(self.downlink(down)),
+            }
+        }
+    }
+
+    fn poll_settling(&mut self, context: &mut Context<'_>) -> Poll<Event> {
+        if let Poll::Ready(stored) = self.publishing().pending.poll_front_stored(context) {
+            return Poll::Ready(Event::Stored(stored));
+        }
+        if let Some(mailbox) = &mut self.mailbox
+            && let Poll::Ready(down) = mailbox.poll_recv(context)
+        {
+            return Poll::Ready(Event::Down(down));
+        }
+        let Some(link) = &mut self.link else { return Poll::Pending };
+        match ready!(link.poll_recv(context)) {
+            Some(arrival) => Poll::Ready(Event::Message(arrival)),
+            // The exchange has stopped.
+            None => Poll::Pending,
+        }
+    }
+}
