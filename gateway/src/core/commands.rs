@@ -3,6 +3,7 @@
 use super::{
     Actor, CarriedCommand, DeviceMessage, Downlink, MAILBOX_MESSAGES_MAX,
     deferred::{Outcome, Settled},
+    raw,
 };
 use crate::{
     exchange::{Message, Properties},
@@ -119,8 +120,11 @@ impl Actor {
         }
     }
 
-    /// Writes to the receiver, and a copy to the monitors.
+    /// Writes to the receiver, and a copy to the monitors, those of `topics/...` too.
     fn send(&mut self, now: Timestamp, connection: ConnectionId, message: DeviceMessage) {
+        if self.bridge.hub.topics_wanted() {
+            self.bridge.raw(now, &message.topic, raw(&message.payload, 1, false));
+        }
         if self.exchange.has_links() {
             self.exchange.offer(copy_for_monitors(connection, &message));
         }

@@ -24,10 +24,12 @@ use crate::{
     mailbox::Sender,
     store::{NotStored, Receipt},
 };
+use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bridge::{
     bridge::Bridge,
+    data::Data,
     event::{ConnectionId, EdgeEvent},
-    ingest::Inbound,
+    ingest::{Inbound, raw_message},
 };
 use bytes::Bytes;
 use protocol::{CommandDetails, CommandId, DeviceId, Timestamp, TopicName};
@@ -312,6 +314,19 @@ impl Core {
     pub fn topics_wanted(&self) -> bool {
         self.topics_wanted.load(Ordering::Relaxed)
     }
+
+    /// Says a message on `topics/...`, where somebody listens and the core has room: never waits.
+    pub fn offer_raw(&self, topic: &TopicName, payload: &[u8], qos: u8, retain: bool) {
+        if self.topics_wanted() {
+            let data = raw(payload, qos, retain);
+            let _may_be_full = self.try_send(Input::Raw { topic: topic.clone(), data });
+        }
+    }
+}
+
+/// What `topics/{topic}` says of a message.
+pub(crate) fn raw(payload: &[u8], qos: u8, retain: bool) -> Data {
+    raw_message(payload, qos, retain, |bytes| BASE64_STANDARD.encode(bytes))
 }
 
 /// The core has ended: the gateway is shutting down.

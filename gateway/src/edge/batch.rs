@@ -13,14 +13,13 @@ use super::{
 use crate::{
     clock::now,
     config::Ack,
-    core::Input,
+    core::{Input, raw},
     exchange::{Arrival, Message, Properties},
     store::{Gathering, Row},
 };
-use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bridge::{
     event::ConnectionId,
-    ingest::{Inbound, decode, decode_mapped, decode_response, raw_message},
+    ingest::{Inbound, decode, decode_mapped, decode_response},
     mapping::Spoken,
     route::Destination,
 };
@@ -161,9 +160,7 @@ impl Batch {
             }
         }
         if shared.core.topics_wanted() {
-            let data = raw_message(content.payload, content.qos, content.retain, |bytes| {
-                BASE64_STANDARD.encode(bytes)
-            });
+            let data = raw(content.payload, content.qos, content.retain);
             self.input(Input::Raw { topic: known.topic.clone(), data });
         }
         let to_exchange = shared.exchange.has_links();

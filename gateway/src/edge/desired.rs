@@ -73,6 +73,7 @@ impl DesiredPublisher {
             return;
         };
         let message = message(device, desired);
+        shared.core.offer_raw(&message.topic, &message.payload, message.qos, message.retain);
         if shared.exchange.has_links() {
             shared.exchange.offer(message.clone());
         }

@@ -220,6 +220,27 @@ async fn topics_are_told_while_somebody_listens() {
 }
 
 #[tokio::test]
+async fn topics_have_what_the_gateway_says_itself_too() {
+    let gateway = TestGateway::start().await;
+    let device = gateway.device("pump-1").await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["topics/devices/#"]).await;
+    let path = "/api/v1/devices/pump-1/commands";
+    let (_, command) = gateway.post(path, &json!({"name": "fill"})).await;
+    let id = command["id"].as_str().expect("a text");
+    let sent = live.next().await;
+    assert_eq!(sent["channel"], format!("topics/devices/pump-1/commands/{id}"));
+    assert_eq!((&sent["data"]["payload"]["id"], &sent["data"]["qos"]), (&json!(id), &json!(1)));
+    let desired = gateway.request(reqwest::Method::PUT, "/api/v1/devices/pump-1/desired");
+    desired.json(&json!({"level": 3})).send().await.expect("an answer");
+    let sent = live.next().await;
+    assert_eq!(sent["channel"], "topics/devices/pump-1/desired");
+    let told = json!({"payload": {"version": 1, "desired": {"level": 3}}, "encoding": "json", "qos": 1, "retain": true});
+    assert_eq!(sent["data"], told);
+    drop(device);
+}
+
+#[tokio::test]
 async fn the_gateway_tells_its_figures_every_second() {
     let gateway = TestGateway::start().await;
     let mut live = gateway.live().await;
