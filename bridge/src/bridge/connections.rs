@@ -55,6 +55,13 @@ impl<S: Sink> Bridge<S> {
         self.look_for_alerts(now);
     }
 
+    /// The gateway stops in order, and all connections have ended.
+    pub fn stop(&mut self, now: Timestamp) {
+        for (device, presence) in self.devices.unheard(now) {
+            self.tell_presence(now, &device, &presence);
+        }
+    }
+
     pub(super) fn tell_presence(&mut self, now: Timestamp, device: &DeviceId, presence: &Presence) {
         self.publish(now, &channel("presence", device), Some(now), Data::of(presence));
         self.watch_presence(now, device, presence);

@@ -15,11 +15,29 @@ impl<S: Sink> Bridge<S> {
     /// Takes decoded messages of one connection.
     pub fn ingest(&mut self, now: Timestamp, inbound: Vec<Inbound>) {
         for message in inbound {
-            if let Inbound::Mapped { spoken, payload } = &message {
-                self.mapped(now, spoken, payload);
-            } else if message.device().is_none_or(|device| self.heard(now, device)) {
-                self.take(now, message);
-            }
+            self.take_of(now, message, Self::heard);
+        }
+    }
+
+    /// Takes a decoded will. What it says counts, but it was written before and nobody speaks now: it makes no
+    /// device online, least of all the one whose end it tells.
+    pub fn last_words(&mut self, now: Timestamp, inbound: Vec<Inbound>) {
+        for message in inbound {
+            self.take_of(now, message, Self::noted);
+        }
+    }
+
+    /// Takes what was said where its device may be there, which `admit` decides.
+    fn take_of(
+        &mut self,
+        now: Timestamp,
+        message: Inbound,
+        admit: fn(&mut Self, Timestamp, &DeviceId) -> bool,
+    ) {
+        if let Inbound::Mapped { spoken, payload } = &message {
+            self.mapped(now, spoken, payload);
+        } else if message.device().is_none_or(|device| admit(self, now, device)) {
+            self.take(now, message);
         }
     }
 
@@ -104,6 +122,12 @@ impl<S: Sink> Bridge<S> {
             }
         }
         true
+    }
+
+    fn noted(&mut self, now: Timestamp, device: &DeviceId) -> bool {
+        let noted = self.devices.noted(now, device).is_ok();
+        self.refused.devices += u64::from(!noted);
+        noted
     }
 }
 

@@ -88,6 +88,14 @@ impl Devices {
         Ok(Some(self.without_connection(now, device, Status::Online, PresenceReason::Heard)))
     }
 
+    /// Something was said of the device, but not by it and not now: it exists, and is as present as it was.
+    ///
+    /// # Errors
+    /// [`TooManyDevices`] for a device that was not known.
+    pub fn noted(&mut self, now: Timestamp, device: &DeviceId) -> Result<(), TooManyDevices> {
+        self.record(now, device).map(|_| ())
+    }
+
     /// A device without a connection of its own said by another way that it is gone, or was said to be. Gives
     /// the presence to tell, where it changed.
     pub fn gone(&mut self, now: Timestamp, device: &DeviceId) -> Option<Presence> {
@@ -99,19 +107,32 @@ impl Devices {
 
     /// Who has been silent for too long without a connection of its own; call it every second.
     pub fn silent(&mut self, now: Timestamp) -> Vec<(DeviceId, Presence)> {
-        let silent = |record: &Record| {
-            record.connection.is_none()
-                && record.status() == Status::Online
-                && record.last_seen_at.is_none_or(|seen| now.since(seen) >= self.silent_after)
-        };
+        let silent_after = self.silent_after;
+        self.lost_from_hearing(now, PresenceReason::Silent, |record| {
+            record.last_seen_at.is_none_or(|seen| now.since(seen) >= silent_after)
+        })
+    }
+
+    /// The gateway stops and hears nobody any more; whose connection it closed has been told of.
+    pub fn unheard(&mut self, now: Timestamp) -> Vec<(DeviceId, Presence)> {
+        self.lost_from_hearing(now, PresenceReason::Shutdown, |_| true)
+    }
+
+    fn lost_from_hearing(
+        &mut self,
+        now: Timestamp,
+        reason: PresenceReason,
+        is_lost: impl Fn(&Record) -> bool,
+    ) -> Vec<(DeviceId, Presence)> {
+        let heard =
+            |record: &Record| record.connection.is_none() && record.status() == Status::Online;
         let devices: Vec<_> = self
             .records
             .iter()
-            .filter(|(_, record)| silent(record))
+            .filter(|(_, record)| heard(record) && is_lost(record))
             .map(|(device, _)| device.clone())
             .collect();
         let tell = |device: DeviceId| {
-            let reason = PresenceReason::Silent;
             let presence = self.without_connection(now, &device, Status::Offline, reason);
             (device, presence)
         };

@@ -138,7 +138,9 @@ impl Actor {
         }
     }
 
-    async fn close(self) -> Result<(), NotStored> {
+    async fn close(mut self) -> Result<(), NotStored> {
+        self.bridge.stop(clock::now());
+        self.keep(Vec::new());
         let Self { database, bridge, .. } = self;
         let last = bridge.hub.offset();
         let closed = tokio::task::spawn_blocking(move || database.close(last)).await;
@@ -190,6 +192,10 @@ impl Actor {
                         let _connection_may_be_gone = receipt.send(());
                     }
                 })))
+            }
+            Input::LastWords(inbound) => {
+                self.bridge.last_words(now, inbound);
+                None
             }
             Input::Raw { topic, data } => {
                 self.bridge.raw(now, &topic, data);

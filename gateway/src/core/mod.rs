@@ -70,12 +70,14 @@ pub enum Input {
         /// Fires once they are where `ingest.ack` says; dropped when that failed.
         receipt: Option<oneshot::Sender<()>>,
     },
+    /// A decoded will.
+    LastWords(Vec<Inbound>),
     /// A message for `topics/{topic}`; sent only while [`Core::topics_wanted`].
     Raw {
         /// The MQTT topic.
         topic: TopicName,
         /// As `topics/…` says it.
-        data: bridge::data::Data,
+        data: Data,
     },
     /// Something happened on a device's connection.
     Edge {
@@ -111,7 +113,8 @@ impl Input {
     fn sender(&self) -> Option<ConnectionId> {
         match self {
             Self::Ingest { connection, .. } => Some(*connection),
-            Self::Raw { .. }
+            Self::LastWords(_)
+            | Self::Raw { .. }
             | Self::Edge { .. }
             | Self::Ask(_)
             | Self::Change(_)
@@ -129,6 +132,7 @@ impl fmt::Debug for Input {
             Self::Ingest { connection, inbound, .. } => {
                 f.debug_tuple("Ingest").field(connection).field(inbound).finish()
             }
+            Self::LastWords(inbound) => f.debug_tuple("LastWords").field(inbound).finish(),
             Self::Raw { topic, .. } => f.debug_tuple("Raw").field(topic).finish(),
             Self::Edge { event, .. } => f.debug_tuple("Edge").field(event).finish(),
             Self::Ask(_) => f.write_str("Ask"),

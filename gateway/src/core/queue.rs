@@ -39,7 +39,9 @@ impl Room {
     /// Where `input` needs room, and how much.
     fn needed(&self, input: &Input) -> (&Semaphore, u32) {
         let (room, places, most) = match input {
-            Input::Ingest { inbound, .. } => (&self.messages, inbound.len(), MESSAGES_MAX),
+            Input::Ingest { inbound, .. } | Input::LastWords(inbound) => {
+                (&self.messages, inbound.len(), MESSAGES_MAX)
+            }
             Input::Raw { .. } | Input::Edge { .. } | Input::Gone(_) => {
                 (&self.messages, 1, MESSAGES_MAX)
             }

@@ -178,7 +178,8 @@ impl Batch {
         }
     }
 
-    /// Adds the will of `publisher`. One to a topic that clients may not publish to is dropped.
+    /// Adds the will of `publisher` to a batch without messages. One to a topic that clients may not publish to
+    /// is dropped.
     pub(super) fn will(
         &mut self,
         shared: &Shared,
@@ -195,6 +196,10 @@ impl Batch {
         properties.expires_at = expiry.map(|seconds| expires_at(now(), seconds));
         let content = Content { payload: &payload, qos, retain, properties };
         self.message(shared, publisher, &known, content);
+        let inbound = std::mem::take(&mut self.inbound);
+        if !inbound.is_empty() {
+            self.input(Input::LastWords(inbound));
+        }
     }
 
     fn pass_on(&mut self, shared: &Shared, known: &Known, message: Message, to_exchange: bool) {

@@ -318,7 +318,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     };
     let mut connection = Box::new(Connection::new(opening));
     let is_device = connection.client.access.as_ref().is_some_and(|access| access.is_namesake());
-    if was_attached || is_device {
+    if was_attached || is_device || connection.leaves_own_will() {
         connection.attach(was_attached);
     }
     connection.resume();

@@ -1,7 +1,8 @@
 //! Which device a connection is, and what the core is told of it.
 
 use super::{
-    connection::Connection,
+    connection::{Client, Connection},
+    publishing::is_under,
     receives::{Receives, receives},
 };
 use crate::{
@@ -27,6 +28,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mailbox = Some(self.mailbox());
         self.batch.input(Input::Edge { event, mailbox });
         self.tell_receives(&device);
+    }
+
+    /// Whether its will is on a topic of the device that its client id names.
+    pub(super) fn leaves_own_will(&self) -> bool {
+        let Client { will, device, .. } = &self.client;
+        let named = will.as_ref().zip(device.as_ref());
+        named.is_some_and(|(will, device)| is_under(&will.topic, device.as_str()))
     }
 
     /// Tells the core whether the connection can receive the commands of `device`, where that changed.

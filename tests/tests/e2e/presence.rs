@@ -51,6 +51,50 @@ async fn a_broken_connection_is_told_from_a_goodbye() {
 }
 
 #[tokio::test]
+async fn a_will_tells_of_its_device_and_makes_it_no_less_absent() {
+    for version in [Version::V3, Version::V5] {
+        let (gateway, mut live) = arrange(&[]).await;
+        live.subscribe(&["state/#"]).await;
+        let will = Some(("devices/pump-1/state", &br#"{"up":false}"#[..]));
+        let connect = Connect { will, ..Connect::new(version, "pump-1") };
+        let device = Device::connect_as(gateway.mqtt(), connect, "commands/#").await;
+        assert_eq!(next(&mut live, "pump-1").await, is("online", "connected"));
+        drop(device);
+        assert_eq!(next(&mut live, "pump-1").await, is("offline", "connection_lost"));
+        let state = live.next().await;
+        assert_eq!(
+            (&state["channel"], &state["data"]["reported"]),
+            (&json!("state/pump-1"), &json!({"up": false}))
+        );
+        let (_, device) = gateway.get("/api/v1/devices/pump-1").await;
+        assert_eq!(device["status"], "offline");
+    }
+}
+
+#[tokio::test]
+async fn a_will_on_its_devices_topics_makes_a_connection_the_devices_own() {
+    let (gateway, mut live) = arrange(&[]).await;
+    let will = Some(("devices/pump-1/state", &b"{}"[..]));
+    let connect = Connect { will, ..Connect::new(Version::V3, "pump-1") };
+    let peer = Peer::connect(gateway.mqtt(), connect).await;
+    assert_eq!(next(&mut live, "pump-1").await, is("online", "connected"));
+    peer.disconnect().await;
+    assert_eq!(next(&mut live, "pump-1").await, is("offline", "disconnected"));
+}
+
+#[tokio::test]
+async fn the_will_of_a_hub_makes_no_device_of_it_online() {
+    let (gateway, mut live) = arrange(&[]).await;
+    live.subscribe(&["state/#"]).await;
+    let will = Some(("devices/lamp-1/state", &b"{}"[..]));
+    let connect = Connect { will, ..Connect::new(Version::V5, "hub") };
+    drop(Peer::connect(gateway.mqtt(), connect).await);
+    assert_eq!(live.next().await["channel"], "state/lamp-1");
+    let (_, device) = gateway.get("/api/v1/devices/lamp-1").await;
+    assert_eq!(device["status"], "offline", "it exists from then on");
+}
+
+#[tokio::test]
 async fn silence_beyond_the_keep_alive_is_an_absence() {
     let (gateway, mut live) = arrange(&[]).await;
     let connect = Connect { keep_alive_s: 1, ..Connect::new(Version::V3, "pump-1") };
@@ -88,6 +132,19 @@ async fn a_device_without_its_own_connection_is_heard_and_falls_silent() {
     mosquitto::publish(gateway.mqtt(), &arguments).await;
     assert_eq!(next(&mut live, "sensor-1").await, is("online", "heard"));
     assert_eq!(next(&mut live, "sensor-1").await, is("offline", "silent"));
+}
+
+#[tokio::test]
+async fn who_was_only_heard_is_offline_after_a_restart_in_order_because_of_that() {
+    let (mut gateway, mut live) = arrange(&[]).await;
+    mosquitto::publish(gateway.mqtt(), &["-t", "devices/sensor-1/telemetry/t", "-m", "1"]).await;
+    assert_eq!(next(&mut live, "sensor-1").await, is("online", "heard"));
+    gateway.restart().await;
+    let value = gateway.live().await.subscribe(&["presence/#"]).await;
+    assert_eq!(
+        (&value[1]["data"]["status"], &value[1]["data"]["reason"]),
+        (&json!("offline"), &json!("shutdown"))
+    );
 }
 
 #[tokio::test]
