@@ -11,7 +11,7 @@ use crate::{
     mailbox::Sender,
     rhythm::{self, Rhythm},
     stats::Stats,
-    store::{Batch, Database, NotStored, Receipt, Row, StoreHandle, Table},
+    store::{Batch, Database, Gathering, NotStored, Receipt, Row, StoreHandle, Table},
 };
 use bridge::{
     bridge::Bridge,
@@ -51,6 +51,8 @@ pub struct Actor {
     pub(super) waiting: HashMap<CommandId, Vec<oneshot::Sender<CommandDetails>>>,
     pub(super) deferred: Deferred,
     settled: mpsc::UnboundedReceiver<Outcome>,
+    /// What the messages of this round leave beside what they say.
+    gatherings: Vec<Gathering>,
     /// What was kept back asks for another round.
     pub(super) retry_kept_back: bool,
 }
@@ -96,6 +98,7 @@ impl Actor {
             waiting: HashMap::new(),
             deferred,
             settled,
+            gatherings: Vec::new(),
             retry_kept_back: false,
         }
     }
@@ -156,6 +159,12 @@ impl Actor {
         let (mut rows, mut receipts) = self.watchers.follow(&self.bridge.take_watched());
         rows.extend(self.bridge.take_device_changes().into_iter().map(device_row));
         rows.extend(command_rows);
+        // Into the same commit where it is complete; what is not may follow, never come before.
+        let (complete, followed) = self.take_gatherings();
+        for (more_rows, more_receipts) in complete.into_iter().map(Gathering::take) {
+            rows.extend(more_rows);
+            receipts.extend(more_receipts);
+        }
         let through = self.bridge.hub.offset();
         let changed = !rows.is_empty() || effects.is_some();
         let (mut lookers, mut enders) = (Vec::new(), Vec::new());
@@ -180,12 +189,19 @@ impl Actor {
             self.kept_through = through;
             self.store.keep(Batch { updates, rows, receipts, through });
         }
+        drop(followed);
+    }
+
+    /// Those to which nothing is added any more, and the others.
+    fn take_gatherings(&mut self) -> (Vec<Gathering>, Vec<Gathering>) {
+        std::mem::take(&mut self.gatherings).into_iter().partition(Gathering::is_complete)
     }
 
     fn handle(&mut self, now: Timestamp, input: Input) -> Option<Waiting> {
         match input {
-            Input::Ingest { inbound, receipt, .. } => {
+            Input::Ingest { inbound, receipt, gathering, .. } => {
                 self.bridge.ingest(now, inbound);
+                self.gatherings.extend(gathering);
                 let receipt = receipt?;
                 Some(Waiting::Publisher(Box::new(move |stored| {
                     if stored.is_ok() {

@@ -22,7 +22,7 @@ pub use watched::Watchers;
 use crate::{
     exchange::Arrival,
     mailbox::Sender,
-    store::{NotStored, Receipt},
+    store::{Gathering, NotStored, Receipt},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bridge::{
@@ -69,6 +69,9 @@ pub enum Input {
         inbound: Vec<Inbound>,
         /// Fires once they are where `ingest.ack` says; dropped when that failed.
         receipt: Option<oneshot::Sender<()>>,
+        /// What else they leave, which must not be stored without what they say: the id of a QoS 2 message means that
+        /// it is here.
+        gathering: Option<Gathering>,
     },
     /// A decoded will.
     LastWords(Vec<Inbound>),

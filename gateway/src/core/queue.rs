@@ -166,6 +166,7 @@ mod tests {
             connection: ConnectionId(1),
             inbound: vec![update; messages],
             receipt: None,
+            gathering: None,
         }
     }
 

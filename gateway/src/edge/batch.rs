@@ -249,7 +249,8 @@ impl Batch {
             let inbound = std::mem::take(&mut self.inbound);
             let wanted = wait != Wait::ForNothing;
             let receipt = wanted.then_some(sender);
-            self.input(Input::Ingest { connection, inbound, receipt });
+            let gathering = self.gathering.clone();
+            self.input(Input::Ingest { connection, inbound, receipt, gathering });
             receipts[0] = wanted.then_some(receiver);
         }
         (self.steps, receipts)

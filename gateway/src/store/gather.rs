@@ -41,7 +41,26 @@ impl Gathering {
     }
 }
 
+impl Gathering {
+    /// Whether nobody else holds it: nothing more is gathered.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        Arc::strong_count(&self.0) == 1
+    }
+
+    /// What was gathered, to be stored with something else; nothing where somebody still holds it.
+    #[must_use]
+    pub fn take(self) -> (Vec<Row>, Vec<Receipt>) {
+        Arc::into_inner(self.0).map(|mut gathered| gathered.take()).unwrap_or_default()
+    }
+}
+
 impl Gathered {
+    fn take(&mut self) -> (Vec<Row>, Vec<Receipt>) {
+        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut batch.rows), std::mem::take(&mut batch.receipts))
+    }
+
     fn lock(&self) -> MutexGuard<'_, Batch> {
         self.batch.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -49,9 +68,7 @@ impl Gathered {
 
 impl Drop for Gathered {
     fn drop(&mut self) {
-        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let (rows, receipts) =
-            (std::mem::take(&mut batch.rows), std::mem::take(&mut batch.receipts));
+        let (rows, receipts) = self.take();
         if !rows.is_empty() || !receipts.is_empty() {
             let through = Offset(0);
             self.store.keep(Batch { updates: Vec::new(), rows, receipts, through });

@@ -101,6 +101,22 @@ async fn a_qos_2_message_received_before_a_kill_is_a_duplicate_after_it() {
 }
 
 #[tokio::test]
+async fn the_id_of_a_qos_2_message_is_not_on_the_disk_before_what_it_says() {
+    let topic = "devices/d1/telemetry";
+    let mut edge = TestEdge::start().await;
+    let mut peer = edge.connect_as(&kept("d1")).await;
+    peer.send(&publish(5, topic, 2, 7, "{}")).await;
+    // The core has it, and dies before it gives it to the store.
+    let taken = edge.message_input().await;
+    let mut edge = edge.killed_and_restarted().await;
+    drop(taken);
+    let (mut peer, present) = edge.come_back(&kept("d1")).await;
+    assert!(present);
+    peer.send(&publish_with(5, 0x0C, &[], topic, 7, "{}")).await;
+    edge.message_input().await;
+}
+
+#[tokio::test]
 async fn a_session_that_ended_is_not_there_after_a_restart() {
     let edge = TestEdge::start().await;
     let filters = [("a", 1)];

@@ -178,6 +178,16 @@ impl TestEdge {
         }
     }
 
+    /// The next input that is messages, whatever comes before, with all that goes with them.
+    pub(crate) async fn message_input(&mut self) -> Input {
+        loop {
+            let input = self.input().await;
+            if matches!(input, Input::Ingest { .. }) {
+                return input;
+            }
+        }
+    }
+
     /// How many inputs wait for the core.
     pub(crate) fn waiting_inputs(&self) -> usize {
         self.inputs.waiting()
