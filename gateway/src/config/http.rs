@@ -1,6 +1,9 @@
 //! The HTTP listener: `[http]`.
 
-use super::check::{DAY_MS, Range, Unusable, unusable};
+use super::{
+    address,
+    check::{DAY_MS, Range, Unusable, unusable},
+};
 use serde::{Deserialize, Serialize};
 use std::net::SocketAddr;
 
@@ -9,6 +12,7 @@ use std::net::SocketAddr;
 #[serde(deny_unknown_fields)]
 pub struct Http {
     /// Where to listen; port 0 picks a free one.
+    #[serde(deserialize_with = "address::one")]
     pub listen: SocketAddr,
     /// Whether it is HTTPS.
     pub tls: bool,

@@ -4,6 +4,7 @@
 //! the bounds of its values. [`load`] reads it and reports all mistakes at once; `check` asks every section
 //! what is wrong beyond the types. `config/sluice.toml` explains every key.
 
+mod address;
 mod alerts;
 mod auth;
 mod check;

@@ -1,6 +1,7 @@
 //! The MQTT listener: `[mqtt]`.
 
 use super::{
+    address,
     check::{DAY_MS, Range},
     secure::ClientCertificates,
 };
@@ -12,8 +13,10 @@ use std::net::SocketAddr;
 #[serde(deny_unknown_fields)]
 pub struct Mqtt {
     /// Where to listen; port 0 picks a free one.
+    #[serde(deserialize_with = "address::one")]
     pub listen: SocketAddr,
     /// Where to listen for MQTT over TLS; none: nowhere.
+    #[serde(deserialize_with = "address::some")]
     pub tls_listen: Option<SocketAddr>,
     /// The certificates of clients of that listener.
     pub client_certificates: ClientCertificates,

@@ -82,13 +82,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         entry: &SubscribeEntry<'_>,
         identifier: Option<u32>,
     ) -> Result<Granted, Reason> {
-        check_limits(&self.shared, entry.filter).map_err(|_| Reason::TopicFilterInvalid)?;
         let (share, text) = match shared(entry.filter) {
             Some((name, filter)) => (Some(share_name(name)?), filter),
             // `$share/x` without a filter is none.
             None if entry.filter.starts_with("$share/") => return Err(Reason::TopicFilterInvalid),
             None => (None, entry.filter),
         };
+        // Each for itself: who shares the deepest filter adds no levels to it.
+        for limited in share.as_deref().into_iter().chain([text]) {
+            check_limits(&self.shared, limited).map_err(|_| Reason::TopicFilterInvalid)?;
+        }
         let filter: TopicFilter = text.parse().map_err(|_| Reason::TopicFilterInvalid)?;
         self.permit(&filter)?;
         let known = self.session.subscriptions.get(entry.filter).is_some();

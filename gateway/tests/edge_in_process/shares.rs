@@ -55,6 +55,19 @@ async fn no_local_on_a_share_is_a_protocol_error() {
 }
 
 #[tokio::test]
+async fn the_deepest_filter_may_be_shared_and_a_name_is_bounded() {
+    let edge = TestEdge::start().await;
+    let deepest = ["a"; 16].join("/");
+    member(&edge, &client(5, "m"), &[(&format!("$share/g/{deepest}"), 1)]).await;
+    let long = "g".repeat(1_025);
+    for filter in [format!("$share/g/{deepest}/a"), format!("$share/{long}/a")] {
+        let mut peer = edge.connect(5, "s").await;
+        peer.send(&subscribe(5, 1, &[(&filter, 0)])).await;
+        assert_eq!(peer.raw().await, [0x90, 4, 0, 1, 0, 0x8F], "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn a_share_needs_a_name_and_a_filter() {
     let edge = TestEdge::start().await;
     for filter in ["$share/g", "$share//a", "$share/g/", "$share/g+/a", "$share/#/a", "$share/g/a#"]
