@@ -141,6 +141,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn handle(&mut self, event: Event) -> Result<(), End> {
         match event {
+            Event::Stop if !self.shared.is_stopping() => return Err(End::Revoked),
             Event::Stop | Event::Done(Done::Stopped) | Event::Message(None) => {
                 return Err(End::Stopping);
             }

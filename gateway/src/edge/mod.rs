@@ -187,6 +187,7 @@ impl Edge {
     /// Serves until `stop`; then no one new is accepted and clients are told. Sessions that are kept take what
     /// the last connections said; it returns when all have ended.
     pub async fn run(mut self, stop: CancellationToken) {
+        self.door.shared.stopping.get_or_init(|| stop.clone());
         let mut tasks = JoinSet::new();
         let sessions = std::mem::take(&mut self.sessions);
         for parked in restoring::restore(&self.door.shared, sessions).await {

@@ -15,7 +15,7 @@ use bridge::{acl::Rules, event::ConnectionId};
 use std::{
     collections::HashMap,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, Instant},
@@ -50,6 +50,8 @@ pub(super) struct Shared {
     pub(super) connections: AtomicU64,
     /// Room for sessions of clients that are away.
     pub(super) sessions: Arc<Semaphore>,
+    /// Fires when the gateway stops. What ends one connection may fire alone, when who came in over HTTP may not stay.
+    pub(super) stopping: OnceLock<CancellationToken>,
     /// Connections, from their accepting to their end.
     pub(super) serving: TaskTracker,
     /// No connection adds to sessions any more: they end, and are on the disk.
@@ -85,6 +87,7 @@ impl Shared {
             complaints: Complaints::default(),
             connections: AtomicU64::new(1),
             sessions: Arc::new(Semaphore::new(limits.mqtt_sessions as usize)),
+            stopping: OnceLock::new(),
             serving: TaskTracker::new(),
             sessions_end: CancellationToken::new(),
             limits,
@@ -94,6 +97,11 @@ impl Shared {
     /// An id that no connection had.
     pub(super) fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether the gateway stops, and not only one connection.
+    pub(super) fn is_stopping(&self) -> bool {
+        self.stopping.get().is_none_or(CancellationToken::is_cancelled)
     }
 
     pub(super) fn write_timeout(&self) -> Duration {

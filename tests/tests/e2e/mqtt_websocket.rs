@@ -15,11 +15,24 @@ async fn open(
     gateway: &TestGateway,
     subprotocol: Option<&'static str>,
 ) -> Result<WebSocketStream<TcpStream>, Error> {
+    open_with(gateway, subprotocol, None).await
+}
+
+/// The same with a token in the request.
+async fn open_with(
+    gateway: &TestGateway,
+    subprotocol: Option<&'static str>,
+    token: Option<&str>,
+) -> Result<WebSocketStream<TcpStream>, Error> {
     let stream = soon("a connection", TcpStream::connect(gateway.http())).await?;
     let mut request = format!("ws://{}/mqtt", gateway.http()).into_client_request()?;
     if let Some(subprotocol) = subprotocol {
         let offer = HeaderValue::from_static(subprotocol);
         request.headers_mut().insert("sec-websocket-protocol", offer);
+    }
+    if let Some(token) = token {
+        let shown = HeaderValue::from_str(&format!("Bearer {token}"))?;
+        request.headers_mut().insert("authorization", shown);
     }
     let (socket, response) = soon("a handshake", client_async(request, stream)).await?;
     assert_eq!(response.headers()["sec-websocket-protocol"], "mqtt");
@@ -61,12 +74,41 @@ async fn packets_may_span_frames_and_frames_may_have_many_packets() {
     soon("a close", socket.close(None)).await.expect("it is open");
 }
 
+/// Runs `sluice-gateway token` on the gateway's directory; gives what it prints.
+async fn token(gateway: &TestGateway, arguments: &[&str]) -> String {
+    let data_dir = gateway.data_dir();
+    let place = ["--data-dir", data_dir.to_str().expect("UTF-8")];
+    let arguments = [&["token"], arguments, &place].concat();
+    Program::new("sluice-gateway", &arguments).run().await.stdout
+}
+
+#[tokio::test]
+async fn whose_token_is_revoked_is_told_so_and_finds_its_session_with_another() {
+    const NOT_AUTHORIZED: u8 = 0x87;
+    let gateway = TestGateway::start().await;
+    let kept = Connect { clean: false, ..Connect::new(Version::V5, "c") };
+    // With a Session Expiry Interval of a minute.
+    let plain = kept.encode();
+    let (head, rest) = plain.split_at(12);
+    let connect = [&[0x10, plain[1] + 5], &head[2..], &[5, 0x11, 0, 0, 0, 60], &rest[1..]].concat();
+    for session_present in [0, 1] {
+        let secret = token(&gateway, &["create", "anna"]).await;
+        let opened = open_with(&gateway, Some("mqtt"), Some(secret.trim())).await;
+        let mut socket = opened.expect("the gateway accepts");
+        let frame = Message::Binary(connect.clone().into());
+        soon("a CONNECT", socket.send(frame)).await.expect("it is open");
+        let answer = bytes(&mut socket, 4).await;
+        assert_eq!((answer[0], answer[2], answer[3]), (0x20, session_present, 0));
+        token(&gateway, &["revoke", "anna"]).await;
+        let goodbye = bytes(&mut socket, 3).await;
+        assert_eq!((goodbye[0], goodbye[2]), (0xE0, NOT_AUTHORIZED));
+    }
+}
+
 #[tokio::test]
 async fn without_a_token_in_the_request_mqtt_itself_asks_for_one() {
     let gateway = TestGateway::start().await;
-    let data_dir = gateway.data_dir();
-    let arguments = ["token", "create", "anna", "--data-dir", data_dir.to_str().expect("UTF-8")];
-    let token = Program::new("sluice-gateway", &arguments).run().await.stdout;
+    let token = token(&gateway, &["create", "anna"]).await;
     for (password, answer) in [(None, [0x20, 2, 0, 5]), (Some(token.trim()), [0x20, 2, 0, 0])] {
         let mut socket = open(&gateway, Some("mqtt")).await.expect("the gateway accepts");
         let user = password.map(|_| "anna");
