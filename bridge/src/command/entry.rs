@@ -2,7 +2,11 @@
 //!
 //! It is kept as JSON, all of it but what belongs to a connection.
 
-use super::{book::Caller, lane::Place};
+use super::{
+    book::Caller,
+    lane::Place,
+    machine::{Step, forward},
+};
 use crate::event::ConnectionId;
 use protocol::{
     Actor, Answer, AnswerError, Command, CommandDetails, CommandId, CommandRequest, CommandState,
@@ -165,6 +169,15 @@ impl Entry {
             deadline: None,
             resend_at: None,
             displaced: Vec::new(),
+        }
+    }
+
+    /// The device goes on while it is asked to give the command up: it comes back to no earlier stage than this.
+    pub(super) fn reached(&mut self, stage: CommandState) {
+        if self.state() == CommandState::Cancelling
+            && let Step::To(stage) = forward(self.before_cancelling, stage)
+        {
+            self.before_cancelling = stage;
         }
     }
 

@@ -189,8 +189,21 @@ fn final_state(status: AnswerStatus) -> Option<CommandState> {
     }
 }
 
+/// The stage on the way to its end that an answer tells of, if it does.
+pub(super) fn stage(status: AnswerStatus) -> Option<CommandState> {
+    match status {
+        AnswerStatus::Received => Some(CommandState::Delivered),
+        AnswerStatus::Started | AnswerStatus::Progress => Some(CommandState::Started),
+        AnswerStatus::Succeeded
+        | AnswerStatus::Failed
+        | AnswerStatus::Rejected
+        | AnswerStatus::Cancelled
+        | AnswerStatus::NotCancelled => None,
+    }
+}
+
 /// Stages are skipped but never taken back.
-fn forward(state: CommandState, to: CommandState) -> Step {
+pub(super) fn forward(state: CommandState, to: CommandState) -> Step {
     let rank = |state| {
         [CommandState::Sent, CommandState::Delivered, CommandState::Started]
             .iter()

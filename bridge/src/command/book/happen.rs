@@ -5,7 +5,7 @@ use crate::{
     command::{
         entry::Due,
         lane::Receiver,
-        machine::{Happening, Step, step},
+        machine::{Happening, Step, stage, step},
     },
     event::ConnectionId,
 };
@@ -124,6 +124,7 @@ impl Commands {
         entry.unwritten = false;
         if !entry.acknowledged && !entry.state().is_final() {
             entry.acknowledged = true;
+            entry.reached(CommandState::Delivered);
             self.dirty.insert(id);
         }
         self.apply(now, id, Happening::Acknowledged, &Actor::Device, None);
@@ -163,6 +164,9 @@ impl Commands {
         let current = answer.attempt.is_none_or(|attempt| attempt >= newest);
         entry.acknowledged |= current;
         entry.unwritten &= !current;
+        if let Some(stage) = stage(answer.status).filter(|_| current) {
+            entry.reached(stage);
+        }
         let happening = Happening::Answered { status: answer.status, current };
         self.apply(now, id, happening, &Actor::Device, Some(answer));
         self.tick(now);

@@ -331,6 +331,25 @@ fn cancelling_is_immediate_before_sending_and_asks_the_device_after() {
 }
 
 #[test]
+fn a_command_that_is_not_given_up_goes_back_to_the_stage_that_it_reached_meanwhile() {
+    let mut bench = Bench::online();
+    for (says, stage) in [(None, CommandState::Delivered), (Some("started"), CommandState::Started)]
+    {
+        let id = bench.create(json!({"name": "open"}));
+        bench.commit();
+        bench.commands.cancel(bench.time(), id, "ada").unwrap();
+        bench.acknowledge(id, 1);
+        if let Some(status) = says {
+            bench.answer(id, json!({"status": status}));
+        }
+        assert_eq!(bench.state(id), CommandState::Cancelling);
+        bench.answer(id, json!({"status": "not_cancelled"}));
+        assert_eq!(bench.state(id), stage);
+        bench.answer(id, json!({"status": "succeeded"}));
+    }
+}
+
+#[test]
 fn a_device_that_comes_back_is_asked_again_to_give_a_command_up() {
     let mut bench = Bench::online();
     let id = bench.create(json!({"name": "open"}));
