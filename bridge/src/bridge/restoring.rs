@@ -28,10 +28,11 @@ pub(super) fn restore_devices(
     let mut seen: HashMap<&str, Timestamp> = HashMap::new();
     let mut presences: HashMap<&str, Presence> = HashMap::new();
     for Restored { channel, stamp, value } in &past.hub.channels {
-        let Some(device) = device_of(channel) else { continue };
+        // What is forgotten was said by a device of that name that was deleted.
+        let (Some(device), Some(value)) = (device_of(channel), value) else { continue };
         let newest = seen.entry(device).or_insert(stamp.timestamp);
         *newest = stamp.timestamp.max(*newest);
-        if let (true, Some(Data::Json(json))) = (channel.as_str().starts_with("presence/"), value)
+        if let (true, Data::Json(json)) = (channel.as_str().starts_with("presence/"), value)
             && let Ok(presence) = serde_json::from_str(json.get())
         {
             presences.insert(device, presence);

@@ -116,6 +116,7 @@ pub struct Hub<S> {
     topics_since: Offset,
     ring: Ring,
     gaps: Vec<Gap>,
+    forgotten: Vec<(TopicName, Offset)>,
     /// The newest offset of the earlier life. Where channels are not kept, their numbers begin above it:
     /// so none is given twice.
     began: Offset,
@@ -142,6 +143,7 @@ impl<S: Sink> Hub<S> {
             topics_since: offset,
             ring: Ring::new(offset, limits.ring_bytes),
             gaps,
+            forgotten: Vec::new(),
             began: offset,
             new_channels_after,
             to_keep: Vec::new(),
@@ -252,10 +254,17 @@ impl<S: Sink> Hub<S> {
     }
 
     /// Forgets the value of a channel, for a device that is deleted. Its numbers go on.
-    pub fn forget(&mut self, channel: &TopicName) {
-        if let Some(channel) = self.channels.get_mut(channel) {
-            channel.value = None;
+    pub fn forget(&mut self, name: &TopicName) {
+        if let Some(channel) = self.channels.get_mut(name)
+            && channel.value.take().is_some()
+        {
+            self.forgotten.push((name.clone(), self.offset));
         }
+    }
+
+    /// Channels whose value was forgotten since the last call, and up to which offset.
+    pub fn take_forgotten(&mut self) -> Vec<(TopicName, Offset)> {
+        std::mem::take(&mut self.forgotten)
     }
 
     /// How often subscriptions were refused because there were too many.

@@ -74,7 +74,7 @@ fn beginning(restored: store::Restored) -> Beginning {
     let store::Restored { epoch, last_offset, channels, gaps, new_channels_after, .. } = restored;
     let channels = channels.into_iter().map(|channel| {
         let store::RestoredChannel { name, seq, stamp, value, .. } = channel;
-        Restored { channel: name, stamp: Stamp { seq, ..stamp }, value: Some(value) }
+        Restored { channel: name, stamp: Stamp { seq, ..stamp }, value }
     });
     let gaps = gaps.into_iter().map(|gap| Gap {
         first: gap.first,

@@ -4,8 +4,9 @@ use super::{
     live::{Channel, Live},
     pending::{Lost, Taken},
     record::{ChannelId, Label, Records},
-    restore::{Gap, GapReason},
-    row, schema,
+    restore::{Gap, GapReason, read_forgotten},
+    row::{self, Table},
+    schema,
     writer::{LogRow, Writer},
 };
 use ahash::HashMap;
@@ -58,6 +59,13 @@ impl Writer {
         let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
         for (name, id) in new {
             live.insert(id, Channel::new(name));
+        }
+        for ((table, name), body) in &taken.rows {
+            if let (Table::Forgotten, Some(body)) = (table, body)
+                && let Ok((name, offset)) = read_forgotten(name, body)
+            {
+                live.forget(name, offset);
+            }
         }
         for (update, id) in taken.updates.iter().zip(ids) {
             live.add_data(id, update.stamp, &update.data);

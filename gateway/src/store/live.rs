@@ -31,6 +31,8 @@ pub(super) struct Live {
     /// The channels with updates in no block, by the oldest of these: what a shorter log waits for.
     oldest: BTreeMap<Offset, ChannelId>,
     full: BTreeSet<ChannelId>,
+    /// Up to which offset the values of channels are forgotten, those included that have no update yet.
+    forgotten: HashMap<TopicName, Offset>,
     unfolded_bytes: usize,
     committed: Offset,
     scratch: String,
@@ -43,6 +45,8 @@ pub(super) struct Channel {
     pub(super) kind: ChannelKind,
     /// The newest stored update's place, and the value after it.
     pub(super) value: Option<(Stamp, Data)>,
+    /// The value begins anew behind this offset.
+    forgotten: Offset,
     /// All up to here is in blocks, or was.
     pub(super) folded: Seq,
     /// The newest that retention took.
@@ -59,6 +63,7 @@ impl Channel {
             kind: ChannelKind::of(name.as_str()),
             name,
             value: None,
+            forgotten: Offset(0),
             folded: Seq(0),
             pruned: Seq(0),
             blocks: 0,
@@ -85,10 +90,16 @@ impl Channel {
         Some(self.unfolded.first()?.summary()?.first.offset)
     }
 
+    /// The value, unless it is forgotten.
+    pub(super) fn known_value(&self) -> Option<&Data> {
+        let (stamp, data) = self.value.as_ref()?;
+        (stamp.offset > self.forgotten).then_some(data)
+    }
+
     fn note_value(&mut self, stamp: Stamp, data: &Data) {
         let value = match self.value.take() {
-            Some((_, old)) => old.merged(data),
-            None => data.clone(),
+            Some((before, old)) if before.offset > self.forgotten => old.merged(data),
+            Some(_) | None => data.clone(),
         };
         self.value = Some((stamp, value));
     }
@@ -111,10 +122,19 @@ fn is_full(part: &Records) -> bool {
 
 impl Live {
     /// Takes in a channel that the database has.
-    pub(super) fn insert(&mut self, id: ChannelId, channel: Channel) {
+    pub(super) fn insert(&mut self, id: ChannelId, mut channel: Channel) {
+        channel.forgotten = self.forgotten.get(&channel.name).copied().unwrap_or_default();
         self.next_id = self.next_id.max(id.0 + 1);
         self.ids.insert(channel.name.clone(), id);
         self.channels.insert(id, Box::new(channel));
+    }
+
+    /// Notes that the value of a channel is forgotten up to `offset`.
+    pub(super) fn forget(&mut self, name: TopicName, offset: Offset) {
+        if let Some(channel) = self.ids.get(&name).and_then(|id| self.channels.get_mut(id)) {
+            channel.forgotten = offset;
+        }
+        self.forgotten.insert(name, offset);
     }
 
     /// The number that the next new channel gets.

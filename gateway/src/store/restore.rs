@@ -6,7 +6,7 @@
 use super::{
     live::{Channel, Live},
     record::{ChannelId, Damage, Label, data_column, read_data, read_data_column, unpack},
-    row::{Rows, StoredRow},
+    row::{Rows, StoredRow, Table},
     schema::{self, Meta},
     writer::{Log, LogRow},
 };
@@ -48,8 +48,8 @@ pub struct RestoredChannel {
     pub seq: Seq,
     /// The place of its newest stored update.
     pub stamp: Stamp,
-    /// Its value then.
-    pub value: Data,
+    /// Its value then; none: it is forgotten.
+    pub value: Option<Data>,
     /// The newest that retention let go.
     pub pruned_seq: Seq,
 }
@@ -262,6 +262,15 @@ pub(super) struct Contents {
 pub(super) fn read_all(connection: &Connection, meta: &Meta) -> Result<Contents, Trouble> {
     let mut contents = Contents::default();
     contents.log.last = meta.log_pruned;
+    each(connection, "SELECT * FROM kept ORDER BY kind, key", StoredRow::read, |row| {
+        contents.rows.push(row?);
+        Ok(())
+    })?;
+    // Before the values that they concern.
+    for (name, body) in contents.rows.take(Table::Forgotten) {
+        let (name, offset) = read_forgotten(&name, &body)?;
+        contents.live.forget(name, offset);
+    }
     each(connection, "SELECT * FROM channel", ChannelRow::read, |row| {
         let row = row?;
         contents.live.insert(row.id, row.channel()?);
@@ -278,11 +287,18 @@ pub(super) fn read_all(connection: &Connection, meta: &Meta) -> Result<Contents,
         contents.gaps.push(gap?);
         Ok(())
     })?;
-    each(connection, "SELECT * FROM kept ORDER BY kind, key", StoredRow::read, |row| {
-        contents.rows.push(row?);
-        Ok(())
-    })?;
     Ok(contents)
+}
+
+/// What a row of [`Table::Forgotten`] says.
+///
+/// # Errors
+/// [`Damage`] when it is none.
+pub(super) fn read_forgotten(name: &str, body: &[u8]) -> Result<(TopicName, Offset), Damage> {
+    let offset = std::str::from_utf8(body).ok().and_then(|digits| digits.parse().ok());
+    let name = name.parse().ok();
+    let read = name.zip(offset).map(|(name, offset)| (name, Offset(offset)));
+    read.ok_or_else(|| Damage::new("a row of a forgotten value"))
 }
 
 fn each<T>(
@@ -370,13 +386,14 @@ pub(super) fn restored(meta: &Meta, contents: &mut Contents, last_offset: Offset
     let Contents { live, gaps, rows, .. } = contents;
     let lost = |stored| gaps.iter().map(|gap| gap.lost_after(stored)).sum::<u64>();
     let channel = |(_, channel): (ChannelId, &Channel)| {
-        let (stamp, value) = channel.value.clone()?;
+        let (stamp, _) = channel.value.as_ref()?;
+        let stamp = *stamp;
         Some(RestoredChannel {
             name: channel.name.clone(),
             kind: channel.kind,
             seq: Seq(stamp.seq.0 + lost(stamp.offset)),
             stamp,
-            value,
+            value: channel.known_value().cloned(),
             pruned_seq: channel.pruned,
         })
     };

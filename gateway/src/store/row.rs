@@ -27,10 +27,12 @@ pub enum Table {
     Session,
     /// A post to the webhook; the key is its id, and posts sort by it.
     Post,
+    /// Up to which offset a channel's value is forgotten; the key is its name.
+    Forgotten,
 }
 
 impl Table {
-    const ALL: [Self; 9] = [
+    const ALL: [Self; 10] = [
         Self::Device,
         Self::Alert,
         Self::Desired,
@@ -40,6 +42,7 @@ impl Table {
         Self::Retained,
         Self::Session,
         Self::Post,
+        Self::Forgotten,
     ];
 
     /// Its name in the database.
@@ -54,6 +57,7 @@ impl Table {
             Self::Retained => "retained",
             Self::Session => "session",
             Self::Post => "post",
+            Self::Forgotten => "forgotten",
         }
     }
 
@@ -67,7 +71,8 @@ impl Table {
             | Self::Audit
             | Self::Retained
             | Self::Session
-            | Self::Post => false,
+            | Self::Post
+            | Self::Forgotten => false,
         }
     }
 
@@ -82,7 +87,8 @@ impl Table {
             | Self::Audit
             | Self::Command
             | Self::Batch
-            | Self::Post => false,
+            | Self::Post
+            | Self::Forgotten => false,
         }
     }
 

@@ -1,6 +1,6 @@
 //! The store: what an acknowledgement promises, a disk that fails while running, a damaged database.
 
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::{fs, io::Write, path::Path};
 use tests::{Connect, Ended, Packet, Peer, Program, TestGateway, Version, until};
@@ -103,6 +103,18 @@ async fn while_the_disk_fails_live_data_flows_and_nothing_is_promised_and_it_rec
     );
     let command = json!({"type": "command", "device": "d2", "name": "open"});
     assert_eq!(live.reply(command.clone()).await["code"], "store_unavailable");
+    for (method, path) in
+        [(Method::PUT, "/api/v1/devices/d3"), (Method::DELETE, "/api/v1/devices/d2")]
+    {
+        let changed = gateway.request(method, path).json(&json!({})).send().await;
+        assert_eq!(changed.expect("an answer").status(), StatusCode::SERVICE_UNAVAILABLE, "{path}");
+    }
+    assert_eq!(
+        gateway.get("/api/v1/devices/d3").await.0,
+        StatusCode::NOT_FOUND,
+        "nothing was done"
+    );
+    assert_eq!(gateway.get("/api/v1/devices/d2").await.1["status"], "online");
     let stats = live.find(|message| message["data"]["store"]["state"] == "failing").await;
     assert!(stats["data"]["store"]["error"].is_string(), "{stats}");
 
@@ -121,6 +133,30 @@ async fn while_the_disk_fails_live_data_flows_and_nothing_is_promised_and_it_rec
     assert_eq!(kept(&gateway).await, all, "what waited is stored after all");
     gateway.restart().await;
     assert_eq!(kept(&gateway).await, all);
+}
+
+#[tokio::test]
+async fn a_device_that_is_made_again_has_nothing_of_before_after_a_kill_too() {
+    let mut gateway = TestGateway::start().await;
+    let path = "/api/v1/devices/d1";
+    let publish = async |gateway: &TestGateway, topic: &str, payload: &[u8]| {
+        publisher(gateway).await.publish(topic, payload, 1).await;
+    };
+    publish(&gateway, "devices/d1/telemetry", b"{\"old\":1}").await;
+    publish(&gateway, "devices/d1/state", b"{\"old\":1}").await;
+    for method in [Method::DELETE, Method::PUT] {
+        let done = gateway.request(method, path).json(&json!({})).send().await;
+        assert!(done.expect("an answer").status().is_success());
+    }
+    gateway.kill();
+    gateway.start_again().await;
+    let (_, device) = gateway.get(path).await;
+    assert_eq!((&device["values"], &device["last_seen_at"]), (&json!({}), &Value::Null));
+    assert_eq!(gateway.get(&format!("{path}/desired")).await.1["reported"], json!({}));
+    publish(&gateway, "devices/d1/telemetry", b"{\"new\":2}").await;
+    gateway.kill();
+    gateway.start_again().await;
+    assert_eq!(gateway.get(path).await.1["values"], json!({"new": 2}));
 }
 
 #[tokio::test]

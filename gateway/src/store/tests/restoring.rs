@@ -22,7 +22,7 @@ async fn an_end_in_order_leaves_no_gap_and_goes_on_with_the_numbers() {
     assert_eq!((channel.name.as_str(), channel.kind), ("telemetry/a", ChannelKind::Telemetry));
     assert_eq!((channel.seq, channel.stamp), (Seq(3), kept[2].stamp));
     let mut value = String::new();
-    channel.value.write(&mut value);
+    channel.value.as_ref().expect("it has one").write(&mut value);
     assert_eq!(value, r#"{"n":2}"#);
 }
 
@@ -37,7 +37,7 @@ async fn values_are_merged_by_metric_also_across_a_restart() {
     store.keep(vec![update]);
     let store = store.reopen();
     let mut value = String::new();
-    store.restored.channels[0].value.write(&mut value);
+    store.restored.channels[0].value.as_ref().expect("it has one").write(&mut value);
     assert_eq!(value, r#"{"a":9,"b":2,"c":3}"#);
 }
 

@@ -220,6 +220,7 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Refused> {
     let id: DeviceId = parse(&path?)?;
     who.check(&id)?;
+    web.check_store()?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
     let delete = web.core.change(move |bridge, now| {
@@ -239,6 +240,7 @@ async fn change(
     id: DeviceId,
     new: impl FnOnce((Option<String>, Tags)) -> (Option<String>, Tags) + Send + 'static,
 ) -> Result<Json<Device>, Refused> {
+    web.check_store()?;
     let change = move |bridge: &mut Bridge<Outlet>, now| {
         let old = bridge.devices().get(&id);
         let old = old.map(|record| (record.kind.clone(), record.tags.clone()));
