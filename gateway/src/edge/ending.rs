@@ -104,11 +104,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let parked = match heir {
             Some(Heir { inherits, .. }) => {
+                let ended = !kept && self.session.journal.is_some();
                 if !kept {
                     self.session.forget();
                 }
                 let session = kept.then(|| self.take_session());
-                let inherited = Inherited { attached: self.client.attached, session };
+                let inherited = Inherited { attached: self.client.attached, session, ended };
                 // The heir may be gone already; then nobody inherits.
                 let _gone = inherits.send(inherited);
                 None

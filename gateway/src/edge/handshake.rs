@@ -15,7 +15,7 @@ use super::{
         BadConnect, Connect, Dialect, FrameError, Reasons, Version, connack, connect, take_frame,
     },
 };
-use crate::{auth::Brought, count::Counter};
+use crate::{auth::Brought, config::Ack, count::Counter};
 use bridge::event::ConnectionId;
 use bytes::BytesMut;
 use mqtt_protocol_core::mqtt::packet::Property;
@@ -272,7 +272,8 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         Some(Incumbent { takeover, is_own }) => {
             shared.counters.takeovers.increment();
             let inherited = inherit(takeover, connect.clean || !is_own).await;
-            if is_own { inherited } else { Inherited::default() }
+            let ended = inherited.ended;
+            if is_own { inherited } else { Inherited { ended, ..Inherited::default() } }
         }
         None => Inherited::default(),
     };
@@ -303,7 +304,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         silence_max: (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
         will: connect.will.map(Box::new),
     };
-    let was_attached = inherited.attached;
+    let (was_attached, ended) = (inherited.attached, inherited.ended);
     let opening = Opening {
         shared,
         client,
@@ -323,7 +324,21 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     }
     connection.resume();
     connection.note_connected();
+    if ended || connection.session.journal.is_some() {
+        keep_beginning(&mut connection).await;
+    }
     connection
+}
+
+/// What CONNACK says of a session survives a kill: that it is there, or that an earlier one is no more. Where the disk
+/// fails, life goes on.
+async fn keep_beginning<S>(connection: &mut Connection<S>) {
+    if let Some(journal) = &mut connection.session.journal {
+        journal.flush();
+    }
+    if connection.shared.ack != Ack::Accepted {
+        let _either_way = connection.shared.store.settled().await;
+    }
 }
 
 /// The device whose own connection it is or can become: of a client that signed in the one that it is, if its

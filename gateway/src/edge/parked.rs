@@ -177,7 +177,7 @@ impl Parked {
         if let Some(Heir { inherits, .. }) = heir {
             let session = goes_on.then_some(self.kept);
             // The heir may be gone already; then nobody inherits.
-            let _gone = inherits.send(Inherited { attached: false, session });
+            let _gone = inherits.send(Inherited { attached: false, session, ended: !goes_on });
         }
     }
 }

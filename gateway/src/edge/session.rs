@@ -228,6 +228,8 @@ pub(super) struct Inherited {
     pub(super) attached: bool,
     /// Its session, if that goes on.
     pub(super) session: Option<Kept>,
+    /// It had one on the disk that has ended.
+    pub(super) ended: bool,
 }
 
 /// A session between two connections, with the ways its messages come.

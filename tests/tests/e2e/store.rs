@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::{fs, io::Write, path::Path};
 use tests::{Connect, Ended, Packet, Peer, Program, TestGateway, Version, until};
 
+const CONNACK: u8 = 2;
 const PUBACK: u8 = 4;
 
 async fn publisher(gateway: &TestGateway) -> Peer {
@@ -133,6 +134,30 @@ async fn while_the_disk_fails_live_data_flows_and_nothing_is_promised_and_it_rec
     assert_eq!(kept(&gateway).await, all, "what waited is stored after all");
     gateway.restart().await;
     assert_eq!(kept(&gateway).await, all);
+}
+
+/// Connects as the client `c`; also whether it is told that it has a session.
+async fn comes(gateway: &TestGateway, clean: bool) -> (Peer, bool) {
+    let mut peer = Peer::open(gateway.mqtt(), Version::V3).await;
+    peer.send(&Connect { clean, ..Connect::new(Version::V3, "c") }.encode()).await;
+    let present = peer.expect(CONNACK).await.body[0] == 1;
+    (peer, present)
+}
+
+#[tokio::test]
+async fn what_a_client_is_told_of_its_session_survives_a_kill_in_that_moment() {
+    let mut gateway = TestGateway::start().await;
+    for _ in 0..3 {
+        let (_connected, present) = comes(&gateway, false).await;
+        gateway.kill();
+        assert!(!present);
+        gateway.start_again().await;
+        let (_connected, present) = comes(&gateway, false).await;
+        assert!(present, "it had begun");
+        let (_connected, _) = comes(&gateway, true).await;
+        gateway.kill();
+        gateway.start_again().await;
+    }
 }
 
 #[tokio::test]
