@@ -18,6 +18,7 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, Mutex, mpsc},
     thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 /// The file of the database in the data directory.
@@ -99,12 +100,25 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     std::fs::create_dir_all(dir).map_err(unusable)?;
     let open = File::options().create(true).truncate(false).write(true).open(dir.join("lock"));
     let file = open.map_err(unusable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.into())),
-        Err(TryLockError::Error(source)) => Err(unusable(source)),
+    let begun = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::WouldBlock) if begun.elapsed() < LOCKED_FOR => {
+                thread::sleep(LOCK_AGAIN);
+            }
+            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(dir.into())),
+            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+        }
     }
 }
+
+/// A lock may outlive its owner for a moment: while the owner's process ends, or one that it has just begun has not yet
+/// become its program.
+const LOCKED_FOR: Duration = Duration::from_millis(250);
+
+/// How often it is tried.
+const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
 /// Opens the file and checks it as far as SQLite knows it.
 fn connect(path: &Path) -> Result<(Connection, Meta), OpenError> {
