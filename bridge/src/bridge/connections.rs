@@ -55,7 +55,8 @@ impl<S: Sink> Bridge<S> {
         self.look_for_alerts(now);
     }
 
-    /// The gateway stops in order, and all connections have ended.
+    /// The gateway stops in order, and all connections have ended: who was only heard is gone too. To say so again
+    /// changes nothing.
     pub fn stop(&mut self, now: Timestamp) {
         for (device, presence) in self.devices.unheard(now) {
             self.tell_presence(now, &device, &presence);

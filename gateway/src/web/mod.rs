@@ -104,11 +104,10 @@ const DEVICES_GO_WITHIN: Duration = Duration::from_secs(1);
 impl Web {
     /// Lets the devices go first, so that who watches them is told so.
     async fn see_devices_off(&self, gone: &CancellationToken, patience: Duration) {
-        let told = async {
-            gone.cancelled().await;
-            self.core.ask(|_, _| ()).await
-        };
-        let _some_may_be_left = time::timeout(patience.min(DEVICES_GO_WITHIN), told).await;
+        let _some_may_be_left =
+            time::timeout(patience.min(DEVICES_GO_WITHIN), gone.cancelled()).await;
+        // A core that has ended has nobody to tell.
+        let _core_ended = self.core.ask(|bridge, now| bridge.stop(now)).await;
         self.farewell.cancel();
     }
 

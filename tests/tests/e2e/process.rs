@@ -42,8 +42,10 @@ async fn who_watches_devices_hears_that_they_are_gone_before_the_gateway_is() {
     let mut live = gateway.live().await;
     live.subscribe(&["presence/#"]).await;
     let _devices = (gateway.device("d1").await, gateway.device("d2").await);
+    let mut hub = Peer::connect(gateway.mqtt(), Connect::new(Version::V5, "hub")).await;
+    hub.publish("devices/heard/telemetry", b"{}", 1).await;
     gateway.terminate();
-    for _ in 0..2 {
+    for _ in 0..3 {
         let gone = live.find(|message| message["data"]["reason"] == "shutdown").await;
         assert_eq!(gone["data"]["status"], "offline", "{gone}");
     }
