@@ -35,23 +35,48 @@ struct Room {
     questions: Semaphore,
 }
 
-impl Room {
-    /// Where `input` needs room, and how much.
-    fn needed(&self, input: &Input) -> (&Semaphore, u32) {
-        let (room, places, most) = match input {
+/// What an input needs of the room.
+enum Need {
+    Messages(usize),
+    Question,
+}
+
+impl Need {
+    fn of(input: &Input) -> Self {
+        match input {
             Input::Ingest { inbound, .. } | Input::LastWords(inbound) => {
-                (&self.messages, inbound.len(), MESSAGES_MAX)
+                Self::Messages(inbound.len().min(MESSAGES_MAX))
             }
-            Input::Raw { .. } | Input::Edge { .. } | Input::Gone(_) => {
-                (&self.messages, 1, MESSAGES_MAX)
-            }
+            Input::Raw { .. } | Input::Edge { .. } | Input::Gone(_) => Self::Messages(1),
             Input::Ask(_)
             | Input::Change(_)
             | Input::Look(_)
             | Input::AwaitEnd { .. }
-            | Input::Kick { .. } => (&self.questions, 1, QUESTIONS_MAX),
-        };
-        (room, places.min(most) as u32)
+            | Input::Kick { .. } => Self::Question,
+        }
+    }
+}
+
+impl Room {
+    /// Where `input` needs room, and how much.
+    fn needed(&self, input: &Input) -> (&Semaphore, u32) {
+        match Need::of(input) {
+            Need::Messages(count) => (&self.messages, count as u32),
+            Need::Question => (&self.questions, 1),
+        }
+    }
+
+    /// Gives back what `inputs` took, all at once: to give back takes a lock.
+    fn give_back(&self, inputs: &[Input]) {
+        let (mut messages, mut questions) = (0, 0);
+        for input in inputs {
+            match Need::of(input) {
+                Need::Messages(count) => messages += count,
+                Need::Question => questions += 1,
+            }
+        }
+        self.messages.add_permits(messages);
+        self.questions.add_permits(questions);
     }
 }
 
@@ -104,10 +129,7 @@ impl Inputs {
     pub async fn take(&mut self, taken: &mut Vec<Input>, count: usize) -> usize {
         let before = taken.len();
         let new = self.inputs.recv_many(taken, count).await;
-        for input in &taken[before..] {
-            let (room, places) = self.room.needed(input);
-            room.add_permits(places as usize);
-        }
+        self.room.give_back(&taken[before..]);
         new
     }
 
