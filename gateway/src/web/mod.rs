@@ -24,7 +24,7 @@ use crate::{
     arrival::Arrivals,
     auth::{Auth, Gate},
     config::Config,
-    core::Core,
+    core::{Core, Outlet},
     edge::Door,
     exchange::Exchange,
     files::Room,
@@ -40,9 +40,11 @@ use axum::{
     response::{IntoResponse as _, Response},
     routing::{MethodRouter, get},
 };
+use bridge::bridge::Bridge;
 use guard::Guard;
 use guests::{Guests, TokenLimits};
 use problem::Refused;
+use protocol::Timestamp;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, time};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -109,6 +111,15 @@ impl Web {
         // A core that has ended has nobody to tell.
         let _core_ended = self.core.ask(|bridge, now| bridge.stop(now)).await;
         self.farewell.cancel();
+    }
+
+    /// Has the bridge change what is stored: answered when it is, refused while the store fails.
+    async fn change<R: Send + 'static>(
+        &self,
+        change: impl FnOnce(&mut Bridge<Outlet>, Timestamp) -> R + Send + 'static,
+    ) -> Result<R, Refused> {
+        self.check_store()?;
+        Ok(self.core.change(change).await?)
     }
 
     /// Refuses what needs the store while that fails.

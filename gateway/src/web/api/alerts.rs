@@ -80,7 +80,6 @@ async fn change(
     action: &'static str,
     act: Act,
 ) -> Result<Json<Alert>, Refused> {
-    web.check_store()?;
     let change = move |bridge: &mut Bridge<Outlet>, now| {
         let before = bridge.alerts().get(id).filter(|alert| who.rights.may_see_alert(alert));
         let before = Some(before.ok_or(AlertError::Unknown(id))?.state);
@@ -93,6 +92,6 @@ async fn change(
         }
         Ok(alert)
     };
-    let changed: Result<Alert, AlertError> = web.core.change(change).await?;
+    let changed: Result<Alert, AlertError> = web.change(change).await?;
     Ok(Json(changed?))
 }

@@ -34,9 +34,8 @@ pub(super) async fn create(
     if request.command.dry_run == Some(true) {
         return Err(Refused::bad_request("dry_run is for one device's commands only"));
     }
-    web.check_store()?;
     let id = new_id().to_string();
-    let create = web.core.change(move |bridge, now| {
+    let create = web.change(move |bridge, now| {
         let caller = Caller { user: &who.user, key: key.as_deref() };
         let details = json!({"batch": id, "request": request});
         let caller = (caller, &who.rights);
@@ -112,8 +111,7 @@ async fn change(
     act: Act,
 ) -> Result<Json<Batch>, Refused> {
     let id = batch_id(path)?;
-    web.check_store()?;
-    let change = web.core.change(move |bridge, now| {
+    let change = web.change(move |bridge, now| {
         if !is_seen(bridge, &who, &id) {
             return Err(BatchError::Unknown(id));
         }

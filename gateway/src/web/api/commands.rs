@@ -50,7 +50,6 @@ pub(in crate::web) async fn create_command(
         return Err(Refused::bad_request("dry_run is for POST only"));
     }
     who.check_of("commands", &device)?;
-    web.check_store()?;
     let id = new_id();
     let create = move |bridge: &mut Bridge<Outlet>, now| {
         let caller = book::Caller { user: &who.user, key: key.as_deref() };
@@ -82,6 +81,7 @@ async fn change<E: Send + 'static>(
 where
     Refused: From<E>,
 {
+    web.check_store()?;
     let changed = web.core.change_then(question, |changed| {
         if let Ok(command) = changed {
             then(command);
@@ -108,7 +108,6 @@ pub(in crate::web) async fn cancel_command(
     id: CommandId,
     then: impl FnOnce(&CommandDetails) + Send + 'static,
 ) -> Result<CommandDetails, Refused> {
-    web.check_store()?;
     let cancel = move |bridge: &mut Bridge<Outlet>, now| {
         if seen(bridge, &who.rights, id).is_none() {
             return Err(CancelError::Unknown(id));

@@ -51,7 +51,6 @@ pub(super) async fn put(
     who.check_of("state", &id)?;
     let expected = expected(&headers);
     let Json(desired) = body?;
-    web.check_store()?;
     let asked = id.clone();
     let change = move |bridge: &mut Bridge<Outlet>, now| {
         bridge.devices().get(&asked)?;
@@ -63,7 +62,7 @@ pub(super) async fn put(
         }
         Some(changed)
     };
-    let changed: Option<Result<DeviceState, DesireError>> = web.core.change(change).await?;
+    let changed: Option<Result<DeviceState, DesireError>> = web.change(change).await?;
     Ok(tagged(changed.ok_or_else(|| unknown(&id))??))
 }
 

@@ -220,10 +220,11 @@ pub(super) async fn delete(
 ) -> Result<StatusCode, Refused> {
     let id: DeviceId = parse(&path?)?;
     who.check(&id)?;
+    // Before its connection is closed for nothing.
     web.check_store()?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
     let asked = id.clone();
-    let delete = web.core.change(move |bridge, now| {
+    let delete = web.change(move |bridge, now| {
         let known = bridge.delete_device(now, &asked, &who.user);
         if known {
             bridge.record(now, who.deed("device.deleted", Some(&asked), json!({})));
@@ -240,7 +241,6 @@ async fn change(
     id: DeviceId,
     new: impl FnOnce((Option<String>, Tags)) -> (Option<String>, Tags) + Send + 'static,
 ) -> Result<Json<Device>, Refused> {
-    web.check_store()?;
     let change = move |bridge: &mut Bridge<Outlet>, now| {
         let old = bridge.devices().get(&id);
         let old = old.map(|record| (record.kind.clone(), record.tags.clone()));
@@ -250,6 +250,6 @@ async fn change(
         bridge.record(now, who.deed("device.changed", Some(&id), details));
         Ok(device(bridge, &who.rights, &id).expect("written above"))
     };
-    let changed: Result<Device, bridge::devices::TooManyDevices> = web.core.change(change).await?;
+    let changed: Result<Device, bridge::devices::TooManyDevices> = web.change(change).await?;
     Ok(Json(changed?))
 }
