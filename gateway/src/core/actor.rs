@@ -18,7 +18,7 @@ use bridge::{
     devices::Change,
     event::{ConnectionId, EdgeEvent},
 };
-use protocol::{CommandDetails, CommandId, DeviceId, Offset, Timestamp, TopicName};
+use protocol::{CommandDetails, CommandId, DeviceId, Offset, Timestamp};
 use std::{
     collections::HashMap,
     pin::pin,
@@ -158,7 +158,8 @@ impl Actor {
         let updates = self.bridge.hub.take_to_keep();
         let (mut rows, mut receipts) = self.watchers.follow(&self.bridge.take_watched());
         rows.extend(self.bridge.take_device_changes().into_iter().map(device_row));
-        rows.extend(self.bridge.hub.take_forgotten().into_iter().map(forgotten_row));
+        let forgotten = self.bridge.hub.take_forgotten();
+        rows.extend(forgotten.iter().map(|(channel, offset)| Row::forgotten(channel, *offset)));
         rows.extend(command_rows);
         // Into the same commit where it is complete; what is not may follow, never come before.
         let (complete, followed) = self.take_gatherings();
@@ -303,10 +304,6 @@ pub enum Acknowledge {
     Accepted,
     /// Once the store has it, in the sense that the store was opened with.
     Stored,
-}
-
-fn forgotten_row((channel, offset): (TopicName, Offset)) -> Row {
-    Row::set(Table::Forgotten, channel.as_str(), offset.to_string())
 }
 
 fn device_row(change: Change) -> Row {

@@ -4,8 +4,8 @@ use super::{
     live::{Channel, Live},
     pending::{Lost, Taken},
     record::{ChannelId, Label, Records},
-    restore::{Gap, GapReason, read_forgotten},
-    row::{self, Table},
+    restore::{Gap, GapReason},
+    row::{self, Table, read_forgotten},
     schema,
     writer::{LogRow, Writer},
 };

@@ -31,7 +31,7 @@ pub(super) struct Live {
     /// The channels with updates in no block, by the oldest of these: what a shorter log waits for.
     oldest: BTreeMap<Offset, ChannelId>,
     full: BTreeSet<ChannelId>,
-    /// Up to which offset the values of channels are forgotten, those included that have no update yet.
+    /// Up to which offset the values of channels are forgotten that are not in here yet.
     forgotten: HashMap<TopicName, Offset>,
     unfolded_bytes: usize,
     committed: Offset,
@@ -123,7 +123,7 @@ fn is_full(part: &Records) -> bool {
 impl Live {
     /// Takes in a channel that the database has.
     pub(super) fn insert(&mut self, id: ChannelId, mut channel: Channel) {
-        channel.forgotten = self.forgotten.get(&channel.name).copied().unwrap_or_default();
+        channel.forgotten = self.forgotten.remove(&channel.name).unwrap_or_default();
         self.next_id = self.next_id.max(id.0 + 1);
         self.ids.insert(channel.name.clone(), id);
         self.channels.insert(id, Box::new(channel));
@@ -131,10 +131,10 @@ impl Live {
 
     /// Notes that the value of a channel is forgotten up to `offset`.
     pub(super) fn forget(&mut self, name: TopicName, offset: Offset) {
-        if let Some(channel) = self.ids.get(&name).and_then(|id| self.channels.get_mut(id)) {
-            channel.forgotten = offset;
+        match self.ids.get(&name).and_then(|id| self.channels.get_mut(id)) {
+            Some(channel) => channel.forgotten = offset,
+            None => drop(self.forgotten.insert(name, offset)),
         }
-        self.forgotten.insert(name, offset);
     }
 
     /// The number that the next new channel gets.

@@ -147,8 +147,9 @@ impl Pending {
         if !updates.is_empty() || !rows.is_empty() || !receipts.is_empty() {
             self.since.get_or_insert(now);
         }
-        let hasty = rows.iter().any(|row| row.table.is_hasty());
-        if rows.iter().any(|row| row.table.is_prompt()) {
+        let haste = rows.iter().map(|row| row.table.haste()).max().unwrap_or_default();
+        let hasty = haste == Haste::AtOnce;
+        if haste == Haste::Paced {
             self.haste = self.haste.max(Haste::Paced);
         }
         self.through = self.through.max(through);

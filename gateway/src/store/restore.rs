@@ -6,7 +6,7 @@
 use super::{
     live::{Channel, Live},
     record::{ChannelId, Damage, Label, data_column, read_data, read_data_column, unpack},
-    row::{Rows, StoredRow, Table},
+    row::{Rows, StoredRow, Table, read_forgotten},
     schema::{self, Meta},
     writer::{Log, LogRow},
 };
@@ -290,17 +290,6 @@ pub(super) fn read_all(connection: &Connection, meta: &Meta) -> Result<Contents,
     Ok(contents)
 }
 
-/// What a row of [`Table::Forgotten`] says.
-///
-/// # Errors
-/// [`Damage`] when it is none.
-pub(super) fn read_forgotten(name: &str, body: &[u8]) -> Result<(TopicName, Offset), Damage> {
-    let offset = std::str::from_utf8(body).ok().and_then(|digits| digits.parse().ok());
-    let name = name.parse().ok();
-    let read = name.zip(offset).map(|(name, offset)| (name, Offset(offset)));
-    read.ok_or_else(|| Damage::new("a row of a forgotten value"))
-}
-
 fn each<T>(
     connection: &Connection,
     sql: &str,
@@ -386,8 +375,7 @@ pub(super) fn restored(meta: &Meta, contents: &mut Contents, last_offset: Offset
     let Contents { live, gaps, rows, .. } = contents;
     let lost = |stored| gaps.iter().map(|gap| gap.lost_after(stored)).sum::<u64>();
     let channel = |(_, channel): (ChannelId, &Channel)| {
-        let (stamp, _) = channel.value.as_ref()?;
-        let stamp = *stamp;
+        let stamp = channel.value.as_ref()?.0;
         Some(RestoredChannel {
             name: channel.name.clone(),
             kind: channel.kind,

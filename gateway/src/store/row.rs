@@ -1,7 +1,8 @@
 //! Rows: small things that are kept under a key until they are replaced or gone. What is in one is its
 //! owner's business; here it is bytes with a checksum.
 
-use super::{record::Damage, schema};
+use super::{pending::Haste, record::Damage, schema};
+use protocol::{Offset, TopicName};
 use rusqlite::{Connection, Row as SqlRow, params};
 use std::collections::HashMap;
 
@@ -61,34 +62,18 @@ impl Table {
         }
     }
 
-    /// Whether somebody stands and waits for each of its rows: they share no commit with a crowd's.
-    pub(super) const fn is_hasty(self) -> bool {
+    /// How soon its rows are to be on the disk though no receipt asks for it. Somebody stands and waits for each step of
+    /// a command. A client of MQTT counts on what it left, and QoS 0 has no way to say that it is there.
+    pub(super) const fn haste(self) -> Haste {
         match self {
-            Self::Command | Self::Batch => true,
+            Self::Command | Self::Batch => Haste::AtOnce,
+            Self::Retained | Self::Session => Haste::Paced,
             Self::Device
             | Self::Alert
             | Self::Desired
             | Self::Audit
-            | Self::Retained
-            | Self::Session
             | Self::Post
-            | Self::Forgotten => false,
-        }
-    }
-
-    /// Whether its rows are soon on the disk though nobody waits for them: a client of MQTT counts on what it left,
-    /// and QoS 0 has no way to say that it is there.
-    pub(super) const fn is_prompt(self) -> bool {
-        match self {
-            Self::Retained | Self::Session => true,
-            Self::Device
-            | Self::Alert
-            | Self::Desired
-            | Self::Audit
-            | Self::Command
-            | Self::Batch
-            | Self::Post
-            | Self::Forgotten => false,
+            | Self::Forgotten => Haste::None,
         }
     }
 
@@ -115,11 +100,27 @@ impl Row {
         Self { table, key: key.into(), body: Some(body.into()) }
     }
 
+    /// Notes that a channel's value is forgotten up to `offset`.
+    #[must_use]
+    pub fn forgotten(channel: &TopicName, offset: Offset) -> Self {
+        Self::set(Table::Forgotten, channel.as_str(), offset.to_string())
+    }
+
     /// Keeps nothing any longer.
     #[must_use]
     pub fn gone(table: Table, key: impl Into<String>) -> Self {
         Self { table, key: key.into(), body: None }
     }
+}
+
+/// What a row of [`Table::Forgotten`] says.
+///
+/// # Errors
+/// [`Damage`] when it is none.
+pub(super) fn read_forgotten(name: &str, body: &[u8]) -> Result<(TopicName, Offset), Damage> {
+    let offset = std::str::from_utf8(body).ok().and_then(|digits| digits.parse().ok());
+    let read = name.parse().ok().zip(offset).map(|(name, offset)| (name, Offset(offset)));
+    read.ok_or_else(|| Damage::new("a row of a forgotten value"))
 }
 
 /// A key and what is kept under it.

@@ -66,16 +66,20 @@ impl<'a> Reader<'a> {
         self.bytes(length.into())
     }
 
+    fn utf_8(&mut self) -> Result<&'a str, Reason> {
+        std::str::from_utf8(self.binary()?).map_err(|_| Reason::MalformedPacket)
+    }
+
     /// UTF-8 without the null character, which MQTT forbids `[MQTT-1.5.4-2]`.
     pub(super) fn any_text(&mut self) -> Result<&'a str, Reason> {
-        let text = std::str::from_utf8(self.binary()?).map_err(|_| Reason::MalformedPacket)?;
+        let text = self.utf_8()?;
         if text.contains('\0') { Err(Reason::MalformedPacket) } else { Ok(text) }
     }
 
     /// The same without the other control characters, which a receiver may refuse (section 1.5.4): they fool who reads
     /// them in a log or a terminal.
     pub(super) fn text(&mut self) -> Result<&'a str, Reason> {
-        let text = std::str::from_utf8(self.binary()?).map_err(|_| Reason::MalformedPacket)?;
+        let text = self.utf_8()?;
         let has_controls = if text.is_ascii() {
             text.bytes().any(|byte| byte.is_ascii_control())
         } else {
