@@ -97,13 +97,10 @@ fn before_sending(state: CommandState, happening: Happening) -> Step {
 fn underway(state: CommandState, happening: Happening) -> Step {
     match happening {
         Happening::Acknowledged => forward(state, CommandState::Delivered),
-        Happening::Answered { status, current } => match (final_state(status), status) {
+        Happening::Answered { status, current } => match (final_state(status), stage(status)) {
             (Some(end), _) => Step::To(end),
-            (None, AnswerStatus::NotCancelled) => Step::Note,
-            (None, _) if !current => Step::Note,
-            (None, AnswerStatus::Received) => forward(state, CommandState::Delivered),
-            (None, _) if state == CommandState::Started => Step::Progress,
-            (None, _) => Step::To(CommandState::Started),
+            (None, Some(stage)) if current => answered(state, stage),
+            (None, _) => Step::Note,
         },
         Happening::FinishByPassed => Step::To(CommandState::TimedOut),
         Happening::CancelAsked { cancellable: true } => Step::To(CommandState::Cancelling),
@@ -199,6 +196,14 @@ pub(super) fn stage(status: AnswerStatus) -> Option<CommandState> {
         | AnswerStatus::Rejected
         | AnswerStatus::Cancelled
         | AnswerStatus::NotCancelled => None,
+    }
+}
+
+/// A device that has started and says so again tells of its progress.
+fn answered(state: CommandState, stage: CommandState) -> Step {
+    match (state, stage) {
+        (CommandState::Started, CommandState::Started) => Step::Progress,
+        _ => forward(state, stage),
     }
 }
 
