@@ -1,18 +1,19 @@
 // A page that has much to show, and for long: what its frames cost, and what it keeps.
 //
-//   LOAD=full tests/browser/run load.test.mjs     in full size: eight minutes; else in a size for every day
+//   LOAD=full tests/browser/run load.test.mjs     in full size: a quarter of an hour at most; else in a size for every day
 //
-// How long a frame takes by the clock says as much about the machine as about the page. So what counts is the
-// processor's time that the page's own thread takes; what the clock said is printed beside it. In the size for every day,
-// beside unoptimised servers on the same processors, only the share of the time is asserted that the thread is at work. In
-// full size each frame is, and one good time of three is enough: what the page itself makes slow is slow in all of them.
+// How long a frame takes by the clock says as much about the machine as about the page. In the size for every day, beside
+// unoptimised servers on the same processors, only the share of the time is asserted that the page's own thread is at work.
+// In full size gateway and simulator leave the processors to the browser, as if they had some of their own, and each frame
+// counts, by the clock and then by the thread's time. One good time of three is enough: what the page itself makes slow is
+// slow in all of them.
 import assert from "node:assert/strict";
 import { loadavg } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import mqtt from "mqtt";
 import { heapsOf } from "../../dashboard/dev/heap.mjs";
 import { until } from "./lib/until.mjs";
-import { quantiles, watchWork } from "./lib/work.mjs";
+import { quantiles, watchClock, watchWork } from "./lib/work.mjs";
 import { scenario } from "./lib/world.mjs";
 
 const minute = 60_000;
@@ -29,18 +30,19 @@ const shareMost = 0.6;
 const wholeLayoutsMost = 2;
 /** How often they are watched at most until a time is good. */
 const tries = 3;
-/** The longest that a frame may take, and the time between two of them. */
+/** The longest that a frame may take, and the time between two of them; in the median, as a clock with jitter has it. */
 const frameMost = 50;
 const frameUsual = 1_000 / 60;
+const frameMedianMost = 17;
+/** How nice gateway and simulator are, and the share of the fleet's updates that still must come: they have enough to run. */
+const nice = isFull ? 15 : 0;
+const fleetLeast = 0.95;
 
 scenario(
   `frames of a fleet of ${devices} that all measure once a second`,
   async (world) => {
     world.simulate(devices);
-    const online = async () => {
-      const text = await (await fetch(new URL("/metrics", world.gateway.origin))).text();
-      return Number(/^sluice_devices_online (\d+)/m.exec(text)?.[1]) >= most * devices;
-    };
+    const online = async () => (await metric(world.gateway, "devices_online")) >= most * devices;
     await until("all are online", online, gatherMs);
     const page = await world.openBlank({ viewport: { width: 1440, height: 900 } });
     page.page.setDefaultTimeout(minute);
@@ -50,26 +52,40 @@ scenario(
     await until("all are here", here, minute);
     await pause(5_000);
     for (let left = tries; left > 0; left -= 1) {
+      const isSmooth = !isFull || (await hasSmoothFrames(world.gateway, page));
       const work = await watchWork(page.page.context().browser(), page, watchMs);
-      const load = loadavg()[0];
       const share = work.frames.reduce((sum, frame) => sum + frame, 0) / watchMs;
       const [median, , , longest] = quantiles(work.frames);
-      const messages = await page.by("messages-per-s").innerText();
-      console.log(`${devices} devices, load ${load.toFixed(1)}, ${messages}, ${work.frames.length} frames`);
+      console.log(`${work.frames.length} frames, load ${loadavg()[0].toFixed(1)}`);
       console.log(`at work ${(share * 100).toFixed(0)}% of the time, by kind in ms`, work.kinds);
       console.log(`work for a frame: ${texts(quantiles(work.frames))}`);
-      console.log(`between frames by the clock: ${texts(quantiles(work.intervals))}`);
       console.log(`laid out as a whole ${work.wholeLayouts} times; the longest tasks:`, work.tasks.slice(0, 3));
       assert.ok(share < shareMost, `it was at work ${(share * 100).toFixed(0)}% of the time`);
       const wholeLayouts = (work.wholeLayouts * 1_000) / watchMs;
       assert.ok(wholeLayouts < wholeLayoutsMost, `it was laid out ${wholeLayouts} times a second`);
-      if (!isFull) return;
-      if (longest < frameMost && median < frameUsual / 2) return;
+      if (!isFull || (isSmooth && longest < frameMost && median < frameUsual / 2)) return;
     }
     assert.fail(`${tries} times a frame took too long: see above`);
   },
-  { timeoutMs: 9 * minute },
+  { timeoutMs: 15 * minute, nice },
 );
+
+/** Whether frames came in time by the clock, for as long as the page is watched, while the fleet measured as it should. */
+async function hasSmoothFrames(gateway, page) {
+  const before = await metric(gateway, "updates_total");
+  const intervals = quantiles(await watchClock(page, watchMs));
+  const updates = (await metric(gateway, "updates_total")) - before;
+  console.log(`between frames by the clock: ${texts(intervals)}; ${updates} updates`);
+  const [median, , , longest] = intervals;
+  const isWhole = updates >= (fleetLeast * devices * watchMs) / 1_000;
+  return isWhole && longest < frameMost && median < frameMedianMost;
+}
+
+/** One of the gateway's metrics. */
+async function metric(gateway, name) {
+  const text = await (await fetch(new URL("/metrics", gateway.origin))).text();
+  return Number(new RegExp(`^sluice_${name} (\\d+)`, "m").exec(text)?.[1]);
+}
 
 /** How many times faster than the clock the devices of the next test live. */
 const speed = 20;

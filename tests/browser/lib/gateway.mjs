@@ -11,16 +11,18 @@ const anyPort = "127.0.0.1:0";
 export class Gateway {
   #folder;
   #flags;
+  #nice;
   #program = null;
   #past = [];
   mqtt = anyPort;
   http = anyPort;
 
-  /** Starts one and waits until it is ready. */
-  static async start(flags = []) {
+  /** Starts one, as `nice` as `Program` has it, and waits until it is ready. */
+  static async start(flags = [], nice = 0) {
     const gateway = new Gateway();
     gateway.#folder = await mkdtemp(join(tmpdir(), "sluice-browser-"));
     gateway.#flags = flags;
+    gateway.#nice = nice;
     try {
       await gateway.start();
     } catch (error) {
@@ -50,7 +52,7 @@ export class Gateway {
         ...["--mqtt-listen", this.mqtt, "--http-listen", this.http],
         ...["--data-dir", join(this.#folder, "data"), ...this.#flags],
       ],
-      { SLUICE_LOG__FORMAT: "json" },
+      { env: { SLUICE_LOG__FORMAT: "json" }, nice: this.#nice },
     );
     this.#program = program;
     const ready = await until("the gateway is ready", async () => {

@@ -25,9 +25,11 @@ export class Program {
   /** The last lines of both outputs. */
   lines = [];
 
-  constructor(name, args, env = {}) {
+  /** `env` is added to ours; how `nice` it is says how much of busy processors it leaves to others, 0 to 19. */
+  constructor(name, args, { env = {}, nice = 0 } = {}) {
     this.name = name;
-    this.#child = spawn(join(binDir, name), args, { env: { ...inherited, ...env } });
+    const command = ["-n", String(nice), join(binDir, name), ...args];
+    this.#child = spawn("nice", command, { env: { ...inherited, ...env } });
     this.#ended = once(this.#child, "close");
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => this.#keep(text));

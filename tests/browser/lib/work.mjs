@@ -17,16 +17,20 @@ const kinds = {
   MajorGC: "garbage",
 };
 
-/** Watches a page for a time: its frames as the clock saw them, and its work. In milliseconds. */
-export async function watchWork(browser, { page }, forMs) {
-  await browser.startTracing(page, { categories });
-  const intervals = await page.evaluate(drawFor, forMs);
+/** The times between a page's frames by the clock, in milliseconds, while nothing else watches it. */
+export function watchClock({ page }, forMs) {
+  return page.evaluate(drawFor, forMs);
+}
+
+/** Watches the work of a page for a time, in milliseconds. The watching itself takes its share of the processors. */
+export async function watchWork(browser, watched, forMs) {
+  await browser.startTracing(watched.page, { categories });
+  await watchClock(watched, forMs);
   const { traceEvents } = JSON.parse(await browser.stopTracing());
   const events = mainThread(traceEvents);
   const tasks = events.filter(({ name, tdur }) => name === "RunTask" && tdur !== undefined);
   const commits = events.filter(({ name }) => name === "Commit").map(({ ts }) => ts);
   return {
-    intervals,
     frames: workOfFrames(tasks, commits),
     tasks: longest(tasks, events),
     wholeLayouts: events.filter(({ name, args }) => name === "Layout" && args.beginData?.partialLayout === false).length,

@@ -57,15 +57,20 @@ export class World {
   #devices = [];
   #closers = [];
   #expected = [];
+  #nice = 0;
   gateway;
 
-  /** Starts a gateway and a browser; `options.gateway` are the gateway's flags, `options.browser` the browser's. */
+  /**
+   * Starts a gateway and a browser; `options.gateway` are the gateway's flags, `options.browser` the browser's. With
+   * `options.nice` gateway and simulator leave the processors to the browser, as if they ran on another machine.
+   */
   static async create(options = {}) {
     const world = new World();
+    world.#nice = options.nice ?? 0;
     const args = [...launchOptions.args, ...(options.browser ?? [])];
     world.#browser = await chromium.launch({ ...launchOptions, args });
     try {
-      world.gateway = await Gateway.start(options.gateway);
+      world.gateway = await Gateway.start(options.gateway, world.#nice);
     } catch (error) {
       await world.#browser.close();
       throw error;
@@ -119,9 +124,8 @@ export class World {
 
   /** Starts simulated devices; the ids are `pump-001` and so on. */
   simulate(devices, flags = []) {
-    const sim = new Program("device-sim", [
-      ...["--devices", String(devices), "--mqtt", this.gateway.mqtt, ...flags],
-    ]);
+    const args = ["--devices", String(devices), "--mqtt", this.gateway.mqtt, ...flags];
+    const sim = new Program("device-sim", args, { nice: this.#nice });
     this.#programs.push(sim);
     return sim;
   }
