@@ -12,8 +12,11 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use comfy_table::{Cell, Color};
-use protocol::{Actor, Alert, AlertId, AlertState, Reply, Severity, SubscribeOptions, Timestamp};
+use protocol::{
+    Actor, Alert, AlertId, AlertState, Reply, Severity, SubscribeOptions, Timestamp, Update,
+};
 use serde_json::{Map, Value, value::RawValue};
+use std::collections::HashMap;
 
 /// Does what `action` asks, or lists.
 pub(crate) async fn run(
@@ -56,10 +59,16 @@ fn read(raw: Box<RawValue>) -> Result<Found> {
     Ok(Found { raw, alert })
 }
 
-async fn list(gateway: &Gateway, query: &AlertQuery, output: &mut Output) -> Result<Exit> {
+/// Those that were asked for, the newest first.
+async fn listed(gateway: &Gateway, query: &AlertQuery) -> Result<Vec<Found>> {
     let all = Pages::new(gateway, "alerts", query.pairs()).all::<Box<RawValue>>().await?;
     let mut found: Vec<Found> = all.into_iter().map(read).collect::<Result<_>>()?;
     found.retain(|found| query.takes(&found.alert));
+    Ok(found)
+}
+
+async fn list(gateway: &Gateway, query: &AlertQuery, output: &mut Output) -> Result<Exit> {
+    let found = listed(gateway, query).await?;
     match output.format() {
         Format::Json => found.iter().try_for_each(|found| output.raw(&found.raw))?,
         Format::Text if found.is_empty() => output.note("no alerts"),
@@ -151,49 +160,78 @@ fn line(alert: &Alert) -> String {
 
 /// Prints those that stand, then each change, until Ctrl-C.
 async fn watch(gateway: &Gateway, query: &AlertQuery, output: &mut Output) -> Result<Exit> {
-    let options = SubscribeOptions::default();
+    // A channel has only the alert of its device that changed last: those that stand are listed.
+    let options = SubscribeOptions { snapshot: Some(false), ..SubscribeOptions::default() };
     let link = Link::new(gateway.endpoint.clone(), vec![query.channel().parse()?], options);
+    let mut watch = Watch { gateway, query, output, standing: None };
     tokio::select! {
-        ended = follow(link, query, output) => ended.map(|()| Exit::Fine),
+        ended = watch.run(link) => ended.map(|()| Exit::Fine),
         interrupted = tokio::signal::ctrl_c() => Ok(interrupted.map(|()| Exit::Fine)?),
     }
 }
 
-async fn follow(mut link: Link, query: &AlertQuery, output: &mut Output) -> Result<()> {
-    loop {
-        match link.next().await? {
-            Event::Connected { .. } => output.note("watching alerts"),
-            Event::Lost { broken, wait } => {
-                output.note(&format!("{broken}; trying again in {}", seconds(wait)));
-            }
-            Event::Said(frame) => {
-                for incoming in frame {
-                    said(incoming, query, output)?;
+struct Watch<'a> {
+    gateway: &'a Gateway,
+    query: &'a AlertQuery,
+    output: &'a mut Output,
+    /// Those that stood at the beginning, once they were listed.
+    standing: Option<HashMap<AlertId, Alert>>,
+}
+
+impl Watch<'_> {
+    async fn run(&mut self, mut link: Link) -> Result<()> {
+        loop {
+            match link.next().await? {
+                Event::Connected { .. } => self.output.note("watching alerts"),
+                Event::Lost { broken, wait } => {
+                    self.output.note(&format!("{broken}; trying again in {}", seconds(wait)));
+                }
+                Event::Said(frame) => {
+                    for incoming in frame {
+                        self.said(incoming).await?;
+                    }
                 }
             }
         }
     }
-}
 
-/// A channel has the alert of its device that changed last: one that was cleared long ago is no news.
-fn said(incoming: Incoming, query: &AlertQuery, output: &mut Output) -> Result<()> {
-    match incoming.message {
-        Said::Update(update) => {
-            let found = read(update.data)?;
-            let old = update.snapshot && found.alert.state == AlertState::Cleared;
-            if query.takes(&found.alert) && !old {
-                print_change(&found, update.timestamp, output)?;
+    async fn said(&mut self, incoming: Incoming) -> Result<()> {
+        match incoming.message {
+            Said::Update(update) => self.changed(update)?,
+            Said::Reply(Reply::Live { .. }) if self.standing.is_none() => self.list().await?,
+            Said::Reply(Reply::Error { code, message, .. }) => {
+                return Err(Refused { code, detail: message }.into());
             }
+            Said::Reply(Reply::Reset { .. }) => {
+                self.output.note("some changes were missed: 'sluice alerts' lists how it stands");
+            }
+            Said::Reply(_) | Said::Unknown => {}
         }
-        Said::Reply(Reply::Error { code, message, .. }) => {
-            return Err(Refused { code, detail: message }.into());
-        }
-        Said::Reply(Reply::Reset { .. }) => {
-            output.note("some changes were missed: 'sluice alerts' lists how it stands");
-        }
-        Said::Reply(_) | Said::Unknown => {}
+        Ok(())
     }
-    Ok(())
+
+    /// Prints those that stand, the oldest first. Asked once it is listened to, so no change is missed.
+    async fn list(&mut self) -> Result<()> {
+        let mut standing = listed(self.gateway, self.query).await?;
+        standing.retain(|found| found.alert.state != AlertState::Cleared);
+        for found in standing.iter().rev() {
+            print_change(found, found.alert.raised_at, self.output)?;
+        }
+        let known = standing.into_iter().map(|Found { alert, .. }| (alert.id, alert));
+        self.standing = Some(known.collect());
+        Ok(())
+    }
+
+    fn changed(&mut self, update: Update) -> Result<()> {
+        let found = read(update.data)?;
+        // After a reset the values follow: one that was cleared long ago is no news.
+        let old = update.snapshot && found.alert.state == AlertState::Cleared;
+        let listed = self.standing.as_mut().and_then(|known| known.remove(&found.alert.id));
+        if self.query.takes(&found.alert) && !old && listed.as_ref() != Some(&found.alert) {
+            print_change(&found, update.timestamp, self.output)?;
+        }
+        Ok(())
+    }
 }
 
 fn print_change(found: &Found, at: Timestamp, output: &mut Output) -> Result<(), OutputError> {

@@ -2,13 +2,15 @@
 
 use crate::support::{
     Running, assert_transcript,
-    fake::{Answer, Fake, Script, Session, Step, THEN, snapshot, update},
+    fake::{Answer, Fake, Script, Session, Step, THEN, update},
     run,
 };
 use serde_json::{Value, json};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 const ID: &str = "0190d9c2-7c3a-7000-8000-000000000001";
+const OLDER: &str = "0190d9c2-7c3a-7000-8000-000000000000";
+const OLDEST: &str = "0190d9c2-7c39-7000-8000-000000000000";
 
 fn alert(state: &str, changes: Value) -> Value {
     let mut alert = json!({
@@ -58,21 +60,21 @@ async fn an_alert_is_acknowledged_and_cleared_once() {
 #[tokio::test]
 async fn watching_shows_what_stands_and_each_change() {
     let channel = "alerts/critical/pump-1";
-    let session = Session {
-        snapshots: vec![
-            snapshot("alerts/critical/pump-2", 1, alert("cleared", json!({}))),
-            snapshot(channel, 1, alert("active", json!({}))),
-        ],
-        ..Session::new(vec![Step::Frame(vec![update(
-            channel,
-            2,
-            alert("cleared", json!({ "cleared_by": "device" })),
-        )])])
-    };
-    let fake = Fake::start(Script { sessions: vec![session], ..Script::default() }).await;
+    let older = alert("active", json!({ "id": OLDER, "code": "hot" }));
+    let newest = alert("active", json!({}));
+    let items = json!([newest, older, alert("cleared", json!({ "id": OLDEST }))]);
+    let session = Session::new(vec![
+        Step::UntilPosted,
+        // It was listed already as it is.
+        Step::Frame(vec![update(channel, 2, newest)]),
+        Step::Frame(vec![update(channel, 3, alert("cleared", json!({ "cleared_by": "device" })))]),
+    ]);
+    let answers = vec![("GET /alerts", json!({ "items": items, "next": null }).into())];
+    let sessions = vec![session];
+    let fake = Fake::start(Script { sessions, answers, ..Script::default() }).await;
     let line = ["alerts", "--severity", "critical", "--watch"];
     let mut running = Running::start(&fake.url, &line);
-    let lines = [running.line().await, running.line().await];
+    let lines = [running.line().await, running.line().await, running.line().await];
     running.interrupt().await;
     let (_, code) = running.end().await;
     assert_eq!(code, Some(0));
