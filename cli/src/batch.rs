@@ -130,7 +130,7 @@ impl Sent<'_> {
         };
         let recent = self.told.is_some_and(|told| told.elapsed() < LINE_EVERY);
         let moved = before.is_none_or(|before| before.state != batch.state) || self.is_done();
-        if moved || !(recent || output.has_live()) {
+        if moved || !(recent || output.is_seen_live()) {
             let elapsed = seconds(self.begin.elapsed());
             output.line(&format!("{elapsed:>9}  {}", progress(batch)))?;
             self.told = Some(Instant::now());

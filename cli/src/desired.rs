@@ -9,7 +9,7 @@ use crate::{
     text::{clean, compact},
 };
 use anyhow::{Context, Result, bail};
-use protocol::{DeviceId, DeviceState, Update};
+use protocol::{DeviceId, DeviceState, Update, equal};
 use serde_json::{Map, Value, value::to_raw_value};
 
 /// How often a change is tried that others come before: it is made to what they want, too.
@@ -99,7 +99,8 @@ fn lines(state: &DeviceState) -> Vec<String> {
 /// The members that the device does not report as they are wanted.
 fn differences(desired: &Value, reported: &Value) -> Vec<String> {
     let wanted = desired.as_object().into_iter().flatten();
-    let differs = wanted.filter(|(key, value)| reported.get(key) != Some(*value));
+    let is_reported = |key: &str, value| reported.get(key).is_some_and(|is| equal(is, value));
+    let differs = wanted.filter(|(key, value)| !is_reported(key, value));
     let line = |(key, value): (&String, &Value)| {
         let is = reported.get(key).map_or_else(|| "nothing".into(), compact);
         format!("  {}: {} is wanted, {is} is reported", clean(key), compact(value))
@@ -159,5 +160,18 @@ impl Followed for Wanted<'_> {
 
     fn now(&self) -> String {
         format!("{} does not report it yet", self.device)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_number_is_reported_as_wanted_however_it_is_written() {
+        let wanted = json!({"limit": 20, "range": [1, 2], "mode": "eco"});
+        let told = differences(&wanted, &json!({"limit": 20.0, "range": [1.0, 2.0], "rpm": 5}));
+        assert_eq!(told, ["  mode: eco is wanted, nothing is reported"]);
     }
 }

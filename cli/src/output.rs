@@ -44,6 +44,16 @@ pub struct Output {
     stdout: AutoStream<Stdout>,
     stderr: AutoStream<Stderr>,
     live: Live,
+    lines: Lines,
+}
+
+/// Where the lines of results go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Lines {
+    /// To a person, who sees the live line too.
+    Terminal,
+    /// To a file or another program.
+    Elsewhere,
 }
 
 /// The live line.
@@ -67,12 +77,18 @@ impl Output {
             stdout: AutoStream::auto(io::stdout()),
             stderr: AutoStream::auto(io::stderr()),
             live: live(format),
+            lines: if io::stdout().is_terminal() { Lines::Terminal } else { Lines::Elsewhere },
         }
     }
 
     /// Whether [`Self::live`] draws anything.
     pub(crate) fn has_live(&self) -> bool {
         self.live != Live::Never
+    }
+
+    /// Whether who reads the results sees the live line too: what it shows needs no line then.
+    pub(crate) fn is_seen_live(&self) -> bool {
+        self.has_live() && self.lines == Lines::Terminal
     }
 
     /// Draws the live line in place of the one before; a terminal that is narrower gets its beginning.

@@ -157,9 +157,9 @@ impl Sent<'_> {
         Ok(())
     }
 
-    /// Progress is for the live line where there is one, else it is a line each time.
+    /// Progress is for the live line where that is seen, else it is a line each time.
     fn show_text(&mut self, command: &Command, output: &mut Output) -> Result<(), OutputError> {
-        let progress = command.progress.filter(|_| !output.has_live());
+        let progress = command.progress.filter(|_| !output.is_seen_live());
         let stage = stage(&Command { progress, ..command.clone() });
         if self.shown.as_ref() == Some(&stage) {
             return Ok(());
