@@ -24,6 +24,7 @@ mod watch;
 
 pub use args::Args;
 pub use exit::Exit;
+pub use gateway::BadEndpoint;
 pub use output::{Output, OutputError};
 
 use args::{Action, AuditAction};
@@ -33,7 +34,8 @@ use gateway::{Endpoint, Gateway};
 /// Does what the arguments ask.
 ///
 /// # Errors
-/// Whatever stops it at runtime, for a person to read; [`OutputError::Closed`] where nobody reads on.
+/// Whatever stops it at runtime, for a person to read; [`OutputError::Closed`] where nobody reads on, [`BadEndpoint`]
+/// where the arguments name no gateway that can be asked.
 pub async fn run(args: Args, output: &mut Output) -> anyhow::Result<Exit> {
     let gateway = Gateway::new(Endpoint::new(args.url, args.token, args.ca.as_deref())?)?;
     match args.action {

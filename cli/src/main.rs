@@ -1,7 +1,7 @@
 //! `sluice`: reads the arguments, runs, and maps the outcome to an exit code.
 
 use clap::Parser;
-use cli::{Args, Exit, Output, OutputError, run};
+use cli::{Args, BadEndpoint, Exit, Output, OutputError, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
@@ -32,6 +32,10 @@ fn explain(error: &clap::Error) -> Exit {
 fn report(error: &anyhow::Error, output: &mut Output) -> Exit {
     if let Some(OutputError::Closed) = error.downcast_ref() {
         return Exit::Fine;
+    }
+    if let Some(bad) = error.downcast_ref::<BadEndpoint>() {
+        output.error(&bad.to_string());
+        return Exit::Usage;
     }
     output.error(&format!("{error:#}"));
     Exit::Failed

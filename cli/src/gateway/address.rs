@@ -21,6 +21,11 @@ impl FromStr for GatewayUrl {
         if !matches!(url.scheme(), "http" | "https") || !url.has_host() {
             return Err(format!("only http and https are spoken: {example}"));
         }
+        if !url.username().is_empty() || url.password().is_some() {
+            return Err(
+                "who asks does not belong into an address: give a token by SLUICE_TOKEN".into()
+            );
+        }
         url.set_query(None);
         url.set_fragment(None);
         Ok(Self(url))
@@ -80,13 +85,15 @@ impl fmt::Debug for Token {
     "what --token or SLUICE_TOKEN has is no token: 'sluice-gateway token create' prints one, without \
      spaces and line breaks"
 )]
-pub(crate) struct BadToken;
+pub struct BadToken;
 
-/// What keeps a gateway from being asked.
+/// What keeps a gateway from being asked, and is a mistake in the arguments.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum BadEndpoint {
+pub enum BadEndpoint {
+    /// The token.
     #[error(transparent)]
     Token(#[from] BadToken),
+    /// Who signs certificates.
     #[error("--ca or SLUICE_CA: {0}")]
     Authority(#[from] BadAuthority),
 }
@@ -160,6 +167,14 @@ mod tests {
         let endpoint = Endpoint::new(url("http://gw"), token, None).unwrap();
         assert_eq!(endpoint.headers[AUTHORIZATION], "Bearer slt_hidden");
         assert!(!format!("{endpoint:?}").contains("slt_hidden"));
+    }
+
+    #[test]
+    fn an_address_has_no_secret() {
+        for bad in ["http://ann:secret@gw", "https://:secret@gw", "http://ann@gw"] {
+            let refused = bad.parse::<GatewayUrl>().unwrap_err();
+            assert!(!refused.contains("secret"), "{refused}");
+        }
     }
 
     #[test]

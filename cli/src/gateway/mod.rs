@@ -3,6 +3,7 @@
 mod address;
 mod error;
 
+pub use address::BadEndpoint;
 pub(crate) use address::{Endpoint, GatewayUrl, Token};
 pub(crate) use error::{CallError, Refused, Unreachable, root_cause};
 

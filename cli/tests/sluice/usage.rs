@@ -39,12 +39,16 @@ async fn wrong_arguments_end_with_64() {
         &["alerts", "--severity", "bad"],
         &["alerts", "ack"],
         &["devices", "--url", "ftp://127.0.0.1"],
+        &["devices", "--url", "http://ann:secret@127.0.0.1"],
+        &["devices", "--token", "two words"],
+        &["devices", "--url", "https://127.0.0.1:9", "--ca", "/nowhere/ca.pem"],
         &["fly"],
         &[],
     ] {
         let run = run(NOWHERE, wrong).await;
         assert_eq!((run.code, run.stdout.as_str()), (Some(64), ""), "{wrong:?}: {}", run.stderr);
         assert!(!run.stderr.is_empty(), "{wrong:?} is explained");
+        assert!(run.stderr.matches("/nowhere/ca.pem").count() <= 1, "once: {}", run.stderr);
     }
 }
 
