@@ -1,7 +1,8 @@
 //! The dashboard's files, embedded in the binary.
 
+use super::elements::is_known;
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header},
+    http::{HeaderMap, HeaderName, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use data_encoding::HEXLOWER;
@@ -41,8 +42,7 @@ fn answer(path: &str, file: EmbeddedFile, headers: &HeaderMap) -> Response {
         "no-cache"
     };
     let fresh = [(header::ETAG, tag.clone()), (header::CACHE_CONTROL, keep.into())];
-    let known = headers.get(header::IF_NONE_MATCH).map(HeaderValue::as_bytes);
-    if known == Some(tag.as_bytes()) {
+    if is_known(headers, &tag) {
         // A browser takes what this says for what it has kept.
         return (StatusCode::NOT_MODIFIED, POLICY, fresh).into_response();
     }

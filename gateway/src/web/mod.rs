@@ -7,6 +7,7 @@ mod assets;
 mod caller;
 mod contracts;
 mod cut;
+mod elements;
 mod guard;
 mod guests;
 mod headers;

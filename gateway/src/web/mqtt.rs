@@ -86,9 +86,7 @@ fn checked(
     caller: Option<&Caller>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<WebSocketUpgrade, Refused> {
-    let upgrade = upgrade.map_err(|rejection| {
-        Refused::new(rejection.status(), "websocket_only", rejection.body_text())
-    })?;
+    let upgrade = upgrade?;
     if let Some(Caller(user)) = caller.filter(|Caller(user)| user.rights.is_narrowed()) {
         web.stats.web.refused_forbidden.increment();
         let detail = format!("the token of '{}' is narrowed, and MQTT would show more", user.name);

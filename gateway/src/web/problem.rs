@@ -7,8 +7,11 @@ use crate::{
 };
 use axum::{
     Json,
-    extract::rejection::{JsonRejection, PathRejection},
-    http::{HeaderValue, StatusCode, header},
+    extract::{
+        rejection::{JsonRejection, PathRejection},
+        ws::rejection::WebSocketUpgradeRejection,
+    },
+    http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use bridge::{
@@ -56,11 +59,23 @@ impl IntoResponse for Refused {
         let mut response = (self.status, Json(problem)).into_response();
         let kind = HeaderValue::from_static("application/problem+json");
         response.headers_mut().insert(header::CONTENT_TYPE, kind);
-        if self.status == StatusCode::UNAUTHORIZED {
-            let challenge = HeaderValue::from_static("Bearer realm=\"sluice\"");
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        for (name, value) in way_out(self.status) {
+            response.headers_mut().insert(name, HeaderValue::from_static(value));
         }
         response
+    }
+}
+
+/// The headers that say what to ask with instead (RFC 9110, section 11.6.1; RFC 6455, section 4.4).
+fn way_out(status: StatusCode) -> &'static [(HeaderName, &'static str)] {
+    match status {
+        StatusCode::UNAUTHORIZED => &[(header::WWW_AUTHENTICATE, "Bearer realm=\"sluice\"")],
+        StatusCode::UPGRADE_REQUIRED => &[
+            (header::UPGRADE, "websocket"),
+            (header::CONNECTION, "upgrade"),
+            (header::SEC_WEBSOCKET_VERSION, "13"),
+        ],
+        _ => &[],
     }
 }
 
@@ -224,6 +239,18 @@ fn is_too_slow(rejection: &JsonRejection) -> bool {
         error = inner.source();
     }
     false
+}
+
+impl From<WebSocketUpgradeRejection> for Refused {
+    fn from(rejection: WebSocketUpgradeRejection) -> Self {
+        let status = match rejection {
+            // It says that it is a handshake of ours, and is none.
+            WebSocketUpgradeRejection::WebSocketKeyHeaderMissing(_) => StatusCode::BAD_REQUEST,
+            _ => StatusCode::UPGRADE_REQUIRED,
+        };
+        let detail = format!("this is no WebSocket handshake: {}", rejection.body_text());
+        Self::new(status, "websocket_only", detail)
+    }
 }
 
 impl From<PathRejection> for Refused {

@@ -7,6 +7,7 @@ use crate::{
         Web,
         asked::Asked,
         caller::{Caller, forbidden},
+        elements::elements,
         problem::Refused,
         who::Who,
     },
@@ -26,7 +27,7 @@ use protocol::{
     Command, CommandDetails, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Page, Role,
     Timestamp,
 };
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{json, value::to_raw_value};
 use std::{sync::Arc, time::Duration};
 use tokio::time;
@@ -197,8 +198,7 @@ pub(super) fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Ref
 
 /// `wait` of the header `Prefer` (RFC 7240), in seconds.
 fn preferred_wait(headers: &HeaderMap) -> Result<Option<Duration>, Refused> {
-    let values = headers.get_all("prefer").into_iter().filter_map(|value| value.to_str().ok());
-    let mut preferences = values.flat_map(|value| value.split(','));
+    let mut preferences = elements(headers, "prefer");
     let Some(wait) = preferences.find_map(|preference| value_of(preference, "wait")) else {
         return Ok(None);
     };
@@ -222,9 +222,15 @@ pub(super) struct Wanted {
     device: Option<DeviceId>,
     state: Option<CommandState>,
     name: Option<String>,
+    #[serde(default, deserialize_with = "batch_id")]
     batch: Option<String>,
     limit: Option<usize>,
     cursor: Option<CommandId>,
+}
+
+/// A batch's id as the gateway writes it, however it is written here.
+fn batch_id<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    CommandId::deserialize(from).map(|id| Some(id.to_string()))
 }
 
 impl Wanted {
@@ -312,6 +318,7 @@ mod tests {
             assert_eq!(wait(&[said]), Some(10), "{said}");
         }
         assert_eq!(wait(&["respond-async", "wait=3"]), Some(3));
+        assert_eq!(wait(&["said=\"a, wait=1\", wait=3"]), Some(3));
         assert_eq!(wait(&["wait=86400"]), Some(WAIT_S_MAX));
     }
 }

@@ -63,9 +63,7 @@ async fn accept(
     headers: &HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Refused> {
-    let upgrade = upgrade.map_err(|rejection| {
-        Refused::new(rejection.status(), "websocket_only", rejection.body_text())
-    })?;
+    let upgrade = upgrade?;
     let offers: Vec<_> = upgrade.requested_protocols().cloned().collect();
     let encoding = encoding(&offers)?;
     let message_bytes = usize::try_from(web.limits.websocket_message_bytes).unwrap_or(usize::MAX);
