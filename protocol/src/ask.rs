@@ -2,6 +2,7 @@
 
 use crate::{
     BadTopic, CommandId, CommandRequest, HistoryRequest, Offset, Seq, TopicFilter, TopicName,
+    object,
 };
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::DeserializeOwned};
 use serde_json::value::RawValue;
@@ -126,7 +127,11 @@ pub struct SubscribeOptions {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub history: Option<HistoryRequest>,
     /// Everything after this comes first, then what is live, without a hole or a repeat.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "object::or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub since: Option<Cursor>,
 }
 
@@ -359,6 +364,12 @@ mod tests {
         let options = r#"{"type":"subscribe","channels":["a"],"options":{"throttle":"x"}}"#;
         let options = refused(options);
         assert!(options.contains("throttle: invalid type"), "{options}");
+        let history =
+            r#"{"type":"subscribe","channels":["a"],"options":{"history":{"last":1,"x":2}}}"#;
+        let history = refused(history);
+        assert!(
+            history.ends_with(r#"history: it is neither {"last":n} nor {"since":ms,"points":n}"#)
+        );
         let from = refused(r#"{"type":"replay","channel":"a","from":-1,"to":2}"#);
         assert_eq!(from, "from = -1 is not valid: invalid value: integer `-1`, expected u64");
     }

@@ -1,13 +1,21 @@
 //! Batches: one command for many devices, a few at a time.
 
-use crate::{CommandRequest, CommandState, DeviceId};
-use serde::{Deserialize, Serialize};
+use crate::{CommandRequest, CommandState, DeviceId, object};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{collections::BTreeMap, fmt};
 
 /// The body of `POST /command-batches`: exactly one of `devices`, `type` and `tag` names the devices.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("oneOf" = [
+        { "required": ["devices"], "properties": { "devices": { "type": "array" } } },
+        { "required": ["type"], "properties": { "type": { "type": "string" } } },
+        { "required": ["tag"], "properties": { "tag": { "type": "string" } } },
+    ]))
+)]
 pub struct BatchRequest {
     /// These devices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -19,6 +27,7 @@ pub struct BatchRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tag: Option<String>,
     /// What each is asked to do.
+    #[serde(deserialize_with = "object::only")]
     pub command: CommandRequest,
     /// How many may be under way at a time; all of them unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -34,7 +43,7 @@ pub struct BatchRequest {
 }
 
 /// When a batch is given up: as soon as so many rows have failed, were rejected, timed out or expired.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "snake_case")]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -43,6 +52,27 @@ pub enum AbortAfter {
     Failures(u32),
     /// So many percent of all rows; above 0, at most 100.
     Percent(f64),
+}
+
+impl<'de> Deserialize<'de> for AbortAfter {
+    /// As everywhere, other members are ignored; as an enum is read, they would be errors.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let Bound { failures, percent } = object::only(from)?;
+        match (failures, percent) {
+            (Some(failures), None) => Ok(Self::Failures(failures)),
+            (None, Some(percent)) => Ok(Self::Percent(percent)),
+            (None, None) | (Some(_), Some(_)) => {
+                Err(D::Error::custom("name exactly one of failures and percent"))
+            }
+        }
+    }
+}
+
+/// [`AbortAfter`] as it is written.
+#[derive(Deserialize)]
+struct Bound {
+    failures: Option<u32>,
+    percent: Option<f64>,
 }
 
 /// Where a batch is in its life.
@@ -107,4 +137,20 @@ pub struct Batch {
     /// counts as `queued`.
     #[cfg_attr(feature = "typescript", ts(type = "{ [state in CommandState]?: number }"))]
     pub counts: BTreeMap<CommandState, usize>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_batch_is_given_up_after_failures_or_a_percentage_whatever_else_is_said() {
+        let read = |text: &str| serde_json::from_str::<AbortAfter>(text);
+        let failures = read(r#"{"failures":3,"why":"the pumps are old"}"#);
+        assert_eq!(failures.unwrap(), AbortAfter::Failures(3));
+        assert_eq!(read(r#"{"percent":2.5,"failures":null}"#).unwrap(), AbortAfter::Percent(2.5));
+        for bad in ["{}", r#"{"failures":3,"percent":5}"#, r#"{"failures":-1}"#, "[3]", "3"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
 }

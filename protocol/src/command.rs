@@ -1,6 +1,6 @@
 //! A command: what an operator asks, what a device is sent and answers, and what everybody sees of it.
 
-use crate::{CommandId, DeviceId, Expect, Millis, Status, Timestamp};
+use crate::{CommandId, DeviceId, Expect, Millis, Status, Timestamp, object};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -260,7 +260,11 @@ pub struct CommandRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dry_run: Option<bool>,
     /// A condition on what the device says after success: whether it holds is `verified`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "object::or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub expect: Option<Expect>,
 }
 
@@ -324,7 +328,11 @@ pub struct Answer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     /// Why it failed or was rejected.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "object::or_null",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub error: Option<AnswerError>,
 }
 

@@ -8,7 +8,18 @@ use std::fmt;
 /// A condition on the telemetry or on the reported state that follows success.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend(
+        "oneOf" = [
+            { "required": ["metric"], "properties": { "metric": { "type": "string" } } },
+            { "required": ["state"], "properties": { "state": { "type": "string" } } },
+        ],
+        "if" = { "properties": { "op": { "enum": ["<", "<=", ">", ">="] } } },
+        "then" = { "properties": { "value": { "type": "number" } } },
+    ))
+)]
 pub struct Expect {
     /// The metric it is about; or `state`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -7,7 +7,11 @@ use std::collections::BTreeMap;
 
 /// What of the past comes before the live updates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(
+    untagged,
+    deny_unknown_fields,
+    expecting = r#"it is neither {"last":n} nor {"since":ms,"points":n}"#
+)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum HistoryRequest {
@@ -36,10 +40,17 @@ impl HistoryRequest {
             Self::Last { last } => ("last", last),
             Self::Since { points, .. } => ("points", points),
         };
-        if (1..=Self::POINTS_MAX).contains(count) {
-            return Ok(());
+        if !(1..=Self::POINTS_MAX).contains(count) {
+            return Err(format!("history.{name} {count} is not in 1-{}", Self::POINTS_MAX));
         }
-        Err(format!("history.{name} {count} is not in 1-{}", Self::POINTS_MAX))
+        match self {
+            Self::Since { since, .. } if !since.is_in_range() => Err(format!(
+                "history.since {since} is not in {}-{}",
+                Timestamp::MIN,
+                Timestamp::MAX
+            )),
+            Self::Since { .. } | Self::Last { .. } => Ok(()),
+        }
     }
 }
 

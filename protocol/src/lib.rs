@@ -19,6 +19,7 @@ mod history;
 mod http;
 mod id;
 mod number;
+mod object;
 mod shadow;
 mod tell;
 mod topic;

@@ -42,6 +42,18 @@ wire_number!(
 );
 
 impl Timestamp {
+    /// The first time that may be told.
+    pub const MIN: Self = Self(0);
+
+    /// The last time that may be told: the end of ECMAScript's time range.
+    pub const MAX: Self = Self(8_640_000_000_000_000);
+
+    /// Whether it may be told.
+    #[must_use]
+    pub fn is_in_range(self) -> bool {
+        (Self::MIN..=Self::MAX).contains(&self)
+    }
+
     /// This time moved later by `duration`, saturating at the end of time.
     #[must_use]
     pub fn plus(self, duration: Millis) -> Self {

@@ -10,9 +10,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::sync::Arc;
 
-/// The latest time a device may claim: the end of ECMAScript's time range.
-const TIMESTAMP_MAX: i64 = 8_640_000_000_000_000;
-
 /// The updates that a payload gives; none where its batch is empty.
 pub(super) fn updates(
     channel: &TopicName,
@@ -75,14 +72,14 @@ fn reading(text: &str) -> Result<Reading, Undecodable> {
         && data.get().starts_with('{')
     {
         let metrics = Metrics::parse(data.get())?;
-        return match timestamp.get().parse() {
-            Ok(time @ 0..=TIMESTAMP_MAX) => {
-                Ok(Reading { timestamp: Some(Timestamp(time)), metrics })
-            }
-            Ok(_) | Err(_) => Err(Undecodable(format!(
-                "timestamp {timestamp} is no whole number of milliseconds in 0-{TIMESTAMP_MAX}"
-            ))),
-        };
+        let time = timestamp.get().parse().ok().map(Timestamp).filter(|time| time.is_in_range());
+        if time.is_none() {
+            return Err(Undecodable(format!(
+                "timestamp {timestamp} is no whole number of milliseconds in 0-{}",
+                Timestamp::MAX
+            )));
+        }
+        return Ok(Reading { timestamp: time, metrics });
     }
     Ok(Reading { timestamp: None, metrics: Metrics::parse(text)? })
 }

@@ -2,7 +2,11 @@
 
 use super::problem::Refused;
 use axum::{extract::FromRequestParts, http::request::Parts};
-use serde::de::DeserializeOwned;
+use protocol::Timestamp;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use std::future::ready;
 
 /// The parameters of a query, read as `T`.
@@ -19,6 +23,15 @@ impl<T: DeserializeOwned + Send, S: Sync> FromRequestParts<S> for Asked<T> {
         let query = parts.uri.query().unwrap_or_default();
         ready(read(query).map(Self).map_err(Refused::bad_query))
     }
+}
+
+/// Reads a time, which no answer may tell from before 1970 on.
+pub(super) fn time<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let time = Timestamp::deserialize(from)?;
+    if time < Timestamp::MIN {
+        return Err(D::Error::custom(format!("no time is before {}", Timestamp::MIN)));
+    }
+    Ok(Some(time))
 }
 
 fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
@@ -39,13 +52,14 @@ fn read<T: DeserializeOwned>(query: &str) -> Result<T, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Debug, Deserialize)]
     #[serde(deny_unknown_fields)]
+    #[expect(dead_code, reason = "only read")]
     struct Wanted {
-        #[expect(dead_code, reason = "only read")]
         limit: Option<usize>,
+        #[serde(default, deserialize_with = "time")]
+        from: Option<Timestamp>,
     }
 
     #[test]
@@ -53,6 +67,7 @@ mod tests {
         let refused = |query| read::<Wanted>(query).unwrap_err();
         assert!(refused("limit=ten").starts_with("limit = 'ten': "));
         assert!(refused("limit=").starts_with("limit = '': "));
+        assert_eq!(refused("from=-1"), "from = '-1': no time is before 0");
         let unknown = refused("token=secret");
         assert!(unknown.starts_with("unknown field `token`"), "{unknown}");
         assert!(!unknown.contains("secret"), "{unknown}");

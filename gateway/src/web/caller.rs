@@ -5,6 +5,7 @@
 
 use super::{
     Web,
+    api::{Body, object},
     problem::Refused,
     token::{COOKIE, Shown, shown, unauthenticated, user_of},
     who::Who,
@@ -12,7 +13,7 @@ use super::{
 use crate::auth::User;
 use axum::{
     Json,
-    extract::{ConnectInfo, FromRequestParts, Request, State, rejection::JsonRejection},
+    extract::{ConnectInfo, FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -122,9 +123,9 @@ pub(super) async fn session(Caller(user): Caller) -> Json<Session> {
 pub(super) async fn sign_in(
     State(web): State<Arc<Web>>,
     ConnectInfo(peer): ConnectInfo<SocketAddr>,
-    body: Result<Json<SignIn>, JsonRejection>,
+    body: Body,
 ) -> Result<Response, Refused> {
-    let Json(SignIn { token }) = body?;
+    let SignIn { token } = object(body)?;
     let user = user_of(&web, peer, &token).await.map_err(Refused::from);
     let user = user.inspect_err(|refused| count(&web, refused))?;
     let cookie = if web.auth.is_required() { cookie(&web, &token) } else { None };

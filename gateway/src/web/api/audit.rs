@@ -4,7 +4,12 @@ use super::page_rows;
 use crate::{
     core::watched::audit_key,
     store::{Order, RowsWanted, Table},
-    web::{Web, asked::Asked, problem::Refused, who::Who},
+    web::{
+        Web,
+        asked::{Asked, time},
+        problem::Refused,
+        who::Who,
+    },
 };
 use axum::{Json, extract::State};
 use bridge::rights::Rights;
@@ -23,7 +28,9 @@ const ENTRIES_LOOKED_AT: usize = 20_000;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
+    #[serde(default, deserialize_with = "time")]
     from: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
     to: Option<Timestamp>,
     user: Option<String>,
     action: Option<String>,

@@ -183,7 +183,7 @@ pub(super) async fn put(
     // It may be new: so it is not said to be unknown.
     who.check(&id).map_err(|_| who.out_of_sight(&format!("device '{id}'")))?;
     let DeviceDescription { kind, tags } = object(body)?;
-    change(&web, who, id, move |_| (kind, tags)).await
+    change(&web, who, id, move |_| Some((kind, tags))).await
 }
 
 /// `PATCH /devices/{id}`.
@@ -196,20 +196,17 @@ pub(super) async fn patch(
     let id: DeviceId = parse(&path?)?;
     who.check(&id)?;
     let patch: DevicePatch = object(body)?;
-    let asked = id.clone();
-    if !web.core.ask(move |bridge, _| bridge.devices().get(&asked).is_some()).await? {
-        return Err(unknown(&id));
+    change(&web, who, id, move |known| known.map(|known| patched(known, patch))).await
+}
+
+fn patched((kind, mut tags): Described, patch: DevicePatch) -> Described {
+    for (name, value) in patch.tags {
+        match value {
+            Some(value) => tags.insert(name, value),
+            None => tags.remove(&name),
+        };
     }
-    change(&web, who, id, move |(kind, mut tags)| {
-        for (name, value) in patch.tags {
-            match value {
-                Some(value) => tags.insert(name, value),
-                None => tags.remove(&name),
-            };
-        }
-        (patch.kind.unwrap_or(kind), tags)
-    })
-    .await
+    (patch.kind.unwrap_or(kind), tags)
 }
 
 /// `DELETE /devices/{id}`: forgets it and closes its connection.
@@ -235,21 +232,25 @@ pub(super) async fn delete(
     if known { Ok(StatusCode::NO_CONTENT) } else { Err(unknown(&id)) }
 }
 
+/// What is said of a device: its type and tags.
+type Described = (Option<String>, Tags);
+
+/// Writes what `new` makes of what is known of a device, none where it is not known; gives none: it has to be.
 async fn change(
     web: &Web,
     who: Who,
     id: DeviceId,
-    new: impl FnOnce((Option<String>, Tags)) -> (Option<String>, Tags) + Send + 'static,
+    new: impl FnOnce(Option<Described>) -> Option<Described> + Send + 'static,
 ) -> Result<Json<Device>, Refused> {
     let change = move |bridge: &mut Bridge<Outlet>, now| {
-        let old = bridge.devices().get(&id);
-        let old = old.map(|record| (record.kind.clone(), record.tags.clone()));
-        let (kind, tags) = new(old.unwrap_or_default());
+        let known = bridge.devices().get(&id);
+        let known = known.map(|record| (record.kind.clone(), record.tags.clone()));
+        let (kind, tags) = new(known).ok_or_else(|| unknown(&id))?;
         let details = json!({"type": kind, "tags": tags});
         bridge.put_device(now, &id, kind, tags)?;
         bridge.record(now, who.deed("device.changed", Some(&id), details));
         Ok(device(bridge, &who.rights, &id).expect("written above"))
     };
-    let changed: Result<Device, bridge::devices::TooManyDevices> = web.change(change).await?;
+    let changed: Result<Device, Refused> = web.change(change).await?;
     Ok(Json(changed?))
 }

@@ -83,10 +83,10 @@ fn page_rows(asked: Option<usize>) -> Result<usize, Refused> {
 }
 
 /// The body of a request, which is to be a JSON object.
-type Body = Result<Json<Map<String, Value>>, JsonRejection>;
+pub(super) type Body = Result<Json<Map<String, Value>>, JsonRejection>;
 
 /// Reads an object's members as `T`'s; serde alone would take an array for one.
-fn object<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
+pub(super) fn object<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
     let Json(members) = body?;
     serde_path_to_error::deserialize(Value::Object(members))
         .map_err(|error| Refused::bad_request(format!("the body is not valid: {error}")))

@@ -5,7 +5,7 @@ use crate::{
     clock,
     web::{
         Web,
-        asked::Asked,
+        asked::{Asked, time},
         history::{self, Budget, Place},
         problem::Refused,
         who::{Who, unknown_device},
@@ -18,7 +18,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bridge::{data::Fields, history::Span};
-use protocol::{DeviceId, History, HistoryColumn, HistoryRequest, Seq, Timestamp, TopicName};
+use protocol::{
+    DeviceId, History, HistoryColumn, HistoryRequest, Millis, Seq, Timestamp, TopicName,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::HashSet, sync::Arc};
@@ -30,8 +32,10 @@ const PAGE_ROWS_MAX: usize = 10_000;
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Wanted {
-    from: Option<i64>,
-    to: Option<i64>,
+    #[serde(default, deserialize_with = "time")]
+    from: Option<Timestamp>,
+    #[serde(default, deserialize_with = "time")]
+    to: Option<Timestamp>,
     points: Option<u32>,
     fields: Option<String>,
     #[serde(default)]
@@ -107,8 +111,8 @@ async fn page(web: &Web, id: &DeviceId, wanted: &Wanted) -> Result<Page, Refused
 
 impl Wanted {
     fn span(&self) -> Result<Span, Refused> {
-        let from = Timestamp(self.from.unwrap_or(0));
-        let to = Timestamp(self.to.unwrap_or_else(|| clock::now().0 + 1));
+        let from = self.from.unwrap_or(Timestamp::MIN);
+        let to = self.to.unwrap_or_else(|| clock::now().plus(Millis(1)));
         if from < to {
             return Ok(Span { from, to });
         }

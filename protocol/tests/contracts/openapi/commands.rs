@@ -88,8 +88,8 @@ fn list() -> Value {
         "parameters": [
             query("device", "Only those of this device.", reference("DeviceId"), json!("pump-1")),
             query("state", "Only those in this state.", reference("CommandState"), json!("queued")),
-            query("name", "Only those with this name.", text.clone(), json!("open")),
-            query("batch", "Only those of this batch.", text, json!(cursor)),
+            query("name", "Only those with this name.", text, json!("open")),
+            query("batch", "Only those of this batch.", reference("CommandId"), json!(cursor)),
             limit(100, 1_000),
             query("cursor", "`next` of the page before.", reference("CommandId"), json!(cursor)),
         ],
