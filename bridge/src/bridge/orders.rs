@@ -27,7 +27,7 @@ pub enum CommandError {
 }
 
 impl<S: Sink> Bridge<S> {
-    /// Takes a command in.
+    /// Takes a command in; the same again under the same key gives the one that was made, whatever became of its device.
     ///
     /// # Errors
     /// [`CommandError`] with the value that cannot be.
@@ -39,6 +39,9 @@ impl<S: Sink> Bridge<S> {
         request: CommandRequest,
         caller: Caller<'_>,
     ) -> Result<Command, CommandError> {
+        if let Some(known) = self.commands.asked_before(device, &request, caller)? {
+            return Ok(known);
+        }
         let mistakes = self.mistakes(device, &request)?;
         Ok(self.commands.create(now, id, device, request, mistakes, caller)?)
     }
@@ -59,7 +62,7 @@ impl<S: Sink> Bridge<S> {
     }
 
     /// Takes a batch in, for the devices that it names; of those that it describes, for the ones that the
-    /// caller may see.
+    /// caller may see. The same again under the same key gives the one that was made.
     ///
     /// # Errors
     /// [`CommandError`] with the value that cannot be; nothing was created then.
@@ -71,6 +74,13 @@ impl<S: Sink> Bridge<S> {
         request: BatchRequest,
         (caller, rights): (Caller<'_>, &Rights),
     ) -> Result<Batch, CommandError> {
+        let mut named = request.devices.iter().flatten();
+        if let Some(hidden) = named.find(|id| !rights.may_see_of("commands", id)) {
+            return Err(CommandError::UnknownDevice(hidden.clone()));
+        }
+        if let Some(known) = self.commands.batch_asked_before(&request, caller)? {
+            return Ok(known);
+        }
         let devices = self.meant(&request, rights)?;
         for device in &devices {
             let mistakes = self.mistakes(device, &request.command)?;
@@ -151,7 +161,7 @@ impl<S: Sink> Bridge<S> {
         Ok(mistakes)
     }
 
-    /// The devices that a batch names, each once.
+    /// The devices that a batch names, each once, or describes.
     fn meant(
         &self,
         request: &BatchRequest,
@@ -168,10 +178,6 @@ impl<S: Sink> Bridge<S> {
         };
         match (devices, kind, tag) {
             (Some(devices), None, None) => {
-                let hidden = devices.iter().find(|id| !rights.may_see_of("commands", id));
-                if let Some(hidden) = hidden {
-                    return Err(CommandError::UnknownDevice(hidden.clone()));
-                }
                 let mut seen = HashSet::new();
                 Ok(devices.iter().filter(|device| seen.insert(*device)).cloned().collect())
             }

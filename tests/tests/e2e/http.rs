@@ -1,5 +1,6 @@
 //! HTTP: who may ask, health, figures, devices, refusals.
 
+use crate::orders::{id, make_known};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::{Connect, Peer, TestGateway, Version};
@@ -275,8 +276,88 @@ async fn a_body_is_an_object() {
         (Method::PUT, "/api/v1/devices/d", json!(["pump", {}])),
         (Method::PATCH, "/api/v1/devices/d", json!(["pump", {}])),
         (Method::POST, "/api/v1/devices/d/commands", json!(["open", {}])),
+        (Method::POST, "/api/v1/session", json!(["token"])),
     ] {
         let request = gateway.request(method, path).json(&body);
         refused(request, StatusCode::UNPROCESSABLE_ENTITY, "bad_request").await;
     }
+}
+
+#[tokio::test]
+async fn what_stands_for_an_object_in_a_body_is_one() {
+    let gateway = TestGateway::start().await;
+    make_known(&gateway, "d").await;
+    let batches = "/api/v1/command-batches";
+    let expects = json!({"name": "open", "expect": ["open", null, "==", true]});
+    for (path, body) in [
+        (batches, json!({"devices": ["d"], "command": ["open"]})),
+        (batches, json!({"devices": ["d"], "command": {"name": "open"}, "abort_after": [1]})),
+        ("/api/v1/devices/d/commands", expects),
+    ] {
+        let request = gateway.request(Method::POST, path).json(&body);
+        refused(request, StatusCode::BAD_REQUEST, "bad_request").await;
+    }
+    let (_, commands) = gateway.get("/api/v1/commands").await;
+    assert_eq!(commands["items"], json!([]), "none of them was taken");
+}
+
+#[tokio::test]
+async fn times_outside_of_all_calendars_are_refused() {
+    let gateway = TestGateway::start().await;
+    make_known(&gateway, "d").await;
+    for not_before in [-1, i64::MAX] {
+        let post = gateway.request(Method::POST, "/api/v1/devices/d/commands");
+        let post = post.json(&json!({"name": "open", "not_before": not_before}));
+        refused(post, StatusCode::BAD_REQUEST, "bad_request").await;
+    }
+    for path in ["/api/v1/devices/d/telemetry?from=-1", "/api/v1/audit?to=-1"] {
+        refused(gateway.request(Method::GET, path), StatusCode::BAD_REQUEST, "bad_query").await;
+    }
+}
+
+#[tokio::test]
+async fn the_rows_of_a_batch_are_found_however_its_id_is_written() {
+    let gateway = TestGateway::start().await;
+    make_known(&gateway, "d").await;
+    let body = json!({"devices": ["d"], "command": {"name": "open"}});
+    let (_, batch) = gateway.post("/api/v1/command-batches", &body).await;
+    let id = id(&batch);
+    for id in [id.to_uppercase(), id] {
+        let (_, rows) = gateway.get(&format!("/api/v1/commands?batch={id}")).await;
+        assert_eq!(rows["items"].as_array().map(Vec::len), Some(1), "{id}");
+    }
+    let request = gateway.request(Method::GET, "/api/v1/commands?batch=north");
+    refused(request, StatusCode::BAD_REQUEST, "bad_query").await;
+}
+
+#[tokio::test]
+async fn what_is_no_handshake_is_told_how_to_make_one() {
+    let gateway = TestGateway::start().await;
+    for path in ["/ws", "/mqtt"] {
+        let get = || gateway.request(Method::GET, path);
+        let old = get().header("connection", "upgrade").header("upgrade", "websocket");
+        let old = old.header("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ==");
+        for request in
+            [get(), gateway.request(Method::HEAD, path), old.header("sec-websocket-version", "12")]
+        {
+            let answer = request.send().await.expect("an answer");
+            assert_eq!(answer.status(), StatusCode::UPGRADE_REQUIRED, "{path}");
+            assert_eq!(answer.headers()["upgrade"], "websocket");
+            assert_eq!(answer.headers()["sec-websocket-version"], "13");
+        }
+        refused(get(), StatusCode::UPGRADE_REQUIRED, "websocket_only").await;
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_is_known_is_not_sent_again() {
+    let gateway = TestGateway::start().await;
+    let first = gateway.request(Method::GET, "/").send().await.expect("an answer");
+    let tag = first.headers()["etag"].to_str().expect("ASCII").to_owned();
+    for known in [tag.clone(), format!("W/{tag}"), format!("\"x\", {tag}"), "*".into()] {
+        let again = gateway.request(Method::GET, "/").header("if-none-match", &known);
+        assert_eq!(answer(again).await.0, StatusCode::NOT_MODIFIED, "{known}");
+    }
+    let other = gateway.request(Method::GET, "/").header("if-none-match", "\"x\"");
+    assert_eq!(answer(other).await.0, StatusCode::OK);
 }

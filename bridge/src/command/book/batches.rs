@@ -17,7 +17,8 @@ use protocol::{
 const RATE_MAX: f64 = 10_000.0;
 
 impl Commands {
-    /// Takes a batch in: a row for each of `devices`, with an id from `ids`. What of it may begin, begins.
+    /// Takes a batch in that was not [asked for before](Self::batch_asked_before): a row for each of `devices`, with an
+    /// id from `ids`. What of it may begin, begins.
     ///
     /// # Errors
     /// [`CreateError`] with the value that cannot be; nothing was created then.
@@ -30,9 +31,6 @@ impl Commands {
         request: BatchRequest,
         caller: Caller<'_>,
     ) -> Result<Batch, CreateError> {
-        if let Some(known) = self.batch_asked_before(&request, caller)? {
-            return Ok(known);
-        }
         self.check_batch(&request, devices.len())?;
         let key = caller.key.map(|key| (caller.user.to_owned(), key.to_owned()));
         if let Some(key) = &key {
@@ -210,7 +208,10 @@ impl Commands {
     }
 
     /// The batch that the same caller got for the same request under the same key.
-    fn batch_asked_before(
+    ///
+    /// # Errors
+    /// [`CreateError::KeyReused`] where it was another request.
+    pub fn batch_asked_before(
         &self,
         request: &BatchRequest,
         caller: Caller<'_>,

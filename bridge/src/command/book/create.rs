@@ -15,7 +15,8 @@ use serde_json::{Map, Value};
 const NAME_BYTES_MAX: usize = 128;
 
 impl Commands {
-    /// Takes a command in, and sends it if it is its turn. `mistakes` are those its device's type finds.
+    /// Takes a command in that was not [asked for before](Self::asked_before), and sends it if it is its turn.
+    /// `mistakes` are those its device's type finds.
     ///
     /// # Errors
     /// [`CreateError`] with the value that cannot be.
@@ -28,9 +29,6 @@ impl Commands {
         mistakes: Vec<String>,
         caller: Caller<'_>,
     ) -> Result<Command, CreateError> {
-        if let Some(known) = self.asked_before(device, &request, caller)? {
-            return Ok(known);
-        }
         checked(&request, &self.limits)?;
         if !mistakes.is_empty() {
             return Err(CreateError::BadParams(mistakes));
@@ -121,7 +119,10 @@ impl Commands {
     }
 
     /// The command that the same caller got for the same request under the same key.
-    fn asked_before(
+    ///
+    /// # Errors
+    /// [`CreateError::KeyReused`] where it was another request.
+    pub fn asked_before(
         &self,
         device: &DeviceId,
         request: &CommandRequest,
@@ -173,6 +174,7 @@ pub(super) fn check(request: &CommandRequest, limits: &CommandLimits) -> Vec<Str
         request.params.as_ref().map_or(Ok(()), |params| check_params(params, limits)),
         check_duration("ttl_ms", request.ttl_ms, Millis(0)),
         check_duration("timeout_ms", request.timeout_ms, Millis(1)),
+        request.not_before.map_or(Ok(()), check_not_before),
         request.expect.as_ref().map_or(Ok(()), check_expect),
     ];
     checks.into_iter().filter_map(Result::err).collect()
@@ -207,6 +209,13 @@ fn check_duration(name: &str, value: Option<Millis>, least: Millis) -> Result<()
         }
         Some(_) | None => Ok(()),
     }
+}
+
+fn check_not_before(at: Timestamp) -> Result<(), String> {
+    if at.is_in_range() {
+        return Ok(());
+    }
+    Err(format!("not_before {at} is not in {}-{}", Timestamp::MIN, Timestamp::MAX))
 }
 
 fn check_expect(expect: &Expect) -> Result<(), String> {

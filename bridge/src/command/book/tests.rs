@@ -66,10 +66,13 @@ impl Bench {
         request: serde_json::Value,
         key: Option<&str>,
     ) -> Result<CommandId, CreateError> {
-        self.created += 1;
-        let id = CommandId::from_u128(self.created);
         let request = serde_json::from_value(request).unwrap();
         let caller = Caller { user: "ada", key };
+        if let Some(known) = self.commands.asked_before(&device(), &request, caller)? {
+            return Ok(known.id);
+        }
+        self.created += 1;
+        let id = CommandId::from_u128(self.created);
         let created = self.commands.create(self.time(), id, &device(), request, vec![], caller);
         created.map(|command| command.id)
     }

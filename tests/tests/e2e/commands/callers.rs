@@ -139,3 +139,22 @@ async fn a_device_takes_only_so_many_open_commands() {
         (StatusCode::TOO_MANY_REQUESTS, &json!("too_many_commands"))
     );
 }
+
+#[tokio::test]
+async fn the_same_key_gives_the_same_when_the_device_is_deleted_too() {
+    let gateway = TestGateway::start().await;
+    make_known(&gateway, "d").await;
+    let ask = async |path: &str, key: &str, body: &Value| {
+        let post = gateway.request(Method::POST, path).header("idempotency-key", key);
+        let answer = post.json(body).send().await.expect("an answer");
+        assert_eq!(answer.status(), StatusCode::ACCEPTED, "{path}");
+        id(&answer.json().await.expect("JSON"))
+    };
+    let (command, batch) = ("/api/v1/devices/d/commands", "/api/v1/command-batches");
+    let (open, all) =
+        (json!({"name": "open"}), json!({"devices": ["d"], "command": {"name": "open"}}));
+    let made = (ask(command, "one", &open).await, ask(batch, "many", &all).await);
+    let delete = gateway.request(Method::DELETE, "/api/v1/devices/d").send().await;
+    assert_eq!(delete.expect("an answer").status(), StatusCode::NO_CONTENT);
+    assert_eq!((ask(command, "one", &open).await, ask(batch, "many", &all).await), made);
+}

@@ -18,12 +18,15 @@ fn try_start(
     key: Option<&str>,
 ) -> Result<Batch, CreateError> {
     let request: BatchRequest = serde_json::from_value(request).unwrap();
+    let caller = Caller { user: "ada", key };
+    if let Some(known) = bench.commands.batch_asked_before(&request, caller)? {
+        return Ok(known);
+    }
     let mut next = bench.created;
     let mut ids = || {
         next += 1;
         CommandId::from_u128(next)
     };
-    let caller = Caller { user: "ada", key };
     let (now, id) = (bench.time(), format!("batch-{}", bench.created));
     let made = bench.commands.create_batch(now, id, devices(count), &mut ids, request, caller);
     bench.created = next;
