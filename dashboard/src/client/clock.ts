@@ -1,5 +1,8 @@
 // The gateway's clock, seen from here.
 
+/** Clocks run apart by less than this while samples are looked back on. */
+const driftMs = 100;
+
 /** How many samples the estimate looks back on; with a ping every 5 s the last 40 s. */
 const samplesMax = 8;
 
@@ -17,7 +20,10 @@ export class ServerClock {
   /** An answer that bore `serverTime` came at `receivedAt` to what was asked at `sentAt` (local clock). */
   sample(serverTime: number, sentAt: number, receivedAt: number): void {
     const errorMs = Math.max(0, receivedAt - sentAt) / 2;
-    this.#samples.push({ offsetMs: serverTime - (receivedAt - errorMs), errorMs });
+    const sample = { offsetMs: serverTime - (receivedAt - errorMs), errorMs };
+    // Where both cannot be true, one of the clocks was set in between.
+    this.#samples = this.#samples.filter((known) => isPossible(known, sample));
+    this.#samples.push(sample);
     if (this.#samples.length > samplesMax) this.#samples.shift();
   }
 
@@ -29,4 +35,8 @@ export class ServerClock {
     }
     return best?.offsetMs ?? 0;
   }
+}
+
+function isPossible(known: Sample, next: Sample): boolean {
+  return Math.abs(known.offsetMs - next.offsetMs) <= known.errorMs + next.errorMs + driftMs;
 }

@@ -15,8 +15,9 @@ export class StatsPast {
 
   /** Takes the newest word. */
   hear(stats: GatewayStats, at: number): void {
+    // A clock that was set back makes later what was before.
+    while ((this.#kept.at(-1)?.at ?? 0) >= at) this.#kept.pop();
     const last = this.#kept.at(-1);
-    if (last !== undefined && at <= last.at) return;
     if (last !== undefined && at - last.at > gapMs) this.#kept.push({ at: last.at + 1, stats: null });
     this.#kept.push({ at, stats });
     this.#kept.splice(0, this.#kept.length - keptMax);

@@ -26,6 +26,8 @@ const resumeWithinMs = 30_000;
 
 /** A clock that jumps so far was asleep. */
 const sleepMs = 6_000;
+/** A clock that is this far from what was thought was set. */
+const clockSetMs = 1_000;
 /** A storm of alerts is told no more often than this. */
 const alertsEveryMs = 250;
 
@@ -41,6 +43,15 @@ export interface EngineOptions {
 interface Refusal {
   readonly wish: Wish;
   readonly text: string;
+}
+
+/** The device whose page is open. */
+interface Watching {
+  readonly number: number;
+  readonly id: string;
+  readonly watch: Watch;
+  /** Why nothing is known of it, as the page was told last. */
+  told: string | null;
 }
 
 type Changes = { -readonly [K in keyof Patch]: Patch[K] };
@@ -62,8 +73,9 @@ export class Engine {
   #alertsTimer: ReturnType<typeof setTimeout> | undefined;
   #hasNetwork: boolean;
   #state: ConnectionState = { kind: "connecting", since: Date.now() };
+  #clockOffsetMs = 0;
   #refusals: readonly Refusal[] = [];
-  #watch: { number: number; id: string; watch: Watch } | null = null;
+  #watch: Watching | null = null;
   /** What changed since the last patch, of what is sent whole. */
   #changes: Changes = {};
   #toldList = 0;
@@ -77,7 +89,7 @@ export class Engine {
       hasNetwork: () => this.#hasNetwork,
       greeted: () => this.#greeted(),
       stateChanged: (state) => this.#stateChanged(state),
-      healthChanged: (health: Health) => this.#change({ health }),
+      healthChanged: (health: Health) => this.#healthChanged(health),
     });
     this.#fleet = new Fleet({
       changed: () => this.#pace.wakeLater(),
@@ -185,7 +197,7 @@ export class Engine {
       channels: ["gateway/stats"],
       // It has no past: the newest word is all there is.
       resumeWithinMs: 0,
-      updated: (update) => this.#change({ stats: update.data as GatewayStats }),
+      updated: (update) => this.#countedBy(update.data as GatewayStats),
     });
   }
 
@@ -211,11 +223,22 @@ export class Engine {
     this.#change({ refusals: refusals.map(({ text }) => text) });
   }
 
+  #countedBy(stats: GatewayStats): void {
+    this.#roster.counted(stats.devices_known);
+    this.#change({ stats });
+  }
+
   #stateChanged(state: ConnectionState): void {
     if (this.#state.kind === "live") this.#change({ lastLiveAt: Date.now() });
     this.#state = state;
     this.#change({ state });
     if (state.kind !== "live") this.#setRefusals([]);
+  }
+
+  #healthChanged(health: Health): void {
+    if (Math.abs(health.clockOffsetMs - this.#clockOffsetMs) > clockSetMs) this.#fleet.clockSet();
+    this.#clockOffsetMs = health.clockOffsetMs;
+    this.#change({ health });
   }
 
   /** The list is read while values and presences come: neither waits for the other. */
@@ -226,15 +249,15 @@ export class Engine {
 
   #rosterChanged(roster: RosterState): void {
     this.#change({ roster });
-    if (roster.isKnown) void this.#lookUpWatched();
+    if (roster.isKnown && !this.#fleet.isListed(this.#watch?.id ?? "")) void this.#lookUpWatched();
   }
 
   #startWatch(number: number, id: string): void {
     if (this.#watch !== null) this.#endWatch(this.#watch.number);
     const options = { client: this.#client, changed: () => this.#pace.wakeLater() };
     const watch = new Watch(id, { ...options, listen: (wish) => this.#listen(wish) });
-    this.#watch = { number, id, watch };
-    if (this.#roster.state.isKnown) void this.#lookUpWatched();
+    this.#watch = { number, id, watch, told: null };
+    if (this.#state.kind === "live") void this.#lookUpWatched();
     this.#pace.wake();
   }
 
@@ -245,13 +268,13 @@ export class Engine {
     this.#pace.wake();
   }
 
-  /** Who is not in the list may still be known to the gateway. */
+  /** Who is not in the list may still be known to the gateway; of who is, type and tags may be others by now. */
   async #lookUpWatched(): Promise<void> {
     const watched = this.#watch;
-    if (watched === null || this.#fleet.isListed(watched.id)) return;
+    if (watched === null) return;
     const read = await this.#options.api.device(watched.id);
     if (read.kind === "ok") this.#fleet.fill(read.value);
-    else watched.watch.problem = read.message;
+    watched.watch.problem = read.kind === "ok" || this.#fleet.isListed(watched.id) ? null : read.message;
     this.#pace.wake();
   }
 
@@ -312,12 +335,11 @@ export class Engine {
 
   #takeWatched(changes: Changes): void {
     if (this.#watch === null) return;
-    const { number, watch } = this.#watch;
+    const { number, watch, told } = this.#watch;
     const events = watch.take();
-    if (events.length > 0 || watch.problem !== null) {
-      changes.watched = { watch: number, problem: watch.problem, events };
-    }
-    watch.problem = null;
+    if (events.length === 0 && watch.problem === told) return;
+    this.#watch.told = watch.problem;
+    changes.watched = { watch: number, problem: watch.problem, events };
   }
 
   #takeAlerts(changes: Changes): void {

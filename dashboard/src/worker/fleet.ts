@@ -58,6 +58,11 @@ export class Fleet {
     return this.#records.get(id);
   }
 
+  /** How many are known. */
+  get size(): number {
+    return this.#records.size;
+  }
+
   /** Grows with each change. */
   get revision(): number {
     return this.#revision;
@@ -83,9 +88,9 @@ export class Fleet {
     return {
       known: this.#records.size,
       beyond: this.#beyond.size,
-      types: [...types].sort(),
-      tags: [...tags].sort(),
-      metrics: [...metrics].sort(),
+      types: [...types].sort(compareTexts),
+      tags: [...tags].sort(compareTexts),
+      metrics: [...metrics].sort(compareTexts),
       digits: this.#digits.all(),
     };
   }
@@ -163,6 +168,13 @@ export class Fleet {
       if (matchers.some((matches) => matches(`telemetry/${record.id}`))) record.empty(revision);
     }
     this.#listChanged();
+  }
+
+  /** The gateway's clock is another than was thought. */
+  clockSet(): void {
+    const [now, revision] = [this.#options.serverNow(), this.#next()];
+    for (const record of this.#records.values()) record.notLater(now, revision);
+    this.#options.changed();
   }
 
   /** Takes an update of `presence/{device}`. */

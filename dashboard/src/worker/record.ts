@@ -76,6 +76,13 @@ export class DeviceState {
     this.lastSeenAt = Math.max(this.lastSeenAt ?? 0, at);
   }
 
+  /** The clock was set: nothing was heard later than now. */
+  notLater(now: number, revision: number): void {
+    if (this.lastSeenAt === null || this.lastSeenAt <= now) return;
+    this.lastSeenAt = now;
+    this.revision = revision;
+  }
+
   /** Takes the value of a metric; gives whether it had none of that name. */
   put(name: string, value: unknown, at: number, revision: number): boolean {
     const known = this.metrics.get(name);

@@ -8,6 +8,10 @@ import type { RosterState } from "./messages";
 const gatherMs = 1_000;
 /** Up to this many newcomers are asked for one by one; for more the whole list is read. */
 const singlyMax = 8;
+/** The gateway says once a second how many devices it knows. So often another number is not one that is on its way here. */
+const otherCountsMax = 5;
+/** Types and tags can be changed without a word: after so many counts the list is read again. */
+const countsMax = 300;
 
 /** Keeps the devices' types and tags. */
 export class Roster {
@@ -15,6 +19,10 @@ export class Roster {
   readonly #fleet: Fleet;
   readonly #newcomers = new Set<DeviceId>();
   #timer: ReturnType<typeof setTimeout> | undefined;
+  /** How many devices the gateway knew when the list was read last; how often it has said so since, and another number. */
+  #countRead: number | null = null;
+  #counts = 0;
+  #otherCounts = 0;
   #loading = false;
   #again = false;
   readonly #changed: (state: RosterState) => void;
@@ -35,6 +43,9 @@ export class Roster {
     const mark = this.#fleet.startLoad();
     const read = await this.#api.devices((devices) => this.#fill(devices));
     this.#loading = false;
+    this.#countRead = null;
+    this.#counts = 0;
+    this.#otherCounts = 0;
     if (read.kind === "ok") this.#fleet.keepOnly(mark, read.value);
     const isKnown = this.state.isKnown || read.kind === "ok";
     this.#tell({ isKnown, read: 0, problem: read.kind === "ok" ? null : read.message });
@@ -45,6 +56,19 @@ export class Roster {
   meet(id: DeviceId): void {
     this.#newcomers.add(id);
     this.#gather();
+  }
+
+  /**
+   * The gateway says how many devices it knows. Where that changes and is not what is known here, devices came or went
+   * unheard: who has never connected, and who was away when it was deleted.
+   */
+  counted(known: number): void {
+    this.#countRead ??= known;
+    const isOther = known !== this.#countRead && known !== this.#fleet.size;
+    this.#otherCounts = isOther ? this.#otherCounts + 1 : 0;
+    this.#counts += 1;
+    if (this.#loading) return;
+    if (this.#otherCounts >= otherCountsMax || this.#counts >= countsMax) void this.load();
   }
 
   /** What is read is shown: types and tags of a large fleet do not wait for its last page. */

@@ -15,18 +15,23 @@ let connections: number;
 let engine: Engine;
 let said: ToPage[];
 let list: object[];
+/** What is said of any one device; null: there is none. */
+let one: object | null;
 
 beforeEach(() => {
   vi.useFakeTimers({ now });
   said = [];
   list = [];
+  one = null;
   connections = 0;
   const json = (body: object, status = 200) =>
     Promise.resolve(new Response(JSON.stringify(body), { status }));
   const api = new Api(new URL("http://gateway/api/v1/"), (input) =>
     String(input).includes("devices?")
       ? json({ items: list, next: null })
-      : json({ detail: "no such device" }, 404),
+      : one === null
+        ? json({ detail: "no such device" }, 404)
+        : json(one),
   );
   engine = new Engine({
     open: (handlers) => {
@@ -197,6 +202,29 @@ it("says why nothing is known of a watched device", async () => {
   engine.handle({ kind: "watch", watch: 7, id: "nobody" });
   const patch = await drawAll();
   expect(patch.watched).toMatchObject({ watch: 7, problem: "no such device" });
+});
+
+it("goes on saying so while something else of it is told", async () => {
+  await goLive();
+  engine.handle({ kind: "watch", watch: 7, id: "nobody" });
+  await drawAll();
+  for (const asked of gateway.ofType("subscribe").slice(3)) {
+    gateway.grant(asked);
+    gateway.live(asked);
+  }
+  const patch = await drawAll();
+  expect(patch.watched?.events.map(({ kind }) => kind)).toContain("commandsMissed");
+  expect(patch.watched?.problem).toBe("no such device");
+});
+
+it("reads type and tags again of a device whose page is opened", async () => {
+  list = [aDevice("a", { type: "pump" })];
+  await goLive();
+  engine.handle({ kind: "look", view: all });
+  await drawAll();
+  one = aDevice("a", { type: "fan" });
+  engine.handle({ kind: "watch", watch: 1, id: "a" });
+  expect((await drawAll()).devices).toMatchObject([{ id: "a", type: "fan" }]);
 });
 
 it("answers a command by its request, and needs no frame for it", async () => {

@@ -6,11 +6,13 @@ import type { Update } from "../../src/generated/protocol";
 import { Fleet } from "../../src/worker/fleet";
 import { ColumnsEncoder } from "../client/columns-encoder.mjs";
 
-const now = 1_700_000_000_000;
+const start = 1_700_000_000_000;
+let now: number;
 let strangers: string[];
 let devices: Fleet;
 
 beforeEach(() => {
+  now = start;
   strangers = [];
   devices = new Fleet({ changed: () => {}, serverNow: () => now, unknown: (id) => strangers.push(id) });
 });
@@ -42,6 +44,14 @@ it("takes a snapshot for heard when it was measured, but never later than now", 
   telemetry("b", { t: 1 }, { timestamp: now + 5_000, snapshot: true });
   expect(known("a").lastSeenAt).toBe(now - 5_000);
   expect(known("b").lastSeenAt).toBe(now);
+});
+
+it("has heard nobody later than now when the clock turns out to be another", () => {
+  now = start + 7_200_000;
+  telemetry("a", { t: 1 });
+  now = start;
+  devices.clockSet();
+  expect(known("a").lastSeenAt).toBe(start);
 });
 
 it("asks who a device is that the list has not told of, once", () => {

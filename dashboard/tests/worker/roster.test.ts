@@ -133,6 +133,30 @@ it("reads once more when it was asked to while reading", async () => {
   expect([...devices.sorted()].map(({ id }) => id)).toEqual(["late"]);
 });
 
+it("reads the list again where devices came or went unheard, but not for a number that never was ours", async () => {
+  answers.set("devices?limit=1000", page([aDevice("a")], null));
+  await roster.load();
+  // Who sees a part of the fleet knows fewer than the gateway.
+  for (let second = 0; second < 20; second += 1) roster.counted(7);
+  expect(asked).toHaveLength(1);
+  for (let second = 0; second < 4; second += 1) roster.counted(8);
+  expect(asked).toHaveLength(1);
+  answers.set("devices?limit=1000", page([aDevice("a"), aDevice("never-connected")], null));
+  roster.counted(8);
+  await vi.advanceTimersByTimeAsync(1);
+  expect([...devices.sorted()].map(({ id }) => id)).toEqual(["a", "never-connected"]);
+});
+
+it("reads types and tags again after some minutes, for they are changed without a word", async () => {
+  answers.set("devices?limit=1000", page([aDevice("a")], null));
+  await roster.load();
+  answers.set("devices?limit=1000", page([aDevice("a", { type: "pump", tags: { hall: "n" } })], null));
+  for (let second = 0; second < 300; second += 1) roster.counted(1);
+  await vi.advanceTimersByTimeAsync(1);
+  expect(devices.get("a")).toMatchObject({ type: "pump", tags: { hall: "n" } });
+  expect(asked).toHaveLength(2);
+});
+
 function hear(id: string): void {
   devices.measure({ channel: `telemetry/${id}`, seq: 1, offset: 1, timestamp: 0, data: { t: 1 } });
 }
