@@ -37,6 +37,10 @@ scenario("who writes over another's change is told, loses nothing, and may decid
   await other.by("desired-text").fill('{"mode":"theirs"}');
   await other.by("desired-save").click();
   await page.by("desired-overtaken").getByText("version 2").waitFor();
+  await page.by("tab-events").click();
+  await page.by("device-events").waitFor();
+  await page.by("tab-state").click();
+  await page.by("desired-overtaken").getByText("version 2").waitFor();
   await page.by("desired-save").click();
   await page.by("desired-problem").getByText("nothing was saved").waitFor();
   const desired = async () => (await world.gateway.get("devices/pump-1/desired")).desired;

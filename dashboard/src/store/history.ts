@@ -8,6 +8,10 @@ const samplesMax = 6_000;
 const pauseFactor = 5;
 /** No shorter pause is a gap. */
 const pauseLeastMs = 3_000;
+/** The usual pause of who measures is that between so many of the newest samples. */
+const rhythmLength = 9;
+/** A clock that is further from the gateway's is wrong. */
+const clockErrorMaxMs = 60_000;
 
 /** The samples of one metric, oldest first, in columns of equal length. */
 export interface Series {
@@ -22,6 +26,19 @@ export class History {
   readonly #series = new Map<string, Series>();
   /** The series whose next sample begins after a gap. */
   readonly #interrupted = new Set<string>();
+  /** The gateway's clock. */
+  readonly #now: () => number;
+  /** How far the device's clock is ahead, as its newest sample has it. */
+  #aheadMs = 0;
+
+  constructor(now: () => number) {
+    this.#now = now;
+  }
+
+  /** Now, as the device has it where its clock is wrong. */
+  deviceNow(): number {
+    return this.#now() + (Math.abs(this.#aheadMs) > clockErrorMaxMs ? this.#aheadMs : 0);
+  }
 
   /** Takes what was measured before, as the gateway keeps it: it takes the place of what is here. */
   backfill({ timestamps, metrics, bucket_ms }: Past): void {
@@ -43,15 +60,31 @@ export class History {
   /** Takes samples of one metric. */
   hear({ name, times, values, isLate }: Samples): void {
     const samples = times.map((time, index): Sample => [time, values[index] ?? null]);
-    if (!isLate) return this.#append(name, samples);
+    samples.sort(([a], [b]) => a - b);
     const series = this.of(name);
-    const first = times[0] ?? 0;
+    const first = samples[0]?.[0] ?? 0;
+    if (!isLate) {
+      this.#setClock(series, times);
+      if (first > (series.times.at(-1) ?? 0)) return this.#append(name, goingOn(series, samples));
+    }
     const before = series.times.findLastIndex((time) => time < first);
     if (before === series.times.length - 1) {
       const newest = series.times.at(-1);
       return this.#append(name, withGaps(newest === undefined ? samples : [[newest, null], ...samples]));
     }
     this.#merge(name, series, samples);
+  }
+
+  /** A clock that was ahead and has been set right leaves samples that have not been yet: they would hide all others. */
+  #setClock({ times, values }: Series, heard: readonly number[]): void {
+    const now = this.#now();
+    this.#aheadMs = (heard.at(-1) ?? now) - now;
+    if (this.#aheadMs > clockErrorMaxMs) return;
+    const isAhead = (time: number) => time > now + clockErrorMaxMs;
+    if (!isAhead(times.at(-1) ?? now)) return;
+    const kept = times.findLastIndex((time, at) => !isAhead(time) && values[at] !== null) + 1;
+    times.length = kept;
+    values.length = kept;
   }
 
   /** The device or the connection went: no line joins what was before with what comes after. */
@@ -139,13 +172,41 @@ function spread(
 
 /** Breaks the line where the device's own rhythm pauses: it was away then, or what it sent was not kept. */
 function withGaps(samples: readonly Sample[]): Sample[] {
-  const steps = samples.slice(1).map(([time], index) => time - (samples[index]?.[0] ?? time));
-  const usual = steps.toSorted((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
-  const longest = Math.max(pauseLeastMs, usual * pauseFactor);
+  const longest = longestOf(stepsOf(samples.map(([time]) => time)));
   return samples.flatMap((sample, index): Sample[] => {
     const before = samples[index - 1]?.[0];
     return before !== undefined && sample[0] - before > longest ? [[before + 1, null], sample] : [sample];
   });
+}
+
+/** Breaks the line where what comes live comes after a pause, by the rhythm of the samples before it. */
+function goingOn(before: Series, samples: readonly Sample[]): Sample[] {
+  let last = before.times.at(-1) ?? Number.POSITIVE_INFINITY;
+  return samples.flatMap((sample): Sample[] => {
+    const stepMs = sample[0] - last;
+    const gap: Sample = [last + 1, null];
+    last = sample[0];
+    return stepMs > pauseLeastMs && stepMs > longestAfter(before) ? [gap, sample] : [sample];
+  });
+}
+
+/** The longest step that is no pause yet after these samples; any, where there are too few to tell. */
+function longestAfter({ times, values }: Series): number {
+  const newest: number[] = [];
+  for (let at = times.length - 1; at >= 0 && newest.length <= rhythmLength; at -= 1) {
+    if (values[at] !== null) newest.unshift(times[at] ?? 0);
+  }
+  return newest.length < 2 ? Number.POSITIVE_INFINITY : longestOf(stepsOf(newest));
+}
+
+function stepsOf(times: readonly number[]): number[] {
+  return times.slice(1).map((time, index) => time - (times[index] ?? time));
+}
+
+/** What is longer than these steps suggest is a pause. */
+function longestOf(steps: readonly number[]): number {
+  const usual = steps.toSorted((a, b) => a - b)[Math.floor(steps.length / 2)] ?? 0;
+  return Math.max(pauseLeastMs, usual * pauseFactor);
 }
 
 /** Drops what is too old or too much; a few at a time, for moving an array costs its length. */

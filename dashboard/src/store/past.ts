@@ -21,6 +21,8 @@ export interface Past {
   readonly problem: Accessor<string | null>;
   /** How long a bucket is where values were put together; null where they are as they came. */
   readonly bucketMs: Accessor<number | null>;
+  /** Now, as the device has it. */
+  readonly now: Accessor<number>;
   /** The numeric metrics of that time. */
   readonly names: () => string[];
 }
@@ -44,7 +46,7 @@ export function createPast(
     asked += 1;
     const mine = asked;
     setLoading(true);
-    const [from, to] = endsOf(wanted, app.now());
+    const [from, to] = endsOf(wanted, live.deviceNow());
     const read = await app.api.telemetry(id, from, to, pointsMax);
     if (mine !== asked) return;
     setLoading(false);
@@ -88,9 +90,13 @@ export function createPast(
     isLoading,
     problem,
     bucketMs: () => recorded()?.bucket_ms ?? null,
+    now: () => {
+      liveVersion();
+      return live.deviceNow();
+    },
     names: () => {
       version();
-      return [...past.keys()].sort();
+      return [...past.keys()];
     },
   };
 }

@@ -1,7 +1,8 @@
 // What a device should be beside what it says that it is; and a change of it that is being written.
-import { createEffect, createMemo, createSignal, on, onCleanup } from "solid-js";
+import { createEffect, createMemo, createSignal, on, onCleanup, type Signal } from "solid-js";
 import type { DeviceId, DeviceState } from "../generated/protocol";
 import { tryJson } from "../text/params";
+import { compareTexts } from "../worker/select";
 import type { App } from "./app";
 
 /** A member of either object. */
@@ -12,12 +13,16 @@ export interface Member {
   readonly standing: "same" | "differs" | "only_reported";
 }
 
-/** Follows the state of a device. */
-export function createShadow(app: App, id: DeviceId) {
+/** What is being written of what is desired, and the version that it begins from. */
+export interface Wish {
+  readonly text: string;
+  readonly version: number;
+}
+
+/** Follows the state of a device. What is being written (`draft`, null while nothing is) is kept by the caller. */
+export function createShadow(app: App, id: DeviceId, [draft, setDraft]: Signal<Wish | null>) {
   const [state, setState] = createSignal<DeviceState | null>(null);
   const [problem, setProblem] = createSignal<string | null>(null);
-  /** What is being written, and the version that it begins from; null while nothing is. */
-  const [draft, setDraft] = createSignal<{ text: string; version: number } | null>(null);
   const [isSaving, setSaving] = createSignal(false);
 
   const take = (next: DeviceState) => setState((before) => ({ ...before, ...next }));
@@ -92,7 +97,7 @@ export function membersOf(state: DeviceState | null): Member[] {
   if (state === null) return [];
   const { desired = {}, reported = {} } = state;
   const names = new Set([...Object.keys(desired), ...Object.keys(reported)]);
-  return [...names].sort().map((name) => {
+  return [...names].sort(compareTexts).map((name) => {
     if (!Object.hasOwn(desired, name)) {
       return { name, desired: undefined, reported: reported[name], standing: "only_reported" };
     }

@@ -17,12 +17,11 @@ export function ChartsBar(props: {
   past: Past;
   setRange: (range: Range) => void;
 }) {
-  const app = useApp();
   const span = () => {
     const { range } = props;
     return range.kind === "live" ? (spans.find(([, ms]) => ms === range.spanMs)?.[0] ?? "") : "";
   };
-  const ends = () => endsOf(props.range, app.now());
+  const ends = () => endsOf(props.range, props.past.now());
   return (
     <fieldset class="charts-bar">
       <legend class="sr-only">Time shown</legend>
@@ -42,26 +41,26 @@ export function ChartsBar(props: {
           label="Earlier"
           sign="‹"
           testid="pan-back"
-          go={() => props.setRange(pan(props.range, -0.5, app.now()))}
+          go={() => props.setRange(pan(props.range, -0.5, props.past.now()))}
         />
         <Way
           label="Later"
           sign="›"
           testid="pan-on"
           disabled={props.range.kind === "live"}
-          go={() => props.setRange(pan(props.range, 0.5, app.now()))}
+          go={() => props.setRange(pan(props.range, 0.5, props.past.now()))}
         />
         <Way
           label="Longer"
           sign="−"
           testid="zoom-out"
-          go={() => props.setRange(zoom(props.range, 2, app.now()))}
+          go={() => props.setRange(zoom(props.range, 2, props.past.now()))}
         />
         <Way
           label="Shorter"
           sign="+"
           testid="zoom-in"
-          go={() => props.setRange(zoom(props.range, 0.5, app.now()))}
+          go={() => props.setRange(zoom(props.range, 0.5, props.past.now()))}
         />
       </span>
       <Show when={props.range.kind === "past"}>

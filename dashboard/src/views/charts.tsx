@@ -7,6 +7,7 @@ import { createPast, type Past } from "../store/past";
 import { between, endsOf, type Range, readRange, writeRange } from "../store/range";
 import { formatNumber } from "../text/number";
 import { windowMs } from "../worker/messages";
+import { compareTexts } from "../worker/select";
 import { ChartsBar } from "./charts-bar";
 import { Chart } from "./charts-lazy";
 import { SamplesTable } from "./samples-table";
@@ -15,8 +16,6 @@ import { SamplesTable } from "./samples-table";
 const chartsAtFirst = 8;
 /** A chart begins with this much, and grows to the whole window as samples come. */
 const windowAtFirstMs = 60_000;
-/** A device whose clock is further off than this is drawn by its own. */
-const clockErrorMaxMs = 60_000;
 
 /** The charts; `version` grows when there are new samples. */
 export function Charts(props: { device: DeviceRecord; history: History; version: number }) {
@@ -27,7 +26,7 @@ export function Charts(props: { device: DeviceRecord; history: History; version:
   });
   const past = createPast(app, props.device.id, range, props.history, () => props.version);
   const names = createMemo(
-    () => [...new Set([...numericNames(props.device.read()), ...past.names()])].sort(),
+    () => [...new Set([...numericNames(props.device.read()), ...past.names()])].sort(compareTexts),
     [],
     { equals: sameList },
   );
@@ -60,7 +59,6 @@ function MetricChart(props: {
   name: string;
   setRange: (range: Range) => void;
 }) {
-  const app = useApp();
   const decimals = () => props.device.digits.of(props.name);
   const series = () => {
     // Read so that the chart follows the samples, which change in place.
@@ -68,10 +66,8 @@ function MetricChart(props: {
     return props.past.series(props.name);
   };
   const until = () => {
-    const [, to] = endsOf(props.range, app.now());
-    const last = series().times.at(-1) ?? to;
-    if (props.range.kind === "past") return to;
-    return Math.abs(to - last) > clockErrorMaxMs && last > to ? last : Math.max(last, to);
+    const [, to] = endsOf(props.range, props.past.now());
+    return props.range.kind === "past" ? to : Math.max(to, series().times.at(-1) ?? to);
   };
   const from = () => {
     if (props.range.kind === "past") return props.range.from;
@@ -99,7 +95,7 @@ function MetricChart(props: {
           until={until()}
           decimals={decimals()}
           label={`${props.name} over time`}
-          zoomed={(start, end) => props.setRange(between(start, end, app.now()))}
+          zoomed={(start, end) => props.setRange(between(start, end, props.past.now()))}
         />
       </Suspense>
     </figure>
@@ -107,7 +103,7 @@ function MetricChart(props: {
 }
 
 function numericNames({ metrics }: DeviceRecord): string[] {
-  return [...metrics.values()].flatMap(({ name, trend }) => (trend === null ? [] : name)).sort();
+  return [...metrics.values()].flatMap(({ name, trend }) => (trend === null ? [] : name));
 }
 
 function extremes(values: readonly (number | null)[]): [low: number, high: number] {

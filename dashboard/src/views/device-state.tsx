@@ -1,8 +1,8 @@
 // What the device should be beside what it says that it is.
-import { For, Show } from "solid-js";
+import { For, Show, type Signal } from "solid-js";
 import { Problem } from "../parts/problem";
 import { useApp } from "../store/app";
-import { createShadow, type Member } from "../store/shadow";
+import { createShadow, type Member, type Wish } from "../store/shadow";
 
 const standings: Record<Member["standing"], string> = {
   same: "in sync",
@@ -11,10 +11,10 @@ const standings: Record<Member["standing"], string> = {
 };
 
 /** Both side by side, and the editor of what is desired. */
-export function DeviceState(props: { id: string }) {
+export function DeviceState(props: { id: string; draft: Signal<Wish | null> }) {
   const app = useApp();
   // The page lives as long as the id.
-  const shadow = createShadow(app, props.id);
+  const shadow = createShadow(app, props.id, props.draft);
   return (
     <section class="card" aria-labelledby="state-title" data-testid="device-state">
       <div class="card-title">

@@ -5,6 +5,7 @@ import { useApp } from "../store/app";
 import { Commands } from "../store/commands";
 import type { DeviceRecord } from "../store/device";
 import { History } from "../store/history";
+import type { Wish } from "../store/shadow";
 import type { WatchEvent } from "../worker/messages";
 import { Charts } from "./charts";
 import { CommandForm } from "./command-form";
@@ -27,8 +28,10 @@ export default function DevicePage(props: { id: string }) {
   const app = useApp();
   // A page lives as long as its id: the shell makes a new one for another device.
   const id = props.id;
-  const history = new History();
+  const history = new History(app.now);
   const commands = new Commands();
+  // It outlives a look at another part of the page.
+  const draft = createSignal<Wish | null>(null);
   const [historyVersion, setHistoryVersion] = createSignal(0);
   const [problem, setProblem] = createSignal<string | null>(null);
   const [isRead, setRead] = createSignal(false);
@@ -82,7 +85,7 @@ export default function DevicePage(props: { id: string }) {
               }
             >
               <Match when={app.place.query().tab === "state"}>
-                <DeviceState id={id} />
+                <DeviceState id={id} draft={draft} />
               </Match>
               <Match when={app.place.query().tab === "events"}>
                 <DeviceEvents id={id} />

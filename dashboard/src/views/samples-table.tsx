@@ -1,11 +1,11 @@
 // The samples of the time that is shown, as numbers: what a chart cannot say to everybody.
 import { createMemo, createSignal, For, Show } from "solid-js";
+import { Moment } from "../parts/moment";
 import { useApp } from "../store/app";
 import type { Digits } from "../store/device";
 import type { Past } from "../store/past";
 import { endsOf, type Range } from "../store/range";
 import { formatNumber } from "../text/number";
-import { formatClock, formatMoment } from "../text/time";
 
 /** Rows that are shown; all of them are in the file. */
 const rowsMax = 200;
@@ -32,7 +32,7 @@ function Rows(props: { names: readonly string[]; past: Past; range: Range; digit
   /** The values by their time, the newest first. */
   const rows = createMemo(() => {
     props.past.version();
-    const [from] = endsOf(props.range, app.now());
+    const [from] = endsOf(props.range, props.past.now());
     const byTime = new Map<number, Map<string, number>>();
     for (const name of props.names) {
       const { times, values } = props.past.series(name);
@@ -67,8 +67,8 @@ function Rows(props: { names: readonly string[]; past: Past; range: Range; digit
           <For each={times()} fallback={<Nothing />}>
             {(time) => (
               <tr data-at={time}>
-                <th scope="row" class="num" title={formatMoment(time)}>
-                  {formatClock(time)}
+                <th scope="row">
+                  <Moment at={time} now={app.now()} />
                 </th>
                 <For each={props.names}>
                   {(name) => (
