@@ -1,11 +1,12 @@
 // One command: what it was, how far it has come, what came of it.
 import { createEffect, createMemo, createSignal, For, Show, untrack } from "solid-js";
+import { Moment } from "../parts/moment";
 import { Problem } from "../parts/problem";
 import { commandHref } from "../router";
 import { useApp } from "../store/app";
 import type { CommandRecord, Commands, Stage } from "../store/commands";
 import { describeAnswer, describeCommand, paramsText, stateTexts } from "../text/command";
-import { formatClock, formatDuration, formatMoment, formatSpan } from "../text/time";
+import { formatDuration, formatMoment, formatSpan } from "../text/time";
 
 /** The card; open at first while the command is, or where its end came while somebody looked on. */
 export function CommandCard(props: { record: CommandRecord; commands: Commands }) {
@@ -47,9 +48,9 @@ export function CommandCard(props: { record: CommandRecord; commands: Commands }
         <span class="badge" data-tone={text().tone}>
           {text().label}
         </span>
-        <time class="muted num" title={formatMoment(command().created_at)}>
-          {formatClock(command().created_at)}
-        </time>
+        <span class="muted">
+          <Moment at={command().created_at} now={app.now()} />
+        </span>
       </summary>
       <Show when={command().progress !== null && !text().isFinal}>
         <div class="progress">
@@ -111,7 +112,7 @@ function Stages(props: { stages: readonly Stage[] }) {
     <ol class="stages" aria-label="Stages">
       <For each={props.stages}>
         {(stage, index) => (
-          <li data-tone={stateTexts[stage.state].tone} title={stage.reason ?? formatMoment(stage.at)}>
+          <li data-tone={stateTexts[stage.state].tone} title={titleOf(stage)}>
             {stateTexts[stage.state].label}
             <Show when={index() > 0}>
               <span class="muted num">
@@ -123,6 +124,11 @@ function Stages(props: { stages: readonly Stage[] }) {
       </For>
     </ol>
   );
+}
+
+/** When it came to that, and why where it was told. */
+function titleOf({ at, reason }: Stage): string {
+  return reason === null ? formatMoment(at) : `${formatMoment(at)}: ${reason}`;
 }
 
 /** How long it has taken so far, or took in all where its end is known. */

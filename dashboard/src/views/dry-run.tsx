@@ -1,10 +1,12 @@
 // What would become of a command.
 import { For, Show } from "solid-js";
 import type { DryRun } from "../generated/protocol";
-import { formatClock, formatMoment } from "../text/time";
+import { Moment } from "../parts/moment";
+import { useApp } from "../store/app";
 
 /** The gateway's word on it. */
 export function DryRunResult(props: { dryRun: DryRun }) {
+  const app = useApp();
   return (
     <div class="dry-run" role="status" data-testid="dry-run" data-valid={String(props.dryRun.valid)}>
       <Show
@@ -17,8 +19,7 @@ export function DryRunResult(props: { dryRun: DryRun }) {
       >
         It would be taken: the device is {props.dryRun.receiver},{" "}
         {props.dryRun.position === 0 ? "nothing goes before it" : `${props.dryRun.position} go before it`},
-        and it would expire unsent at{" "}
-        <time title={formatMoment(props.dryRun.deliver_by)}>{formatClock(props.dryRun.deliver_by)}</time>.
+        and it would expire unsent at <Moment at={props.dryRun.deliver_by} now={app.now()} />.
       </Show>
     </div>
   );

@@ -1,9 +1,10 @@
 // The steps of a command one below the other, and the deadlines that are still ahead.
 import { For, Show } from "solid-js";
 import type { CommandDetails, Transition } from "../generated/protocol";
+import { Moment } from "../parts/moment";
 import { useApp } from "../store/app";
 import { actorText, stateTexts } from "../text/command";
-import { formatClock, formatDuration, formatMoment, formatSpan } from "../text/time";
+import { formatDuration, formatSpan } from "../text/time";
 
 /** A deadline that may still come. */
 interface Ahead {
@@ -27,10 +28,10 @@ export function Timeline(props: { command: CommandDetails }) {
             data-state={step.state}
             classList={{ note: isNote(step, index()) }}
           >
-            <time class="num" title={formatMoment(step.at)}>
-              {formatClock(step.at)}
+            <span class="timeline-at num">
+              <Moment at={step.at} now={app.now()} />
               <span class="muted">{index() === 0 ? "" : ` +${formatDuration(since(index()))}`}</span>
-            </time>
+            </span>
             <div>
               <b>{isNote(step, index()) ? "note" : stateTexts[step.state].label}</b>{" "}
               <span class="muted">
@@ -45,9 +46,9 @@ export function Timeline(props: { command: CommandDetails }) {
       <For each={aheadOf(props.command)}>
         {(deadline) => (
           <li class="ahead">
-            <time class="num" title={formatMoment(deadline.at)}>
-              {formatClock(deadline.at)}
-            </time>
+            <span class="timeline-at num">
+              <Moment at={deadline.at} now={app.now()} />
+            </span>
             <div class="muted">
               {deadline.text} <span class="num">in {formatSpan(deadline.at - app.now())}</span>
             </div>

@@ -1,23 +1,22 @@
 // The last payload of a topic, and what has changed in it.
 import { createSignal, For, Show } from "solid-js";
 import type { TopicMessage } from "../contract";
+import { Moment } from "../parts/moment";
 import { Segments } from "../parts/segments";
 import { useApp } from "../store/app";
 import { type DiffLine, diffLines } from "../text/diff";
 import { formatBytes, formatRate } from "../text/number";
-import { formatClock, formatMoment } from "../text/time";
 import type { TopicDetail } from "../worker/messages";
 
 const signs: Record<DiffLine["kind"], string> = { same: " ", added: "+", removed: "−" };
 
 /** The details; held still while somebody reads. */
 export function TopicDetails(props: { topic: string | null; detail: TopicDetail | null }) {
-  const [held, setHeld] = createSignal<TopicDetail | null>(null);
+  const [kept, setKept] = createSignal<TopicDetail | null>(null);
   const [shown, setShown] = createSignal<"payload" | "diff">("payload");
-  const detail = () => {
-    const still = held();
-    return still !== null && still.topic === props.topic ? still : props.detail;
-  };
+  /** Another topic is not held. */
+  const held = () => (kept()?.topic === props.topic ? kept() : null);
+  const detail = () => held() ?? props.detail;
   return (
     <section class="card values" aria-labelledby="topic-title" data-testid="topic-details">
       <div class="card-title">
@@ -40,7 +39,7 @@ export function TopicDetails(props: { topic: string | null; detail: TopicDetail 
             <Head
               detail={known()}
               isHeld={held() !== null}
-              hold={(on) => setHeld(on ? props.detail : null)}
+              hold={(on) => setKept(on ? props.detail : null)}
             />
             <Segments
               small
@@ -66,17 +65,15 @@ export function TopicDetails(props: { topic: string | null; detail: TopicDetail 
 
 function Head(props: { detail: TopicDetail; isHeld: boolean; hold: (on: boolean) => void }) {
   const app = useApp();
-  const { last } = props.detail;
+  const last = () => props.detail.last;
   return (
     <p class="topic-facts muted">
-      <time class="num" title={formatMoment(props.detail.at)}>
-        {formatClock(props.detail.at)}
-      </time>
+      <Moment at={props.detail.at} now={app.now()} />
       <span class="num">{formatRate(props.detail.messages)} seen</span>
-      <span>QoS {props.detail.last.qos}</span>
-      <span>{props.detail.last.encoding}</span>
-      <span class="num">{formatBytes(textOf(props.detail.last).length)}</span>
-      <Show when={last.retain}>
+      <span>QoS {last().qos}</span>
+      <span>{last().encoding}</span>
+      <span class="num">{formatBytes(bytesOf(last()))}</span>
+      <Show when={last().retain}>
         <span>retained</span>
       </Show>
       <span class="grow" />
@@ -133,6 +130,8 @@ function prettyOf(message: TopicMessage): string {
   return message.encoding === "json" ? JSON.stringify(message.payload, null, 2) : String(message.payload);
 }
 
-function textOf(message: TopicMessage): string {
-  return message.encoding === "json" ? JSON.stringify(message.payload) : String(message.payload);
+/** How long it is: of JSON as it is written without blanks, of what is no text as it was before it was written. */
+function bytesOf({ encoding, payload }: TopicMessage): number {
+  if (encoding === "base64") return atob(String(payload)).length;
+  return new TextEncoder().encode(encoding === "json" ? JSON.stringify(payload) : String(payload)).length;
 }
