@@ -62,3 +62,25 @@ scenario("a waiting command shows its deadline and is cancelled on its page", as
   await untilEqual("the state", () => page.by("command-page").getAttribute("data-state"), "cancelled");
   await until("who did it", async () => /by local/.test(await page.by("timeline").innerText()));
 });
+
+scenario("what the list is narrowed by changes nothing of whom the console commands", async (world) => {
+  for (const id of ["pump-1", "pump-2"]) await world.gateway.describe(id, "pump");
+  const page = await world.open("#/commands?to=device&device=pump-1");
+  await untilEqual("who is meant", () => page.by("target-id").inputValue(), "pump-1");
+  await page.by("target-id").fill("pump-2");
+  await page.by("commands-device").fill("pump-1");
+  await page.by("commands-device").press("Enter");
+  await page.by("commands-state").selectOption("open");
+  await page.by("command-table").getByText("There is none.").waitFor();
+  assert.equal(await page.by("target-id").inputValue(), "pump-2");
+});
+
+scenario("a command that waits is found behind more than a page of those that have ended", async (world) => {
+  await world.gateway.describe("absent", "pump");
+  const wait = await world.gateway.send("POST", "devices/absent/commands", { name: "wait" });
+  const ended = Array.from({ length: 110 }, () => ({ name: "go", ttl_ms: 0 }));
+  await Promise.all(ended.map((command) => world.gateway.send("POST", "devices/absent/commands", command)));
+  const page = await world.open("#/commands?state=open");
+  const ids = () => page.by("command-row").evaluateAll((rows) => rows.map((row) => row.dataset.command));
+  await untilEqual("the one", ids, [wait.id]);
+});

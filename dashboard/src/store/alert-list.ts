@@ -2,6 +2,7 @@
 import { type Accessor, createEffect, createMemo, createSignal, on } from "solid-js";
 import type { Alert } from "../generated/protocol";
 import type { App } from "./app";
+import { beginningOf, type Cursors, readPages } from "./pages";
 
 /** Alerts that are read at a time. */
 const pageSize = 100;
@@ -25,30 +26,36 @@ export interface AlertList {
 /** Follows a filter; what comes live takes the place of what was read. `open` is a state of the page's own: not cleared. */
 export function createAlertList(app: App, filter: Accessor<AlertFilter>): AlertList {
   const [older, setOlder] = createSignal<readonly Alert[]>([]);
-  const [cursor, setCursor] = createSignal<string | null>(null);
+  const [next, setNext] = createSignal<Cursors>(new Map());
   const [isRead, setRead] = createSignal(false);
   const [problem, setProblem] = createSignal<string | null>(null);
   let asked = 0;
-  const load = async (from: string | null) => {
+  const load = async (from: Cursors) => {
     asked += 1;
     const mine = asked;
-    const { state, severity, device } = filter();
-    const wanted = { state: state === "open" ? "" : state, severity, device };
-    const read = await app.api.alertPage(wanted, from, pageSize);
+    const wanted = filter();
+    const read = await readPages(from, (state, cursor) =>
+      app.api.alertPage({ ...wanted, state }, cursor, pageSize),
+    );
     if (mine !== asked) return;
     setProblem(read.kind === "ok" ? null : read.message);
     if (read.kind !== "ok") return;
-    setOlder((before) => (from === null ? read.value.items : [...before, ...read.value.items]));
-    setCursor(read.value.next);
+    setOlder((before) => [...before, ...read.value.items]);
+    setNext(read.value.next);
     setRead(true);
   };
+  /** Whether each open one is known already: of very many the page is told the newest. */
+  const knowsOpen = createMemo(() => {
+    const { items, active, acknowledged } = app.alerts();
+    return items.filter(({ state }) => state !== "cleared").length >= active + acknowledged;
+  });
   createEffect(
-    on([filter, app.isLive], ([wanted, isLive]) => {
+    on([filter, app.isLive, knowsOpen], ([{ state }, isLive, knowsOpen]) => {
       asked += 1;
       setOlder([]);
-      setCursor(null);
-      // What is open is known already.
-      if (isLive && wanted.state !== "open") void load(null);
+      setNext(new Map());
+      if (!isLive || (state === "open" && knowsOpen)) return;
+      void load(beginningOf(state === "open" ? ["active", "acknowledged"] : [state]));
     }),
   );
   const alerts = createMemo(() => {
@@ -61,8 +68,8 @@ export function createAlertList(app: App, filter: Accessor<AlertFilter>): AlertL
     alerts,
     isRead: () => (filter().state === "open" ? app.alerts().isKnown : isRead()),
     problem: () => problem() ?? app.alerts().problem,
-    hasMore: () => cursor() !== null,
-    more: () => void load(cursor()),
+    hasMore: () => next().size > 0,
+    more: () => void load(next()),
   };
 }
 

@@ -80,7 +80,8 @@ export function useApp(): App {
 }
 
 const noAlerts: AlertsState = {
-  ...{ isKnown: false, problem: null, active: 0, acknowledged: 0, worst: null, items: [] },
+  ...{ isKnown: false, problem: null, active: 0, acknowledged: 0, isFull: false },
+  ...{ worst: null, items: [] },
 };
 
 /** Makes the app; `client.start` sets it going. */

@@ -4,8 +4,9 @@ import type { Command } from "../generated/protocol";
 import { stateTexts } from "../text/command";
 import type { App } from "./app";
 import { Commands } from "./commands";
+import { beginningOf, type Cursors, readPages } from "./pages";
 
-/** Commands that are read at a time, and kept at first. */
+/** Commands of a state that are read at a time, and kept at first. */
 const pageSize = 100;
 
 /** Which commands to show; empty for any. */
@@ -32,44 +33,46 @@ export interface CommandList {
 /** Follows a filter. */
 export function createCommandList(app: App, filter: Accessor<CommandFilter>): CommandList {
   const [commands, setCommands] = createSignal(new Commands());
-  const [cursor, setCursor] = createSignal<string | null>(null);
+  const [next, setNext] = createSignal<Cursors>(new Map());
   const [isRead, setRead] = createSignal(false);
   const [problem, setProblem] = createSignal<string | null>(null);
   let asked = 0;
 
-  const load = async (from: string | null) => {
+  const load = async (from: Cursors) => {
     asked += 1;
     const mine = asked;
-    const { state, ...rest } = filter();
+    const wanted = filter();
     const list = commands();
     const mark = list.startLoad();
-    if (from !== null) list.extend(pageSize);
-    const wanted = { ...rest, state: state === "open" ? "" : state };
-    const read = await app.api.commandPage(wanted, from, pageSize);
+    const read = await readPages(from, (state, cursor) =>
+      app.api.commandPage({ ...wanted, state }, cursor, pageSize),
+    );
     if (mine !== asked) return;
     setProblem(read.kind === "ok" ? null : read.message);
     if (read.kind !== "ok") return;
+    list.keep(read.value.items.length);
     list.fill(mark, read.value.items);
-    setCursor(read.value.next);
+    setNext(read.value.next);
     setRead(true);
   };
+  const begin = () => void load(beginningOf(statesOf(filter())));
   createEffect(
     on(filter, (wanted) => {
       setCommands(new Commands((command) => passes(command, wanted), pageSize));
-      setCursor(null);
+      setNext(new Map());
       setRead(false);
     }),
   );
   createEffect(
     on([filter, app.isLive], ([, isLive]) => {
-      if (isLive) void load(null);
+      if (isLive) begin();
     }),
   );
   const unlisten = app.listen(
     ["commands/#"],
     (events) => {
       for (const event of events) {
-        if (event.kind === "void") void load(null);
+        if (event.kind === "void") begin();
         if (event.kind !== "update") continue;
         commands().hear(event.update.data as Command, event.update.timestamp);
       }
@@ -81,9 +84,16 @@ export function createCommandList(app: App, filter: Accessor<CommandFilter>): Co
     commands,
     isRead,
     problem,
-    hasMore: () => cursor() !== null,
-    more: () => void load(cursor()),
+    hasMore: () => next().size > 0,
+    more: () => void load(next()),
   };
+}
+
+const openStates = Object.entries(stateTexts).flatMap(([state, { isFinal }]) => (isFinal ? [] : state));
+
+/** The states that are asked for, one by one; the empty one is any. */
+function statesOf({ state }: CommandFilter): readonly string[] {
+  return state === "open" ? openStates : [state];
 }
 
 /** Whether a command is one of those. */

@@ -83,9 +83,9 @@ export class Commands {
     if (hasLeft) this.#tellAll();
   }
 
-  /** Keeps more of them. */
-  extend(by: number): void {
-    this.#keptMax += by;
+  /** Makes room for so many more that are not dropped for newer ones. */
+  keep(more: number): void {
+    this.#keptMax = Math.max(this.#keptMax, this.#records.size + more);
   }
 
   /** Notes that the list is being loaded, and gives the mark for `fill`. */
@@ -132,8 +132,10 @@ export class Commands {
     return record;
   }
 
+  /** One that does not pass any more goes first. */
   #dropOldest(): void {
-    const oldest = [...this.#records.values()].sort(newestFirst).at(-1);
+    const all = [...this.#records.values()].sort(newestFirst);
+    const oldest = all.findLast(({ command }) => !this.#passes(command)) ?? all.at(-1);
     if (oldest !== undefined) this.#records.delete(oldest.command.id);
   }
 }

@@ -41,6 +41,7 @@ export default function AlertsPage() {
         <h1>Alerts</h1>
         <p class="muted num" data-testid="alerts-summary">
           {app.alerts().active} active, {app.alerts().acknowledged} acknowledged
+          <Show when={app.alerts().isFull}>, more than this page holds</Show>
         </p>
         <span class="grow" />
         <AlarmChoice />
@@ -106,13 +107,16 @@ function AcknowledgeAll(props: { ids: readonly string[] }) {
     for (const [index, id] of ids.entries()) {
       setLeft(ids.length - index);
       const read = await app.api.acknowledge(id);
-      if (read.kind === "failed" && read.status !== 409) setFailed(read.message);
+      if (read.kind === "ok" || read.status === 409) continue;
+      setFailed(read.message);
+      // A gateway that does not answer is not asked for each of hundreds.
+      if (read.status === null) break;
     }
     setLeft(0);
   };
   return (
     <>
-      <Show when={failed()}>{(text) => <span class="problem">{text()}</span>}</Show>
+      <Problem text={failed()} />
       <button
         type="button"
         data-testid="alert-ack-all"

@@ -1,5 +1,5 @@
 // The console's form: whom, what, and how fast.
-import { createEffect, createResource, createSignal, Show } from "solid-js";
+import { createEffect, createMemo, createResource, createSignal, on, Show } from "solid-js";
 import type { DryRun } from "../generated/protocol";
 import { Problem } from "../parts/problem";
 import { ViewersNote } from "../parts/viewers-note";
@@ -37,12 +37,15 @@ export function Console() {
     setOutlook(null);
     setTarget((before) => ({ ...before, ...part }));
   };
-  createEffect(() => {
-    // Who comes from the fleet has chosen already.
-    const { to, device } = app.place.query();
-    if (to === "selected" && app.fleet.selected().size > 0) change({ kind: "selected" });
-    else if (to === "device" && device !== undefined) change({ kind: "device", device });
-  });
+  const to = createMemo(() => app.place.query().to);
+  createEffect(
+    // Who comes from the fleet has chosen already. What the list is narrowed by changes nothing of whom is meant.
+    on(to, (to) => {
+      const { device } = app.place.query();
+      if (to === "selected" && app.fleet.selected().size > 0) change({ kind: "selected" });
+      else if (to === "device" && device !== undefined) change({ kind: "device", device });
+    }),
+  );
   const type = useTypeOf(target);
   let form!: HTMLFormElement;
 
@@ -90,6 +93,7 @@ export function Console() {
           },
     );
   };
+  const canSend = () => app.canAct() && !isBusy() && draft.understood().kind === "ok";
   return (
     <section class="card console" aria-labelledby="console-title">
       <h2 id="console-title">Send a command</h2>
@@ -97,18 +101,13 @@ export function Console() {
         <ConsoleTarget target={target()} change={change} />
         <CommandFields draft={draft} type={type()} />
         <div class="form-end">
-          <button
-            type="submit"
-            class="primary"
-            data-testid="console-send"
-            disabled={!app.canAct() || isBusy() || draft.understood().kind === "bad"}
-          >
+          <button type="submit" class="primary" data-testid="console-send" disabled={!canSend()}>
             {target().kind === "device" ? "Send" : "Send to all of them"}
           </button>
           <button
             type="button"
             data-testid="console-dry-run"
-            disabled={!app.canAct() || isBusy()}
+            disabled={!canSend()}
             onClick={() => void tryOut()}
           >
             Dry run

@@ -7,6 +7,8 @@ import type { AlertsState } from "./messages";
 const openMax = 5_000;
 /** Alerts that are over and still shown. */
 const clearedMax = 100;
+/** So many more than that of either are kept before the oldest go. */
+const slack = 50;
 /** Alerts that are told to the page. */
 const toldMax = 1_000;
 
@@ -27,6 +29,8 @@ export interface AlertBookOptions {
 export class AlertBook {
   readonly #options: AlertBookOptions;
   readonly #alerts = new Map<string, Alert>();
+  readonly #byDevice = new Map<DeviceId, Set<string>>();
+  readonly #cleared = new Set<string>();
   /** How many updates had come when each was heard of last. */
   readonly #heardAt = new Map<string, number>();
   #heard = 0;
@@ -82,16 +86,25 @@ export class AlertBook {
   /** What the page is told. */
   take(): AlertsState {
     this.isStale = false;
-    const all = [...this.#alerts.values()].sort(newestFirst);
+    const all = [...this.#alerts.values()];
     const active = all.filter(({ state }) => state === "active");
+    const acknowledged = all.filter(({ state }) => state === "acknowledged").length;
     return {
       isKnown: this.#isKnown,
       problem: this.#problem,
       active: active.length,
-      acknowledged: all.filter(({ state }) => state === "acknowledged").length,
+      acknowledged,
+      isFull: active.length + acknowledged >= openMax,
       worst: worstOf(active),
-      items: all.slice(0, toldMax),
+      items: this.#told(all).sort(newestFirst),
     };
+  }
+
+  /** Of very many those that were heard of last: what the page has read of the others is not out of date. */
+  #told(all: readonly Alert[]): Alert[] {
+    if (all.length <= toldMax) return [...all];
+    const heardAt = ({ id }: Alert) => this.#heardAt.get(id) ?? 0;
+    return all.toSorted((a, b) => heardAt(b) - heardAt(a) || newestFirst(a, b)).slice(0, toldMax);
   }
 
   /** What is open is in the list, unless it was raised since the reading began. */
@@ -106,32 +119,40 @@ export class AlertBook {
 
   #put(alert: Alert): void {
     this.#alerts.set(alert.id, alert);
+    const its = this.#byDevice.get(alert.device) ?? new Set();
+    this.#byDevice.set(alert.device, its.add(alert.id));
+    if (alert.state === "cleared") this.#cleared.add(alert.id);
+    else this.#cleared.delete(alert.id);
     this.#bound();
     this.#mark(alert.device);
     this.#touch();
   }
 
-  #drop(alert: Alert): void {
-    this.#alerts.delete(alert.id);
-    this.#heardAt.delete(alert.id);
-    this.#mark(alert.device);
+  #drop({ id, device }: Alert): void {
+    this.#alerts.delete(id);
+    this.#heardAt.delete(id);
+    this.#cleared.delete(id);
+    const its = this.#byDevice.get(device);
+    if (its?.delete(id) === true && its.size === 0) this.#byDevice.delete(device);
+    this.#mark(device);
   }
 
+  /** Drops many at a time: each look costs as much as there are. */
   #bound(): void {
-    if (this.#alerts.size <= clearedMax) return;
-    const all = [...this.#alerts.values()];
-    const cleared = all.filter(({ state }) => state === "cleared").sort(newestFirst);
-    for (const alert of cleared.slice(clearedMax)) this.#drop(alert);
-    if (this.#alerts.size <= openMax + clearedMax) return;
-    const open = all.filter(({ state }) => state !== "cleared").sort(newestFirst);
-    for (const alert of open.slice(openMax)) this.#drop(alert);
+    const isCleared = ({ state }: Alert) => state === "cleared";
+    if (this.#cleared.size >= clearedMax + slack) this.#keepNewest(clearedMax, isCleared);
+    const open = this.#alerts.size - this.#cleared.size;
+    if (open >= openMax + slack) this.#keepNewest(openMax, (alert) => !isCleared(alert));
+  }
+
+  #keepNewest(max: number, isMeant: (alert: Alert) => boolean): void {
+    const meant = [...this.#alerts.values()].filter(isMeant).sort(newestFirst);
+    for (const alert of meant.slice(max)) this.#drop(alert);
   }
 
   #mark(device: DeviceId): void {
-    const its = [...this.#alerts.values()].filter(
-      (alert) => alert.device === device && alert.state !== "cleared",
-    );
-    this.#options.marked(device, worstOf(its));
+    const its = [...(this.#byDevice.get(device) ?? [])].flatMap((id) => this.#alerts.get(id) ?? []);
+    this.#options.marked(device, worstOf(its.filter(({ state }) => state !== "cleared")));
   }
 
   #touch(): void {

@@ -112,6 +112,8 @@ export interface AlertsState {
   readonly problem: string | null;
   readonly active: number;
   readonly acknowledged: number;
+  /** Whether there may be more than a page can hold. */
+  readonly isFull: boolean;
   /** How grave the gravest active one is. */
   readonly worst: Severity | null;
   /** The newest first. */

@@ -1,0 +1,1 @@
+function e(e){return new Map(e.map(e=>[e,null]))}async function t(e,t){let n=[],r=new Map,i=[...e].map(async([e,n])=>[e,await t(e,n)]);for(let[e,t]of await Promise.all(i)){if(t.kind===`failed`)return t;n.push(...t.value.items),t.value.next!==null&&r.set(e,t.value.next)}return{kind:`ok`,value:{items:n,next:r}}}export{t as n,e as t};
