@@ -164,4 +164,24 @@ scenario("what has the focus can be seen, and Escape closes what was opened", as
   await page.page.getByText("Gateway's clock").waitFor();
   await page.page.keyboard.press("Escape");
   await until("it is closed", async () => !(await page.page.getByText("Gateway's clock").isVisible()));
+  await page.by("columns").focus();
+  await page.page.keyboard.press("Enter");
+  await page.page.getByText("No metric is known yet.").waitFor();
+  await page.page.keyboard.press("Escape");
+  await until("the choice is closed", async () => !(await page.page.getByText("No metric is known").isVisible()));
+  const focused = () => page.page.evaluate(() => document.activeElement?.dataset.testid);
+  assert.equal(await focused(), "columns", "the focus is where it was");
+});
+
+scenario("a keyboard of another script opens the palette, which shows what is chosen in the system's colours", async (world) => {
+  const page = await world.open("", { forcedColors: "active" });
+  await page.page.evaluate(() => {
+    const [key, code] = ["\u043b", "KeyK"];
+    document.body.dispatchEvent(new KeyboardEvent("keydown", { key, code, ctrlKey: true, bubbles: true }));
+  });
+  await page.by("palette").waitFor();
+  const grounds = await page
+    .by("palette-item")
+    .evaluateAll((items) => items.slice(0, 2).map((item) => getComputedStyle(item).backgroundColor));
+  assert.notEqual(grounds[0], grounds[1]);
 });

@@ -11,7 +11,7 @@ async function everyView(world) {
   await device.report({ mode: "eco" });
   const alert = {
     severity: "warning",
-    code: "pressure_low",
+    code: `pressure_low_${"in_the_northern_hall_".repeat(4)}`,
     message: "Pressure under 3.2 bar, inflow is closed",
   };
   await device.raise(alert);

@@ -95,6 +95,31 @@ scenario("the order does not jump under the pointer, and catches up when it leav
   await untilEqual("the new order", () => page.ids(), ["low", "high"]);
 });
 
+scenario("ticking a device moves no row, and a row that moves keeps the focus that is in it", async (world) => {
+  const [low, high] = [await world.device("low"), await world.device("high")];
+  const page = await world.open("#/?columns=level&sort=-metric%3Alevel");
+  await low.measure({ level: 1 });
+  await high.measure({ level: 9 });
+  await untilEqual("the order", () => page.ids(), ["high", "low"]);
+  const top = async () => (await page.row("high").boundingBox()).y;
+  const before = await top();
+  await page.row("high").getByTestId("select-device").check();
+  await page.by("selection").waitFor();
+  assert.equal(await top(), before);
+
+  await page.page.mouse.move(5, 5);
+  await page.row("low").getByRole("link").focus();
+  await low.measure({ level: 20 });
+  await page.shows(page.row("low"), "level", "20");
+  await page.by("held").waitFor();
+  assert.deepEqual(await page.ids(), ["high", "low"], "nothing moves under the keys");
+  await page.row("high").hover();
+  await page.page.mouse.move(5, 5);
+  await untilEqual("the new order", () => page.ids(), ["low", "high"]);
+  const focused = () => page.page.evaluate(() => document.activeElement?.textContent.trim());
+  await untilEqual("the focus", focused, "low");
+});
+
 scenario(
   "the tree of topics shows what is published, how it changes, and stands still when told to",
   async (world) => {
@@ -138,6 +163,12 @@ scenario("topics have rates, and what is published by hand is among them at once
   await untilEqual("it was taken", () => page.by("publish-outcome").getAttribute("data-good"), "true");
   await page.by("topic-payload").getByText('"open": true').waitFor();
   await page.by("topic-details").getByText("retained").waitFor();
+  await page.by("topic-hold").click();
+  await page.page.locator('[data-topic="devices/pump-001"] .tree-toggle').click();
+  await page.page.locator('[data-topic="devices/pump-001/telemetry"] .tree-name').click();
+  await page.by("topic-payload").getByText('"flow"').waitFor();
+  assert.equal(await page.by("topic-details").getByText("retained").count(), 0, "another topic is not");
+  assert.equal(await page.by("topic-hold").innerText(), "Hold still", "another topic goes on");
 });
 
 scenario("who may only look is shown everything and offered nothing to do", async (world) => {

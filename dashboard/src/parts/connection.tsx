@@ -1,9 +1,10 @@
 // How the connection stands: always in the corner, and in a banner when something is wrong.
-import { createMemo, For, Match, onCleanup, Show, Switch } from "solid-js";
+import { createMemo, For, Match, Show, Switch } from "solid-js";
 import { type ConnectionState, type Health, isRefusedUser } from "../client/state";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
 import { formatClock, formatDateTime, formatDuration, formatSpan } from "../text/time";
+import { closeByItself } from "./popup";
 import { createTicker } from "./ticker";
 
 /** What the indicator shows: the connection's state; while it is live, whether the gateway or the page is slow. */
@@ -28,22 +29,8 @@ export function ConnectionIndicator() {
     return app.health().lagging ? "lagging" : "live";
   };
   const roundTrip = () => app.health().roundTripMs;
-  let details: HTMLDetailsElement | undefined;
-  const closeOutside = ({ target }: Event) => {
-    if (details !== undefined && target instanceof Node && !details.contains(target)) details.open = false;
-  };
-  addEventListener("click", closeOutside);
-  onCleanup(() => removeEventListener("click", closeOutside));
   return (
-    <details
-      class="link popup"
-      data-testid="connection"
-      data-state={shown()}
-      ref={details}
-      onKeyDown={({ key }) => {
-        if (key === "Escape" && details !== undefined) details.open = false;
-      }}
-    >
+    <details class="link popup" data-testid="connection" data-state={shown()} ref={closeByItself}>
       <summary>
         <span class="dot" aria-hidden="true" />
         <span class="sr-only">Connection: </span>

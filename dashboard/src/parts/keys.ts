@@ -24,20 +24,28 @@ export interface Keys {
 export function followKeys({ openPalette, go }: Keys): void {
   let prefixAt = 0;
   const pressed = (event: KeyboardEvent) => {
-    if (event.key.toLowerCase() === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey) {
+    const key = keyOf(event);
+    if (key === "k" && (event.ctrlKey || event.metaKey) && !event.shiftKey) {
       event.preventDefault();
       return openPalette();
     }
     if (event.ctrlKey || event.metaKey || event.altKey || isTyping(event.target)) return;
     if (document.querySelector("dialog[open]") !== null) return;
-    const page = Date.now() - prefixAt < prefixMs ? pageKeys[event.key] : undefined;
-    prefixAt = event.key === "g" ? Date.now() : 0;
+    const page = Date.now() - prefixAt < prefixMs ? pageKeys[key] : undefined;
+    prefixAt = key === "g" ? Date.now() : 0;
     if (page !== undefined) return go(page);
-    if (event.key === "?") return openPalette();
-    if (event.key === "/") focusSearch(event);
+    if (key === "?") return openPalette();
+    if (key === "/") focusSearch(event);
   };
   addEventListener("keydown", pressed);
   onCleanup(() => removeEventListener("keydown", pressed));
+}
+
+/** The Latin letter of a key: on a keyboard that writes others, the one that stands at its place. */
+function keyOf({ key, code }: KeyboardEvent): string {
+  const place = /^Key([A-Z])$/.exec(code)?.[1];
+  const isLatin = /^[\x20-\x7e]$/.test(key);
+  return (isLatin || place === undefined ? key : place).toLowerCase();
 }
 
 /** The page's own search field, where it has one. */

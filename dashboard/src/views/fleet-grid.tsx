@@ -68,7 +68,9 @@ function DeviceCard(props: { device: DeviceRecord; columns: readonly string[] })
     <li data-testid="device-card" data-device={props.device.id} data-status={device().presence.status}>
       <p class="card-head">
         <SelectBox device={props.device} />
-        <a href={deviceHref(props.device.id)}>{props.device.id}</a>
+        <a href={deviceHref(props.device.id)} title={props.device.id}>
+          {props.device.id}
+        </a>
         <Show when={device().alert}>{(severity) => <AlertMark severity={severity()} />}</Show>
       </p>
       <p class="card-sub">

@@ -37,11 +37,15 @@ export function FleetRow(props: { device: DeviceRecord; rowIndex: number; column
       </td>
       <th scope="row" class="col-id">
         <span class="text-box">
-          <a href={deviceHref(props.device.id)}>{props.device.id}</a>
+          <a href={deviceHref(props.device.id)} title={props.device.id}>
+            {props.device.id}
+          </a>
           <Show when={device().alert}>{(severity) => <AlertMark severity={severity()} />}</Show>
         </span>
       </th>
-      <td class="col-type">{device().type ?? ""}</td>
+      <td class="col-type" title={device().type ?? ""}>
+        {device().type ?? ""}
+      </td>
       <td class="col-seen num" title={seenTitle(seenAt())}>
         <span class="text-box">{seenText(seenAt(), app.now())}</span>
       </td>

@@ -1,5 +1,5 @@
 // What the table and the cards of the fleet have in common: a part of many in view, which tells the worker what it is.
-import { createEffect, createMemo, createSignal, onCleanup } from "solid-js";
+import { createEffect, createMemo, createSignal, on, onCleanup } from "solid-js";
 import { windowOnto } from "../parts/virtual";
 import { useApp } from "../store/app";
 import type { RosterState } from "../worker/messages";
@@ -53,9 +53,10 @@ export function useScroller(layout: () => Layout) {
   };
 }
 
-/** Nothing moves under a pointer that moves. */
+/** Nothing moves under a pointer that moves, under a finger, or under the keys. */
 function useHold() {
   const app = useApp();
+  const keep = useKeptFocus();
   let isHeld = false;
   let timer: ReturnType<typeof setTimeout> | undefined;
   const set = (on: boolean) => {
@@ -67,10 +68,38 @@ function useHold() {
   };
   onCleanup(() => set(false));
   return {
-    onPointerMove: ({ pointerType }: PointerEvent) => {
-      if (pointerType !== "touch") set(true);
+    onPointerDown: () => set(true),
+    onPointerMove: () => set(true),
+    onPointerLeave: ({ pointerType }: PointerEvent) => {
+      // A finger that is lifted comes down again.
+      if (pointerType !== "touch") set(false);
     },
-    onPointerLeave: () => set(false),
+    onFocusIn: ({ target }: FocusEvent) => {
+      keep(target);
+      set(true);
+    },
+    onKeyUp: () => set(true),
+  };
+}
+
+/** A row that moves loses the focus that is in it: gives it back. */
+function useKeptFocus(): (target: EventTarget | null) => void {
+  const app = useApp();
+  let kept: HTMLElement | null = null;
+  const moved = ({ target }: Event) => {
+    if (target !== kept) kept = null;
+  };
+  for (const kind of ["focusin", "pointerdown"]) addEventListener(kind, moved, { capture: true });
+  onCleanup(() => {
+    for (const kind of ["focusin", "pointerdown"]) removeEventListener(kind, moved, { capture: true });
+  });
+  createEffect(
+    on(app.devices.rows.bind(app.devices), () => {
+      if (kept?.isConnected && document.activeElement === document.body) kept.focus({ preventScroll: true });
+    }),
+  );
+  return (target) => {
+    kept = target instanceof HTMLElement ? target : null;
   };
 }
 

@@ -1,5 +1,6 @@
 // What to show of the fleet.
 import { For, Show } from "solid-js";
+import { closeByItself } from "../parts/popup";
 import { Segments } from "../parts/segments";
 import { useApp } from "../store/app";
 import { type Filter, isSameFilter, noFilter } from "../worker/select";
@@ -147,7 +148,7 @@ function ColumnChoice() {
   const toggle = (name: string, on: boolean) =>
     setColumns(on ? [...columns(), name] : columns().filter((column) => column !== name));
   return (
-    <details class="popup">
+    <details class="popup" ref={closeByItself}>
       <summary class="button" data-testid="columns">
         Columns
         <Show when={columns().length > 0}>
