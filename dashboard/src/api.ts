@@ -254,8 +254,7 @@ export class Api {
       const response = await this.#fetch(url, { ...request, signal: AbortSignal.timeout(timeoutMs) });
       return response.ok ? { kind: "ok", value: await take(response) } : await failure(response);
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      return { kind: "failed", status: null, code: "unreachable", message };
+      return { kind: "failed", status: null, code: "unreachable", message: unreachable(error, timeoutMs) };
     }
   }
 }
@@ -273,6 +272,13 @@ function pageQuery(
   for (const [name, value] of Object.entries(filter)) if (value !== "") query[name] = value;
   if (cursor !== null) query.cursor = cursor;
   return query;
+}
+
+/** Why nothing was answered, in other words than the browser's. */
+function unreachable(error: unknown, timeoutMs: number): string {
+  if (!(error instanceof Error)) return String(error);
+  if (error.name === "TimeoutError") return `the gateway did not answer within ${timeoutMs / 1_000} s`;
+  return error.name === "TypeError" ? "the gateway cannot be reached" : error.message;
 }
 
 async function failure(response: Response): Promise<Read<never>> {

@@ -19,3 +19,11 @@ it("says what the gateway said against it", async () => {
   const failed = { kind: "failed", status: 404, code: "unknown_device", message: "no such device" };
   expect(await api.device("pump-1")).toEqual(failed);
 });
+
+it("says in its own words that nobody answered", async () => {
+  const lost = new Api(base, () => Promise.reject(new TypeError("Failed to fetch")));
+  expect(await lost.session()).toMatchObject({ message: "the gateway cannot be reached" });
+  const late = new DOMException("signal timed out", "TimeoutError");
+  const slow = new Api(base, () => Promise.reject(late));
+  expect(await slow.session()).toMatchObject({ message: "the gateway did not answer within 10 s" });
+});

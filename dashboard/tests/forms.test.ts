@@ -27,6 +27,20 @@ describe("fields from a schema", () => {
     expect(fields[1]).toMatchObject({ choices: ["eco", "full"], isRequired: false });
   });
 
+  it("let every multiple pass that the schema lets pass", () => {
+    const properties = {
+      litres: { type: "integer", minimum: 1, multipleOf: 5 },
+      share: { type: "number", minimum: 0.3, multipleOf: 0.1 },
+      count: { type: "integer", minimum: 0.5 },
+    };
+    const fields = fieldsOf({ properties }) ?? [];
+    expect(fields.map(({ min, step }) => [min, step])).toEqual([
+      [5, 5],
+      [0.3, 0.1],
+      [1, 1],
+    ]);
+  });
+
   it("begin with what it gives; a switch that is needed begins switched off", () => {
     expect(initialOf(fieldsOf(schema) ?? [])).toEqual({ rpm: 1500, force: false });
   });

@@ -33,6 +33,10 @@ describe("numbers", () => {
     [0, 2, "0.00"],
     [-1.236, 2, "-1.24"],
     [2.5e12, 0, "2.500e+12"],
+    [0.006_1, 2, "0.0061"],
+    [0.05, 2, "0.05"],
+    [0.012_5, 4, "0.0125"],
+    [-0.4, 0, "-0.40"],
   ])("%d with %d digits is %s", (value, digits, text) => {
     expect(formatNumber(value, digits)).toBe(text);
   });

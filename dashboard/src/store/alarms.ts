@@ -74,12 +74,13 @@ function permissionNow(): NotificationPermission {
   return "Notification" in globalThis ? Notification.permission : "denied";
 }
 
-/** One notice a device and kind: the next takes its place. */
+/** One notice a device and kind: the next takes its place. A phone's browser lets no page make any. */
 function notify({ device, severity, code, message }: Alert): void {
-  const notice = new Notification(`${severity}: ${device}`, {
+  const notice = tryNotice(`${severity}: ${device}`, {
     body: message === "" ? code : message,
     tag: `${device}/${code}`,
   });
+  if (notice === null) return;
   notice.onclick = () => {
     focus();
     location.hash = deviceHref(device);
@@ -87,11 +88,33 @@ function notify({ device, severity, code, message }: Alert): void {
   };
 }
 
-let context: AudioContext | null = null;
+function tryNotice(title: string, options: NotificationOptions): Notification | null {
+  try {
+    return new Notification(title, options);
+  } catch {
+    return null;
+  }
+}
 
-/** Short tones, one after the other. A browser that does not allow sound yet stays silent. */
+let context: AudioContext | null = null;
+/** Whether the browser is asked to allow sound just now. */
+let isWaking = false;
+
+/** A browser that does not allow sound yet stays silent: all that waited for it would sound at once when it does. */
 function play(tones: readonly number[]): void {
   context ??= new AudioContext();
+  const sounding = context;
+  if (sounding.state === "running") return sound(sounding, tones);
+  if (isWaking) return;
+  isWaking = true;
+  void sounding.resume().then(() => {
+    isWaking = false;
+    sound(sounding, tones);
+  });
+}
+
+/** Short tones, one after the other. */
+function sound(context: AudioContext, tones: readonly number[]): void {
   const begin = context.currentTime + 0.02;
   for (const [index, pitch] of tones.entries()) {
     const oscillator = context.createOscillator();

@@ -4,7 +4,10 @@ import { type Accessor, createEffect, createSignal } from "solid-js";
 import type { DeviceType } from "../generated/protocol";
 import { type App, useApp } from "./app";
 
-const [types, setTypes] = createSignal<ReadonlyMap<string, DeviceType>>(new Map());
+const [types, setTypes] = createSignal<ReadonlyMap<string, DeviceType>>(new Map(), {
+  // What is the same leaves a form as it is that somebody fills in while the connection comes back.
+  equals: (one, other) => JSON.stringify([...one]) === JSON.stringify([...other]),
+});
 let readFor: object | null = null;
 
 /** The types, by name; read once for each connection, when somebody first asks. */

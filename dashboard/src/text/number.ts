@@ -13,14 +13,17 @@ export function decimalsOf(value: number, most: number): number {
   return fraction.length;
 }
 
-/** A number with a fixed count of digits after the point, fewer where it is large. */
+/** No more than this share of a value is rounded away. */
+const roundedMost = 0.05;
+
+/** A number with a fixed count of digits after the point, fewer where it is large, more where little would be left. */
 export function formatNumber(value: number, decimals: number): string {
   if (!Number.isFinite(value)) return String(value);
   const size = Math.abs(value);
-  if (size > 0 && size < 0.005) return value.toPrecision(2);
   if (size >= 1e9) return value.toExponential(3);
   const kept = size >= 10_000 ? 0 : size >= 1_000 ? Math.min(1, decimals) : decimals;
-  return value.toFixed(kept);
+  const text = value.toFixed(kept);
+  return Math.abs(Number(text) - value) > size * roundedMost ? value.toPrecision(2) : text;
 }
 
 /** Any value of a metric on one line. */
@@ -29,6 +32,11 @@ export function formatValue(value: unknown, decimals: number): string {
   if (typeof value === "string") return value;
   if (value === undefined) return "";
   return JSON.stringify(value);
+}
+
+/** The same with all that is known of it: every digit, every line. */
+export function exactText(value: unknown): string {
+  return typeof value === "object" ? JSON.stringify(value, null, 1) : String(value);
 }
 
 /** A rate or count with thousands set apart: `12,400`; below 10 with one digit. */

@@ -14,7 +14,6 @@ export interface Field {
   readonly max: number | undefined;
   readonly step: number | "any";
   readonly lengthMax: number | undefined;
-  readonly pattern: string | undefined;
   readonly choices: readonly unknown[];
   readonly initial: unknown;
 }
@@ -41,6 +40,7 @@ function fieldOf(name: string, property: unknown, isRequired: boolean): Field {
   const schema = isObject(property) ? property : {};
   const kind = kindOf(schema);
   const choices = Array.isArray(schema.enum) ? schema.enum : "const" in schema ? [schema.const] : [];
+  const step = number(schema.multipleOf) ?? (kind === "integer" ? 1 : "any");
   const first = kind === "boolean" && isRequired ? false : choices.length === 1 ? choices[0] : undefined;
   return {
     name,
@@ -48,11 +48,10 @@ function fieldOf(name: string, property: unknown, isRequired: boolean): Field {
     hint: text(schema.description) ?? "",
     kind,
     isRequired,
-    min: number(schema.minimum) ?? number(schema.exclusiveMinimum),
+    min: onStep(number(schema.minimum) ?? number(schema.exclusiveMinimum), step),
     max: number(schema.maximum) ?? number(schema.exclusiveMaximum),
-    step: number(schema.multipleOf) ?? (kind === "integer" ? 1 : "any"),
+    step,
     lengthMax: number(schema.maxLength),
-    pattern: text(schema.pattern),
     choices,
     initial: "default" in schema ? schema.default : first,
   };
@@ -70,6 +69,12 @@ function kindOf(schema: Record<string, unknown>): FieldKind {
     default:
       return "json";
   }
+}
+
+/** A field counts its steps from its least value, a schema from 0: the least that is in both. */
+function onStep(min: number | undefined, step: number | "any"): number | undefined {
+  if (min === undefined || step === "any" || step <= 0) return min;
+  return Number((Math.ceil(min / step - 1e-9) * step).toPrecision(12));
 }
 
 function text(value: unknown): string | undefined {

@@ -3,7 +3,9 @@ import { createMemo, For, Show } from "solid-js";
 import { ValueText } from "../parts/reading";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
+import { exactText } from "../text/number";
 import { formatAgo, formatMoment } from "../text/time";
+import { compareTexts } from "../worker/select";
 
 /** The newest value of each metric, and how old it is. */
 export function DeviceValues(props: { device: DeviceRecord }) {
@@ -11,8 +13,9 @@ export function DeviceValues(props: { device: DeviceRecord }) {
   const count = createMemo(() => props.device.read().metrics.size);
   const names = createMemo(() => {
     count();
-    return [...props.device.metrics.keys()].sort();
+    return [...props.device.metrics.keys()].sort(compareTexts);
   });
+  const value = (name: string) => props.device.read().metrics.get(name)?.value;
   const at = (name: string) => props.device.read().metrics.get(name)?.at ?? 0;
   return (
     <section class="card" aria-labelledby="values-title">
@@ -35,7 +38,7 @@ export function DeviceValues(props: { device: DeviceRecord }) {
               {(name) => (
                 <tr data-metric={name}>
                   <th scope="row">{name}</th>
-                  <td class="end">
+                  <td class="end" title={exactText(value(name))}>
                     <ValueText device={props.device} name={name} />
                   </td>
                   <td class="end num muted" title={formatMoment(at(name))}>
