@@ -48,9 +48,10 @@ export default function Chart(props: {
   let plot: uPlot | undefined;
   /** Whether the pointer went down here: what is drawn over in one chart is drawn over in all of them. */
   let isOurs = false;
+  let isInView = false;
 
   const draw = () => {
-    if (plot === undefined) return;
+    if (plot === undefined || !isInView) return;
     plot.setData([props.series.times, props.series.values], false);
     plot.batch(() => {
       plot?.setScale("x", { min: props.from, max: props.until });
@@ -87,14 +88,20 @@ export default function Chart(props: {
   };
   onMount(() => {
     const resized = new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: heightPx }));
+    const moved = new IntersectionObserver((entries) => {
+      isInView = entries.at(-1)?.isIntersecting === true;
+      draw();
+    });
     const schemeChanged = matchMedia("(prefers-color-scheme: dark)");
     resized.observe(place);
+    moved.observe(place);
     schemeChanged.addEventListener("change", rebuild);
     rebuild();
     createEffect(on(theme, rebuild, { defer: true }));
     createEffect(on(() => [props.version, props.until], draw));
     onCleanup(() => {
       resized.disconnect();
+      moved.disconnect();
       schemeChanged.removeEventListener("change", rebuild);
       plot?.destroy();
       plot = undefined;

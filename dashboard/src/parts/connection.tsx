@@ -1,5 +1,5 @@
 // How the connection stands: always in the corner, and in a banner when something is wrong.
-import { createMemo, For, Match, Show, Switch } from "solid-js";
+import { createMemo, Index, Match, Show, Switch } from "solid-js";
 import { type ConnectionState, type Health, isRefusedUser } from "../client/state";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
@@ -44,14 +44,14 @@ export function ConnectionIndicator() {
       {/* On a small screen it scrolls, by the keyboard too. */}
       <section class="panel" aria-label="Details of the connection" tabindex="0">
         <dl class="facts">
-          <For each={connectionFacts(app.state(), app.health())}>
-            {([name, value]) => (
+          <Index each={connectionFacts(app.state(), app.health())}>
+            {(fact) => (
               <>
-                <dt>{name}</dt>
-                <dd class="num">{value}</dd>
+                <dt>{fact()[0]}</dt>
+                <dd class="num">{fact()[1]}</dd>
               </>
             )}
-          </For>
+          </Index>
         </dl>
         <Show when={userOf(app.state())}>
           <button

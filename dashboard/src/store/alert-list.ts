@@ -4,7 +4,7 @@ import type { Alert } from "../generated/protocol";
 import type { App } from "./app";
 import { beginningOf, type Cursors, readPages } from "./pages";
 
-/** Alerts that are read at a time. */
+/** Alerts that are read at a time, and shown: each row that changes has all of them laid out. */
 const pageSize = 100;
 
 /** Which alerts to show; empty for any. */
@@ -17,6 +17,9 @@ export interface AlertFilter {
 /** The list, and how more of it is had. */
 export interface AlertList {
   readonly alerts: Accessor<readonly Alert[]>;
+  /** Their ids, in order: what rows are told apart by, so that one stays while its alert changes. */
+  readonly ids: Accessor<readonly string[]>;
+  readonly get: (id: string) => Alert | undefined;
   readonly isRead: Accessor<boolean>;
   readonly problem: Accessor<string | null>;
   readonly hasMore: Accessor<boolean>;
@@ -27,6 +30,7 @@ export interface AlertList {
 export function createAlertList(app: App, filter: Accessor<AlertFilter>): AlertList {
   const [older, setOlder] = createSignal<readonly Alert[]>([]);
   const [next, setNext] = createSignal<Cursors>(new Map());
+  const [shownMax, setShownMax] = createSignal(pageSize);
   const [isRead, setRead] = createSignal(false);
   const [problem, setProblem] = createSignal<string | null>(null);
   let asked = 0;
@@ -54,22 +58,45 @@ export function createAlertList(app: App, filter: Accessor<AlertFilter>): AlertL
       asked += 1;
       setOlder([]);
       setNext(new Map());
+      setShownMax(pageSize);
       if (!isLive || (state === "open" && knowsOpen)) return;
       void load(beginningOf(state === "open" ? ["active", "acknowledged"] : [state]));
     }),
   );
-  const alerts = createMemo(() => {
+  const keep = createKeeper();
+  const all = createMemo(() => {
     const byId = new Map(older().map((alert) => [alert.id, alert]));
     for (const alert of app.alerts().items) byId.set(alert.id, alert);
     const passing = [...byId.values()].filter((alert) => passes(alert, filter()));
-    return passing.sort((a, b) => b.raised_at - a.raised_at || (a.id < b.id ? 1 : -1));
+    return keep(passing.sort((a, b) => b.raised_at - a.raised_at || (a.id < b.id ? 1 : -1)));
   });
+  const alerts = createMemo(() => all().slice(0, shownMax()));
+  const byId = createMemo(() => new Map(alerts().map((alert) => [alert.id, alert])));
   return {
     alerts,
+    ids: createMemo(() => alerts().map(({ id }) => id)),
+    get: (id) => byId().get(id),
     isRead: () => (filter().state === "open" ? app.alerts().isKnown : isRead()),
     problem: () => problem() ?? app.alerts().problem,
-    hasMore: () => next().size > 0,
-    more: () => void load(next()),
+    hasMore: () => all().length > shownMax() || next().size > 0,
+    more: () => {
+      setShownMax((max) => max + pageSize);
+      if (all().length < shownMax() && next().size > 0) void load(next());
+    },
+  };
+}
+
+/** Each patch has all alerts anew: those that are the same stay the same object, so that their rows stay too. */
+function createKeeper(): (alerts: readonly Alert[]) => readonly Alert[] {
+  let kept = new Map<string, { text: string; alert: Alert }>();
+  return (alerts) => {
+    const next = new Map<string, { text: string; alert: Alert }>();
+    for (const alert of alerts) {
+      const [text, known] = [JSON.stringify(alert), kept.get(alert.id)];
+      next.set(alert.id, known?.text === text ? known : { text, alert });
+    }
+    kept = next;
+    return [...kept.values()].map(({ alert }) => alert);
   };
 }
 

@@ -1,17 +1,30 @@
-// One alert: what it is, since when, and who knows.
-import { createSignal, For, Show } from "solid-js";
+// Alerts: what each is, since when, and who knows.
+import { createSignal, For, type JSX, Show } from "solid-js";
 import type { Read } from "../api";
 import type { Alert } from "../generated/protocol";
 import { AlertMark } from "../parts/alert-mark";
 import { Moment } from "../parts/moment";
 import { Problem } from "../parts/problem";
 import { commandHref, deviceHref } from "../router";
+import type { AlertList } from "../store/alert-list";
 import { useApp } from "../store/app";
 import { actorText } from "../text/command";
 import { formatAgo } from "../text/time";
 
-/** The row; `withDevice` where the list is of several. */
-export function AlertRow(props: { alert: Alert; withDevice: boolean }) {
+/** A row for each of a list; `withDevice` where it is of several devices, `none` in place of the rows. */
+export function AlertRows(props: { list: AlertList; withDevice: boolean; none: JSX.Element }) {
+  return (
+    <For each={props.list.ids()} fallback={props.none}>
+      {(id) => (
+        <Show when={props.list.get(id)}>
+          {(alert) => <AlertRow alert={alert()} withDevice={props.withDevice} />}
+        </Show>
+      )}
+    </For>
+  );
+}
+
+function AlertRow(props: { alert: Alert; withDevice: boolean }) {
   const app = useApp();
   const [isAsking, setAsking] = createSignal(false);
   const [problem, setProblem] = createSignal<string | null>(null);

@@ -1,11 +1,11 @@
 // What devices have raised: who knows of it, and what is over.
-import { createMemo, createSignal, For, Show } from "solid-js";
+import { createMemo, createSignal, Show } from "solid-js";
 import { Check, FilterField } from "../parts/fields";
 import { Problem, unread } from "../parts/problem";
 import { Segments } from "../parts/segments";
 import { type AlertFilter, createAlertList } from "../store/alert-list";
 import { useApp } from "../store/app";
-import { AlertRow } from "./alert-row";
+import { AlertRows } from "./alert-row";
 
 const states = [
   ["open", "open"],
@@ -80,12 +80,11 @@ export default function AlertsPage() {
         </button>
       </Problem>
       <ul class="card list values alerts" data-testid="alerts">
-        <For
-          each={list.alerts()}
-          fallback={<li class="empty">{list.isRead() ? "There is none." : "Waiting for the list …"}</li>}
-        >
-          {(alert) => <AlertRow alert={alert} withDevice />}
-        </For>
+        <AlertRows
+          list={list}
+          withDevice
+          none={<li class="empty">{list.isRead() ? "There is none." : "Waiting for the list …"}</li>}
+        />
       </ul>
       <Show when={list.hasMore()}>
         <button type="button" class="more-button" onClick={() => list.more()}>

@@ -106,15 +106,14 @@ function Act(props: { label: string; testid: string; act: () => void }) {
 
 /** The share of each state, which filter the rows too. */
 function Progress(props: { batch: Batch; chosen: string; choose: (state: string) => void }) {
-  const parts = () =>
-    (Object.keys(stateTexts) as CommandState[])
-      .map((state) => ({ state, count: props.batch.counts[state] ?? 0 }))
-      .filter(({ count }) => count > 0)
-      .reverse();
+  const count = (state: CommandState) => props.batch.counts[state] ?? 0;
+  /** By their names, so that a button keeps the focus while the numbers change. */
+  const states = () =>
+    (Object.keys(stateTexts) as CommandState[]).filter((state) => count(state) > 0).reverse();
   const ended = () =>
-    parts()
-      .filter(({ state }) => stateTexts[state].isFinal)
-      .reduce((sum, { count }) => sum + count, 0);
+    states()
+      .filter((state) => stateTexts[state].isFinal)
+      .reduce((sum, state) => sum + count(state), 0);
   return (
     <section class="card batch-progress values" aria-label="Progress">
       <p class="num">
@@ -122,13 +121,13 @@ function Progress(props: { batch: Batch; chosen: string; choose: (state: string)
         <span data-testid="batch-total">{formatRate(props.batch.total)}</span> ended
       </p>
       <div class="batch-bar" aria-hidden="true">
-        <For each={parts()}>
-          {({ state, count }) => <span data-tone={stateTexts[state].tone} style={{ "flex-grow": count }} />}
+        <For each={states()}>
+          {(state) => <span data-tone={stateTexts[state].tone} style={{ "flex-grow": count(state) }} />}
         </For>
       </div>
       <div class="batch-counts">
-        <For each={parts()}>
-          {({ state, count }) => (
+        <For each={states()}>
+          {(state) => (
             <button
               type="button"
               class="quiet"
@@ -140,7 +139,7 @@ function Progress(props: { batch: Batch; chosen: string; choose: (state: string)
               <span class="badge" data-tone={stateTexts[state].tone}>
                 {stateTexts[state].label}
               </span>
-              <span class="num">{formatRate(count)}</span>
+              <span class="num">{formatRate(count(state))}</span>
             </button>
           )}
         </For>

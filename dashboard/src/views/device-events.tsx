@@ -1,9 +1,9 @@
 // What a device has raised.
-import { createMemo, For, Show } from "solid-js";
+import { createMemo, Show } from "solid-js";
 import { Problem, unread } from "../parts/problem";
 import { createAlertList } from "../store/alert-list";
 import { useApp } from "../store/app";
-import { AlertRow } from "./alert-row";
+import { AlertRows } from "./alert-row";
 
 /** Its alerts, open and over. */
 export function DeviceEvents(props: { id: string }) {
@@ -15,12 +15,11 @@ export function DeviceEvents(props: { id: string }) {
       <h2 id="events-title">Events</h2>
       <Problem text={unread("They", list.problem())} />
       <ul class="list values alerts">
-        <For
-          each={list.alerts()}
-          fallback={<li class="muted">{list.isRead() ? "It has raised none." : "Waiting for the list …"}</li>}
-        >
-          {(alert) => <AlertRow alert={alert} withDevice={false} />}
-        </For>
+        <AlertRows
+          list={list}
+          withDevice={false}
+          none={<li class="muted">{list.isRead() ? "It has raised none." : "Waiting for the list …"}</li>}
+        />
       </ul>
       <Show when={list.hasMore()}>
         <button type="button" onClick={() => list.more()}>

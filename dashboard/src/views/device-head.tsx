@@ -1,5 +1,5 @@
 // Who the device is and where.
-import { For, Show } from "solid-js";
+import { Index, Show } from "solid-js";
 import { PresenceMark, reasonTexts } from "../parts/presence";
 import { pageHref } from "../router";
 import { useApp } from "../store/app";
@@ -20,13 +20,13 @@ export function DeviceHead(props: { device: DeviceRecord }) {
       <div class="device-name">
         <h1>{props.device.id}</h1>
         <Show when={device().type}>{(type) => <span class="chip">{type()}</span>}</Show>
-        <For each={Object.entries(device().tags)}>
-          {([name, value]) => (
+        <Index each={Object.entries(device().tags)}>
+          {(tag) => (
             <span class="chip quiet-chip">
-              {name}: {value}
+              {tag()[0]}: {tag()[1]}
             </span>
           )}
-        </For>
+        </Index>
       </div>
       <dl class="strip values">
         <div data-testid="presence">

@@ -1,5 +1,5 @@
 // All that the gateway counts and measures.
-import { createEffect, createMemo, createSignal, For, onCleanup } from "solid-js";
+import { createEffect, createMemo, createSignal, Index, onCleanup } from "solid-js";
 import { Problem, unread } from "../parts/problem";
 import { useApp } from "../store/app";
 import { readMetrics, type Sample } from "../text/metrics";
@@ -53,23 +53,25 @@ export function GatewayMetrics() {
       <section class="table-frame" tabindex="0" aria-label="Everything it counts">
         <table class="plain dense values" data-testid="metrics">
           <tbody>
-            <For each={shown()}>
-              {({ name, labels, value, help }) => (
+            <Index each={shown()}>
+              {(sample) => (
                 <tr>
-                  <th scope="row" class="mono" title={help}>
-                    {name.replace(/^sluice_/, "")}
-                    <span class="muted"> {labels.replaceAll('"', "")}</span>
+                  <th scope="row" class="mono" title={sample().help}>
+                    {sample().name.replace(/^sluice_/, "")}
+                    <span class="muted"> {sample().labels.replaceAll('"', "")}</span>
                   </th>
-                  <td class="muted wide-only">{help}</td>
-                  <td class="end num">
-                    {Number.isInteger(value) ? formatRate(value) : formatNumber(value, 4)}
-                  </td>
+                  <td class="muted wide-only">{sample().help}</td>
+                  <td class="end num">{valueText(sample())}</td>
                 </tr>
               )}
-            </For>
+            </Index>
           </tbody>
         </table>
       </section>
     </div>
   );
+}
+
+function valueText({ value }: Sample): string {
+  return Number.isInteger(value) ? formatRate(value) : formatNumber(value, 4);
 }

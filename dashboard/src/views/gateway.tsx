@@ -1,5 +1,5 @@
 // The gateway itself, and this page's connection to it.
-import { For, Show, Suspense } from "solid-js";
+import { For, Index, Show, Suspense } from "solid-js";
 import type { GatewayStats } from "../generated/protocol";
 import { connectionFacts } from "../parts/connection";
 import { useApp } from "../store/app";
@@ -109,14 +109,14 @@ function Facts(props: { title: string; testid: string; facts: readonly (readonly
     <section class="card" aria-label={props.title}>
       <h2>{props.title}</h2>
       <dl class="facts values" data-testid={props.testid}>
-        <For each={props.facts}>
-          {([name, value]) => (
+        <Index each={props.facts}>
+          {(fact) => (
             <>
-              <dt>{name}</dt>
-              <dd class="num">{value}</dd>
+              <dt>{fact()[0]}</dt>
+              <dd class="num">{fact()[1]}</dd>
             </>
           )}
-        </For>
+        </Index>
       </dl>
     </section>
   );
