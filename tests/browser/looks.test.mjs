@@ -56,6 +56,19 @@ scenario("no view is wider than a phone", async (world) => {
   }
 });
 
+scenario("the end of the table is reached in a low window", async (world) => {
+  const page = await world.open("", { viewport: { width: 844, height: 390 } });
+  const hidden = () =>
+    page.page.evaluate(() => {
+      scrollTo(0, document.documentElement.scrollHeight);
+      const [table, links] = [".scroller", ".nav"].map((part) =>
+        document.querySelector(part).getBoundingClientRect(),
+      );
+      return Math.max(0, table.bottom - links.top);
+    });
+  await untilEqual("what the navigation hides of it", hidden, 0);
+});
+
 scenario("times are the reader's own, and in UTC under the pointer", async (world) => {
   const { addresses } = await everyView(world);
   const page = await world.open("", { timezoneId: "Asia/Kolkata" });

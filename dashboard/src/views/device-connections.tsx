@@ -75,7 +75,9 @@ export function DeviceConnections(props: { id: string }) {
 function Nothing() {
   return (
     <tr>
-      <td class="muted">It has not been seen.</td>
+      <td class="muted" colspan="5">
+        It has not been seen.
+      </td>
     </tr>
   );
 }

@@ -67,7 +67,9 @@ export function DeviceState(props: { id: string; draft: Signal<Wish | null> }) {
             each={shadow.members()}
             fallback={
               <tr>
-                <td class="muted">Nothing is desired of it, and it has reported nothing.</td>
+                <td class="muted" colspan="4">
+                  Nothing is desired of it, and it has reported nothing.
+                </td>
               </tr>
             }
           >

@@ -3,6 +3,7 @@ import { createMemo, createSignal, For, onMount, Show } from "solid-js";
 import { AlertMark } from "../parts/alert-mark";
 import { PresenceMark } from "../parts/presence";
 import { Reading } from "../parts/reading";
+import { walk } from "../parts/walk";
 import { deviceHref } from "../router";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
@@ -39,6 +40,9 @@ export function FleetGrid(props: { rows: ShownRows; columns: readonly string[] }
             "grid-template-columns": `repeat(${perLine()}, minmax(0, 1fr))`,
           }}
           {...scroller.holding}
+          onKeyDown={(event) =>
+            walk(event, { ArrowRight: 1, ArrowLeft: -1, ArrowDown: perLine(), ArrowUp: -perLine() })
+          }
         >
           <For each={props.rows.devices}>
             {(device) => <DeviceCard device={device} columns={props.columns} />}

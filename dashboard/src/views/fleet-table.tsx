@@ -1,5 +1,6 @@
 // The table of devices; only the rows in view exist.
 import { createEffect, createSignal, For, type JSX, onMount, Show } from "solid-js";
+import { walk } from "../parts/walk";
 import { useApp } from "../store/app";
 import type { ShownRows } from "../store/devices";
 import { type SortKey, sortAfterClick } from "../worker/select";
@@ -55,7 +56,7 @@ export function FleetTable(props: { rows: ShownRows; columns: readonly string[] 
             </th>
           </tr>
         </thead>
-        <tbody {...scroller.holding} onKeyDown={walkRows}>
+        <tbody {...scroller.holding} onKeyDown={(event) => walk(event, { ArrowDown: 1, ArrowUp: -1 })}>
           <Spacer height={before()} />
           <For each={props.rows.devices}>
             {(device, index) => (
@@ -70,18 +71,6 @@ export function FleetTable(props: { rows: ShownRows; columns: readonly string[] 
       </Show>
     </section>
   );
-}
-
-/** The arrows go from row to row, on the same kind of control. */
-function walkRows(event: KeyboardEvent): void {
-  const { key, target } = event;
-  if ((key !== "ArrowDown" && key !== "ArrowUp") || !(target instanceof HTMLElement)) return;
-  const row = target.closest("tr");
-  const other = key === "ArrowDown" ? row?.nextElementSibling : row?.previousElementSibling;
-  const control = other?.querySelector<HTMLElement>(target.matches("input") ? "input" : "a");
-  if (control === undefined || control === null) return;
-  event.preventDefault();
-  control.focus();
 }
 
 /** Takes all that pass the filter, or none. */

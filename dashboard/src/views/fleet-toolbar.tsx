@@ -96,7 +96,7 @@ export function FleetToolbar(props: { shown: number; isHeld: boolean }) {
         )}
       </Show>
       <Show when={props.isHeld}>
-        <span class="muted" data-testid="held">
+        <span class="muted held" data-testid="held">
           Order held
         </span>
       </Show>

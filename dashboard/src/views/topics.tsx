@@ -10,6 +10,7 @@ import {
   Show,
 } from "solid-js";
 import { windowOnto } from "../parts/virtual";
+import { walk } from "../parts/walk";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
 import type { TopicRow } from "../worker/messages";
@@ -101,6 +102,7 @@ export default function TopicsPage() {
             <ul
               class="values"
               data-testid="topics"
+              onKeyDown={(event) => walk(event, { ArrowDown: 1, ArrowUp: -1 })}
               style={{ "padding-top": `${(state()?.from ?? 0) * rowHeight}px` }}
             >
               <For each={state()?.rows.map(({ topic }) => topic) ?? []}>
@@ -141,11 +143,16 @@ function TreeRow(props: {
   choose: () => void;
 }) {
   const row = () => props.row;
+  const turned = ({ key }: KeyboardEvent) => {
+    const isOpen = row()?.isOpen === true;
+    if ((key === "ArrowRight" && !isOpen) || (key === "ArrowLeft" && isOpen)) props.toggle();
+  };
   return (
     <li
       data-testid="topic-row"
       data-topic={props.topic}
       data-chosen={String(props.isChosen)}
+      onKeyDown={turned}
       style={{ "padding-inline-start": `${(row()?.depth ?? 0) * 16 + 4}px` }}
     >
       <Show when={(row()?.children ?? 0) > 0} fallback={<span class="tree-gap" />}>
