@@ -147,7 +147,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             Event::TakenOver(takeover) => return Err(self.taken_over_by(takeover)),
             Event::Timer => return self.time_out(Instant::now()),
-            Event::Done(Done::Forwarded(pending)) => self.publishing().pending.push(pending),
+            Event::Done(Done::Forwarded(pending)) => self.forwarded(pending),
             Event::Done(Done::Linked(linked)) => self.linked(linked),
             Event::Stored(stored) => return self.stored(stored),
             Event::Read(read) => return self.read(read),

@@ -225,7 +225,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     async fn finish_work(&mut self) -> bool {
         let Some(work) = self.work.take() else { return true };
         match work.await {
-            Done::Forwarded(pending) => self.publishing().pending.push(pending),
+            Done::Forwarded(pending) => self.forwarded(pending),
             Done::Linked(linked) => self.linked(linked),
             Done::Stopped => return false,
         }

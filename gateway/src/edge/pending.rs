@@ -17,7 +17,7 @@ pub(super) struct PendingAck {
 }
 
 /// The acknowledgements of one batch.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Pending {
     /// Each fires when a part of the batch is stored: what it says, what it left in queues.
     pub(super) receipts: [Option<oneshot::Receiver<()>>; 2],
@@ -30,11 +30,9 @@ pub(super) struct Pending {
 pub(super) struct PendingQueue(VecDeque<Pending>);
 
 impl PendingQueue {
-    /// Adds a batch; one without acknowledgements is not waited for.
+    /// Adds a batch.
     pub(super) fn push(&mut self, pending: Pending) {
-        if !pending.acks.is_empty() {
-            self.0.push_back(pending);
-        }
+        self.0.push_back(pending);
     }
 
     /// Whether nothing waits.
@@ -85,7 +83,6 @@ mod tests {
         let mut queue = PendingQueue::default();
         let (first, first_receipt) = oneshot::channel();
         queue.push(pending(1, Some(first_receipt)));
-        queue.push(Pending::default());
         queue.push(pending(2, None));
         let early = tokio::time::timeout(std::time::Duration::ZERO, front_stored(&mut queue)).await;
         assert!(early.is_err());

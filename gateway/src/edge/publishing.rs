@@ -202,8 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return;
         };
         if steps.is_empty() {
-            self.publishing().pending.push(pending);
-            return;
+            return self.forwarded(pending);
         }
         let shared = self.shared.clone();
         self.work = Some(Box::pin(async move {
@@ -212,6 +211,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(_) => Done::Stopped,
             }
         }));
+    }
+
+    /// A batch is with the core and the exchange. One without acknowledgements is not waited for.
+    pub(super) fn forwarded(&mut self, pending: Pending) {
+        if !pending.acks.is_empty() {
+            self.publishing().pending.push(pending);
+        }
     }
 
     /// The oldest batch is stored and can be acknowledged, or it is not and never will be.
