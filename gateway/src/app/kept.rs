@@ -12,7 +12,7 @@ use bridge::{
 };
 use protocol::{DeviceId, ResetReason};
 use std::path::Path;
-use store::OpenError;
+use store::{Checks, OpenError};
 
 /// The open store, and what was in it.
 pub(super) struct Kept {
@@ -41,12 +41,14 @@ fn open_store(
     config: &Config,
     start: Start,
 ) -> Result<(store::Database, store::Restored), OpenError> {
-    match store::open(config.store_settings()) {
+    let checks = if start.recover { Checks::All } else { Checks::Usual };
+    let settings = || store::Settings { checks, ..config.store_settings() };
+    match store::open(settings()) {
         Err(OpenError::Damaged { what, .. }) if start.recover => {
             tracing::warn!(what, "the database is damaged: salvaging what can be read");
             let report = store::recover(&config.data_dir.0, clock::now())?;
             tracing::warn!(%report, "the database was salvaged");
-            store::open(config.store_settings())
+            store::open(settings())
         }
         opened => opened,
     }

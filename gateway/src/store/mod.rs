@@ -15,9 +15,11 @@
 
 mod commit;
 mod error;
+mod file;
 mod fold;
 mod gather;
 mod inbox;
+mod lend;
 mod live;
 mod open;
 mod pending;
@@ -25,7 +27,6 @@ mod reader;
 mod reading;
 mod record;
 mod recover;
-
 mod restore;
 mod retention;
 mod row;
@@ -33,11 +34,12 @@ mod scan;
 mod schema;
 #[cfg(test)]
 mod tests;
+mod wal;
 mod writer;
 
 pub use error::{NotStored, OpenError, Place, ReadError};
 pub use gather::Gathering;
-pub use open::{Database, open};
+pub use open::{Database, is_in_use, open};
 pub use reader::{LogPage, Past, RangePage};
 
 pub use recover::{EpochAfter, Report, Salvaged, recover};
@@ -70,6 +72,17 @@ pub struct Settings {
     pub clock: fn() -> Timestamp,
     /// The memory for updates that wait for the disk, in bytes; beyond, the oldest are given up.
     pub pending_bytes: usize,
+    /// How much is read before it opens.
+    pub checks: Checks,
+}
+
+/// How much of a database is read and checked before it opens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Checks {
+    /// All but what past updates say: that is checked when it is read.
+    Usual,
+    /// All: who asks for a recovery wants to know of every damage.
+    All,
 }
 
 impl Settings {
@@ -83,6 +96,7 @@ impl Settings {
             recovery_bytes: 64 * 1024 * 1024,
             clock: crate::clock::now,
             pending_bytes: 64 * 1024 * 1024,
+            checks: Checks::Usual,
         }
     }
 }

@@ -1,17 +1,19 @@
 //! Opening a database and closing it: the lock, the checks, the two threads.
 
 use super::{
-    NotStored, OpenError, Restored, Settings, Shared, StoreHandle, Survives,
+    Checks, NotStored, OpenError, Restored, Settings, Shared, StoreHandle, Survives,
+    file::{self, FILE, read_only},
     inbox::Inbox,
     pending::Ending,
     reader::{Reader, Request},
     record::{Damage, Packer},
     restore::{self, Contents, Trouble},
     schema::{self, Meta, Synchronous},
+    wal,
     writer::{RESERVE, Writer},
 };
 use protocol::Offset;
-use rusqlite::{Connection, ErrorCode, OpenFlags};
+use rusqlite::{Connection, ErrorCode};
 use std::{
     fs::{File, TryLockError},
     io,
@@ -20,9 +22,6 @@ use std::{
     thread::{self, JoinHandle},
     time::{Duration, Instant},
 };
-
-/// The file of the database in the data directory.
-pub(super) const FILE: &str = "sluice.db";
 
 /// So many reads wait at most; more are refused ([`super::ReadError::Busy`]).
 const REQUESTS_MAX: usize = 256;
@@ -47,6 +46,9 @@ pub fn open(settings: Settings) -> Result<(Database, Restored), OpenError> {
     let (mut connection, meta) = connect(&path)?;
     let in_file = |trouble: Trouble| named(&path, trouble);
     let mut contents = restore::read_all(&connection, &meta).map_err(in_file)?;
+    if settings.checks == Checks::All {
+        restore::check_bodies(&connection).map_err(in_file)?;
+    }
     let (meta, last) = go_on(&mut connection, meta, &mut contents, settings.survives)
         .map_err(|error| in_file(error.into()))?;
     contents.live.note_committed(last);
@@ -96,10 +98,9 @@ impl Drop for Database {
 /// # Errors
 /// [`OpenError::Locked`] or [`OpenError::Unusable`].
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
-    let unusable = |source| OpenError::Unusable { path: dir.into(), source };
-    std::fs::create_dir_all(dir).map_err(unusable)?;
+    std::fs::create_dir_all(dir).map_err(unusable(dir))?;
     let open = File::options().create(true).truncate(false).write(true).open(dir.join("lock"));
-    let file = open.map_err(unusable)?;
+    let file = open.map_err(unusable(dir))?;
     let begun = Instant::now();
     loop {
         match file.try_lock() {
@@ -108,9 +109,15 @@ pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
                 thread::sleep(LOCK_AGAIN);
             }
             Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(dir.into())),
-            Err(TryLockError::Error(source)) => return Err(unusable(source)),
+            Err(TryLockError::Error(source)) => return Err(unusable(dir)(source)),
         }
     }
+}
+
+/// Whether a gateway runs with the data directory `dir`.
+#[must_use]
+pub fn is_in_use(dir: &Path) -> bool {
+    matches!(lock(dir), Err(OpenError::Locked(_)))
 }
 
 /// A lock may outlive its owner for a moment: while the owner's process ends, or one that it has just begun has not yet
@@ -120,35 +127,57 @@ const LOCKED_FOR: Duration = Duration::from_millis(250);
 /// How often it is tried.
 const LOCK_AGAIN: Duration = Duration::from_millis(10);
 
-/// Opens the file and checks it as far as SQLite knows it.
+/// Opens the file and checks it as far as SQLite knows it; makes one where none is. What does not check is not changed.
 fn connect(path: &Path) -> Result<(Connection, Meta), OpenError> {
+    file::make_if_none(path)?;
+    let log = look_at_log(path)?;
     let in_file = |error: rusqlite::Error| named(path, error.into());
-    let is_new = !path.exists();
     let mut connection = Connection::open(path).map_err(in_file)?;
     let version = schema::version(&connection).map_err(in_file)?;
     if version > schema::VERSION {
         let (path, known) = (path.into(), schema::VERSION);
         return Err(OpenError::Newer { path, found: version, known });
     }
+    check(&connection, version).map_err(|trouble| named(path, trouble))?;
     schema::prepare(&connection).map_err(in_file)?;
-    if version > 0 {
-        let found = schema::integrity(&connection).map_err(in_file)?;
-        found.map_err(|damage| damaged(path, damage))?;
-    }
     schema::migrate(&mut connection).map_err(in_file)?;
-    let tables = schema::check_tables(&connection).map_err(in_file)?;
-    tables.map_err(|damage| damaged(path, damage))?;
     let meta = Meta::read(&connection).map_err(in_file)?.map_err(|damage| damaged(path, damage))?;
-    if is_new {
-        let unusable = |source| OpenError::Unusable { path: path.into(), source };
-        sync_directory(path).map_err(unusable)?;
+    let missing = || damaged(path, Damage::new("the row of table meta is missing"));
+    let meta = meta.ok_or_else(missing)?;
+    if log == WriteAheadLog::Missing && meta.clean.is_none() {
+        let path = path.display();
+        tracing::warn!(%path, "the write-ahead log is gone: what was last committed is lost");
     }
-    Ok((connection, meta.unwrap_or_else(Meta::fresh)))
+    Ok((connection, meta))
 }
 
-/// A new file is on the disk only when its directory is.
-pub(super) fn sync_directory(path: &Path) -> io::Result<()> {
-    path.parent().map_or(Ok(()), |dir| File::open(dir)?.sync_all())
+/// Whether there is a write-ahead log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum WriteAheadLog {
+    There,
+    Missing,
+}
+
+/// Looks at the write-ahead log before SQLite takes it up: what it does not read of it, it does not tell.
+fn look_at_log(path: &Path) -> Result<WriteAheadLog, OpenError> {
+    let log = file::with_end(path, file::WAL);
+    // Whoever opens the database makes one.
+    let there = if log.exists() { WriteAheadLog::There } else { WriteAheadLog::Missing };
+    if let Some(what) = wal::damage(&log).map_err(unusable(&log))? {
+        let path = log.display();
+        tracing::warn!(%path, %what, "the write-ahead log is damaged: what was committed behind that is lost");
+    }
+    if file::has_log_of_another(path) {
+        let what = "its write-ahead log is that of another database";
+        return Err(damaged(path, Damage::new(what)));
+    }
+    Ok(there)
+}
+
+/// Whether SQLite finds it whole, and its tables are those of its version.
+fn check(connection: &Connection, version: u32) -> Result<(), Trouble> {
+    schema::integrity(connection)??;
+    Ok(schema::check_tables(connection, version)??)
 }
 
 impl Meta {
@@ -179,6 +208,10 @@ fn go_on(
         contents.gaps.retain(|known| known.first != gap.first);
         contents.gaps.push(gap);
     }
+    // Whatever becomes of the write-ahead log from now on, no number is given out twice.
+    schema::checkpoint(connection)?;
+    // And the log says from its beginning on whose it is.
+    meta.write(connection)?;
     Ok((meta, last))
 }
 
@@ -190,7 +223,7 @@ fn start(
     contents: Contents,
     lock: File,
 ) -> Result<Database, OpenError> {
-    let unusable = |source| OpenError::Unusable { path: path.clone(), source };
+    let unusable = unusable(&path);
     let (requests, asked) = mpsc::sync_channel(REQUESTS_MAX);
     let shared = Arc::new(Shared {
         inbox: Inbox::new(settings.pending_bytes),
@@ -214,7 +247,7 @@ fn start(
         live,
         settings,
         path: path.clone(),
-        packer: Packer::new().map_err(unusable)?,
+        packer: Packer::new().map_err(&unusable)?,
         meta,
         log: contents.log,
         round: None,
@@ -224,21 +257,10 @@ fn start(
     let mut database =
         Database { handle: StoreHandle(shared), writer: None, reader: None, _lock: lock };
     let spawned = named("store-reader").spawn(move || reader.run(&asked));
-    database.reader = Some(spawned.map_err(unusable)?);
+    database.reader = Some(spawned.map_err(&unusable)?);
     let spawned = named("store-writer").spawn(move || writer.run());
-    database.writer = Some(spawned.map_err(unusable)?);
+    database.writer = Some(spawned.map_err(&unusable)?);
     Ok(database)
-}
-
-/// A connection that cannot write.
-///
-/// # Errors
-/// SQLite's.
-pub(super) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.set_prepared_statement_cache_capacity(32);
-    Ok(connection)
 }
 
 impl From<Survives> for Synchronous {
@@ -250,8 +272,13 @@ impl From<Survives> for Synchronous {
     }
 }
 
-fn damaged(path: &Path, damage: Damage) -> OpenError {
+pub(super) fn damaged(path: &Path, damage: Damage) -> OpenError {
     OpenError::Damaged { path: path.into(), what: damage.0 }
+}
+
+/// What the system does not let be done with `path`.
+pub(super) fn unusable(path: &Path) -> impl Fn(io::Error) -> OpenError {
+    move |source| OpenError::Unusable { path: path.into(), source }
 }
 
 /// What went wrong, with the file: damage, or the world round it.

@@ -7,9 +7,11 @@
 use super::{
     OpenError,
     commit::{no_memory, write_channel},
+    file::{FILE, create, remove_all, rename_all, sync_directory, with_end},
     fold::write_block,
+    lend::{is_there, readable},
     live::Channel,
-    open::{FILE, is_damage, lock, named, read_only, sync_directory},
+    open::{is_damage, lock, named, unusable},
     record::{Body, ChannelId, Damage, Label, Packer, Records, Summary, read_data, unpack},
     restore::{ChannelRow, Gap, GapReason, StoredLogRow},
     row::{self, StoredRow},
@@ -20,7 +22,7 @@ use protocol::{Offset, Seq, Timestamp, TopicName};
 use rusqlite::{Connection, Row, params};
 use std::{
     collections::HashMap,
-    fmt, fs, io,
+    fmt,
     path::{Path, PathBuf},
 };
 
@@ -76,42 +78,26 @@ impl fmt::Display for Report {
 pub fn recover(dir: &Path, now: Timestamp) -> Result<Report, OpenError> {
     let _lock = lock(dir)?;
     let path = dir.join(FILE);
-    let fresh = with_end(&path, ".recovering");
+    let [fresh, copy] = [".recovering", ".recovering-from"].map(|end| with_end(&path, end));
     let aside = with_end(&path, &format!(".damaged-{now}"));
-    let unusable = |source| OpenError::Unusable { path: path.clone(), source };
-    remove_all(&fresh).map_err(unusable)?;
-    let salvage = Salvage::new(&path, &fresh).map_err(|error| named(&fresh, error.into()))?;
-    let (tables, epoch) = salvage.run().map_err(|error| named(&fresh, error.into()))?;
-    for end in ENDS {
-        rename(&with_end(&path, end), &with_end(&aside, end)).map_err(unusable)?;
-    }
-    rename(&fresh, &path).map_err(unusable)?;
-    sync_directory(&path).map_err(unusable)?;
+    let in_fresh = |error: rusqlite::Error| named(&fresh, error.into());
+    remove_all(&fresh).and_then(|()| create(&fresh)).map_err(unusable(&fresh))?;
+    let new = begin(&fresh).map_err(in_fresh)?;
+    let salvage = Salvage::new(readable(&path, &fresh, &copy)?, new).map_err(in_fresh)?;
+    let (tables, epoch) = salvage.run().map_err(in_fresh)?;
+    remove_all(&copy).map_err(unusable(&copy))?;
+    rename_all(&path, &aside).map_err(unusable(&path))?;
+    rename_all(&fresh, &path).map_err(unusable(&path))?;
+    sync_directory(&path).map_err(unusable(&path))?;
     Ok(Report { set_aside: aside, tables, epoch })
 }
 
-/// The files of a database: itself, what is not in it yet, and the index of that.
-const ENDS: [&str; 3] = ["", "-wal", "-shm"];
-
-fn with_end(path: &Path, end: &str) -> PathBuf {
-    let mut path = path.as_os_str().to_owned();
-    path.push(end);
-    path.into()
-}
-
-fn remove_all(path: &Path) -> io::Result<()> {
-    ENDS.iter().try_for_each(|end| if_there(fs::remove_file(with_end(path, end))))
-}
-
-fn rename(from: &Path, to: &Path) -> io::Result<()> {
-    if_there(fs::rename(from, to))
-}
-
-fn if_there(done: io::Result<()>) -> io::Result<()> {
-    match done {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        done => done,
-    }
+/// Makes the tables of a new database, all in its file.
+fn begin(fresh: &Path) -> rusqlite::Result<Connection> {
+    let mut new = Connection::open(fresh)?;
+    schema::prepare(&new)?;
+    schema::migrate(&mut new)?;
+    schema::checkpoint(&new).map(|()| new)
 }
 
 /// A recovery under way.
@@ -126,13 +112,7 @@ struct Salvage {
 }
 
 impl Salvage {
-    fn new(path: &Path, fresh: &Path) -> rusqlite::Result<Self> {
-        let mut new = Connection::open(fresh)?;
-        schema::prepare(&new)?;
-        schema::migrate(&mut new)?;
-        let old = read_only(path)?;
-        // Else SQLite reads nothing of a file that is shorter than its first page says.
-        old.execute_batch("PRAGMA writable_schema = ON")?;
+    fn new(old: Connection, new: Connection) -> rusqlite::Result<Self> {
         Ok(Self {
             old,
             new,
@@ -174,7 +154,8 @@ impl Salvage {
                 EpochAfter::New
             }
         };
-        self.new.execute_batch("COMMIT; PRAGMA wal_checkpoint(TRUNCATE)")?;
+        self.new.execute_batch("COMMIT")?;
+        schema::checkpoint(&self.new)?;
         Ok((self.tables, epoch))
     }
 
@@ -183,12 +164,10 @@ impl Salvage {
             let StoredRow { table, key, body } = row;
             row::write(&salvage.new, table, &key, Some(&body)).map(|()| Taken::Yes)
         };
-        let version = match schema::version(&self.old) {
-            Err(error) if is_damage(&error) => schema::VERSION,
-            version => version?,
-        };
-        if version < 2 {
-            return self.rows("device", schema::read_device_of_version_1, take);
+        // What the file says of its version may be damaged too.
+        let devices = schema::DEVICES_OF_VERSION_1;
+        if is_there(&self.old, devices)? && !is_there(&self.old, StoredRow::TABLE)? {
+            return self.rows(devices, schema::read_device_of_version_1, take);
         }
         self.rows(StoredRow::TABLE, StoredRow::read, take)
     }
@@ -247,6 +226,15 @@ impl Salvage {
         Ok(Taken::Yes)
     }
 
+    /// Those of channels whose names are left: what one has lost takes no other's updates with it.
+    fn of_known_channels(&self, records: &Records) -> Records {
+        let mut known = Records::default();
+        let read = records.iter().filter_map(Result::ok);
+        read.filter(|record| self.channels.contains_key(&record.channel))
+            .for_each(|record| known.push(record));
+        known
+    }
+
     /// Takes the log over, with a gap where something is missing; through where it is pruned.
     fn log(&mut self, pruned: Option<Offset>) -> rusqlite::Result<Offset> {
         let mut before: Option<Offset> = None;
@@ -257,29 +245,26 @@ impl Salvage {
             LOG,
             |row| Ok(Ok(StoredLogRow::read(row)?)),
             |salvage, row| {
-                let Ok((after, records)) = row.open() else { return Ok(Taken::No) };
-                let known = |record: &Result<super::record::Record<'_>, Damage>| {
-                    record
-                        .as_ref()
-                        .is_ok_and(|record| salvage.channels.contains_key(&record.channel))
-                };
-                if !records.iter().all(|record| known(&record)) {
+                let Ok((after, all)) = row.open() else { return Ok(Taken::No) };
+                let records = salvage.of_known_channels(&all);
+                let Some(Summary { first, last, .. }) = records.summary() else {
                     return Ok(Taken::No);
-                }
-                let follows = before.or(pruned);
-                if follows.is_some_and(|follows| follows != after) {
+                };
+                let (first, last) = (first.offset, last.offset);
+                let follows = before.or(pruned).is_none_or(|before| before == after);
+                if !follows || records.count() != all.count() {
                     holes += 1;
                 }
-                if let Some(before) = before.filter(|before| *before != after) {
-                    let (first, last) = (Offset(before.0 + 1), Offset(row.first.0 - 1));
+                if let Some(before) = before.filter(|_| !follows || first != row.first) {
+                    let (first, last) = (Offset(before.0 + 1), Offset(first.0 - 1));
                     Gap { first, last, reason: GapReason::Crash }.write(&salvage.new)?;
                 }
                 let after = before.unwrap_or(after);
                 first_after = before.map_or(Some(after), |_| first_after);
                 let body =
                     salvage.packer.pack(&Label::Log { after }, &records).map_err(no_memory)?;
-                salvage.new.prepare_cached(sql)?.execute(params![row.first.0, row.last.0, body])?;
-                before = Some(row.last);
+                salvage.new.prepare_cached(sql)?.execute(params![first.0, last.0, body])?;
+                before = Some(last);
                 salvage.last = salvage.last.max(row.last);
                 Ok(Taken::Yes)
             },

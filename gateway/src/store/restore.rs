@@ -326,6 +326,17 @@ fn check_blocks(connection: &Connection, live: &Live) -> Result<(), Trouble> {
     }
 }
 
+/// What past updates say is what was written, in every block.
+///
+/// # Errors
+/// The first that does not check, or SQLite's.
+pub(super) fn check_bodies(connection: &Connection) -> Result<(), Trouble> {
+    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
+    each(connection, "SELECT id, body FROM block", read, |(id, body): (u64, Vec<u8>)| {
+        unpack(&body).map(drop).map_err(|damage| Damage(format!("the block {id}: {damage}")))
+    })
+}
+
 fn take_log_row(contents: &mut Contents, stored: &StoredLogRow) -> Result<(), Damage> {
     let place = |damage: Damage| Damage(format!("the log at offset {}: {damage}", stored.first));
     let (after, records) = stored.open().map_err(place)?;

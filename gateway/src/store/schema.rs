@@ -9,7 +9,7 @@ use super::{
     row::{self, StoredRow, Table},
 };
 use protocol::Offset;
-use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, params};
+use rusqlite::{Connection, OptionalExtension, Row, TransactionBehavior, config::DbConfig, params};
 use std::time::Duration;
 
 /// What the database must be before tables are made, and what a connection needs.
@@ -23,8 +23,27 @@ pub(super) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "wal_autocheckpoint", WAL_PAGES)?;
     connection.pragma_update(None, "journal_size_limit", WAL_BYTES_KEPT)?;
+    // An end that was not in order leaves the log behind: where it is missing after one, it was taken away.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.set_prepared_statement_cache_capacity(32);
     Ok(())
+}
+
+/// Puts all that is committed into the file itself, on the disk; the write-ahead log is empty then.
+///
+/// # Errors
+/// SQLite's.
+pub(super) fn checkpoint(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+}
+
+/// Has the write-ahead log go when `connection` is closed; before, all that is in it goes where it belongs.
+///
+/// # Errors
+/// SQLite's.
+pub(super) fn leave_no_log(connection: &Connection) -> rusqlite::Result<()> {
+    checkpoint(connection)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map(drop)
 }
 
 /// We are the only writer; somebody who looks with another tool holds a lock for a moment only.
@@ -59,8 +78,13 @@ pub(super) fn version(connection: &Connection) -> rusqlite::Result<u32> {
 /// # Errors
 /// SQLite's.
 pub(super) fn migrate(connection: &mut Connection) -> rusqlite::Result<()> {
+    migrate_to(connection, VERSION)
+}
+
+fn migrate_to(connection: &mut Connection, to: u32) -> rusqlite::Result<()> {
     let from = version(connection)?;
-    for (step, migration) in MIGRATIONS.iter().enumerate().skip(from as usize) {
+    let steps = MIGRATIONS.iter().enumerate().take(to as usize).skip(from as usize);
+    for (step, migration) in steps {
         let step = u32::try_from(step).expect("there are few migrations");
         let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
         migration(&transaction)?;
@@ -87,7 +111,10 @@ fn keep_devices_in_rows(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("DROP TABLE device")
 }
 
-/// Reads a row of the table that version 1 had for devices.
+/// The table that version 1 had for devices.
+pub(super) const DEVICES_OF_VERSION_1: &str = "device";
+
+/// Reads a row of it.
 ///
 /// # Errors
 /// [`Damage`], or SQLite's.
@@ -101,13 +128,16 @@ pub(super) fn read_device_of_version_1(
     Ok(Ok(StoredRow { table: Table::Device, key, body: body.into() }))
 }
 
-/// Compares the tables with what the migrations make.
+/// Compares the tables with what the migrations make up to a version.
 ///
 /// # Errors
-/// The first difference, or SQLite's.
-pub(super) fn check_tables(connection: &Connection) -> rusqlite::Result<Result<(), Damage>> {
+/// That they differ, or SQLite's.
+pub(super) fn check_tables(
+    connection: &Connection,
+    version: u32,
+) -> rusqlite::Result<Result<(), Damage>> {
     let mut fresh = Connection::open_in_memory()?;
-    migrate(&mut fresh)?;
+    migrate_to(&mut fresh, version)?;
     let tables = |connection: &Connection| -> rusqlite::Result<Vec<(String, Option<String>)>> {
         let sql = "SELECT name, sql FROM sqlite_schema ORDER BY name";
         connection.prepare(sql)?.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
@@ -140,7 +170,7 @@ pub(super) struct Meta {
 }
 
 impl Meta {
-    /// Reads it; none in a new file.
+    /// Reads it; none: its row is not there.
     ///
     /// # Errors
     /// [`Damage`], or SQLite's.

@@ -196,9 +196,7 @@ impl Writer {
         let afterwards = self.synchronous();
         schema::synced(&mut self.connection, afterwards, |transaction| meta.write(transaction))
             .map_err(|error| NotStored(error.to_string().into()))?;
-        if let Err(error) =
-            self.connection.query_one("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
-        {
+        if let Err(error) = schema::leave_no_log(&self.connection) {
             tracing::warn!(%error, "the write-ahead log stays: the next start takes it up");
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Damaged files: what is read is right or refused, and what can be salvaged is.
 
 use super::{
-    super::{EpochAfter, OpenError, Past, ReadError, Row, Table, open, recover},
+    super::{Checks, EpochAfter, OpenError, Past, ReadError, Row, Settings, Table, open, recover},
     support::{TestStore, name, settings},
 };
 use bridge::update::{Stamp, Update};
@@ -243,19 +243,79 @@ async fn recovery_salvages_most_of_a_damaged_file_and_serves_nothing_wrong() {
 #[tokio::test]
 async fn of_a_file_that_is_no_database_any_more_nothing_is_salvaged_and_it_begins_anew() {
     let (dir, _) = made().await;
-    let mut headless = fs::read(dir.path().join("sluice.db")).unwrap();
-    headless[..4_096].fill(0xa5);
-    for bytes in [b"something else".to_vec(), vec![0; 40_960], headless] {
+    for bytes in [b"something else".to_vec(), Vec::new(), vec![0; 40_960], vec![0xa5; 9_999]] {
         let copy = copy_of(&dir);
         let path = copy.path().join("sluice.db");
         fs::write(&path, &bytes).unwrap();
         let refused = open(settings(copy.path())).map(drop).unwrap_err();
         assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
         let report = recover(copy.path(), Timestamp(1)).unwrap();
-        assert_eq!((report.epoch, fs::read(&report.set_aside).unwrap()), (EpochAfter::New, bytes));
+        assert_eq!(report.epoch, EpochAfter::New);
+        assert!(fs::read(&report.set_aside).unwrap() == bytes, "it is set aside as it is");
         let mut store = TestStore::open(copy, |_| {});
         store.fill("telemetry/a", 3, 0).await;
     }
+}
+
+#[tokio::test]
+async fn all_but_the_first_page_is_salvaged_without_it() {
+    let (dir, kept) = made().await;
+    let whole = fs::read(dir.path().join("sluice.db")).unwrap();
+    for (start, end) in [(0, 16), (0, 100), (0, 140), (0, 4_096), (100, 4_096), (16, 18), (40, 64)]
+    {
+        for byte in [0, 0xa5] {
+            let copy = copy_of(&dir);
+            let mut bytes = whole.clone();
+            bytes[start..end].fill(byte);
+            fs::write(copy.path().join("sluice.db"), bytes).unwrap();
+            let report = recover(copy.path(), Timestamp(1)).unwrap();
+            assert!(report.tables.iter().all(|table| table.lost == 0), "{start}-{end}: {report}");
+            let mut store = TestStore::open(copy, |_| {});
+            assert_eq!(store.restored.rows.take(Table::Device).len(), 1);
+            for channel in CHANNELS {
+                let past = store.handle().newest(name(channel), 100_000).await.unwrap();
+                check(&past, &kept[&name(channel)], true).unwrap();
+            }
+            let files = fs::read_dir(store.dir.path()).unwrap();
+            let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+            assert!(names.all(|name| !name.contains("recovering")), "no copy is left");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_channel_whose_name_is_lost_takes_no_update_of_another_with_it() {
+    let mut store = TestStore::new();
+    let channels = ["state/b", "telemetry/a", "telemetry/a", "state/b"];
+    for at in 0..10 {
+        let updates = channels.map(|channel| store.numbers.update(channel, at, r#"{"n":1}"#));
+        store.keep(updates.to_vec());
+        store.handle().settled().await.unwrap();
+    }
+    let dir = store.close();
+    let connection = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    connection.execute("DELETE FROM channel WHERE name = 'state/b'", []).unwrap();
+    drop(connection);
+    let report = recover(dir.path(), Timestamp(1)).unwrap();
+    assert_eq!(report.epoch, EpochAfter::New, "{report}");
+    let store = TestStore::open(dir, |_| {});
+    let past = store.handle().newest(name("telemetry/a"), 100).await.unwrap();
+    assert_eq!(past.len(), 20, "{report}");
+}
+
+#[tokio::test]
+async fn who_asks_for_a_recovery_is_told_of_a_damaged_block_at_the_start() {
+    let (dir, _) = made().await;
+    let connection = rusqlite::Connection::open(dir.path().join("sluice.db")).unwrap();
+    connection.execute("UPDATE block SET body = zeroblob(length(body)) WHERE id = 1", []).unwrap();
+    drop(connection);
+    let thorough = Settings { checks: Checks::All, ..settings(dir.path()) };
+    let refused = open(thorough.clone()).map(drop).unwrap_err().to_string();
+    assert!(refused.contains("block 1"), "{refused}");
+    let report = recover(dir.path(), Timestamp(1)).unwrap();
+    let lost: u64 = report.tables.iter().map(|table| table.lost).sum();
+    assert_eq!(lost, 1, "{report}");
+    assert!(open(thorough).is_ok());
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod damage;
 mod failing;
+mod files;
 mod pacing;
 mod reading;
 mod restoring;

@@ -126,7 +126,7 @@ impl TestStore {
     /// Waits until `sql` gives what `wanted` takes; looks with a connection of its own.
     pub(crate) fn await_number(&self, sql: &str, wanted: impl Fn(i64) -> bool) -> i64 {
         let deadline = Instant::now() + Duration::from_secs(20);
-        let connection = super::super::open::read_only(&self.dir.path().join("sluice.db"));
+        let connection = super::super::file::read_only(&self.dir.path().join("sluice.db"));
         let connection = connection.expect("it opens");
         loop {
             let number: i64 = connection.query_one(sql, [], |row| row.get(0)).expect("a number");
