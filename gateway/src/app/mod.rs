@@ -192,8 +192,11 @@ impl App {
         parts.start(report_guesses(core.clone(), gate, stop.clone()));
         parts.start(take_over(core, config.data_dir.0.clone(), stop.clone()));
         let running = actor.run(inputs);
-        parts.start_fallible(async {
-            running.await.context("the store could not be closed in order")
+        parts.start(async {
+            if let Err(error) = running.await {
+                let lost = "the store could not be closed in order: what waited for it is lost";
+                tracing::error!(%error, "{lost}");
+            }
         });
         let (edge, devices_gone) = (self.edge.run(stop.clone()), CancellationToken::new());
         let gone = devices_gone.clone().drop_guard();

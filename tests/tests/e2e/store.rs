@@ -51,8 +51,15 @@ const FULL_BYTES: u64 = 96 * 1024;
 
 /// Publishes until the store has no room any more; gives the next free number.
 async fn fill(gateway: &TestGateway, peer: &mut Peer) -> u16 {
-    gateway.limit_files(Some(FULL_BYTES));
+    let log = gateway.data_dir().join("sluice.db-wal");
     let mut number = 1;
+    // Then not even the least commit has room.
+    while fs::metadata(&log).expect("it is there").len() < FULL_BYTES {
+        peer.send(&reading(number, 1)).await;
+        acknowledged(peer, number).await;
+        number += 1;
+    }
+    gateway.limit_files(Some(FULL_BYTES));
     until("the store to fail", async || {
         for _ in 0..20 {
             peer.send(&reading(number, 0)).await;
@@ -263,6 +270,48 @@ async fn what_was_not_acknowledged_is_asked_for_again_and_kept_once_there_is_roo
     peer.send(&reading(number, 1)).await;
     acknowledged(&mut peer, number).await;
     assert!(kept(&gateway).await.contains(&number.into()));
+}
+
+#[tokio::test]
+async fn asked_to_end_while_the_disk_fails_it_ends_with_0_and_says_what_is_lost() {
+    let mut gateway = TestGateway::start().await;
+    gateway.expect_error("the store ");
+    let mut peer = publisher(&gateway).await;
+    fill(&gateway, &mut peer).await;
+    gateway.terminate();
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    assert!(gateway.log().contains("what waited for it is lost"), "{}", gateway.log());
+    gateway.start_again().await;
+    let mut peer = publisher(&gateway).await;
+    peer.send(&reading(60_000, 1)).await;
+    acknowledged(&mut peer, 60_000).await;
+}
+
+#[tokio::test]
+async fn what_a_kill_left_in_a_log_that_is_lost_or_damaged_is_told_to_be_lost() {
+    let mut gateway = TestGateway::start().await;
+    for (number, told) in
+        [(1, "the write-ahead log is gone"), (2, "the write-ahead log is damaged")]
+    {
+        let mut peer = publisher(&gateway).await;
+        for _ in 0..5 {
+            peer.send(&reading(number, 1)).await;
+            acknowledged(&mut peer, number).await;
+        }
+        let offset = gateway.live().await.welcome["offset"].as_u64();
+        gateway.kill();
+        let log = gateway.data_dir().join("sluice.db-wal");
+        if number == 1 {
+            fs::remove_file(&log).expect("it is there");
+        } else {
+            let mut bytes = fs::read(&log).expect("it is there");
+            bytes[5_000] ^= 1;
+            fs::write(&log, bytes).expect("it can be written");
+        }
+        gateway.start_again().await;
+        assert!(gateway.log().contains(told), "{}", gateway.log());
+        assert!(gateway.live().await.welcome["offset"].as_u64() > offset, "no number twice");
+    }
 }
 
 /// Overwrites the middle of every page but the first.
