@@ -1,24 +1,20 @@
 //! Where the gateway can be reached, and the file that tells scripts so while it runs.
 
 use super::error::{StartError, listen_error};
-use crate::{config::Config, edge::Edge, web};
+use crate::{config::Config, edge::Edge, store, web};
 use anyhow::Context as _;
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::{
     io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    time::Duration,
 };
 
 /// The file that tells scripts where the gateway listens.
 const ENDPOINTS_FILE: &str = "endpoints.json";
 
-/// How long a recorded address may take to answer; it is on this machine.
-const PROBE_WITHIN: Duration = Duration::from_millis(200);
-
 /// Where the gateway can be reached, as `endpoints.json` says it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Endpoints {
     /// MQTT over TCP.
     pub mqtt: SocketAddr,
@@ -73,19 +69,11 @@ impl EndpointsFile {
 pub(super) fn prepare_data_dir(path: &Path) -> Result<(), StartError> {
     let error = |source| StartError::DataDir { path: path.into(), source };
     std::fs::create_dir_all(path).map_err(error)?;
-    remove_stale_endpoints(&path.join(ENDPOINTS_FILE)).map_err(error)
-}
-
-/// Removes what a gateway left behind that is gone. One that still answers keeps its file: this start
-/// may fail on its ports.
-fn remove_stale_endpoints(path: &Path) -> io::Result<()> {
-    let text = std::fs::read(path).unwrap_or_default();
-    let recorded: Option<Endpoints> = serde_json::from_slice(&text).ok();
-    let answers = |address| std::net::TcpStream::connect_timeout(&address, PROBE_WITHIN).is_ok();
-    if recorded.is_some_and(|endpoints| answers(endpoints.http)) {
+    if store::is_in_use(path) {
+        // That gateway goes on, and its file with it.
         return Ok(());
     }
-    remove_if_there(path)
+    remove_if_there(&path.join(ENDPOINTS_FILE)).map_err(error)
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {
