@@ -74,15 +74,12 @@ impl DeviceAction {
             }
             Self::Revoke { id } => {
                 let revoke = |devices: &mut Devices| {
-                    let Some(gone) = devices.revoke(&id) else { return Ok(false) };
+                    let gone = devices.revoke(&id);
+                    let gone = gone.ok_or_else(|| EditError::DeviceUnknown(id.to_string()))?;
                     let details = json!({"type": gone.kind});
-                    let device = Some(id.clone());
-                    leave(data_dir, &[Change::new("credential.revoked", device, details)])?;
-                    Ok::<_, EditError>(true)
+                    leave(data_dir, &[Change::new("credential.revoked", Some(id), details)])
                 };
-                if !Devices::edit(data_dir, revoke)? {
-                    bail!("there is no credential of '{id}': see sluice-gateway device list");
-                }
+                Devices::edit(data_dir, revoke)?;
             }
             Self::Import { file } => {
                 let count = import(data_dir, &read(&file)?)?;
@@ -208,7 +205,7 @@ fn hash(lines: Vec<Line>) -> Vec<Imported> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::journal;
+    use crate::auth::{has_devices, journal};
 
     fn mistakes(text: &str) -> Vec<String> {
         parse(text.as_bytes(), &Devices::default()).1
@@ -246,6 +243,15 @@ mod tests {
             assert_eq!((&*action, &details["count"]), ("credential.imported", &json!(ids.len())));
             assert!(details.to_string().len() < 7 * 1_024, "the audit log takes 8 KiB");
         }
+    }
+
+    #[test]
+    fn revoking_what_is_not_there_makes_nobody_sign_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let revoke = DeviceAction::Revoke { id: "d1".parse().unwrap() };
+        let refused = revoke.run(folder.path()).unwrap_err().to_string();
+        assert!(refused.contains("'d1'") && !has_devices(folder.path()), "{refused}");
+        assert_eq!(notes(folder.path()), []);
     }
 
     #[test]

@@ -7,7 +7,6 @@ use crate::{
     },
     clock,
 };
-use anyhow::bail;
 use clap::Subcommand;
 use protocol::{DevicePattern, Millis, Role, Timestamp, TopicFilter};
 use serde_json::{Value, json};
@@ -97,13 +96,15 @@ fn revoke(data_dir: &Path, token: &str) -> anyhow::Result<()> {
             let about = with_id(json!({"user": of.user, "role": of.role}), id);
             told("token.revoked", about)
         });
-        leave(data_dir, &gone.collect::<Vec<_>>())?;
-        Ok::<_, EditError>(tokens.revoke(token))
+        let gone: Vec<_> = gone.collect();
+        if gone.is_empty() {
+            return Err(EditError::TokenUnknown(token.into()));
+        }
+        leave(data_dir, &gone)?;
+        tokens.revoke(token);
+        Ok(())
     };
-    if Tokens::edit(data_dir, revoke)? == 0 {
-        bail!("there is no token '{token}': see sluice-gateway token list");
-    }
-    Ok(())
+    Ok(Tokens::edit(data_dir, revoke)?)
 }
 
 /// What the audit log is to tell.
@@ -126,4 +127,17 @@ fn only(token: &Token) -> String {
 fn end_of(now: Timestamp, days: u16) -> Timestamp {
     let day_ms = Millis(86_400_000);
     Timestamp(now.0 + i64::try_from(day_ms.0).unwrap_or(0) * i64::from(days))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::auth::is_set_up;
+
+    #[test]
+    fn revoking_what_is_not_there_makes_nobody_sign_in() {
+        let folder = tempfile::tempdir().unwrap();
+        let refused = revoke(folder.path(), "anna").unwrap_err().to_string();
+        assert!(refused.contains("'anna'") && !is_set_up(folder.path()), "{refused}");
+    }
 }

@@ -45,6 +45,12 @@ pub enum EditError {
         "device '{0}' has a credential: revoke it first with 'sluice-gateway device revoke {0}'"
     )]
     DeviceKnown(String),
+    /// The device has none.
+    #[error("there is no credential of '{0}': see sluice-gateway device list")]
+    DeviceUnknown(String),
+    /// There is no token with this id, and none of a user with this name.
+    #[error("there is no token '{0}': see sluice-gateway token list")]
+    TokenUnknown(String),
 }
 
 /// Which version of a file it is; none: it is not there.
@@ -68,7 +74,8 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, BadFil
     }
 }
 
-/// Changes the file, whether a gateway reads it or not. One change waits for another.
+/// Changes the file, whether a gateway reads it or not. One change waits for another; what `change` refuses leaves no
+/// file where none was, for with the first one everybody must sign in.
 pub(super) fn edit<T: Default + DeserializeOwned + Serialize, R>(
     path: &Path,
     change: impl FnOnce(&mut T) -> Result<R, EditError>,

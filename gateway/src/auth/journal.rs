@@ -65,6 +65,10 @@ fn note(data_dir: &Path, changes: &[Change]) -> io::Result<()> {
         lines.push('\n');
     }
     let _lock = lock(data_dir)?;
+    // A write that a full disk cut short is to spoil its own line alone.
+    if fs::read(fresh(data_dir)).is_ok_and(|text| text.last().is_some_and(|last| *last != b'\n')) {
+        lines.insert(0, '\n');
+    }
     let mut options = OpenOptions::new();
     let mut file = options.append(true).create(true).mode(MODE).open(fresh(data_dir))?;
     file.write_all(lines.as_bytes())?;
@@ -151,9 +155,12 @@ mod tests {
     fn a_line_that_is_no_note_does_not_hide_the_others() {
         let folder = tempfile::tempdir().unwrap();
         let change = Change::new("token.created", None, json!({}));
-        fs::write(fresh(folder.path()), "{half\n").unwrap();
-        note(folder.path(), std::slice::from_ref(&change)).unwrap();
-        assert_eq!(take(folder.path()).unwrap(), (vec![change], 1));
+        for half in ["{half\n", "{half"] {
+            fs::write(fresh(folder.path()), half).unwrap();
+            note(folder.path(), std::slice::from_ref(&change)).unwrap();
+            assert_eq!(take(folder.path()).unwrap(), (vec![change.clone()], 1), "{half:?}");
+            forget(folder.path()).unwrap();
+        }
     }
 
     #[test]
