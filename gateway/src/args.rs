@@ -1,6 +1,6 @@
 //! The command line of `sluice-gateway`.
 
-use crate::config::{Config, Mistakes, Sources, load};
+use crate::config::{Config, Mistakes, Sources, load, read};
 use crate::{acl::AclAction, devices::DeviceAction, tokens::TokenAction};
 use clap::{Parser, Subcommand};
 use std::{net::SocketAddr, path::PathBuf};
@@ -58,13 +58,13 @@ impl Args {
     /// # Errors
     /// All [`Mistakes`] together.
     pub fn settings(&self) -> Result<Config, Mistakes> {
-        let config = self.read()?;
-        let mut mistakes: Vec<_> = config.exposed().iter().map(ToString::to_string).collect();
+        let (config, mut mistakes) = read(&self.sources());
+        mistakes.extend(config.exposed().iter().map(ToString::to_string));
         if self.demo && config.mqtt_signs_in() {
             let why = "its fleet has no credentials, and MQTT clients must sign in here: give another --data-dir";
             mistakes.push(format!("--demo: {why}"));
         }
-        if mistakes.is_empty() { Ok(config) } else { Err(Mistakes(mistakes)) }
+        Mistakes::unless_none((config, mistakes))
     }
 
     /// The settings of all sources, though it may be that one cannot serve with them.
@@ -72,18 +72,25 @@ impl Args {
     /// # Errors
     /// All [`Mistakes`] together.
     pub fn read(&self) -> Result<Config, Mistakes> {
-        let address = |address: SocketAddr| address.to_string();
-        let dir = self.data_dir.as_ref().map(|dir| dir.display().to_string());
+        load(&self.sources())
+    }
+
+    fn sources(&self) -> Sources {
+        let address = |address: SocketAddr| address.to_string().into();
+        let dir = self.data_dir.clone().map(PathBuf::into_os_string);
         let flags = [
             ("mqtt.listen", self.mqtt_listen.map(address)),
             ("http.listen", self.http_listen.map(address)),
             ("data_dir", dir),
         ];
         let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
-        load(&Sources {
+        // A name that is not UTF-8 is none of ours, or an unknown key.
+        let variables = std::env::vars_os();
+        let environment = variables.map(|(name, text)| (name.to_string_lossy().into_owned(), text));
+        Sources {
             file: self.config.clone(),
-            environment: std::env::vars().collect(),
+            environment: environment.collect(),
             flags: flags.collect(),
-        })
+        }
     }
 }

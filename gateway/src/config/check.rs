@@ -41,6 +41,9 @@ impl Config {
             let why = format!("{value} is not in {}-{}", range.start(), range.end());
             mistakes.push(unusable(key, why));
         }
+        let nowhere = self.data_dir.0.as_os_str().is_empty();
+        let why = "it is empty: name a directory, or leave it out for ./data";
+        mistakes.extend(nowhere.then(|| unusable("data_dir", why.into())));
         mistakes.extend(self.http.mistakes());
         mistakes.extend(self.log.mistake());
         mistakes.extend(self.routes().err().unwrap_or_default());

@@ -5,7 +5,7 @@ use super::{
     check::{DAY_MS, Range, Unusable, unusable},
 };
 use serde::{Deserialize, Serialize};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// The HTTP listener.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -61,13 +61,52 @@ impl Http {
 
     /// What is wrong with its other values.
     pub(super) fn mistakes(&self) -> impl Iterator<Item = Unusable> {
-        self.allowed_origins.iter().filter_map(|text| bad_origin(text))
+        let origins = self.allowed_origins.iter().filter_map(|text| bad_origin(text));
+        origins.chain(self.allowed_hosts.iter().filter_map(|text| bad_host(text)))
     }
 }
 
+/// An origin that no browser sends allows nothing.
 fn bad_origin(text: &str) -> Option<Unusable> {
-    let authority = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
-    let good = authority.is_some_and(|rest| !rest.is_empty() && !rest.contains(['/', '*', ' ']));
-    let why = format!("'{text}' is not an origin such as https://dashboard.example:8443");
-    (!good).then(|| unusable("http.allowed_origins", why))
+    let lower = text.to_lowercase();
+    let authority = |scheme: &str, port: &str| {
+        let authority = lower.strip_prefix(scheme)?;
+        Some((authority, authority.ends_with(port)))
+    };
+    let why = match authority("http://", ":80").or_else(|| authority("https://", ":443")) {
+        Some((_, true)) => "names the usual port, which browsers leave out: leave it out too",
+        Some((rest, false))
+            if !rest.is_empty() && !rest.contains(['/', '*', ' ', '@', '?', '#']) =>
+        {
+            return None;
+        }
+        Some(_) | None => "is not an origin such as https://dashboard.example:8443",
+    };
+    Some(unusable("http.allowed_origins", format!("'{text}' {why}")))
+}
+
+/// A name that no `Host` is allows nothing.
+fn bad_host(text: &str) -> Option<Unusable> {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || b"-._".contains(&byte);
+    let is_name = !text.is_empty() && text.bytes().all(is_part);
+    let why = format!("'{text}' is not a name such as gateway.example: without scheme, port and *");
+    (!is_name && text.parse::<IpAddr>().is_err()).then(|| unusable("http.allowed_hosts", why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_origins_that_never_match_are_told() {
+        let origins = ["https://a.example", "HTTP://A.example:8080", "https://[::1]:8443"];
+        assert!(origins.iter().all(|text| bad_origin(text).is_none()));
+        let bad = ["null", "https://", "https://a/", "https://a:443", "http://a:80", "https://u@a"];
+        assert!(bad.iter().all(|text| bad_origin(text).is_some()));
+        assert!(
+            ["a.example", "Plant_7", "::1", "10.0.0.1"].iter().all(|text| bad_host(text).is_none())
+        );
+        let bad = ["", "http://a", "a:8080", "*.a", "a b", "[::1]"];
+        assert!(bad.iter().all(|text| bad_host(text).is_some()));
+    }
 }

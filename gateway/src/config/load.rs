@@ -3,10 +3,11 @@
 //! Each setting is laid on the defaults alone and read; so one that is wrong does not hide the next.
 
 use super::Config;
-use config::{File, FileFormat, Source, Value, ValueKind};
+use config::{File, FileFormat, Map, Source as _, Value, ValueKind};
 use serde_json::Value as Json;
 use std::{
     collections::HashMap,
+    ffi::{OsStr, OsString},
     fmt,
     path::{Path, PathBuf},
 };
@@ -17,14 +18,21 @@ pub struct Sources {
     /// The file, where one was named.
     pub file: Option<PathBuf>,
     /// The environment: all variables; those of other programs are left alone.
-    pub environment: HashMap<String, String>,
+    pub environment: HashMap<String, OsString>,
     /// Keys and values given as flags.
-    pub flags: Vec<(&'static str, String)>,
+    pub flags: Vec<(&'static str, OsString)>,
 }
 
 /// Everything that is wrong with the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mistakes(pub Vec<String>);
+
+impl Mistakes {
+    /// The settings, where nothing is wrong with them.
+    pub(crate) fn unless_none((config, mistakes): (Config, Vec<String>)) -> Result<Config, Self> {
+        if mistakes.is_empty() { Ok(config) } else { Err(Self(mistakes)) }
+    }
+}
 
 impl fmt::Display for Mistakes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -47,6 +55,11 @@ const OTHERS: &[&str] =
 /// # Errors
 /// All [`Mistakes`] together.
 pub fn load(sources: &Sources) -> Result<Config, Mistakes> {
+    Mistakes::unless_none(read(sources))
+}
+
+/// Reads all sources: the settings as far as they are good, and what is wrong with the others.
+pub(crate) fn read(sources: &Sources) -> (Config, Vec<String>) {
     let mut reader = Reader::new();
     if let Some(path) = &sources.file {
         match read_table(path) {
@@ -77,14 +90,16 @@ pub(crate) fn of_text(text: &str) -> Result<Config, Mistakes> {
         Ok(table) => reader.table("", table, "in the text"),
         Err(why) => reader.mistakes.push(why),
     }
-    reader.finish()
+    Mistakes::unless_none(reader.finish())
 }
 
-fn read_table(path: &Path) -> Result<config::Map<String, Value>, String> {
+fn read_table(path: &Path) -> Result<Map<String, Value>, String> {
     table(&std::fs::read_to_string(path).map_err(|error| error.to_string())?)
 }
 
-fn table(text: &str) -> Result<config::Map<String, Value>, String> {
+fn table(text: &str) -> Result<Map<String, Value>, String> {
+    // The reader of `config` tells no place where a number is too large.
+    text.parse::<toml::Table>().map_err(|error| error.to_string().trim_end().to_owned())?;
     File::from_str(text, FileFormat::Toml).collect().map_err(|error| error.to_string())
 }
 
@@ -101,23 +116,23 @@ impl Reader {
         Self { settings: defaults.clone(), defaults, mistakes: Vec::new() }
     }
 
-    fn table(&mut self, prefix: &str, table: config::Map<String, Value>, source: &str) {
+    fn table(&mut self, prefix: &str, table: Map<String, Value>, source: &str) {
         let mut entries: Vec<_> = table.into_iter().collect();
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (name, value) in entries {
             let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
-            if let ValueKind::Table(inner) = &value.kind
-                && self.is_section(&key)
-            {
-                self.table(&key, inner.clone(), source);
-            } else {
-                self.set(&key, json(value.kind), source);
+            match value.kind {
+                ValueKind::Table(inner) if self.is_section(&key) => self.table(&key, inner, source),
+                kind => self.set(&key, json(kind), source),
             }
         }
     }
 
     /// A value given as text: a text, a list of texts, or whatever it reads as.
-    fn text(&mut self, key: &str, text: &str, source: &str) {
+    fn text(&mut self, key: &str, text: &OsStr, source: &str) {
+        let Some(text) = text.to_str() else {
+            return self.mistakes.push(format!("{key} = {text:?}: it is not UTF-8 ({source})"));
+        };
         let value = match lookup(&self.defaults, key) {
             Some(Json::Array(_)) => text.split(',').map(str::trim).collect(),
             Some(Json::Number(_) | Json::Bool(_)) => text.parse().unwrap_or_else(|_| text.into()),
@@ -136,11 +151,27 @@ impl Reader {
             let hint = hint.unwrap_or_default();
             return self.mistakes.push(format!("{key}: unknown key ({source}){hint}"));
         }
+        let known = self.mistakes.len();
+        match &value {
+            Json::Array(items) if items.iter().any(Json::is_object) => {
+                for (place, item) in items.iter().enumerate() {
+                    let alone = Json::Array(vec![item.clone()]);
+                    self.try_alone(key, alone, &format!("{key}[{place}] = {item}"), source);
+                }
+            }
+            _ => self.try_alone(key, value.clone(), &format!("{key} = {value}"), source),
+        }
+        if self.mistakes.len() == known {
+            place(&mut self.settings, key, value);
+        }
+    }
+
+    /// Lays a value, or one of a list's, on the defaults alone.
+    fn try_alone(&mut self, key: &str, value: Json, told: &str, source: &str) {
         let mut alone = self.defaults.clone();
-        place(&mut alone, key, value.clone());
-        match serde_json::from_value::<Config>(alone) {
-            Ok(_) => place(&mut self.settings, key, value),
-            Err(error) => self.mistakes.push(format!("{key} = {value}: {error} ({source})")),
+        place(&mut alone, key, value);
+        if let Err(error) = serde_json::from_value::<Config>(alone) {
+            self.mistakes.push(format!("{told}: {error} ({source})"));
         }
     }
 
@@ -151,11 +182,11 @@ impl Reader {
         (near.0 <= key.len() / 3).then_some(near.1)
     }
 
-    fn finish(mut self) -> Result<Config, Mistakes> {
+    fn finish(mut self) -> (Config, Vec<String>) {
         let settings: Config =
             serde_json::from_value(self.settings).expect("each setting was read before");
         self.mistakes.extend(settings.mistakes().iter().map(ToString::to_string));
-        if self.mistakes.is_empty() { Ok(settings) } else { Err(Mistakes(self.mistakes)) }
+        (settings, self.mistakes)
     }
 }
 
@@ -210,7 +241,7 @@ fn json(kind: ValueKind) -> Json {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
+    use std::{io::Write, os::unix::ffi::OsStringExt as _};
 
     fn with_file(text: &str, environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
         let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
@@ -244,9 +275,9 @@ mod tests {
         .unwrap();
         assert_eq!((loaded.mqtt.listen.port(), loaded.http.flush_ms), (2, 5));
         assert_eq!(loaded.http.allowed_hosts, ["a.example", "b.example"]);
-        let flags = vec![("mqtt.listen", "127.0.0.1:3".to_owned())];
+        let flags = vec![("mqtt.listen", "127.0.0.1:3".into())];
         let environment =
-            [("SLUICE_MQTT__LISTEN".to_owned(), "127.0.0.1:2".to_owned())].into_iter().collect();
+            [("SLUICE_MQTT__LISTEN".to_owned(), "127.0.0.1:2".into())].into_iter().collect();
         let loaded = load(&Sources { file: None, environment, flags }).unwrap();
         assert_eq!(loaded.mqtt.listen.port(), 3);
     }
@@ -306,6 +337,33 @@ mod tests {
             examples += 1;
         }
         assert!(examples >= 2);
+    }
+
+    #[test]
+    fn each_entry_of_a_list_is_told_of_and_a_number_that_is_too_large_by_its_place() {
+        let Mistakes(told) = with_file(
+            "[[retention]]\nhours = 1\n[[retention]]\nchannels = '#'\n[[retention]]\nchannels = 5",
+            &[("SLUICE_DATA_DIR", "")],
+        )
+        .unwrap_err();
+        let places = ["retention[0] = ", "retention[2] = ", "data_dir: "];
+        for (told, place) in told.iter().zip(places) {
+            assert!(told.starts_with(place), "{told}");
+        }
+        assert_eq!(told.len(), places.len(), "{told:?}");
+        let large = with_file("[limits]\ndevices = 99999999999999999999", &[]).unwrap_err();
+        assert!(large.to_string().contains("line 2"), "{large}");
+    }
+
+    #[test]
+    fn what_is_not_utf_8_is_told_where_it_is_a_setting_and_left_alone_elsewhere() {
+        let bytes = OsString::from_vec(vec![0xff]);
+        let environment = ["LESS", "SLUICE_DATA_DIR"].map(|name| (name.to_owned(), bytes.clone()));
+        let flags = vec![("http.listen", bytes)];
+        let environment = environment.into_iter().collect();
+        let Mistakes(told) = load(&Sources { file: None, environment, flags }).unwrap_err();
+        assert_eq!(told.len(), 2, "{told:?}");
+        assert!(told[0].contains("from SLUICE_DATA_DIR") && told[1].contains("http.listen"));
     }
 
     #[test]

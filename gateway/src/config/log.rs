@@ -2,7 +2,7 @@
 
 use super::check::{Unusable, unusable};
 use serde::{Deserialize, Serialize};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::filter::{LevelFilter, Targets};
 
 /// What is written to the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,8 +33,33 @@ pub enum LogFormat {
 impl Log {
     /// What is wrong with the level.
     pub(super) fn mistake(&self) -> Option<Unusable> {
-        let error = self.level.parse::<Targets>().err()?;
-        let why = format!("'{}' is not a level or a list of target=level: {error}", self.level);
-        Some(unusable("log.level", why))
+        // To tracing a word alone that is no level is a target, and all else goes unsaid.
+        let is_known = |part: &str| {
+            part.contains('=') || (!part.is_empty() && part.parse::<LevelFilter>().is_ok())
+        };
+        let why = match self.level.parse::<Targets>() {
+            Err(error) => format!(": {error}"),
+            Ok(_) if !self.level.split(',').all(|part| is_known(part.trim())) => String::new(),
+            Ok(_) => return None,
+        };
+        let levels =
+            "is not a level (off, error, warn, info, debug, trace) or a list of target=level";
+        Some(unusable("log.level", format!("'{}' {levels}{why}", self.level)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_word_that_is_no_level_does_not_silence_the_log() {
+        let mistake = |level: &str| Log { level: level.into(), ..Log::default() }.mistake();
+        for level in ["info", "WARN", "off", "info,gateway::edge=debug", "warn, gateway=info"] {
+            assert_eq!(mistake(level), None, "{level}");
+        }
+        for level in ["", "inof", "info,", "info,gateway", "gateway=loud"] {
+            assert!(mistake(level).is_some(), "{level}");
+        }
     }
 }

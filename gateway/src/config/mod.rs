@@ -24,6 +24,7 @@ pub use check::Unusable;
 pub use http::Http;
 pub use limits::Limits;
 pub(crate) use load::of_text;
+pub(crate) use load::read;
 pub use load::{Mistakes, Sources, load};
 pub use log::{Log, LogFormat};
 pub use mqtt::Mqtt;

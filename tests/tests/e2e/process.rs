@@ -1,7 +1,7 @@
 //! The process: its flags, its files, its exit codes, its end.
 
 use serde_json::{Value, json};
-use std::{fs, net::TcpListener, path::Path, process::Stdio};
+use std::{fs, net::TcpListener, os::unix::ffi::OsStrExt as _, path::Path, process::Stdio};
 use tests::{Connect, Ended, Peer, Program, TestGateway, Version, binary, soon};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
@@ -153,9 +153,11 @@ async fn an_mqtt_5_client_is_told_that_the_gateway_shuts_down() {
 async fn a_stale_endpoints_file_is_removed_before_anything_else() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let file = folder.path().join("endpoints.json");
-    fs::write(&file, r#"{"mqtt":"127.0.0.1:1","http":"127.0.0.1:1"}"#).expect("a file");
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("its address").to_string();
+    // That somebody answers there now says nothing of the one who wrote it.
+    let stale = format!(r#"{{"mqtt":"{address}","http":"{address}"}}"#);
+    fs::write(&file, stale).expect("a file");
     let data_dir = folder.path().to_str().expect("UTF-8");
     let settings = [("SLUICE_DATA_DIR", data_dir), ("SLUICE_MQTT__LISTEN", &address)];
     assert_eq!(run(&[], &settings).await.code, Some(1));
@@ -210,10 +212,19 @@ async fn what_is_wrong_with_the_settings_is_told_at_once_with_64() {
 
 #[tokio::test]
 async fn other_machines_are_not_served_without_credentials() {
-    let settings = [("SLUICE_MQTT__LISTEN", "0.0.0.0:0")];
+    let settings = [("SLUICE_MQTT__LISTEN", "0.0.0.0:0"), ("SLUICE_HTTP__FLUSH_MS", "soon")];
     let Ended { code, stderr, .. } = run(&["--check-config"], &settings).await;
     assert_eq!(code, Some(64), "{stderr}");
     assert!(stderr.contains("mqtt.listen"), "{stderr}");
+    assert!(stderr.contains("http.flush_ms"), "together with all else that is wrong: {stderr}");
+}
+
+#[tokio::test]
+async fn variables_of_others_may_have_any_bytes() {
+    let bytes = std::ffi::OsStr::from_bytes(b"\xff");
+    let mut command = Command::new(binary("sluice-gateway"));
+    command.env_clear().env("LESS", bytes).arg("--check-config");
+    assert_eq!(command.output().await.expect("it runs").status.code(), Some(0));
 }
 
 #[tokio::test]
