@@ -11,16 +11,42 @@ use prometheus_client::{
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
-use std::{fmt, sync::Arc};
+use std::{collections::HashSet, fmt, sync::Arc};
 
-/// The media type of [`encode`]'s text.
-pub(crate) const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+/// A text format for metrics.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// OpenMetrics 1.0, for who asks for it.
+    OpenMetrics,
+    /// That of Prometheus, version 0.0.4, which everybody reads.
+    Plain,
+}
 
-/// All metrics in the text format of OpenMetrics 1.0.
+impl Format {
+    /// The one that a request's `Accept` asks for.
+    pub(crate) fn wanted(accept: &str) -> Self {
+        if accept.contains("application/openmetrics-text") {
+            Self::OpenMetrics
+        } else {
+            Self::Plain
+        }
+    }
+
+    /// Its media type.
+    pub(crate) const fn content_type(self) -> &'static str {
+        match self {
+            Self::OpenMetrics => "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            Self::Plain => "text/plain; version=0.0.4; charset=utf-8",
+        }
+    }
+}
+
+/// All metrics as text.
 ///
 /// # Errors
 /// Never in practice: writing to a `String` does not fail.
 pub(crate) fn encode(
+    format: Format,
     stats: &Arc<Stats>,
     exchange: &Exchange,
     webhook: Option<&Webhook>,
@@ -31,7 +57,29 @@ pub(crate) fn encode(
     registry.register_collector(Box::new(Snapshot { stats: Arc::clone(stats), exchange, webhook }));
     let mut text = String::new();
     text::encode(&mut text, &registry)?;
-    Ok(text)
+    Ok(match format {
+        Format::OpenMetrics => text,
+        Format::Plain => plain(&text),
+    })
+}
+
+/// The plain format of what is in OpenMetrics: a counter is described by the name that its sample has, and nothing
+/// tells the end.
+fn plain(text: &str) -> String {
+    let counters: HashSet<&str> = text.lines().filter_map(counter).collect();
+    let described = |line: &str| {
+        let (kind, rest) = line.strip_prefix("# ")?.split_once(' ')?;
+        let (name, rest) = rest.split_once(' ')?;
+        let total = if counters.contains(name) { "_total" } else { "" };
+        Some(format!("# {kind} {name}{total} {rest}\n"))
+    };
+    let lines = text.lines().filter(|line| *line != "# EOF");
+    lines.map(|line| described(line).unwrap_or_else(|| format!("{line}\n"))).collect()
+}
+
+/// The counter whose type a line tells.
+fn counter(line: &str) -> Option<&str> {
+    line.strip_prefix("# TYPE ")?.strip_suffix(" counter")
 }
 
 #[derive(Debug)]
@@ -168,5 +216,20 @@ fn write(
     } else {
         let counter = ConstCounter::new(value);
         counter.encode(encoder.encode_descriptor(name, help, None, MetricType::Counter)?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plainly_a_counter_is_described_by_the_name_of_its_sample() {
+        let open = "# HELP a How many.\n# TYPE a counter\na_total 1\n# HELP b Now.\n# TYPE b gauge\nb 2\n# EOF\n";
+        let text = "# HELP a_total How many.\n# TYPE a_total counter\na_total 1\n# HELP b Now.\n# TYPE b gauge\nb 2\n";
+        assert_eq!(plain(open), text);
+        let browser = "text/html,*/*";
+        let prometheus = "application/openmetrics-text;version=1.0.0;q=0.6,text/plain;q=0.5";
+        assert_eq!([browser, prometheus].map(Format::wanted), [Format::Plain, Format::OpenMetrics]);
     }
 }

@@ -1,10 +1,10 @@
 //! `/healthz`, `/readyz`, `/metrics`.
 
 use super::{Web, problem::Refused};
-use crate::metrics;
+use crate::metrics::{self, Format};
 use axum::{
     extract::State,
-    http::{StatusCode, header},
+    http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use std::sync::Arc;
@@ -24,10 +24,13 @@ pub(super) async fn readyz(State(web): State<Arc<Web>>) -> Result<&'static str, 
     Ok("ready\n")
 }
 
-/// Everything that is counted, as Prometheus reads it (OpenMetrics 1.0 text).
-pub(super) async fn metrics(State(web): State<Arc<Web>>) -> Response {
-    std::future::ready(match metrics::encode(&web.stats, &web.exchange, web.webhook.as_ref()) {
-        Ok(text) => ([(header::CONTENT_TYPE, metrics::CONTENT_TYPE)], text).into_response(),
+/// Everything that is counted, as Prometheus reads it: plain, or as OpenMetrics where that is asked for.
+pub(super) async fn metrics(State(web): State<Arc<Web>>, headers: HeaderMap) -> Response {
+    let accept = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+    let format = Format::wanted(&accept.collect::<Vec<_>>().join(","));
+    let text = metrics::encode(format, &web.stats, &web.exchange, web.webhook.as_ref());
+    std::future::ready(match text {
+        Ok(text) => ([(header::CONTENT_TYPE, format.content_type())], text).into_response(),
         Err(error) => Refused::new(StatusCode::INTERNAL_SERVER_ERROR, "metrics", error.to_string())
             .into_response(),
     })

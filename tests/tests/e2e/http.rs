@@ -95,8 +95,17 @@ async fn health_and_figures_are_there() {
     gateway.until_metric("sluice_devices_online", 1).await;
     let (status, kind, text) = answer(gateway.request(Method::GET, "/metrics")).await;
     assert_eq!(status, StatusCode::OK);
+    assert!(kind.starts_with("text/plain; version=0.0.4"), "{kind}");
+    let typed: Vec<_> = text.lines().filter_map(|line| line.strip_prefix("# TYPE ")).collect();
+    for sample in text.lines().filter(|line| !line.starts_with('#')) {
+        let name = sample.split(' ').next().expect("a name");
+        let kind = if name.ends_with("_total") { "counter" } else { "gauge" };
+        assert!(typed.contains(&&*format!("{name} {kind}")), "{sample}");
+    }
+    let asked = gateway.request(Method::GET, "/metrics");
+    let (_, kind, open) = answer(asked.header("accept", "application/openmetrics-text")).await;
     assert!(kind.starts_with("application/openmetrics-text"), "{kind}");
-    assert!(text.ends_with("# EOF\n"));
+    assert!(open.ends_with("# EOF\n"));
     let helped = text.lines().filter(|line| line.starts_with("# HELP sluice_")).count();
     let mut names: Vec<_> = text.lines().filter(|line| line.starts_with("# TYPE")).collect();
     names.sort_unstable_by_key(|line| line.split(' ').nth(2));

@@ -128,11 +128,12 @@ fn readyz() -> Value {
 }
 
 fn metrics() -> Value {
-    let content = json!({"application/openmetrics-text": {"schema": {"type": "string"}}});
+    let text = json!({"schema": {"type": "string"}});
+    let content = json!({"text/plain": text, "application/openmetrics-text": text});
     json!({
         "operationId": "getMetrics",
         "tags": ["gateway"],
-        "summary": "Everything that is counted, as Prometheus reads it (OpenMetrics 1.0).",
+        "summary": "Everything that is counted, as Prometheus reads it: plain text, or OpenMetrics 1.0 where `Accept` names it.",
         "responses": answers(
             json!({"200": {"description": "The figures.", "content": content}}),
             &[NO_QUERY, (500, &["metrics"])],
