@@ -54,7 +54,10 @@ fn verdict(outcome: anyhow::Result<Verdict>) -> ExitCode {
     match outcome {
         Ok(Verdict::Allowed) => ExitCode::SUCCESS,
         Ok(Verdict::Denied) => ExitCode::FAILURE,
-        Err(error) => report(writeln!(io::stderr(), "error: {error:#}").map_err(Into::into), USAGE),
+        Err(error) => report(
+            writeln!(io::stderr(), "error: {}", process::told(&error)).map_err(Into::into),
+            USAGE,
+        ),
     }
 }
 
@@ -63,7 +66,7 @@ fn report(outcome: anyhow::Result<()>, code: u8) -> ExitCode {
         Ok(()) => code.into(),
         Err(error) => {
             // Without standard error there is nobody to tell.
-            let _nobody_reads = writeln!(io::stderr(), "error: {error:#}");
+            let _nobody_reads = writeln!(io::stderr(), "error: {}", process::told(&error));
             ExitCode::FAILURE
         }
     }

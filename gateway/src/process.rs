@@ -24,6 +24,15 @@ pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
     runtime.block_on(serve(config, start, rhythm, signals))
 }
 
+/// What went wrong, with its causes; what one says already is not said again.
+#[must_use]
+pub fn told(error: &anyhow::Error) -> String {
+    let told = |said: String, cause: String| {
+        if said.contains(&cause) { said } else { format!("{said}: {cause}") }
+    };
+    error.chain().map(ToString::to_string).reduce(told).unwrap_or_default()
+}
+
 /// The signals that mean something, heard from before the first file is opened: who asks a gateway to end that
 /// still starts has it end in order.
 struct Signals {
@@ -85,4 +94,18 @@ async fn serve(
     }
     stop.cancel();
     running.await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cause_that_is_told_already_is_not_told_again() {
+        let error = io::Error::other("the disk is full");
+        let error = anyhow::Error::new(error).context("cannot write 'a'").context("cannot start");
+        assert_eq!(told(&error), "cannot start: cannot write 'a': the disk is full");
+        let again = anyhow::Error::new(io::Error::other("full")).context("cannot write: full");
+        assert_eq!(told(&again), "cannot write: full");
+    }
 }

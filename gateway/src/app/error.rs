@@ -41,7 +41,8 @@ pub enum StartError {
     Tls(#[from] TlsError),
     /// A row of the database holds something else than it should.
     #[error(
-        "the database in '{}' has a {what} '{key}' that cannot be read: start once with --recover",
+        "the database in '{}' has a {what} '{key}' that cannot be read: another version wrote it, perhaps; use that \
+         one, or another data_dir",
         .path.display()
     )]
     Row {
@@ -54,8 +55,8 @@ pub enum StartError {
     },
     /// A row of the database holds something else than it should.
     #[error(
-        "the database in '{}' has a command or batch that cannot be read ({source}): start once with \
-         --recover",
+        "the database in '{}' has a command or batch that cannot be read ({source}): another \
+         version wrote it, perhaps; use that one, or another data_dir",
         .path.display()
     )]
     Command {
@@ -66,7 +67,8 @@ pub enum StartError {
     },
     /// A row of the database holds something else than it should.
     #[error(
-        "the database in '{}' has a device '{device}' that cannot be read: start once with --recover",
+        "the database in '{}' has a device '{device}' that cannot be read: another version wrote it, perhaps; use that \
+         one, or another data_dir",
         .path.display()
     )]
     Device {
