@@ -130,7 +130,8 @@ impl<S: Sink> Bridge<S> {
         let mut devices = Devices::new(node, devices_max, silent_after);
         let lost = restore_devices(now, &mut devices, &past);
         let mut commands = Commands::new(commands);
-        commands.restore(now, past.commands)?;
+        let mut steps = Steps::default();
+        commands.restore(now, past.commands, |kept| steps.restore(kept))?;
         commands.tell_untold(&told(&past.hub));
         let aborted = commands.batches().filter(|batch| batch.state == BatchState::Aborted);
         let aborted = aborted.map(|batch| batch.id.clone()).collect();
@@ -148,7 +149,7 @@ impl<S: Sink> Bridge<S> {
             alert_changes: Vec::new(),
             alerts_untold: Vec::new(),
             audit: past.audit,
-            steps: Steps::default(),
+            steps,
             refused: Refused::default(),
         };
         for (device, _) in &past.devices {

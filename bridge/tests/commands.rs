@@ -242,7 +242,7 @@ impl World {
         let commands =
             self.rows.iter().map(|((_, key), body)| (key.clone(), body.clone())).collect();
         let kept = Kept { commands, batches: vec![] };
-        self.commands.restore(self.now(), kept).expect("what was written reads back");
+        self.commands.restore(self.now(), kept, |_| {}).expect("what was written reads back");
     }
 
     fn check(&mut self) {

@@ -60,7 +60,7 @@ impl Steps {
         })
     }
 
-    /// Takes the steps of a command that an earlier life told of as seen.
+    /// Takes the steps of a command as seen that was kept in an earlier life: they were recorded together with it.
     pub fn restore(&mut self, details: &CommandDetails) {
         let last = details.transitions.last().map(|step| step.state);
         self.seen.insert(details.command.id, (details.transitions.len(), last));

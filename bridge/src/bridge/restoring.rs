@@ -47,12 +47,15 @@ pub(super) fn restore_devices(
     past.devices.iter().filter_map(restore).collect()
 }
 
-/// When each device's commands were told of last, and what was said.
-pub(super) fn told(beginning: &Beginning) -> HashMap<DeviceId, (Timestamp, Command)> {
+/// When each device's commands were told of last, and what was said, where that is not forgotten.
+pub(super) fn told(beginning: &Beginning) -> HashMap<DeviceId, (Timestamp, Option<Command>)> {
     let last = |restored: &Restored| {
         let device = restored.channel.as_str().strip_prefix("commands/")?.parse().ok()?;
-        let Some(Data::Json(json)) = &restored.value else { return None };
-        Some((device, (restored.stamp.timestamp, serde_json::from_str(json.get()).ok()?)))
+        let said = match &restored.value {
+            Some(Data::Json(json)) => Some(serde_json::from_str(json.get()).ok()?),
+            Some(Data::Metrics(_)) | None => None,
+        };
+        Some((device, (restored.stamp.timestamp, said)))
     };
     beginning.channels.iter().filter_map(last).collect()
 }

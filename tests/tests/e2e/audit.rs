@@ -1,8 +1,9 @@
 //! The audit log: what is in it, how it is asked for, that it is a chain, and that it survives.
 
+use crate::orders::{create, id, reaches};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{Program, TestGateway};
+use tests::{Program, TestGateway, until};
 
 async fn entries(gateway: &TestGateway, query: &str) -> Vec<Value> {
     let (status, page) = gateway.get(&format!("/api/v1/audit?{query}")).await;
@@ -107,6 +108,46 @@ async fn it_is_a_chain_that_goes_on_after_a_kill() {
         assert_eq!(pair[0]["number"].as_u64(), pair[1]["number"].as_u64().map(|number| number + 1));
     }
     assert_eq!(after.last().expect("entries")["previous"], "0".repeat(64));
+}
+
+#[tokio::test]
+async fn a_restart_tells_and_records_nothing_again_of_a_deleted_device() {
+    let mut gateway = TestGateway::start().await;
+    let mut device = gateway.device("old").await;
+    let command = create(&gateway, "old", json!({"name": "go"})).await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["commands/#"]).await;
+    let sent = device.command().await;
+    device.answer(&sent.id, &json!({"status": "failed"})).await;
+    reaches(&mut live, &id(&command), "failed").await;
+    let delete = gateway.request(Method::DELETE, "/api/v1/devices/old").send().await;
+    assert_eq!(delete.expect("an answer").status(), StatusCode::NO_CONTENT);
+    let before = entries(&gateway, "action=command").await;
+    let welcome = gateway.live().await.welcome;
+    gateway.restart().await;
+    assert_eq!(entries(&gateway, "action=command").await, before);
+    let (_, alerts) = gateway.get("/api/v1/alerts?state=active").await;
+    assert_eq!(alerts["items"], json!([]), "its device is deleted");
+    let since = json!({"since": {"epoch": welcome["epoch"], "offset": welcome["offset"]}});
+    let mut live = gateway.live().await;
+    let told = live.subscribe_with(&["commands/#", "alerts/#"], since).await;
+    assert!(told.iter().all(|message| message["channel"].is_null()), "{told:?}");
+}
+
+#[tokio::test]
+async fn a_step_that_was_recorded_before_a_restart_is_not_recorded_again() {
+    let mut gateway = TestGateway::start().await;
+    for device in ["a", "b"] {
+        put(&gateway, &format!("/api/v1/devices/{device}"), json!({})).await;
+    }
+    let command = json!({"name": "go", "ttl_ms": 1_000});
+    let body = json!({"devices": ["a", "b"], "command": command, "concurrency": 1});
+    let (_, batch) = gateway.post("/api/v1/command-batches", &body).await;
+    gateway.restart().await;
+    let path = format!("/api/v1/command-batches/{}", id(&batch));
+    until("its end", async || gateway.get(&path).await.1["state"] == "done").await;
+    let all = entries(&gateway, "action=command.queued").await;
+    assert_eq!(all.len(), 2, "a row each: {all:?}");
 }
 
 #[tokio::test]

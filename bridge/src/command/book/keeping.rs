@@ -6,7 +6,7 @@ use super::{
     Commands, Effect, Sending, Target,
 };
 use crate::command::entry::Release;
-use protocol::{Command, CommandId, CommandState, DeviceId, Timestamp};
+use protocol::{Command, CommandDetails, CommandId, CommandState, DeviceId, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What kind of row it is.
@@ -66,12 +66,17 @@ impl Commands {
         rows
     }
 
-    /// Brings back what was stored. Deadlines that passed meanwhile have their effect now; what was sent
-    /// waits for its device.
+    /// Brings back what was stored; `known` is shown each command as it was kept. Deadlines that passed meanwhile have
+    /// their effect now; what was sent waits for its device.
     ///
     /// # Errors
     /// The first row that cannot be read.
-    pub fn restore(&mut self, now: Timestamp, kept: Kept) -> Result<(), Unreadable> {
+    pub fn restore(
+        &mut self,
+        now: Timestamp,
+        kept: Kept,
+        mut known: impl FnMut(&CommandDetails),
+    ) -> Result<(), Unreadable> {
         for (key, body) in kept.batches {
             let course: Course = read(&key, &body)?;
             self.created = self.created.max(course.ordinal);
@@ -83,6 +88,7 @@ impl Commands {
         let mut entries = Vec::new();
         for (key, body) in kept.commands {
             let entry: Entry = read(&key, &body)?;
+            known(&entry.details);
             entries.push(entry);
         }
         entries.sort_by_key(|entry| entry.ordinal);
@@ -94,11 +100,12 @@ impl Commands {
     }
 
     /// Tells what was stored and not told before the restart. `told` gives when a device's commands were
-    /// told of last and what was said, of those that ever were.
-    pub fn tell_untold(&mut self, told: &HashMap<DeviceId, (Timestamp, Command)>) {
-        let untold = |entry: &&Entry| {
-            let last = told.get(entry.device());
-            last.is_none_or(|(at, last)| entry.changed_at >= *at && *last != entry.details.command)
+    /// told of last and what was said, of those that ever were; none where that is forgotten, with its device.
+    pub fn tell_untold(&mut self, told: &HashMap<DeviceId, (Timestamp, Option<Command>)>) {
+        let untold = |entry: &&Entry| match told.get(entry.device()) {
+            None => true,
+            Some((at, None)) => entry.changed_at > *at,
+            Some((at, Some(last))) => entry.changed_at >= *at && *last != entry.details.command,
         };
         let mut entries: Vec<_> = self.entries.values().filter(untold).collect();
         entries.sort_by_key(|entry| entry.changed_at);

@@ -171,7 +171,7 @@ fn a_batch_goes_on_after_a_restart() {
         }
     }
     bench.commands = Commands::new(limits);
-    bench.commands.restore(bench.time(), kept).unwrap();
+    bench.commands.restore(bench.time(), kept, |_| {}).unwrap();
     assert_eq!(counts(&bench, &batch.id), json!({"queued": 1, "sent": 1, "succeeded": 1}));
     all_receive(&mut bench, 3);
     answer_all(&mut bench, "succeeded");

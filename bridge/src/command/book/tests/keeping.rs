@@ -32,7 +32,7 @@ fn restart(bench: &mut Bench) {
     store.commit(bench.commands.take_rows());
     let limits = bench.commands.limits;
     bench.commands = Commands::new(limits);
-    bench.commands.restore(bench.time(), store.kept()).unwrap();
+    bench.commands.restore(bench.time(), store.kept(), |_| {}).unwrap();
 }
 
 #[test]
@@ -104,14 +104,16 @@ fn what_was_stored_and_not_told_is_told_after_a_restart() {
     bench.answer(id, json!({"status": "succeeded"}));
     let told_at = Timestamp(1_000);
     restart(&mut bench);
-    bench.commands.tell_untold(&HashMap::from([(device(), (told_at, told))]));
+    bench.commands.tell_untold(&HashMap::from([(device(), (told_at, Some(told)))]));
     let effects = bench.commands.take_effects();
     assert!(
         matches!(&effects[..], [Effect::Changed(_, it)] if it.command.state == CommandState::Succeeded)
     );
     let last = bench.commands.get(id).unwrap().command.clone();
-    bench.commands.tell_untold(&HashMap::from([(device(), (bench.time(), last))]));
-    assert_eq!(bench.commands.take_effects(), []);
+    for last in [Some(last), None] {
+        bench.commands.tell_untold(&HashMap::from([(device(), (bench.time(), last))]));
+        assert_eq!(bench.commands.take_effects(), []);
+    }
 }
 
 #[test]
