@@ -3,9 +3,10 @@
 use crate::config::{Log, LogFormat};
 use anyhow::Context as _;
 use std::io::{self, IsTerminal as _};
+use tracing::{Level, Metadata};
 use tracing_subscriber::{
     Layer as _,
-    filter::{LevelFilter, Targets},
+    filter::{FilterExt as _, LevelFilter, Targets, filter_fn},
     fmt,
     layer::SubscriberExt as _,
     util::SubscriberInitExt as _,
@@ -27,6 +28,12 @@ pub fn start(log: &Log) -> anyhow::Result<()> {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
-    tracing_subscriber::registry().with(lines.with_filter(targets)).try_init()?;
+    let filter = targets.and(filter_fn(|event| !says_messages(event)));
+    tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
     Ok(())
+}
+
+/// What tells whole messages of a WebSocket, however much is asked for: a `hello` has a token in it, a CONNECT a password.
+fn says_messages(event: &Metadata<'_>) -> bool {
+    event.target().starts_with("tungstenite") && *event.level() == Level::TRACE
 }

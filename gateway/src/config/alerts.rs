@@ -4,6 +4,7 @@ use super::{
     Config, Unusable,
     check::{DAY_MS, Range},
 };
+use axum::http::{Uri, uri::Authority};
 use bridge::alerts::{AlertSettings, Condition, Rule, Side};
 use protocol::{Millis, Severity};
 use serde::{Deserialize, Serialize};
@@ -183,11 +184,15 @@ impl Webhook {
             return None;
         }
         let unusable = |key: &str, why: String| Some(Unusable { key: key.into(), why });
-        let plain = self.url.parse::<axum::http::Uri>().ok().is_some_and(|url| {
+        let plain = self.url.parse::<Uri>().ok().is_some_and(|url| {
             matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
         });
         if !plain {
             return unusable("webhook.url", format!("'{}' is no http or https URL", self.url));
+        }
+        if self.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            let why = "it names a user, who is not sent: leave user and password out";
+            return unusable("webhook.url", why.into());
         }
         if self.secret.0.is_empty() {
             let why = "is empty: posts are signed with it, so give one to both sides";
@@ -196,6 +201,15 @@ impl Webhook {
         let unreadable = |ca: &PathBuf| trust::in_file(ca).err();
         let error = self.ca.as_ref().and_then(unreadable)?;
         unusable("webhook.ca", error.to_string())
+    }
+
+    fn authority(&self) -> Option<Authority> {
+        self.url.parse::<Uri>().ok()?.into_parts().authority
+    }
+
+    /// Who is posted to, as logs may say it.
+    pub(crate) fn receiver(&self) -> String {
+        self.authority().map(|authority| authority.to_string()).unwrap_or_default()
     }
 }
 
@@ -256,6 +270,19 @@ mod tests {
         };
         change(&mut rule);
         rule.compile()
+    }
+
+    #[test]
+    fn of_the_webhooks_url_logs_say_whose_it_is_and_a_user_in_it_is_told_to_be_of_no_use() {
+        let webhook = |url: &str| Webhook {
+            url: url.into(),
+            secret: Secret("geheim".into()),
+            ..Webhook::default()
+        };
+        let good = webhook("https://hooks.example:8443/services/T0/geheim?key=geheim");
+        assert_eq!((good.mistake(), &*good.receiver()), (None, "hooks.example:8443"));
+        let why = webhook("https://anna:geheim@hooks.example/").mistake().unwrap().to_string();
+        assert!(why.starts_with("webhook.url: ") && !why.contains("geheim"), "{why}");
     }
 
     #[test]

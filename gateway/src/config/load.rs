@@ -152,14 +152,14 @@ impl Reader {
             return self.mistakes.push(format!("{key}: unknown key ({source}){hint}"));
         }
         let known = self.mistakes.len();
-        match &value {
-            Json::Array(items) if items.iter().any(Json::is_object) => {
+        match value.as_array().filter(|items| items.iter().any(Json::is_object)) {
+            Some(items) => {
                 for (place, item) in items.iter().enumerate() {
                     let alone = Json::Array(vec![item.clone()]);
                     self.try_alone(key, alone, &format!("{key}[{place}] = {item}"), source);
                 }
             }
-            _ => self.try_alone(key, value.clone(), &format!("{key} = {value}"), source),
+            None => self.try_alone(key, value.clone(), &format!("{key} = {value}"), source),
         }
         if self.mistakes.len() == known {
             place(&mut self.settings, key, value);

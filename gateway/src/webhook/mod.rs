@@ -90,6 +90,8 @@ pub struct Posting {
     shared: Arc<Shared>,
     client: Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
     url: String,
+    /// Whose it is: more of it, its path above all, may be a secret.
+    receiver: String,
     timeout: Duration,
     key: Key,
     attempts: u32,
@@ -128,6 +130,7 @@ impl Webhook {
             shared: Arc::clone(&shared),
             client,
             url: settings.url.clone(),
+            receiver: settings.receiver(),
             timeout: Duration::from_millis(settings.timeout_ms),
             key: Key::of(&settings.secret.0),
             attempts: settings.attempts,
@@ -227,7 +230,7 @@ impl Posting {
                 Err(error) => {
                     counters.attempts_failed.increment();
                     tracing::debug!(
-                        url = self.url,
+                        receiver = self.receiver,
                         attempt,
                         error,
                         "the webhook did not take a post"
@@ -239,7 +242,11 @@ impl Posting {
             }
         }
         counters.given_up.increment();
-        tracing::warn!(url = self.url, post = post.id, "a post to the webhook is given up");
+        tracing::warn!(
+            receiver = self.receiver,
+            post = post.id,
+            "a post to the webhook is given up"
+        );
     }
 
     async fn attempt(&self, post: &Post) -> Result<(), String> {

@@ -1,5 +1,7 @@
 //! Secrets are said nowhere: not in the log, however much is logged, not in metrics, answers or the audit log.
 
+use crate::tokens;
+use futures_util::StreamExt as _;
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::fs;
@@ -53,7 +55,8 @@ async fn answers(gateway: &TestGateway, token: &str) -> String {
 
 #[tokio::test]
 async fn no_secret_is_in_the_log_in_metrics_in_answers_or_in_the_audit_log() {
-    let gateway = TestGateway::with(&[("LOG__LEVEL", "trace")]).await;
+    let level = "trace,tungstenite::protocol=trace";
+    let gateway = TestGateway::with(&[("LOG__LEVEL", level)]).await;
     let token = run(&gateway, &["token", "create", "anna"]).await;
     let secret = run(&gateway, &["device", "add", "pump-1"]).await;
     for version in [Version::V3, Version::V5] {
@@ -62,6 +65,11 @@ async fn no_secret_is_in_the_log_in_metrics_in_answers_or_in_the_audit_log() {
         for tried in TRIED {
             assert!(!signs_in(&gateway, version, "pump-2", tried).await);
         }
+    }
+    for shown in [&*token, TRIED[0]] {
+        let mut socket = tokens::websocket(&gateway).await;
+        tokens::hello(&mut socket, shown).await;
+        tests::soon("an answer", socket.next()).await.expect("a message").expect("it is open");
     }
     let mut said = String::new();
     for shown in [&*token, TRIED[0], TRIED[1]] {

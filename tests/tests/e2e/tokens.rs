@@ -47,13 +47,13 @@ async fn until_status(gateway: &TestGateway, token: Option<&str>, wanted: u16) {
     .await;
 }
 
-async fn websocket(gateway: &TestGateway) -> WebSocketStream<TcpStream> {
+pub(crate) async fn websocket(gateway: &TestGateway) -> WebSocketStream<TcpStream> {
     let stream = soon("a connection", TcpStream::connect(gateway.http())).await.expect("accepted");
     let request = format!("ws://{}/ws", gateway.http()).into_client_request().expect("a URL");
     soon("a handshake", client_async(request, stream)).await.expect("a WebSocket").0
 }
 
-async fn hello(socket: &mut WebSocketStream<TcpStream>, token: &str) {
+pub(crate) async fn hello(socket: &mut WebSocketStream<TcpStream>, token: &str) {
     let hello = json!({"type": "hello", "id": 1, "token": token}).to_string();
     soon("a hello", socket.send(Message::Text(hello.into()))).await.expect("it is open");
 }
