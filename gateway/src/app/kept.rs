@@ -10,13 +10,13 @@ use bridge::{
     hub::{Beginning, Gap, Restored},
     update::Stamp,
 };
-use protocol::{DeviceId, ResetReason};
+use protocol::{DeviceId, Offset, ResetReason};
 use std::path::Path;
 use store::{Checks, OpenError};
 
 /// The open store, and what was in it.
 pub(super) struct Kept {
-    pub(super) database: store::Database,
+    pub(super) database: Unstarted,
     pub(super) edge: edge::Past,
     /// Posts of the webhook that are not through.
     pub(super) posts: Vec<store::KeyAndBody>,
@@ -26,6 +26,7 @@ pub(super) struct Kept {
 impl Kept {
     pub(super) fn open(config: &Config, start: Start) -> Result<Self, StartError> {
         let (database, mut restored) = open_store(config, start)?;
+        let database = Unstarted { database: Some(database), last: restored.last_offset };
         let edge = edge::Past {
             store: database.handle(),
             retained: restored.rows.take(store::Table::Retained),
@@ -34,6 +35,33 @@ impl Kept {
         let posts = restored.rows.take(store::Table::Post);
         let bridge = past(restored, config)?;
         Ok(Self { database, edge, posts, bridge })
+    }
+}
+
+/// The store before anybody uses it: a start that fails closes it in order, and is no crash.
+pub(super) struct Unstarted {
+    database: Option<store::Database>,
+    last: Offset,
+}
+
+impl Unstarted {
+    pub(super) fn handle(&self) -> store::StoreHandle {
+        self.database.as_ref().expect(UNTIL_STARTED).handle()
+    }
+
+    /// The start has come through.
+    pub(super) fn started(mut self) -> store::Database {
+        self.database.take().expect(UNTIL_STARTED)
+    }
+}
+
+const UNTIL_STARTED: &str = "it is there until the start has come through";
+
+impl Drop for Unstarted {
+    fn drop(&mut self) {
+        if let Some(Err(error)) = self.database.take().map(|database| database.close(self.last)) {
+            tracing::warn!(%error, "the store could not be closed in order");
+        }
     }
 }
 

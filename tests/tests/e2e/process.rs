@@ -183,6 +183,28 @@ async fn a_port_that_is_taken_is_named_with_its_key() {
 }
 
 #[tokio::test]
+async fn a_start_that_fails_is_no_crash() {
+    let mut gateway = TestGateway::start().await;
+    gateway.terminate();
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("its address").to_string();
+    let data_dir = gateway.data_dir();
+    for key in ["SLUICE_MQTT__LISTEN", "SLUICE_HTTP__LISTEN"] {
+        let settings = [
+            ("SLUICE_DATA_DIR", data_dir.to_str().expect("UTF-8")),
+            ("SLUICE_MQTT__LISTEN", "127.0.0.1:0"),
+            ("SLUICE_HTTP__LISTEN", "127.0.0.1:0"),
+            (key, &address),
+        ];
+        assert_eq!(run(&[], &settings).await.code, Some(1));
+    }
+    gateway.start_again().await;
+    let offset = gateway.live().await.welcome["offset"].as_u64();
+    assert!(offset.is_some_and(|offset| offset < 1 << 32), "no numbers are left out: {offset:?}");
+}
+
+#[tokio::test]
 async fn a_data_directory_that_cannot_be_is_named() {
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     let path = file.path().join("below").to_str().expect("UTF-8").to_owned();
