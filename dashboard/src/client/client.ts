@@ -11,13 +11,12 @@ import type {
   SubscribeOptions,
   Update,
 } from "../generated/protocol";
-import { backoffMs } from "./backoff";
 import { ServerClock } from "./clock";
-import { adviceMs, comebackAfter, describeClose } from "./close";
 import { Link, type Notice, type Welcome } from "./link";
 import { Progress } from "./progress";
 import type { AnswerReply } from "./requests";
 import type { OpenSocket } from "./socket";
+import { Standing } from "./standing";
 import { type Answer, type ConnectionState, type Health, unknownHealth } from "./state";
 import { asksForAll, type Entry, mergeIntervalMs, Subscriptions, type Wish } from "./subscriptions";
 import type { Span } from "./track";
@@ -26,8 +25,6 @@ import type { Span } from "./track";
 const answerTimeoutMs = 10_000;
 /** How long the gateway may take to send again what is missing. */
 const replayTimeoutMs = 60_000;
-/** A connection that held this long is good: the next failure starts with a short wait again. */
-const stableMs = 10_000;
 
 /** What a client needs from its surroundings. */
 export interface ClientOptions {
@@ -62,14 +59,10 @@ export class SluiceClient {
   #user: string | null = null;
   #epoch: string | null = null;
   #progress = new Progress(0);
-  #state: ConnectionState;
+  readonly #standing: Standing;
   #health = unknownHealth;
-  #attempt = 0;
-  #brokenSince: number | null = null;
   /** What is being sent again because somebody wants to see it. */
   readonly #recalls = new Set<Recall>();
-  #retryTimer: ReturnType<typeof setTimeout> | undefined;
-  #stableTimer: ReturnType<typeof setTimeout> | undefined;
 
   constructor(options: ClientOptions) {
     this.#options = options;
@@ -79,7 +72,9 @@ export class SluiceClient {
       overrun: (entry) => this.#overrun(entry),
       saw: (offset, isWhole) => this.#progress.saw(offset, isWhole),
     });
-    this.#state = { kind: "connecting", since: Date.now() };
+    const { random, hasNetwork, stateChanged } = options;
+    const tryAgain = () => this.#connect();
+    this.#standing = new Standing({ random, hasNetwork, changed: stateChanged, tryAgain });
   }
 
   /** Connects, and from then on comes back by itself. */
@@ -89,8 +84,7 @@ export class SluiceClient {
 
   /** Ends the connection for good. */
   stop(): void {
-    clearTimeout(this.#retryTimer);
-    clearTimeout(this.#stableTimer);
+    this.#standing.stop();
     this.#keepCursors();
     const link = this.#link;
     this.#link = null;
@@ -100,23 +94,20 @@ export class SluiceClient {
 
   /** Tries at once where a try is due later, or where the gateway has refused. */
   tryNow(): void {
-    if (this.#link !== null) return;
-    clearTimeout(this.#retryTimer);
-    if (this.#state.kind === "refused") this.#attempt = 0;
-    this.#connect();
+    if (this.#link === null) this.#connect();
   }
 
   /** To be called after a sleep, or when somebody looks again: tries at once, or asks whether the gateway is there. */
   wake(): void {
     if (this.#link !== null) this.#link.probe();
-    else if (this.#state.kind !== "refused") this.tryNow();
+    else if (this.#standing.kind !== "refused") this.tryNow();
   }
 
   /** To be called when the browser found or lost its network. */
   networkChanged(): void {
-    if (this.#link !== null || this.#state.kind === "refused") return;
+    if (this.#link !== null || this.#standing.kind === "refused") return;
     if (this.#options.hasNetwork()) this.tryNow();
-    else if (this.#state.kind === "recovering") this.#setState(this.#broken(this.#state.nextTryAt, ""));
+    else this.#standing.networkLost();
   }
 
   /** The gateway's clock now, in milliseconds since the epoch. */
@@ -167,8 +158,7 @@ export class SluiceClient {
   }
 
   #connect(): void {
-    if (this.#brokenSince !== null) this.#setState(this.#broken(null, this.#whyBroken()));
-    else this.#setState({ kind: "connecting", since: Date.now() });
+    this.#standing.trying();
     this.#link = new Link(this.#options.open, {
       welcomed: (welcome, openedAt) => this.#welcomed(welcome, openedAt),
       updated: (update) => this.#updated(update),
@@ -318,59 +308,17 @@ export class SluiceClient {
   }
 
   #liveIfComplete(): void {
-    if (this.#session === null || this.#state.kind === "live" || !this.#subscriptions.allSettled()) return;
-    this.#brokenSince = null;
-    this.#setState({ kind: "live", since: Date.now(), session: this.#session, user: this.#user });
-    this.#stableTimer = setTimeout(() => {
-      this.#attempt = 0;
-    }, stableMs);
+    if (this.#session === null || this.#standing.kind === "live" || !this.#subscriptions.allSettled()) return;
+    this.#standing.live(this.#session, this.#user);
   }
 
   #ended(code: number, reason: string): void {
     if (this.#link === null) return;
-    const wasLive = this.#state.kind === "live";
     this.#keepCursors();
     this.#link = null;
     this.#session = null;
-    clearTimeout(this.#stableTimer);
     this.#setHealth({ roundTripMs: null, silentSince: null, lagging: false });
-    const why = describeClose(code, reason);
-    switch (comebackAfter(code)) {
-      case "never":
-        this.#brokenSince = null;
-        return this.#setState({ kind: "refused", since: Date.now(), code, reason: why });
-      case "at_once":
-        // A gateway that moves us before we were live would have us circle without a breath.
-        return wasLive ? this.#retryAfter(0, why) : this.#backOff(why);
-      case "after_backoff":
-        return this.#backOff(why, adviceMs(code, reason));
-    }
-  }
-
-  #backOff(why: string, advisedMs: number | null = null): void {
-    this.#attempt += 1;
-    this.#retryAfter(advisedMs ?? backoffMs(this.#attempt, this.#options.random), why);
-  }
-
-  #retryAfter(waitMs: number, why: string): void {
-    this.#brokenSince ??= Date.now();
-    this.#setState(this.#broken(Date.now() + waitMs, why));
-    this.#retryTimer = setTimeout(() => this.#connect(), waitMs);
-  }
-
-  #broken(nextTryAt: number | null, why: string): ConnectionState {
-    const since = this.#brokenSince ?? Date.now();
-    if (!this.#options.hasNetwork()) return { kind: "offline", since, attempt: this.#attempt, nextTryAt };
-    return { kind: "recovering", since, attempt: this.#attempt, nextTryAt, why };
-  }
-
-  #whyBroken(): string {
-    return this.#state.kind === "recovering" ? this.#state.why : "";
-  }
-
-  #setState(state: ConnectionState): void {
-    this.#state = state;
-    this.#options.stateChanged(state);
+    this.#standing.ended(code, reason);
   }
 
   #setHealth(change: Partial<Health>): void {
