@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { aCommand } from "../dev/samples.mjs";
 import { windowOnto } from "../src/parts/virtual";
 import { deviceHref, parseRoute } from "../src/router";
-import { describeAnswer, describeCommand, stateTexts } from "../src/text/command";
+import { describeAnswer, describeCommand, describeRead, stateTexts } from "../src/text/command";
 import {
   decimalsMost,
   decimalsOf,
@@ -138,6 +138,9 @@ describe("commands", () => {
     expect(describeAnswer({ kind: "timeout" })).toContain("may have");
     expect(describeAnswer({ kind: "unsent", why: "not_connected" })).toContain("Nothing was sent");
     expect(describeAnswer({ kind: "ok", reply: aCommand({}) })).toBeNull();
+    const failed = { kind: "failed", code: "x", message: "too late" } as const;
+    expect(describeRead({ ...failed, status: null })).toContain("may have");
+    expect(describeRead({ ...failed, status: 409 })).toBe("too late (x)");
   });
 
   it("says how long a queued one still waits", () => {

@@ -25,6 +25,9 @@ scenario(
     await untilEqual("the pumps", () => page.by("device-row").count(), 3);
     await page.by("select-all").check();
     await page.by("selection").getByText("3 devices selected").waitFor();
+    await page.by("filter").fill("other");
+    await untilEqual("another", () => page.ids(), ["other"]);
+    assert.equal(await page.by("select-all").isChecked(), false, "another is not selected");
     await page.by("selection-command").click();
     await page.by("command-name").fill("flush");
     await page.by("console-dry-run").click();

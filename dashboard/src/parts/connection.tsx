@@ -3,7 +3,8 @@ import { createMemo, Index, Match, Show, Switch } from "solid-js";
 import { type ConnectionState, type Health, isRefusedUser } from "../client/state";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
-import { formatClock, formatDateTime, formatDuration, formatSpan } from "../text/time";
+import { formatDateTime, formatDuration, formatSpan } from "../text/time";
+import { Moment } from "./moment";
 import { closeByItself } from "./popup";
 import { createTicker } from "./ticker";
 
@@ -89,7 +90,7 @@ export function ConnectionBanner() {
           <div class="banner" data-kind={state().kind} data-testid="banner">
             <span role="status">{brokenText(state())}</span>
             <span class="num">
-              since {formatSpan(now() - state().since)} · {asOf(app.lastLiveAt())}
+              since {formatSpan(now() - state().since)} · <AsOf at={app.lastLiveAt()} now={now()} />
             </span>
             <span class="grow" />
             <span class="num" data-testid="next-try">
@@ -112,7 +113,9 @@ export function ConnectionBanner() {
             <span role="status">
               The gateway refused this page: {state().reason} ({state().code}).
             </span>
-            <span>{asOf(app.lastLiveAt())}</span>
+            <span>
+              <AsOf at={app.lastLiveAt()} now={now()} />
+            </span>
             <span class="grow" />
             <button type="button" data-testid="try-now" onClick={tryNow}>
               Try again
@@ -125,7 +128,7 @@ export function ConnectionBanner() {
           <div class="banner" data-kind="silent" data-testid="banner">
             <span role="status">The gateway does not answer: what is shown may be out of date.</span>
             <span class="num">
-              since {formatSpan(now() - since())} · values as of {formatClock(since())}
+              since {formatSpan(now() - since())} · <AsOf at={since()} now={now()} />
             </span>
           </div>
         )}
@@ -202,8 +205,17 @@ function nextTry(at: number | null, now: number): string {
   return `next try in ${Math.max(0, Math.ceil((at - now) / 1_000))} s`;
 }
 
-function asOf(lastLiveAt: number | null): string {
-  return lastLiveAt === null ? "nothing was received yet" : `values as of ${formatClock(lastLiveAt)}`;
+/** Of when what is shown is, by our own clock. */
+function AsOf(props: { at: number | null; now: number }) {
+  return (
+    <Show when={props.at} fallback="nothing was received yet">
+      {(at) => (
+        <>
+          values as of <Moment at={at()} now={props.now} />
+        </>
+      )}
+    </Show>
+  );
 }
 
 /** What is known of the connection, in words. */

@@ -2,7 +2,7 @@
 import { type Accessor, createMemo, createSignal } from "solid-js";
 import type { DeviceId } from "../generated/protocol";
 import type { Place, Query } from "../router";
-import { type Filter, firstSort, noFilter, type Sort, type SortKey } from "../worker/select";
+import { type Filter, firstSort, isSameFilter, noFilter, type Sort, type SortKey } from "../worker/select";
 
 /** The choice; kept while another page is open. */
 export interface FleetChoice {
@@ -19,7 +19,10 @@ export interface FleetChoice {
   readonly query: Accessor<Query>;
   /** Devices that are to be told something together. */
   readonly selected: Accessor<ReadonlySet<DeviceId>>;
-  readonly setSelected: (ids: Iterable<DeviceId>) => void;
+  /** All that passed the filter, or none. */
+  readonly selectAll: (ids: Iterable<DeviceId>) => void;
+  /** Whether those that pass the filter, of which there are `shown`, were selected together. */
+  readonly hasAll: (shown: number) => boolean;
   readonly select: (id: DeviceId, on: boolean) => void;
   /** Where the table was scrolled to, in pixels. */
   scrollTop: number;
@@ -62,6 +65,8 @@ export function writeSort(sort: Sort): string {
 export function createFleetChoice(place: Place): FleetChoice {
   const query = createMemo<Query>((before) => (place.route().kind === "fleet" ? place.query() : before), {});
   const [selected, setSelected] = createSignal<ReadonlySet<DeviceId>>(new Set());
+  /** The filter whose devices were selected together; null where one was ticked since. */
+  const [selectedBy, setSelectedBy] = createSignal<Filter | null>(null);
   const filter = createMemo(() => readFilter(query()), noFilter, { equals: isSame });
   return {
     filter,
@@ -74,14 +79,21 @@ export function createFleetChoice(place: Place): FleetChoice {
     setLayout: (layout) => place.setQuery({ view: layout === "grid" ? "grid" : "" }),
     query,
     selected,
-    setSelected: (ids) => setSelected(new Set(ids)),
-    select: (id, on) =>
-      setSelected((before) => {
-        const after = new Set(before);
-        if (on) after.add(id);
-        else after.delete(id);
-        return after;
-      }),
+    selectAll: (ids) => {
+      setSelected(new Set(ids));
+      setSelectedBy(filter());
+    },
+    hasAll: (shown) => {
+      const by = selectedBy();
+      return by !== null && isSameFilter(by, filter()) && selected().size > 0 && selected().size >= shown;
+    },
+    select: (id, on) => {
+      const after = new Set(selected());
+      if (on) after.add(id);
+      else after.delete(id);
+      setSelected(after);
+      setSelectedBy(null);
+    },
     scrollTop: 0,
   };
 }

@@ -1,6 +1,7 @@
 // What a device should be beside what it says that it is; and a change of it that is being written.
 import { createEffect, createMemo, createSignal, on, onCleanup, type Signal } from "solid-js";
 import type { DeviceId, DeviceState } from "../generated/protocol";
+import { describeRead } from "../text/command";
 import { tryJson } from "../text/params";
 import { compareTexts } from "../worker/select";
 import type { App } from "./app";
@@ -63,7 +64,7 @@ export function createShadow(app: App, id: DeviceId, [draft, setDraft]: Signal<W
       return void setDraft(null);
     }
     const isConflict = answer.status === 412 || answer.status === 428;
-    setProblem(isConflict ? conflictText : answer.message);
+    setProblem(isConflict ? conflictText : describeRead(answer));
     if (isConflict) await app.api.desired(id).then((now) => now.kind === "ok" && take(now.value.state));
   };
   return {

@@ -1,4 +1,5 @@
 // What the states of a command mean to a person.
+import type { Read } from "../api";
 import type { Answer } from "../client/state";
 import type { Command, CommandState } from "../generated/protocol";
 import { formatSpan } from "./time";
@@ -59,6 +60,13 @@ export function describeAnswer(answer: Answer<Command>): string | null {
     case "unsent":
       return `Nothing was sent: ${unsentTexts[answer.why]}.`;
   }
+}
+
+/** The same of a request over HTTP that changes something. */
+export function describeRead(read: Read<unknown>): string | null {
+  if (read.kind === "ok") return null;
+  if (read.status === null) return `No answer: ${read.message}. It may have taken the request all the same.`;
+  return `${read.message} (${read.code})`;
 }
 
 const unsentTexts: Record<Extract<Answer<Command>, { kind: "unsent" }>["why"], string> = {

@@ -8,7 +8,7 @@ import { Problem } from "../parts/problem";
 import { commandHref, deviceHref } from "../router";
 import type { AlertList } from "../store/alert-list";
 import { useApp } from "../store/app";
-import { actorText } from "../text/command";
+import { actorText, describeRead } from "../text/command";
 import { formatAgo } from "../text/time";
 
 /** A row for each of a list; `withDevice` where it is of several devices, `none` in place of the rows. */
@@ -33,7 +33,7 @@ function AlertRow(props: { alert: Alert; withDevice: boolean }) {
     setAsking(true);
     const read = await asked;
     setAsking(false);
-    setProblem(read.kind === "ok" ? null : read.message);
+    setProblem(describeRead(read));
   };
   const isOff = () => isAsking() || !app.canAct();
   return (

@@ -5,7 +5,7 @@ import { Problem } from "../parts/problem";
 import { pageHref } from "../router";
 import { useApp } from "../store/app";
 import { type CommandFilter, createCommandList, noCommandFilter } from "../store/command-list";
-import { stateTexts, type Tone } from "../text/command";
+import { describeRead, stateTexts, type Tone } from "../text/command";
 import { formatRate } from "../text/number";
 import { CommandTable } from "./command-table";
 
@@ -48,7 +48,7 @@ export default function BatchPage(props: { id: string }) {
   onCleanup(unlisten);
   const steer = async (act: "pause" | "resume" | "cancel") => {
     const read = await app.api.steerBatch(props.id, act);
-    setProblem(read.kind === "ok" ? null : `${read.message} (${read.code})`);
+    setProblem(describeRead(read));
     if (read.kind === "ok") setBatch(read.value);
   };
   const is = (state: BatchState) => batch()?.state === state;

@@ -4,7 +4,7 @@ import type { Command, CommandDetails } from "../generated/protocol";
 import { Problem } from "../parts/problem";
 import { batchHref, deviceHref, pageHref } from "../router";
 import { useApp } from "../store/app";
-import { describeCommand, paramsText, stateTexts } from "../text/command";
+import { describeCommand, describeRead, paramsText, stateTexts } from "../text/command";
 import { formatMoment } from "../text/time";
 import { Timeline } from "./timeline";
 
@@ -41,7 +41,7 @@ export default function CommandPage(props: { id: string }) {
   });
   const cancel = async () => {
     const read = await app.api.cancelCommand(props.id);
-    setRefusal(read.kind === "ok" ? null : `${read.message} (${read.code})`);
+    setRefusal(describeRead(read));
     void load();
   };
   return (

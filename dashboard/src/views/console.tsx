@@ -7,7 +7,7 @@ import { batchHref, commandHref } from "../router";
 import { useApp } from "../store/app";
 import { createDraft } from "../store/draft";
 import { batchOf, devicesOf, firstTarget, type Target } from "../store/target";
-import { describeAnswer } from "../text/command";
+import { describeAnswer, describeRead } from "../text/command";
 import { CommandFields } from "./command-fields";
 import { ConsoleTarget } from "./console-target";
 import { DryRunResult } from "./dry-run";
@@ -64,9 +64,7 @@ export function Console() {
     } else {
       const batch = batchOf(target(), app.fleet.selected(), request);
       const read = batch === null ? null : await app.api.createBatch(batch);
-      setProblem(
-        read === null ? "Nobody is named." : read.kind === "ok" ? null : `${read.message} (${read.code})`,
-      );
+      setProblem(read === null ? "Nobody is named." : describeRead(read));
       if (read?.kind === "ok")
         setSent({ href: batchHref(read.value.id), text: `to ${read.value.total} devices` });
     }

@@ -5,6 +5,7 @@ import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
 import { exactText } from "../text/number";
 import { formatAgo, formatMoment } from "../text/time";
+import { metricsMax } from "../worker/messages";
 import { compareTexts } from "../worker/select";
 
 /** The newest value of each metric, and how old it is. */
@@ -49,6 +50,9 @@ export function DeviceValues(props: { device: DeviceRecord }) {
             </For>
           </tbody>
         </table>
+        <Show when={count() >= metricsMax}>
+          <p class="hint">There may be more than this page holds.</p>
+        </Show>
       </Show>
     </section>
   );

@@ -76,18 +76,18 @@ export function FleetTable(props: { rows: ShownRows; columns: readonly string[] 
 /** Takes all that pass the filter, or none. */
 function SelectAll(props: { shown: number }) {
   const { client, fleet } = useApp();
-  const isPartly = () => fleet.selected().size > 0 && fleet.selected().size < props.shown;
+  const hasAll = () => fleet.hasAll(props.shown);
   const change = async (on: boolean) =>
-    fleet.setSelected(on ? await client.select(fleet.filter(), fleet.sort()) : []);
+    fleet.selectAll(on ? await client.select(fleet.filter(), fleet.sort()) : []);
   return (
     <input
       type="checkbox"
       data-testid="select-all"
       aria-label={`Select all ${props.shown} devices that are shown`}
-      checked={fleet.selected().size > 0}
+      checked={hasAll()}
       ref={(box) => {
         createEffect(() => {
-          box.indeterminate = isPartly();
+          box.indeterminate = fleet.selected().size > 0 && !hasAll();
         });
       }}
       onChange={({ currentTarget }) => void change(currentTarget.checked)}

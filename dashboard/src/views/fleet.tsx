@@ -49,12 +49,7 @@ function SelectionBar() {
         >
           Send a command …
         </a>
-        <button
-          type="button"
-          class="quiet"
-          data-testid="selection-clear"
-          onClick={() => fleet.setSelected([])}
-        >
+        <button type="button" class="quiet" data-testid="selection-clear" onClick={() => fleet.selectAll([])}>
           Select none
         </button>
       </div>

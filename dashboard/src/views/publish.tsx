@@ -2,8 +2,8 @@
 import { createEffect, createSignal, createUniqueId, Show } from "solid-js";
 import { publishByHand } from "../client/mqtt-publish";
 import { Check } from "../parts/fields";
+import { Moment } from "../parts/moment";
 import { useApp } from "../store/app";
-import { formatClock } from "../text/time";
 
 /** The form; it begins with the topic that is looked at. */
 export function Publish(props: { topic: string }) {
@@ -14,7 +14,7 @@ export function Publish(props: { topic: string }) {
   const [qos, setQos] = createSignal<0 | 1>(1);
   const [retain, setRetain] = createSignal(false);
   const [isBusy, setBusy] = createSignal(false);
-  const [outcome, setOutcome] = createSignal<{ isGood: boolean; text: string } | null>(null);
+  const [outcome, setOutcome] = createSignal<{ isGood: boolean; text: string; at: number } | null>(null);
   createEffect(() => setTopic(props.topic));
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
@@ -27,7 +27,8 @@ export function Publish(props: { topic: string }) {
     const took = qos() === 1 ? "The gateway has it" : "Sent";
     setOutcome({
       isGood: problem === null,
-      text: problem === null ? `${took}: ${formatClock(Date.now())}.` : `Not published: ${problem}.`,
+      text: problem === null ? took : `Not published: ${problem}`,
+      at: app.now(),
     });
   };
   return (
@@ -86,7 +87,7 @@ export function Publish(props: { topic: string }) {
               data-testid="publish-outcome"
               data-good={String(known().isGood)}
             >
-              {known().text}
+              {known().text}: <Moment at={known().at} now={app.now()} />.
             </p>
           )}
         </Show>

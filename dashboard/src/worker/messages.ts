@@ -19,6 +19,9 @@ import type { Whereabouts } from "./whereabouts";
 /** How far back charts go. */
 export const windowMs = 300_000;
 
+/** A device that sends ever new names for metrics fills this many and no more. */
+export const metricsMax = 256;
+
 /** What the page tells its worker. */
 export type ToWorker =
   /** Comes first: where the gateway's page is, and whether there is a network. */

@@ -1,15 +1,13 @@
 // One device, as far as the worker knows it.
 import type { Device, DeviceId, Presence, Severity } from "../generated/protocol";
 import type { Digits } from "./digits";
-import type { DevicePatch, MetricPatch } from "./messages";
+import { type DevicePatch, type MetricPatch, metricsMax } from "./messages";
 import { Ring } from "./ring";
 import { sparkPath } from "./spark";
 import { unknownWhereabouts, type Whereabouts } from "./whereabouts";
 
 /** Samples kept for a sparkline. */
 const trendLength = 40;
-/** A device that sends ever new names for metrics fills this many and no more. */
-const metricsMax = 256;
 
 /** The newest value of a metric. */
 export interface Metric {
