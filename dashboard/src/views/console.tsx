@@ -15,6 +15,9 @@ import { DryRunResult } from "./dry-run";
 /** Devices that a dry run asks about one by one. */
 const triedMax = 25;
 
+/** Ids among which one that was written to its end is found: it stands before those that go on. */
+const idsMax = 12;
+
 /** What many dry runs came to. */
 interface Outlook {
   readonly tried: number;
@@ -147,6 +150,8 @@ function useTypeOf(target: () => Target): () => string | null {
       if (kind === "type") return type;
       const id = kind === "device" ? device : [...selected][0];
       if (id === undefined || id === "" || kind === "tag") return null;
+      // What is still being typed is nobody, and the gateway is not asked for each letter of it.
+      if (kind === "device" && !(await app.client.find(id, idsMax)).includes(id)) return null;
       const read = await app.api.device(id);
       return read.kind === "ok" ? read.value.type : null;
     },
