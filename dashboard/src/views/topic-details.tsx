@@ -108,6 +108,11 @@ function Changes(props: { detail: TopicDetail }) {
       when={props.detail.before !== null}
       fallback={<p class="muted">There was only one message so far.</p>}
     >
+      <Show when={props.detail.skipped > 0}>
+        <p class="muted num" data-testid="topic-skipped">
+          {formatRate(props.detail.skipped)} in between came too fast to be shown.
+        </p>
+      </Show>
       <Show when={lines()} fallback={<p class="muted">It is too long to be compared.</p>}>
         {(known) => (
           <pre class="result mono payload diff" data-testid="topic-diff" tabindex="0">

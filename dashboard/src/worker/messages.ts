@@ -172,6 +172,8 @@ export interface TopicDetail {
   readonly at: number;
   readonly last: TopicMessage;
   readonly before: TopicMessage | null;
+  /** Messages between those two that did not come here. */
+  readonly skipped: number;
 }
 
 /** Whether the list of devices was read. */

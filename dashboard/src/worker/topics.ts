@@ -36,6 +36,8 @@ interface Node {
   at: number;
   last: TopicMessage | null;
   before: TopicMessage | null;
+  /** Messages between those two that were merged on the way. */
+  skipped: number;
 }
 
 /** The tree; it listens as long as it is looked at. */
@@ -115,6 +117,7 @@ export class Topics {
     const came = leaf.seq === 0 || seq <= leaf.seq ? 1 : seq - leaf.seq;
     leaf.seq = seq;
     leaf.at = timestamp;
+    leaf.skipped = came - 1;
     leaf.before = leaf.last;
     leaf.last = data;
     if (snapshot === true) return;
@@ -172,7 +175,7 @@ export class Topics {
 function node(topic: string, name: string, depth: number): Node {
   return {
     ...{ topic, name, depth, children: new Map(), messages: 0, counted: 0 },
-    ...{ perSecond: 0, seq: 0, at: 0, last: null, before: null },
+    ...{ perSecond: 0, seq: 0, at: 0, last: null, before: null, skipped: 0 },
   };
 }
 
@@ -207,8 +210,8 @@ function rowOf(level: Node, open: ReadonlySet<string>, text: string): TopicRow {
 
 function detailOf(found: Node | null): TopicsState["chosen"] {
   if (found === null || found.last === null) return null;
-  const { topic, messages, at, last, before } = found;
-  return { topic, messages, at, last, before };
+  const { topic, messages, at, last, before, skipped } = found;
+  return { topic, messages, at, last, before, skipped };
 }
 
 function previewOf({ payload, encoding }: TopicMessage): string {

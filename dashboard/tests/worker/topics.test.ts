@@ -63,6 +63,15 @@ it("keeps the payload before the last one, to compare", () => {
   });
 });
 
+it("says how many messages between those two did not come here", () => {
+  topics.look({ ...all, chosen: "a" });
+  hear("a", 1);
+  hear("a", 5);
+  expect(topics.take()?.chosen?.skipped).toBe(3);
+  hear("a", 6);
+  expect(topics.take()?.chosen?.skipped).toBe(0);
+});
+
 it("shows what contains a text, with the levels above it", () => {
   hear("a/b/c", 1);
   hear("a/x", 1);
