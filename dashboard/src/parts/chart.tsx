@@ -1,7 +1,7 @@
 // A line over time, drawn by uPlot.
 import { createEffect, createSignal, on, onCleanup, onMount, Show } from "solid-js";
 import uPlot from "uplot";
-import type { Series } from "../store/history";
+import type { Series } from "../store/samples";
 import { formatNumber } from "../text/number";
 import { formatClock, formatDateTime } from "../text/time";
 import { lonePlaces } from "./lone";

@@ -3,8 +3,9 @@ import { type Accessor, createEffect, createSignal, on, onCleanup } from "solid-
 import type { DeviceId, History as Recorded } from "../generated/protocol";
 import { windowMs } from "../worker/messages";
 import type { App } from "./app";
-import { type History, type Series, seriesOf } from "./history";
+import { type History, seriesOf } from "./history";
 import { endsOf, type Range } from "./range";
+import type { Series } from "./samples";
 
 /** Values of each metric that are drawn: about one for each pixel of a chart, and a day in less than 50 KiB. */
 const pointsMax = 720;

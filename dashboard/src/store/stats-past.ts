@@ -1,7 +1,7 @@
 // What the gateway said about itself in the last minutes: the material of its charts.
 import { createSignal } from "solid-js";
 import type { GatewayStats } from "../generated/protocol";
-import type { Series } from "./history";
+import type { Series } from "./samples";
 
 /** Words that are kept: one a second for ten minutes. */
 const keptMax = 600;
