@@ -121,9 +121,12 @@ impl Reader {
         entries.sort_by(|(a, _), (b, _)| a.cmp(b));
         for (name, value) in entries {
             let key = if prefix.is_empty() { name } else { format!("{prefix}.{name}") };
-            match value.kind {
-                ValueKind::Table(inner) if self.is_section(&key) => self.table(&key, inner, source),
-                kind => self.set(&key, json(kind), source),
+            if let ValueKind::Table(inner) = &value.kind
+                && self.is_section(&key)
+            {
+                self.table(&key, inner.clone(), source);
+            } else {
+                self.set(&key, json(value.kind), source);
             }
         }
     }

@@ -6,10 +6,7 @@ use axum::http::{
 };
 
 /// The elements of a header, in order. A comma within quotes parts nothing.
-pub(super) fn elements<'a>(
-    headers: &'a HeaderMap,
-    name: impl AsHeaderName,
-) -> impl Iterator<Item = &'a str> {
+pub(super) fn elements(headers: &HeaderMap, name: impl AsHeaderName) -> impl Iterator<Item = &str> {
     let lines = headers.get_all(name).into_iter().filter_map(|value| value.to_str().ok());
     lines.flat_map(parted).map(str::trim).filter(|element| !element.is_empty())
 }
