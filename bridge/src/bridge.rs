@@ -28,7 +28,7 @@ use crate::{
     types::DeviceTypes,
 };
 use protocol::{Alert, BatchState, Desired, DeviceId, GatewayStats, Millis, Timestamp, TopicName};
-use restoring::{forget_deleted, restore_devices, told};
+use restoring::{batches_told, forget_deleted, restore_devices, told};
 use std::{collections::HashSet, sync::Arc};
 
 /// What a bridge is made with.
@@ -131,6 +131,7 @@ impl<S: Sink> Bridge<S> {
         let lost = restore_devices(now, &mut devices, &past);
         let mut commands = Commands::new(commands);
         let mut steps = Steps::default();
+        past.commands.told = batches_told(&past.hub);
         commands.restore(now, past.commands, |kept| steps.restore(kept))?;
         commands.tell_untold(&told(&past.hub));
         let aborted = commands.batches().filter(|batch| batch.state == BatchState::Aborted);

@@ -241,7 +241,7 @@ impl World {
         self.commands = Commands::new(limits());
         let commands =
             self.rows.iter().map(|((_, key), body)| (key.clone(), body.clone())).collect();
-        let kept = Kept { commands, batches: vec![] };
+        let kept = Kept { commands, ..Kept::default() };
         self.commands.restore(self.now(), kept, |_| {}).expect("what was written reads back");
     }
 

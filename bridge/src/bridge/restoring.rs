@@ -6,7 +6,7 @@ use crate::{
     devices::{Devices, Kept},
     hub::{Beginning, Restored},
 };
-use protocol::{Command, DeviceId, Presence, Timestamp, TopicName};
+use protocol::{Batch, Command, DeviceId, Presence, Timestamp, TopicName};
 use std::collections::{HashMap, HashSet};
 
 /// Values of devices that were deleted stay deleted.
@@ -56,6 +56,16 @@ pub(super) fn told(beginning: &Beginning) -> HashMap<DeviceId, (Timestamp, Optio
             Some(Data::Metrics(_)) | None => None,
         };
         Some((device, (restored.stamp.timestamp, said)))
+    };
+    beginning.channels.iter().filter_map(last).collect()
+}
+
+/// What was told last of each batch.
+pub(super) fn batches_told(beginning: &Beginning) -> HashMap<String, Batch> {
+    let last = |restored: &Restored| {
+        let id = restored.channel.as_str().strip_prefix("batches/")?;
+        let Some(Data::Json(json)) = &restored.value else { return None };
+        Some((id.to_owned(), serde_json::from_str(json.get()).ok()?))
     };
     beginning.channels.iter().filter_map(last).collect()
 }

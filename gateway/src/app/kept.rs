@@ -95,6 +95,7 @@ fn past(mut restored: store::Restored, config: &Config) -> Result<Past, StartErr
     let commands = book::Kept {
         commands: texts(rows.take(store::Table::Command)),
         batches: texts(rows.take(store::Table::Batch)),
+        ..book::Kept::default()
     };
     Ok(Past { alerts, desired, audit, devices, commands, hub: beginning(restored) })
 }

@@ -111,7 +111,7 @@ async fn it_is_a_chain_that_goes_on_after_a_kill() {
 }
 
 #[tokio::test]
-async fn a_restart_tells_and_records_nothing_again_of_a_deleted_device() {
+async fn a_restart_tells_and_records_nothing_again_of_a_deleted_device_or_a_batch() {
     let mut gateway = TestGateway::start().await;
     let mut device = gateway.device("old").await;
     let command = create(&gateway, "old", json!({"name": "go"})).await;
@@ -122,6 +122,10 @@ async fn a_restart_tells_and_records_nothing_again_of_a_deleted_device() {
     reaches(&mut live, &id(&command), "failed").await;
     let delete = gateway.request(Method::DELETE, "/api/v1/devices/old").send().await;
     assert_eq!(delete.expect("an answer").status(), StatusCode::NO_CONTENT);
+    put(&gateway, "/api/v1/devices/away", json!({})).await;
+    let body = json!({"devices": ["away"], "command": {"name": "go", "ttl_ms": 0}});
+    let (_, batch) = gateway.post("/api/v1/command-batches", &body).await;
+    assert_eq!(batch["state"], "done");
     let before = entries(&gateway, "action=command").await;
     let welcome = gateway.live().await.welcome;
     gateway.restart().await;
@@ -130,7 +134,7 @@ async fn a_restart_tells_and_records_nothing_again_of_a_deleted_device() {
     assert_eq!(alerts["items"], json!([]), "its device is deleted");
     let since = json!({"since": {"epoch": welcome["epoch"], "offset": welcome["offset"]}});
     let mut live = gateway.live().await;
-    let told = live.subscribe_with(&["commands/#", "alerts/#"], since).await;
+    let told = live.subscribe_with(&["commands/#", "batches/#", "alerts/#"], since).await;
     assert!(told.iter().all(|message| message["channel"].is_null()), "{told:?}");
 }
 

@@ -47,7 +47,7 @@ impl Commands {
                 Entry::new(now, command, device.clone(), self.created, request, row_caller);
             entry.details.command.batch = Some(id.clone());
             entry.release = Release::Held;
-            entry.details.transitions[0].reason = Some("it waits for its turn in its batch".into());
+            entry.details.transitions[0].reason = Some("its batch has not begun it".into());
             course.add(command, entry.state());
             self.insert(command, entry);
             self.lanes.entry(device).or_default().held.insert(command);

@@ -6,7 +6,7 @@ use super::{
     Commands, Effect, Sending, Target,
 };
 use crate::command::entry::Release;
-use protocol::{Command, CommandDetails, CommandId, CommandState, DeviceId, Timestamp};
+use protocol::{Batch, Command, CommandDetails, CommandId, CommandState, DeviceId, Timestamp};
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// What kind of row it is.
@@ -36,6 +36,8 @@ pub struct Kept {
     pub commands: Vec<(String, String)>,
     /// Of batches.
     pub batches: Vec<(String, String)>,
+    /// What was told last of each batch.
+    pub told: HashMap<String, Batch>,
 }
 
 /// A row that was not written by this program.
@@ -77,8 +79,10 @@ impl Commands {
         kept: Kept,
         mut known: impl FnMut(&CommandDetails),
     ) -> Result<(), Unreadable> {
+        let mut told = kept.told;
         for (key, body) in kept.batches {
-            let course: Course = read(&key, &body)?;
+            let mut course: Course = read(&key, &body)?;
+            course.told = told.remove(&key);
             self.created = self.created.max(course.ordinal);
             if let Some(asked) = &course.key {
                 self.keys.insert(asked.clone(), Target::Batch(key.clone()));

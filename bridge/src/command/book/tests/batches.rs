@@ -170,8 +170,15 @@ fn a_batch_goes_on_after_a_restart() {
             RowKind::Batch => kept.batches.push((key, body.unwrap())),
         }
     }
-    bench.commands = Commands::new(limits);
-    bench.commands.restore(bench.time(), kept, |_| {}).unwrap();
+    let told = bench.commands.batch(&batch.id).unwrap().clone();
+    for (told, again) in [(None, true), (Some(told), false)] {
+        bench.commands = Commands::new(limits);
+        let told = told.into_iter().map(|batch| (batch.id.clone(), batch)).collect();
+        let kept = Kept { told, ..kept.clone() };
+        bench.commands.restore(bench.time(), kept, |_| {}).unwrap();
+        let is_told = |effect: &Effect| matches!(effect, Effect::BatchChanged(_));
+        assert_eq!(bench.commands.take_effects().iter().any(is_told), again);
+    }
     assert_eq!(counts(&bench, &batch.id), json!({"queued": 1, "sent": 1, "succeeded": 1}));
     all_receive(&mut bench, 3);
     answer_all(&mut bench, "succeeded");

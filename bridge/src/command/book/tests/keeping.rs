@@ -22,7 +22,8 @@ impl Store {
             let rows = self.0.iter().filter(move |((kind, _), _)| *kind == wanted);
             rows.map(|((_, key), body)| (key.clone(), body.clone())).collect()
         };
-        Kept { commands: of(RowKind::Command), batches: of(RowKind::Batch) }
+        let (commands, batches) = (of(RowKind::Command), of(RowKind::Batch));
+        Kept { commands, batches, told: HashMap::new() }
     }
 }
 
