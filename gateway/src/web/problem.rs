@@ -243,11 +243,9 @@ fn is_too_slow(rejection: &JsonRejection) -> bool {
 
 impl From<WebSocketUpgradeRejection> for Refused {
     fn from(rejection: WebSocketUpgradeRejection) -> Self {
-        // What says that it is a handshake of ours, and is none, is not to say so again.
-        let says_it_is =
-            matches!(rejection, WebSocketUpgradeRejection::WebSocketKeyHeaderMissing(_));
-        let status =
-            if says_it_is { StatusCode::BAD_REQUEST } else { StatusCode::UPGRADE_REQUIRED };
+        // Without a key it says that it is a handshake of ours, and is none.
+        let keyless = matches!(rejection, WebSocketUpgradeRejection::WebSocketKeyHeaderMissing(_));
+        let status = if keyless { StatusCode::BAD_REQUEST } else { StatusCode::UPGRADE_REQUIRED };
         let detail = format!("this is no WebSocket handshake: {}", rejection.body_text());
         Self::new(status, "websocket_only", detail)
     }

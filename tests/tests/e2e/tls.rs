@@ -290,7 +290,7 @@ async fn the_command_line_speaks_https_and_believes_whom_it_is_told_to() {
     let ended = sluice("localhost", None, &["--ca", text(&ca), "devices"]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     let ended = sluice("localhost", None, &["--ca", "/nowhere", "devices"]).await;
-    assert_eq!(ended.code, Some(1), "{}", ended.stdout);
+    assert_eq!(ended.code, Some(64), "{}", ended.stdout);
     assert!(ended.stderr.contains("--ca or SLUICE_CA: /nowhere has no"), "{}", ended.stderr);
 }
 
