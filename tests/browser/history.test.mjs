@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import { setTimeout as pause } from "node:timers/promises";
+import { brokenConnection } from "./lib/complaints.mjs";
 import { until, untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
 
@@ -12,10 +13,6 @@ const deadMs = 30_000;
 const patient = { timeoutMs: 4 * minute };
 /** How much of a line may be missing although nothing is: what a busy machine delays. */
 const slack = 0.08;
-const brokenConnection = [
-  /WebSocket connection to .* failed/,
-  /ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED|TIMED_OUT)|EMPTY_RESPONSE|TIMED_OUT)/,
-];
 
 /** Two hours of samples, one a minute, with half an hour of silence in them. */
 function pastOf(now) {

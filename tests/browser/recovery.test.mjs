@@ -1,14 +1,8 @@
 // What the page says and does when the gateway goes and comes back.
 import assert from "node:assert/strict";
+import { brokenConnection } from "./lib/complaints.mjs";
 import { until, untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
-
-/** What a browser writes by itself when a connection breaks. */
-// What is under way when a gateway is killed ends with a reset or without an answer.
-const brokenConnection = [
-  /WebSocket connection to .* failed/,
-  /ERR_(CONNECTION_(REFUSED|RESET|CLOSED|ABORTED)|EMPTY_RESPONSE)/,
-];
 
 /** How a value looks: its colour tells whether it is to be believed. */
 function lookOfValues(page) {
