@@ -1,6 +1,6 @@
 //! Batches: one command for many devices, a few at a time.
 
-use crate::{CommandRequest, CommandState, DeviceId, object};
+use crate::{CommandRequest, CommandState, DeviceId, object, whole};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{collections::BTreeMap, fmt};
 
@@ -30,7 +30,7 @@ pub struct BatchRequest {
     #[serde(deserialize_with = "object::only")]
     pub command: CommandRequest,
     /// How many may be under way at a time; all of them unless told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::or_null", skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
     pub concurrency: Option<u32>,
     /// How many may begin in a second; above 0, at most 10,000.
@@ -71,6 +71,7 @@ impl<'de> Deserialize<'de> for AbortAfter {
 /// [`AbortAfter`] as it is written.
 #[derive(Deserialize)]
 struct Bound {
+    #[serde(default, deserialize_with = "whole::or_null")]
     failures: Option<u32>,
     percent: Option<f64>,
 }

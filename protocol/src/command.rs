@@ -1,6 +1,6 @@
 //! A command: what an operator asks, what a device is sent and answers, and what everybody sees of it.
 
-use crate::{CommandId, DeviceId, Expect, Millis, Status, Timestamp, object};
+use crate::{CommandId, DeviceId, Expect, Millis, Status, Timestamp, object, whole};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::fmt;
@@ -245,7 +245,7 @@ pub struct CommandRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
     /// Higher goes first; 0 unless told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::or_null", skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
     /// Takes the place of a queued command of the device with the same text.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -318,7 +318,7 @@ pub struct Answer {
     /// How far it is.
     pub status: AnswerStatus,
     /// The attempt it answers; the current one where it is not told.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "whole::or_null", skip_serializing_if = "Option::is_none")]
     pub attempt: Option<u32>,
     /// 0 to 100.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
 //! Types of devices: which commands they take, and what the parameters of these are.
 
+use crate::whole;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ pub struct DeviceType {
     #[serde(default)]
     pub title: Option<String>,
     /// How many commands of one device may be sent and not ended; 1 keeps their order.
-    #[serde(default = "one")]
+    #[serde(default = "one", deserialize_with = "whole::only")]
     #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 1_000)))]
     pub max_inflight: u32,
     /// The commands it takes, by name. A command that is not among them is passed on unchecked.

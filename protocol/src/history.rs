@@ -1,6 +1,6 @@
 //! Values of the past, as columns: `history` on `/ws` and `GET /devices/{id}/telemetry`.
 
-use crate::{Millis, Timestamp, TopicName};
+use crate::{Millis, Timestamp, TopicName, whole};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -19,6 +19,7 @@ pub enum HistoryRequest {
     Last {
         /// How many of each channel; 1 to 10,000.
         #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
+        #[serde(deserialize_with = "whole::only")]
         last: u32,
     },
     /// From a time on.
@@ -27,6 +28,7 @@ pub enum HistoryRequest {
         since: Timestamp,
         /// At most so many values of each metric, 1 to 10,000: downsampled if there are more.
         #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]
+        #[serde(deserialize_with = "whole::only")]
         points: u32,
     },
 }

@@ -25,6 +25,7 @@ mod tell;
 mod topic;
 pub mod topics;
 mod value;
+mod whole;
 
 pub use access::{DevicePattern, Role, Session, SignIn};
 pub use alert::{Alert, AlertFigures, AlertId, AlertState, BadAlertId, DeviceEvent, Severity};

@@ -1,5 +1,6 @@
 //! Numbers with a meaning: a sequence is not an offset, a time is not a duration.
 
+use crate::whole;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
@@ -14,7 +15,7 @@ macro_rules! wire_number {
             derive(schemars::JsonSchema),
             schemars(extend("minimum" = $min, "examples" = [$example]))
         )]
-        pub struct $name(pub $inner);
+        pub struct $name(#[serde(deserialize_with = "whole::only")] pub $inner);
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

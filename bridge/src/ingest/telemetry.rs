@@ -72,7 +72,8 @@ fn reading(text: &str) -> Result<Reading, Undecodable> {
         && data.get().starts_with('{')
     {
         let metrics = Metrics::parse(data.get())?;
-        let time = timestamp.get().parse().ok().map(Timestamp).filter(|time| time.is_in_range());
+        let read = serde_json::from_str(timestamp.get()).ok();
+        let time = read.filter(|time: &Timestamp| time.is_in_range());
         if time.is_none() {
             return Err(Undecodable(format!(
                 "timestamp {timestamp} is no whole number of milliseconds in 0-{}",

@@ -40,6 +40,7 @@ fn telemetry_comes_plain_stamped_or_as_a_batch() {
     let one = |time, text: &str| Ok(vec![(time, text.to_owned())]);
     assert_eq!(check(&json, r#"{"a":1}"#), one(None, r#"{"a":1}"#));
     assert_eq!(check(&json, r#"{"timestamp":5,"data":{"a":1}}"#), one(Some(5), r#"{"a":1}"#));
+    assert_eq!(check(&json, r#"{"timestamp":5.0,"data":{"a":1}}"#), one(Some(5), r#"{"a":1}"#));
     assert_eq!(check(&json, r#"{"timestamp":5,"a":1}"#), one(None, r#"{"timestamp":5,"a":1}"#));
     assert_eq!(
         check(&json, r#" [{"timestamp":5,"data":{"a":1}},{"a":2}]"#),
@@ -59,7 +60,7 @@ fn a_time_out_of_range_is_refused() {
     let refused = check(&telemetry(Payload::Json), r#"{"timestamp":-1,"data":{}}"#);
     let why = "is no whole number of milliseconds in 0-8640000000000000";
     assert_eq!(refused, Err(format!("timestamp -1 {why}")));
-    for bad in ["1.5", "1000.0", "\"1000\"", "null", "8640000000000001", "{}"] {
+    for bad in ["1.5", "\"1000\"", "null", "8640000000000001", "{}"] {
         let payload = format!(r#"{{"data":{{"a":1}},"timestamp":{bad}}}"#);
         let refused = check(&telemetry(Payload::Json), &payload);
         assert_eq!(refused, Err(format!("timestamp {bad} {why}")));

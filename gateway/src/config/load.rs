@@ -138,7 +138,13 @@ impl Reader {
         };
         let value = match lookup(&self.defaults, key) {
             Some(Json::Array(_)) => text.split(',').map(str::trim).collect(),
-            Some(Json::Number(_) | Json::Bool(_)) => text.parse().unwrap_or_else(|_| text.into()),
+            Some(Json::Number(_) | Json::Bool(_)) => match text.parse::<Json>() {
+                Ok(Json::Number(value)) if value.is_f64() => {
+                    value.as_f64().map_or(Json::Null, number)
+                }
+                Ok(value) => value,
+                Err(_) => text.into(),
+            },
             Some(Json::String(_) | Json::Object(_) | Json::Null) | None => text.into(),
         };
         self.set(key, value, source);
@@ -231,7 +237,7 @@ fn json(kind: ValueKind) -> Json {
         ValueKind::Boolean(value) => value.into(),
         ValueKind::I64(value) => value.into(),
         ValueKind::U64(value) => value.into(),
-        ValueKind::Float(value) => value.into(),
+        ValueKind::Float(value) => number(value),
         ValueKind::String(value) => value.into(),
         ValueKind::Array(items) => items.into_iter().map(|item| json(item.kind)).collect(),
         ValueKind::Table(entries) => {
@@ -239,6 +245,11 @@ fn json(kind: ValueKind) -> Json {
         }
         other => other.to_string().into(),
     }
+}
+
+/// A number; without a fraction it is a whole one, however it was written.
+fn number(value: f64) -> Json {
+    value.to_string().parse::<i64>().map_or_else(|_| value.into(), Json::from)
 }
 
 #[cfg(test)]
@@ -356,6 +367,17 @@ mod tests {
         assert_eq!(told.len(), places.len(), "{told:?}");
         let large = with_file("[limits]\ndevices = 99999999999999999999", &[]).unwrap_err();
         assert!(large.to_string().contains("line 2"), "{large}");
+    }
+
+    #[test]
+    fn a_whole_number_may_be_written_with_a_point_and_a_fraction_is_told() {
+        let text = "[http]\nflush_ms = 30.0\n[[retention]]\nchannels = '#'\nhours = 2.0";
+        let loaded = with_file(text, &[("SLUICE_LIMITS__DEVICES", "5e3")]).unwrap();
+        assert_eq!((loaded.http.flush_ms, loaded.limits.devices), (30, 5_000));
+        let environment = [("SLUICE_LIMITS__DEVICES", "7.5")];
+        let Mistakes(told) = with_file("[http]\nflush_ms = 30.5", &environment).unwrap_err();
+        assert!(told[0].starts_with("http.flush_ms = 30.5: "), "{told:?}");
+        assert!(told[1].starts_with("limits.devices = 7.5: "), "{told:?}");
     }
 
     #[test]
