@@ -1,11 +1,10 @@
 //! `sluice`: reads the arguments, runs, and maps the outcome to an exit code.
 
-use clap::Parser;
 use cli::{Args, BadEndpoint, Exit, Output, OutputError, run};
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let args = match Args::try_parse() {
+    let args = match Args::read(std::env::args_os()) {
         Ok(args) => args,
         Err(error) => return explain(&error).into(),
     };

@@ -12,11 +12,13 @@ use crate::{
     gateway::{GatewayUrl, Token},
     output::Format,
 };
-use clap::{Args as Arguments, Parser, Subcommand, ValueHint};
+use clap::{
+    Args as Arguments, CommandFactory as _, Parser, Subcommand, ValueHint, error::ErrorKind,
+};
 use protocol::{AlertId, CommandId, DeviceId};
 use serde_json::{Map, Value};
-use std::path::PathBuf;
-use values::{parse_object, parse_pair};
+use std::{ffi::OsString, path::PathBuf};
+use values::{parse_device, parse_object, parse_pair};
 
 /// Operates a Sluice gateway: devices, channels, commands, desired states, alerts.
 #[derive(Clone, Debug, Parser)]
@@ -59,6 +61,22 @@ pub struct Args {
 }
 
 impl Args {
+    /// Reads a command line: the program's name, then what is asked.
+    ///
+    /// # Errors
+    /// What clap finds wrong with it, or that it contradicts itself.
+    pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
+        let args = Self::try_parse_from(line)?;
+        if let Action::Desired { action: DesiredAction::Set(desire) } = &args.action
+            && let Some(member) = desire.contradiction()
+        {
+            let why =
+                format!("'{member}' is to be removed and has a value: leave out one of them\n");
+            return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
+        }
+        Ok(args)
+    }
+
     /// How results are to be printed.
     #[must_use]
     pub fn format(&self) -> Format {
@@ -176,6 +194,7 @@ pub(crate) enum DesiredAction {
     /// Show what a device is wanted to be and what it reports
     Get {
         /// The device
+        #[arg(value_parser = parse_device)]
         device: DeviceId,
     },
     /// Change what a device is wanted to be
@@ -187,6 +206,7 @@ pub(crate) enum DesiredAction {
 #[derive(Clone, Debug, Arguments)]
 pub(crate) struct Desire {
     /// The device
+    #[arg(value_parser = parse_device)]
     pub(crate) device: DeviceId,
     /// Members; a value is JSON where it reads as JSON (21.5, true, null, {"a":1}), else text
     #[arg(value_name = "KEY=VALUE", value_parser = parse_pair, required_unless_present_any = ["object", "remove", "replace"])]
@@ -205,6 +225,15 @@ pub(crate) struct Desire {
     pub(crate) if_version: Option<u64>,
     #[command(flatten)]
     pub(crate) waiting: Waiting,
+}
+
+impl Desire {
+    /// A member that is to be removed and has a value.
+    fn contradiction(&self) -> Option<&str> {
+        let named = self.pairs.iter().map(|(key, _)| key);
+        let mut named = named.chain(self.object.iter().flat_map(Map::keys));
+        named.find(|key| self.remove.contains(*key)).map(String::as_str)
+    }
 }
 
 #[derive(Clone, Debug, Subcommand)]
@@ -229,6 +258,28 @@ mod tests {
 
     #[test]
     fn the_arguments_are_consistent() {
-        <Args as clap::CommandFactory>::command().debug_assert();
+        Args::command().debug_assert();
+    }
+
+    fn refused(line: &str) -> clap::Error {
+        Args::read(line.split(' ').map(Into::into)).expect_err(line)
+    }
+
+    #[test]
+    fn a_member_that_is_removed_and_has_a_value_is_a_contradiction() {
+        let line = "sluice desired set pump-1 y=2 --remove x";
+        assert!(Args::read(line.split(' ').map(Into::into)).is_ok());
+        for with_value in [" x=1", " --object {\"x\":1}"] {
+            let error = refused(&format!("{line}{with_value}")).to_string();
+            assert!(error.contains("'x' is to be removed and has a value"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_device_that_no_address_can_name_is_refused() {
+        for line in ["send .. stop", "desired get .", "desired set .. x=1"] {
+            let error = refused(&format!("sluice {line}")).to_string();
+            assert!(error.contains("an address cannot name it"), "{error}");
+        }
     }
 }

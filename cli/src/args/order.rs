@@ -1,7 +1,8 @@
 //! A command to send, to one device or to many.
 
 use super::values::{
-    millis, parse_abort_after, parse_duration, parse_expect, parse_moment, parse_object, parse_pair,
+    millis, parse_abort_after, parse_device, parse_duration, parse_expect, parse_moment,
+    parse_object, parse_pair,
 };
 use protocol::{AbortAfter, BatchRequest, CommandRequest, DeviceId, Expect, Timestamp};
 use serde_json::{Map, Value};
@@ -11,6 +12,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Order {
     /// The device
+    #[arg(value_parser = parse_device)]
     pub(crate) device: DeviceId,
     #[command(flatten)]
     what: What,

@@ -2,7 +2,8 @@
 
 use jiff::{SignedDuration, tz::TimeZone};
 use protocol::{
-    AbortAfter, AlertState, CommandState, Expect, Millis, Operator, Severity, Status, Timestamp,
+    AbortAfter, AlertState, BadId, CommandState, DeviceId, Expect, Millis, Operator, Severity,
+    Status, Timestamp,
 };
 use serde::de::{DeserializeOwned, IntoDeserializer, value::Error as NotOne};
 use serde_json::{Map, Value};
@@ -75,6 +76,14 @@ pub(super) fn parse_expect(text: &str) -> Result<Expect, String> {
     let state = name.strip_prefix("state.").map(Into::into);
     let metric = state.is_none().then(|| name.into());
     Ok(Expect { metric, state, op, value, within_ms: None })
+}
+
+/// A device that is named in an address: there `.` and `..` are steps, and would name something else.
+pub(super) fn parse_device(text: &str) -> Result<DeviceId, String> {
+    if matches!(text, "." | "..") {
+        return Err("an address cannot name it: give the device another id".into());
+    }
+    text.parse().map_err(|error: BadId| error.to_string())
 }
 
 pub(super) fn parse_pair(text: &str) -> Result<(String, Value), String> {
