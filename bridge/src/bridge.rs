@@ -19,7 +19,7 @@ pub use watching::Watched;
 use crate::{
     alerts::{AlertLimits, AlertSettings, Alerts, Change as AlertChange},
     audit::{Audit, Steps},
-    command::book::{self, CommandLimits, Commands, Unreadable},
+    command::book::{self, CommandLimits, Commands},
     data::{Data, Metrics},
     devices::{Devices, Kept},
     hub::{Beginning, Hub, HubLimits, Sink, TooManyChannels},
@@ -120,10 +120,7 @@ pub struct Bridge<S> {
 impl<S: Sink> Bridge<S> {
     /// A bridge that goes on from `past`. Devices that were online then are `connection_lost` now; commands
     /// whose time passed meanwhile have ended, and what was not told of them yet is an effect.
-    ///
-    /// # Errors
-    /// A command or batch that cannot be read.
-    pub fn new(now: Timestamp, settings: Settings, mut past: Past) -> Result<Self, Unreadable> {
+    pub fn new(now: Timestamp, settings: Settings, mut past: Past) -> Self {
         let Settings { node, silent_after, devices_max, hub, commands, types, mappings, .. } =
             settings;
         forget_deleted(&mut past);
@@ -132,7 +129,7 @@ impl<S: Sink> Bridge<S> {
         let mut commands = Commands::new(commands);
         let mut steps = Steps::default();
         past.commands.told = batches_told(&past.hub);
-        commands.restore(now, past.commands, |kept| steps.restore(kept))?;
+        commands.restore(now, past.commands, |kept| steps.restore(kept));
         commands.tell_untold(&told(&past.hub));
         let aborted = commands.batches().filter(|batch| batch.state == BatchState::Aborted);
         let aborted = aborted.map(|batch| batch.id.clone()).collect();
@@ -161,7 +158,7 @@ impl<S: Sink> Bridge<S> {
         for (device, presence) in lost {
             bridge.tell_presence(now, &device, &presence);
         }
-        Ok(bridge)
+        bridge
     }
 
     /// Lets time pass.

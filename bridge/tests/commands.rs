@@ -5,7 +5,7 @@
 //! crash before a commit loses both; a slow one comes together with a later one. After each step the rules of docs/protocol.md, section 4, must hold.
 
 use bridge::{
-    command::book::{Caller, CommandLimits, Commands, Effect, Kept, Row, RowKind},
+    command::book::{Caller, CommandLimits, Commands, Effect, Kept, KeptCommand, Row, RowKind},
     event::ConnectionId,
 };
 use protocol::{Answer, AnswerStatus, CommandId, CommandState, DeviceId, Timestamp};
@@ -239,10 +239,12 @@ impl World {
         self.pending.clear();
         self.pending_rows.clear();
         self.commands = Commands::new(limits());
-        let commands =
-            self.rows.iter().map(|((_, key), body)| (key.clone(), body.clone())).collect();
-        let kept = Kept { commands, ..Kept::default() };
-        self.commands.restore(self.now(), kept, |_| {}).expect("what was written reads back");
+        let commands = self
+            .rows
+            .values()
+            .map(|body| KeptCommand::read(body.as_bytes()).expect("it reads back"));
+        let kept = Kept::of(commands.collect(), Vec::new());
+        self.commands.restore(self.now(), kept, |_| {});
     }
 
     fn check(&mut self) {

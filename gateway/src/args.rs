@@ -21,7 +21,7 @@ pub struct Args {
     /// Where the database is damaged, set it aside and go on with what can be salvaged
     #[arg(long)]
     pub recover: bool,
-    /// Only check the settings, then exit
+    /// Only check the settings, and what they name: credentials, certificates, data_dir; then exit
     #[arg(long)]
     pub check_config: bool,
     /// Where MQTT listens (mqtt.listen)

@@ -58,6 +58,12 @@ impl Room {
         let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let room = Self::within(limits, allowed);
         tracing::info!(allowed, connections = room.all, "open files, and connections in all");
+        if allowed < room.all + BESIDE {
+            let needed = room.all + BESIDE;
+            let why = "the system allows too few open files: there will be no room for connections; raise that \
+                       (ulimit -Hn, LimitNOFILE= of systemd)";
+            tracing::warn!(allowed, needed, "{why}");
+        }
         if let Some((key, wanted)) = room.out_of_reach(limits) {
             tracing::warn!(
                 wanted,

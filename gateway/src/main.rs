@@ -5,8 +5,9 @@
 use clap::Parser as _;
 use gateway::{
     acl::Verdict,
-    app::Start,
+    app::{self, Start},
     args::{Action, Args},
+    config::Config,
     process,
 };
 use std::{
@@ -43,10 +44,22 @@ fn main() -> ExitCode {
         None => {}
     }
     if args.check_config {
-        return report(writeln!(io::stdout(), "the configuration is fine").map_err(Into::into), 0);
+        return report(check(&config), 0);
     }
     let start = Start { demo: args.demo, recover: args.recover };
     report(process::run(config, start), 0)
+}
+
+/// What a start with these settings would refuse, all at once.
+fn check(config: &Config) -> anyhow::Result<()> {
+    let refusals = app::refusals(config).into_iter().map(|refusal| process::told(&refusal.into()));
+    let refusals: Vec<_> = refusals.collect();
+    anyhow::ensure!(
+        refusals.is_empty(),
+        "the gateway would not start:\n  {}",
+        refusals.join("\n  ")
+    );
+    Ok(writeln!(io::stdout(), "the configuration is fine")?)
 }
 
 /// Allowed 0, denied 1, a question that makes no sense 64.

@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 const CATCH_UP_MS: f64 = 50.0;
 
 /// A batch as it is kept, and what follows from its rows.
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Course {
     pub(super) status: Batch,
     pub(super) request: BatchRequest,

@@ -15,7 +15,7 @@ mod keeping;
 mod steps;
 
 pub use expecting::Said;
-pub use keeping::{Kept, Row, RowKind, Unreadable};
+pub use keeping::{Kept, KeptBatch, KeptCommand, Row, RowKind};
 
 use super::{
     batch::Course,
@@ -93,7 +93,7 @@ pub enum CancelError {
     AlreadyFinal(CommandId, CommandState),
     /// Its device did not subscribe to the cancel topic, or is not connected.
     #[error(
-        "the device of command '{0}' cannot be asked: it is not subscribed to its cancel topic"
+        "the device of command '{0}' cannot be asked: it is away, or not subscribed to its cancel topic"
     )]
     DeviceCannotCancel(CommandId),
 }

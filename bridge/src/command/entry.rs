@@ -33,7 +33,7 @@ const BACK_OFF: Millis = Millis(1_000);
 /// The longest such wait.
 const BACK_OFF_MAX: Millis = Millis(30_000);
 
-#[derive(Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) details: CommandDetails,
     /// The order of creation.

@@ -1,6 +1,12 @@
 //! Why the gateway could not start, in words that say what to change.
 
-use crate::{arrival::TlsError, auth::BadFile, config::Unusable, edge, store::OpenError};
+use crate::{
+    arrival::TlsError,
+    auth::BadFile,
+    config::Unusable,
+    edge,
+    store::{OpenError, StoredRow},
+};
 use std::{io, net::SocketAddr, path::PathBuf};
 
 /// Why the gateway could not start.
@@ -39,45 +45,32 @@ pub enum StartError {
     /// A file of TLS cannot be used.
     #[error(transparent)]
     Tls(#[from] TlsError),
-    /// A row of the database holds something else than it should.
+    /// Rows of the database hold something else than they should.
     #[error(
-        "the database in '{}' has a {what} '{key}' that cannot be read: another version wrote it, perhaps; use that \
-         one, or another data_dir",
-        .path.display()
+        "the database in '{}' has rows that cannot be read: {}; another version wrote them, perhaps: use that one, or \
+         start once with --recover, which sets them aside in a file and starts with the rest",
+        .path.display(), named(.rows)
     )]
-    Row {
+    Rows {
         /// The data directory.
         path: PathBuf,
-        /// What the row should be.
-        what: &'static str,
-        /// Its key.
-        key: String,
-    },
-    /// A row of the database holds something else than it should.
-    #[error(
-        "the database in '{}' has a command or batch that cannot be read ({source}): another \
-         version wrote it, perhaps; use that one, or another data_dir",
-        .path.display()
-    )]
-    Command {
-        /// The data directory.
-        path: PathBuf,
-        /// The row.
-        source: bridge::command::book::Unreadable,
-    },
-    /// A row of the database holds something else than it should.
-    #[error(
-        "the database in '{}' has a device '{device}' that cannot be read: another version wrote it, perhaps; use that \
-         one, or another data_dir",
-        .path.display()
-    )]
-    Device {
-        /// The data directory.
-        path: PathBuf,
-        /// The device.
-        device: String,
+        /// The rows.
+        rows: Vec<StoredRow>,
     },
 }
+
+/// The first few of them, and how many more there are.
+pub(super) fn named(rows: &[StoredRow]) -> String {
+    let (first, others) = rows.split_at(rows.len().min(ROWS_NAMED));
+    let first: Vec<_> = first.iter().map(ToString::to_string).collect();
+    match others.len() {
+        0 => first.join(", "),
+        more => format!("{} and {more} more", first.join(", ")),
+    }
+}
+
+/// So many rows are named in a message.
+const ROWS_NAMED: usize = 5;
 
 fn reason(error: &io::Error, key: &str) -> String {
     if error.kind() == io::ErrorKind::AddrInUse {

@@ -1,18 +1,16 @@
 //! What the store kept, for those who go on with it: the edge, the webhook, the bridge.
 
-use super::{Start, StartError};
+use super::{Start, StartError, error::named};
 use crate::{clock, config::Config, core::watched, edge, store};
 use bridge::{
     audit::{Deed, Party},
     bridge::Past,
     command::book,
-    devices,
     hub::{Beginning, Gap, Restored},
     update::Stamp,
 };
-use protocol::{DeviceId, Offset, ResetReason};
-use std::path::Path;
-use store::{Checks, OpenError};
+use protocol::{Offset, ResetReason};
+use store::{Batch, Checks, OpenError, Row, StoreHandle, StoredRow, Table};
 
 /// The open store, and what was in it.
 pub(super) struct Kept {
@@ -27,15 +25,43 @@ impl Kept {
     pub(super) fn open(config: &Config, start: Start) -> Result<Self, StartError> {
         let (database, mut restored) = open_store(config, start)?;
         let database = Unstarted { database: Some(database), last: restored.last_offset };
+        let mut rows = std::mem::take(&mut restored.rows);
         let edge = edge::Past {
             store: database.handle(),
-            retained: restored.rows.take(store::Table::Retained),
-            sessions: restored.rows.take(store::Table::Session),
+            retained: rows.take(Table::Retained),
+            sessions: rows.take(Table::Session),
         };
-        let posts = restored.rows.take(store::Table::Post);
-        let bridge = past(restored, config)?;
+        let posts = rows.take(Table::Post);
+        let mut bridge = past(&mut rows, beginning(restored), config);
+        let unread = rows.unread();
+        if !unread.is_empty() {
+            let deed = set_aside(unread, &database.handle(), config, start)?;
+            bridge.audit.record(clock::now(), deed);
+        }
         Ok(Self { database, edge, posts, bridge })
     }
+}
+
+/// Rows that cannot be read end the start; where a recovery is asked for, they go into a file of their own.
+fn set_aside(
+    unread: Vec<StoredRow>,
+    store: &StoreHandle,
+    config: &Config,
+    start: Start,
+) -> Result<Deed<'static>, StartError> {
+    let dir = &config.data_dir.0;
+    if !start.recover {
+        return Err(StartError::Rows { path: dir.clone(), rows: unread });
+    }
+    let path = store::set_aside(dir, clock::now(), &unread)?;
+    let (rows, path, count) = (named(&unread), path.display().to_string(), unread.len());
+    tracing::warn!(rows, path, count, "rows that cannot be read are set aside");
+    let gone = unread.into_iter().map(|row| Row::gone(row.table, row.key)).collect();
+    store.keep(Batch { updates: vec![], rows: gone, receipts: vec![], through: Offset(0) });
+    Ok(by_gateway(
+        "rows.set_aside",
+        serde_json::json!({"rows": rows, "count": count, "file": path}),
+    ))
 }
 
 /// The store before anybody uses it: a start that fails closes it in order, and is no crash.
@@ -82,22 +108,17 @@ fn open_store(
     }
 }
 
-/// What the store kept, as the bridge takes it.
-fn past(mut restored: store::Restored, config: &Config) -> Result<Past, StartError> {
-    let dir = &config.data_dir.0;
-    let rows = &mut restored.rows;
+/// What the store kept, as the bridge takes it; what cannot be read stays with `rows`.
+fn past(rows: &mut store::Rows, hub: Beginning, config: &Config) -> Past {
     let watched = watched::restore(rows, config.limits.audit_entries);
-    let watched::Restored { alerts, desired, mut audit } = watched
-        .map_err(|row| StartError::Row { path: dir.into(), what: row.what, key: row.key })?;
-    audit.record(clock::now(), started());
-    let devices = rows.take(store::Table::Device).into_iter().map(|row| device(dir, row));
-    let devices = devices.collect::<Result<_, _>>()?;
-    let commands = book::Kept {
-        commands: texts(rows.take(store::Table::Command)),
-        batches: texts(rows.take(store::Table::Batch)),
-        ..book::Kept::default()
-    };
-    Ok(Past { alerts, desired, audit, devices, commands, hub: beginning(restored) })
+    let watched::Restored { alerts, desired, mut audit } = watched;
+    let started = serde_json::json!({"version": env!("CARGO_PKG_VERSION")});
+    audit.record(clock::now(), by_gateway("gateway.started", started));
+    let devices =
+        rows.read(Table::Device, |id, body| id.parse().ok().zip(serde_json::from_slice(body).ok()));
+    let commands = rows.read(Table::Command, |_, body| book::KeptCommand::read(body));
+    let batches = rows.read(Table::Batch, book::KeptBatch::read);
+    Past { alerts, desired, audit, devices, commands: book::Kept::of(commands, batches), hub }
 }
 
 /// Where the hub's numbers go on.
@@ -124,24 +145,59 @@ fn beginning(restored: store::Restored) -> Beginning {
     }
 }
 
-fn device(
-    dir: &Path,
-    (device, body): store::KeyAndBody,
-) -> Result<(DeviceId, devices::Kept), StartError> {
-    let unreadable = || StartError::Device { path: dir.into(), device: device.clone() };
-    let id = device.parse().map_err(|_| unreadable())?;
-    let kept = serde_json::from_slice(&body).map_err(|_| unreadable())?;
-    Ok((id, kept))
+/// What the gateway itself did, for the audit log.
+fn by_gateway(action: &'static str, details: serde_json::Value) -> Deed<'static> {
+    Deed { by: Party::Gateway, action, device: None, details }
 }
 
-/// The audit log's entry for this start.
-fn started() -> Deed<'static> {
-    let details = serde_json::json!({"version": env!("CARGO_PKG_VERSION")});
-    Deed { by: Party::Gateway, action: "gateway.started", device: None, details }
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{fs, path::Path};
 
-/// Rows of JSON; what is no UTF-8 reads as no JSON either.
-fn texts(rows: Vec<store::KeyAndBody>) -> Vec<(String, String)> {
-    let text = |(key, body): store::KeyAndBody| (key, String::from_utf8_lossy(&body).into_owned());
-    rows.into_iter().map(text).collect()
+    /// What was written of devices, an alert, a desired state, a command, a batch and the audit log; some of it is none.
+    fn with_rows_of_another_version(dir: &Path) -> Config {
+        let mut config = Config::default();
+        config.data_dir.0 = dir.into();
+        let (database, restored) = store::open(config.store_settings()).unwrap();
+        let device = r#"{"type":null,"tags":{},"version":1,"created_at":1}"#;
+        let rows = [
+            (Table::Device, "good", device.as_bytes()),
+            (Table::Device, "no/id", device.as_bytes()),
+            (Table::Device, "bad", b"{}"),
+            (Table::Alert, "a", b"{"),
+            (Table::Desired, "good", b"[]"),
+            (Table::Command, "c", b"\xff"),
+            (Table::Batch, "b", b""),
+            (Table::Audit, "1", b"{}"),
+        ];
+        let rows = rows.map(|(table, key, body)| Row::set(table, key, body)).into();
+        let through = restored.last_offset;
+        database.handle().keep(Batch { updates: vec![], rows, receipts: vec![], through });
+        database.close(through).unwrap();
+        config
+    }
+
+    #[test]
+    fn rows_that_cannot_be_read_are_named_and_with_recover_set_aside() {
+        let dir = tempfile::tempdir().unwrap();
+        let config = with_rows_of_another_version(dir.path());
+        let refused = Kept::open(&config, Start::default()).map(drop).unwrap_err().to_string();
+        for part in ["alert 'a'", "desired 'good'", "device 'bad'", "2 more", "--recover"] {
+            assert!(refused.contains(part), "{part} is not in {refused}");
+        }
+        let recovering = Start { recover: true, ..Start::default() };
+        let kept = Kept::open(&config, recovering).unwrap();
+        let devices = kept.bridge.devices.iter().map(|(device, _)| device.as_str());
+        assert_eq!(devices.collect::<Vec<_>>(), ["good"]);
+        drop(kept);
+        let files = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap().path());
+        let aside = files.filter(|path| path.to_string_lossy().contains("sluice.db.unreadable-"));
+        let aside = aside.map(|path| fs::read_to_string(path).unwrap()).collect::<String>();
+        assert_eq!(aside.lines().count(), 7, "{aside}");
+        for row in [r#"{"body":"{}","key":"bad","table":"device"}"#, r#""base64":"/w==""#] {
+            assert!(aside.contains(row), "{row} is not in {aside}");
+        }
+        assert!(Kept::open(&config, Start::default()).is_ok(), "they are in its way no more");
+    }
 }

@@ -1,14 +1,17 @@
 //! The gateway as a whole: bound, then running, then drained.
 //!
 //! This file puts the parts together. What the store kept for them is in `kept`, what the configuration means
-//! for the bridge in `settings`, where the gateway can be reached in `endpoints`, the running tasks in `parts`.
+//! for the bridge in `settings`, where the gateway can be reached in `endpoints`, the running tasks in `parts`;
+//! `check` looks at what a start would refuse.
 
+mod check;
 mod endpoints;
 mod error;
 mod kept;
 mod parts;
 mod settings;
 
+pub use check::refusals;
 pub use endpoints::Endpoints;
 pub use error::StartError;
 
@@ -96,8 +99,7 @@ impl App {
         let endpoints = Endpoints::of(&config, &edge, &web)?;
         let stats = Arc::new(Stats::new(edge.counters(), arrivals));
         let settings = settings::of_bridge(&config, &endpoints, start, mappings);
-        let bridge = Bridge::new(clock::now(), settings, past)
-            .map_err(|source| StartError::Command { path: config.data_dir.0.clone(), source })?;
+        let bridge = Bridge::new(clock::now(), settings, past);
         let store = database.handle();
         let (webhook, posting) = Webhook::new(&config.webhook, posts, store.clone()).unzip();
         let watchers = Watchers::new(edge.desired_publisher(), webhook.clone());

@@ -78,15 +78,6 @@ impl Watchers {
     }
 }
 
-/// A row that holds something else than it should.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Unreadable {
-    /// What it should be.
-    pub(crate) what: &'static str,
-    /// Its key.
-    pub(crate) key: String,
-}
-
 /// What was kept.
 #[derive(Debug)]
 pub(crate) struct Restored {
@@ -99,27 +90,16 @@ pub(crate) struct Restored {
 }
 
 /// Takes back what was kept; the audit log keeps about so many entries.
-///
-/// # Errors
-/// [`Unreadable`] with the row.
-pub(crate) fn restore(rows: &mut Rows, audit_entries: u32) -> Result<Restored, Unreadable> {
-    let alerts = rows.take(Table::Alert).into_iter().map(|(key, body)| {
-        serde_json::from_slice(&body).map_err(|_| Unreadable { what: "alert", key })
-    });
-    let desired = rows.take(Table::Desired).into_iter().map(|(key, body)| {
-        let read = key.parse().ok().zip(serde_json::from_slice(&body).ok());
-        read.ok_or(Unreadable { what: "desired state", key })
-    });
-    let (alerts, desired) = (alerts.collect::<Result<_, _>>()?, desired.collect::<Result<_, _>>()?);
+pub(crate) fn restore(rows: &mut Rows, audit_entries: u32) -> Restored {
+    let alerts = rows.read(Table::Alert, |_, body| serde_json::from_slice(body).ok());
+    let desired = rows
+        .read(Table::Desired, |key, body| key.parse().ok().zip(serde_json::from_slice(body).ok()));
     let mut audit = Audit::new(audit_entries.into());
-    for (key, body) in rows.take(Table::Audit) {
-        let chunk = key.parse().ok().zip(std::str::from_utf8(&body).ok());
-        let restored = chunk.map(|chunk| audit.restore([chunk]));
-        if !matches!(restored, Some(Ok(()))) {
-            return Err(Unreadable { what: "chunk of the audit log", key });
-        }
-    }
-    Ok(Restored { alerts, desired, audit })
+    rows.read(Table::Audit, |key, body| {
+        let chunk = key.parse().ok().zip(std::str::from_utf8(body).ok())?;
+        audit.restore([chunk]).ok()
+    });
+    Restored { alerts, desired, audit }
 }
 
 /// The rows that keep what changed.

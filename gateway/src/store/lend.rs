@@ -3,7 +3,8 @@
 //!
 //! The first page tells where each table begins; without it SQLite reads nothing. But in every file of a version a table
 //! begins at the same page: SQLite keeps the beginnings in front, in the order in which the tables were made
-//! (`auto_vacuum`). So the first page of a new file serves. Should it not, rows do not check, and nothing is taken.
+//! (`auto_vacuum`). `VACUUM` makes them in another order. So the first page of a new file serves, or that of one on which
+//! `VACUUM` was run: the one by which more tables begin. Should neither, rows do not check, and nothing is taken.
 
 use super::{
     OpenError,
@@ -43,9 +44,46 @@ pub(super) fn readable(path: &Path, fresh: &Path, copy: &Path) -> Result<Connect
             return Ok(connection);
         }
     }
-    lend(path, fresh, copy).map_err(unusable(copy))?;
+    let packed = with_end(fresh, "-packed");
+    pack(fresh, &packed)?;
+    let mut begin = Vec::new();
+    for donor in [fresh, &packed] {
+        lend(path, donor, copy).map_err(unusable(copy))?;
+        let lent = read_only(copy).and_then(lenient).map_err(in_file)?;
+        begin.push(tables_that_begin(&lent).map_err(in_file)?);
+    }
+    if begin[0] >= begin[1] {
+        lend(path, fresh, copy).map_err(unusable(copy))?;
+    }
+    remove_all(&packed).map_err(unusable(&packed))?;
     read_only(copy).and_then(lenient).map_err(in_file)
 }
+
+/// Makes `packed` of `fresh` as `VACUUM` does.
+fn pack(fresh: &Path, packed: &Path) -> Result<(), OpenError> {
+    remove_all(packed).map_err(unusable(packed))?;
+    let into = |connection: Connection| {
+        connection.execute("VACUUM INTO ?1", [packed.to_string_lossy()]).map(drop)
+    };
+    read_only(fresh).and_then(into).map_err(|error| named(packed, error.into()))
+}
+
+/// How many tables begin where the first page says: no index, and no other page, is taken for one.
+fn tables_that_begin(connection: &Connection) -> rusqlite::Result<usize> {
+    let mut count = 0;
+    for table in [&TABLES[..], &[StoredRow::TABLE]].concat() {
+        let sql = format!("SELECT count(*) FROM (SELECT 1 FROM {table} NOT INDEXED LIMIT 1)");
+        match connection.query_one(&sql, [], |_| Ok(())) {
+            Ok(()) => count += 1,
+            Err(error) if is_damage(&error) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(count)
+}
+
+/// The tables that every version has.
+const TABLES: [&str; 5] = ["meta", "channel", "log", "block", "gap"];
 
 /// Else SQLite reads nothing of a file that is shorter than its first page says.
 fn lenient(connection: Connection) -> rusqlite::Result<Connection> {
@@ -54,7 +92,7 @@ fn lenient(connection: Connection) -> rusqlite::Result<Connection> {
 
 /// Whether the first page names the tables: those of the version before, at least.
 fn has_tables(connection: &Connection) -> rusqlite::Result<bool> {
-    for table in ["meta", "channel", "log", "block", "gap"] {
+    for table in TABLES {
         if !is_there(connection, table)? {
             return Ok(false);
         }

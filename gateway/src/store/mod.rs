@@ -13,6 +13,7 @@
 //! `live` holds what is in no block yet. `record` packs, `schema` has the tables, `retention` lets go.
 //! No other module knows SQLite.
 
+mod aside;
 mod commit;
 mod error;
 mod file;
@@ -37,6 +38,7 @@ mod tests;
 mod wal;
 mod writer;
 
+pub use aside::set_aside;
 pub use error::{NotStored, OpenError, Place, ReadError};
 pub use gather::Gathering;
 pub use open::{Database, is_in_use, open};
@@ -44,7 +46,7 @@ pub use reader::{LogPage, Past, RangePage};
 
 pub use recover::{EpochAfter, Report, Salvaged, recover};
 pub use restore::{Gap, GapReason, Restored, RestoredChannel};
-pub use row::{KeyAndBody, Order, Row, Rows, RowsWanted, Table};
+pub use row::{KeyAndBody, Order, Row, Rows, RowsWanted, StoredRow, Table};
 
 use bridge::update::{Stamp, Update};
 use inbox::Inbox;

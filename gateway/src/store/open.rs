@@ -9,7 +9,7 @@ use super::{
     record::{Damage, Packer},
     restore::{self, Contents, Trouble},
     schema::{self, Meta, Synchronous},
-    wal,
+    wal::{self, Look},
     writer::{RESERVE, Writer},
 };
 use protocol::Offset;
@@ -99,8 +99,9 @@ impl Drop for Database {
 /// [`OpenError::Locked`] or [`OpenError::Unusable`].
 pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
     std::fs::create_dir_all(dir).map_err(unusable(dir))?;
-    let open = File::options().create(true).truncate(false).write(true).open(dir.join("lock"));
-    let file = open.map_err(unusable(dir))?;
+    let path = dir.join("lock");
+    let open = File::options().create(true).truncate(false).write(true).open(&path);
+    let file = open.map_err(unusable(&path))?;
     let begun = Instant::now();
     loop {
         match file.try_lock() {
@@ -144,26 +145,19 @@ fn connect(path: &Path) -> Result<(Connection, Meta), OpenError> {
     let meta = Meta::read(&connection).map_err(in_file)?.map_err(|damage| damaged(path, damage))?;
     let missing = || damaged(path, Damage::new("the row of table meta is missing"));
     let meta = meta.ok_or_else(missing)?;
-    if log == WriteAheadLog::Missing && meta.clean.is_none() {
+    // The start that made it so wrote into the log at once.
+    if log == Look::Nothing && meta.clean.is_none() {
         let path = path.display();
-        tracing::warn!(%path, "the write-ahead log is gone: what was last committed is lost");
+        tracing::warn!(%path, "the write-ahead log is gone or empty: what was last committed is lost");
     }
     Ok((connection, meta))
 }
 
-/// Whether there is a write-ahead log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum WriteAheadLog {
-    There,
-    Missing,
-}
-
 /// Looks at the write-ahead log before SQLite takes it up: what it does not read of it, it does not tell.
-fn look_at_log(path: &Path) -> Result<WriteAheadLog, OpenError> {
+fn look_at_log(path: &Path) -> Result<Look, OpenError> {
     let log = file::with_end(path, file::WAL);
-    // Whoever opens the database makes one.
-    let there = if log.exists() { WriteAheadLog::There } else { WriteAheadLog::Missing };
-    if let Some(what) = wal::damage(&log).map_err(unusable(&log))? {
+    let look = wal::look(&log).map_err(unusable(&log))?;
+    if let Look::Damaged(what) = &look {
         let path = log.display();
         tracing::warn!(%path, %what, "the write-ahead log is damaged: what was committed behind that is lost");
     }
@@ -171,7 +165,7 @@ fn look_at_log(path: &Path) -> Result<WriteAheadLog, OpenError> {
         let what = "its write-ahead log is that of another database";
         return Err(damaged(path, Damage::new(what)));
     }
-    Ok(there)
+    Ok(look)
 }
 
 /// Whether SQLite finds it whole, and its tables are those of its version.

@@ -14,7 +14,7 @@ use super::{
     open::{is_damage, lock, named, unusable},
     record::{Body, ChannelId, Damage, Label, Packer, Records, Summary, read_data, unpack},
     restore::{ChannelRow, Gap, GapReason, StoredLogRow},
-    row::{self, StoredRow},
+    row::{self, StoredRow, Table, read_forgotten},
     scan,
     schema::{self, Meta},
 };
@@ -162,6 +162,9 @@ impl Salvage {
     fn kept_rows(&mut self) -> rusqlite::Result<()> {
         let take = |salvage: &mut Self, row: StoredRow| {
             let StoredRow { table, key, body } = row;
+            if table == Table::Forgotten && read_forgotten(&key, &body).is_err() {
+                return Ok(Taken::No);
+            }
             row::write(&salvage.new, table, &key, Some(&body)).map(|()| Taken::Yes)
         };
         // What the file says of its version may be damaged too.
@@ -226,11 +229,12 @@ impl Salvage {
         Ok(Taken::Yes)
     }
 
-    /// Those of channels whose names are left: what one has lost takes no other's updates with it.
+    /// Those that read, of channels whose names are left: what one has lost takes no other's updates with it.
     fn of_known_channels(&self, records: &Records) -> Records {
         let mut known = Records::default();
         let read = records.iter().filter_map(Result::ok);
         read.filter(|record| self.channels.contains_key(&record.channel))
+            .filter(|record| read_data(record.form, record.json).is_ok())
             .for_each(|record| known.push(record));
         known
     }

@@ -46,8 +46,8 @@ impl Table {
         Self::Forgotten,
     ];
 
-    /// Its name in the database.
-    const fn name(self) -> &'static str {
+    /// Its name, in the database and for who reads of its rows.
+    pub const fn name(self) -> &'static str {
         match self {
             Self::Device => "device",
             Self::Alert => "alert",
@@ -128,26 +128,60 @@ pub type KeyAndBody = (String, Vec<u8>);
 
 /// All rows that were kept, by table and in the order of their keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Rows(HashMap<Table, Vec<KeyAndBody>>);
+pub struct Rows {
+    by_table: HashMap<Table, Vec<KeyAndBody>>,
+    unread: Vec<StoredRow>,
+}
 
 impl Rows {
     /// Those of `table`, in the order of their keys.
     pub fn take(&mut self, table: Table) -> Vec<KeyAndBody> {
-        self.0.remove(&table).unwrap_or_default()
+        self.by_table.remove(&table).unwrap_or_default()
+    }
+
+    /// Those of `table` as `read` understands them, in the order of their keys; those that it does not are
+    /// [`Self::unread`].
+    pub fn read<T>(
+        &mut self,
+        table: Table,
+        mut read: impl FnMut(&str, &[u8]) -> Option<T>,
+    ) -> Vec<T> {
+        let mut understood = Vec::new();
+        for (key, body) in self.take(table) {
+            match read(&key, &body) {
+                Some(row) => understood.push(row),
+                None => self.unread.push(StoredRow { table, key, body }),
+            }
+        }
+        understood
+    }
+
+    /// The rows that nobody understood: each is what was written, so another version wrote it.
+    pub fn unread(&mut self) -> Vec<StoredRow> {
+        std::mem::take(&mut self.unread)
     }
 
     /// Adds one that comes behind those of its table.
     pub(super) fn push(&mut self, row: StoredRow) {
-        self.0.entry(row.table).or_default().push((row.key, row.body));
+        self.by_table.entry(row.table).or_default().push((row.key, row.body));
     }
 }
 
 /// A row as it lies in the database.
-#[derive(Debug)]
-pub(super) struct StoredRow {
-    pub(super) table: Table,
-    pub(super) key: String,
-    pub(super) body: Vec<u8>,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StoredRow {
+    /// What it is about.
+    pub table: Table,
+    /// Which one.
+    pub key: String,
+    /// What is kept.
+    pub body: Vec<u8>,
+}
+
+impl std::fmt::Display for StoredRow {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} '{}'", self.table.name(), self.key)
+    }
 }
 
 impl StoredRow {

@@ -21,19 +21,30 @@ const MAGIC: u32 = 0x377f_0682;
 /// The largest page of SQLite.
 const PAGE_BYTES_MAX: u32 = 65_536;
 
-/// What is damaged in the middle of the log at `path`; none: it is whole, is cut at its end, or is not there.
+/// What a write-ahead log is, as far as it can be seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// There is none, or nothing whole in it.
+    Nothing,
+    /// It is whole, or cut at its end.
+    Whole,
+    /// It is damaged in its middle.
+    Damaged(Damage),
+}
+
+/// Looks at the log at `path`.
 ///
 /// # Errors
 /// The system's.
-pub(super) fn damage(path: &Path) -> io::Result<Option<Damage>> {
-    let Some(file) = if_there(File::open(path).map(Some))? else { return Ok(None) };
+pub(super) fn look(path: &Path) -> io::Result<Look> {
+    let Some(file) = if_there(File::open(path).map(Some))? else { return Ok(Look::Nothing) };
     let mut file = BufReader::with_capacity(256 * 1024, file);
     let mut header = [0; HEADER_BYTES];
     if !fills(&mut file, &mut header)? {
-        return Ok(None);
+        return Ok(Look::Nothing);
     }
     let Some(mut log) = Log::begin(&header) else {
-        return Ok(Some(Damage::new("its beginning is not one")));
+        return Ok(Look::Damaged(Damage::new("its beginning is not one")));
     };
     let mut frame = vec![0; FRAME_HEADER_BYTES + log.page_bytes];
     let (mut number, mut broken) = (0_u64, None);
@@ -41,13 +52,14 @@ pub(super) fn damage(path: &Path) -> io::Result<Option<Damage>> {
         number += 1;
         match (broken, log.take(&frame)) {
             (Some(at), Frame::Whole | Frame::Broken) => {
-                return Ok(Some(Damage(format!("frame {at} does not check, and others follow"))));
+                let what = format!("frame {at} does not check, and others follow");
+                return Ok(Look::Damaged(Damage(what)));
             }
             (None, Frame::Broken | Frame::Other) => broken = Some(number),
             (None, Frame::Whole) | (Some(_), Frame::Other) => {}
         }
     }
-    Ok(None)
+    Ok(if number == 0 || broken == Some(1) { Look::Nothing } else { Look::Whole })
 }
 
 /// Reads as much as fits; not where less is left.

@@ -348,3 +348,23 @@ async fn with_few_files(settings: &[(&str, &str)]) -> String {
     .await;
     text
 }
+
+#[tokio::test]
+async fn checking_the_settings_tells_what_else_a_start_would_refuse_and_changes_nothing() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let data = folder.path().to_str().expect("UTF-8");
+    let check = ["--check-config", "--data-dir", data];
+    fs::write(folder.path().join("devices.json"), "no JSON").expect("a file");
+    let Ended { code, stderr, .. } = run(&check, &[]).await;
+    assert_eq!(code, Some(1), "{stderr}");
+    assert!(stderr.contains("devices.json"), "{stderr}");
+    fs::remove_file(folder.path().join("devices.json")).expect("it is there");
+    assert_eq!(run(&check, &[]).await.code, Some(0));
+    assert_eq!(fs::read_dir(folder.path()).expect("it is there").count(), 0);
+    let file = folder.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let below = file.join("below");
+    let check = ["--check-config", "--data-dir", below.to_str().expect("UTF-8")];
+    let Ended { code, stderr, .. } = run(&check, &[]).await;
+    assert!(code == Some(1) && stderr.contains("data_dir"), "{stderr}");
+}

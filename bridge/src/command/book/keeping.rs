@@ -29,25 +29,45 @@ pub struct Row {
     pub body: Option<String>,
 }
 
-/// The rows as they were stored, by key.
+/// What was stored, as it is read again.
 #[derive(Clone, Debug, Default)]
 pub struct Kept {
-    /// Of commands.
-    pub commands: Vec<(String, String)>,
-    /// Of batches.
-    pub batches: Vec<(String, String)>,
+    commands: Vec<KeptCommand>,
+    batches: Vec<KeptBatch>,
     /// What was told last of each batch.
     pub told: HashMap<String, Batch>,
 }
 
-/// A row that was not written by this program.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("'{key}' cannot be read: {why}")]
-pub struct Unreadable {
-    /// The row's key.
-    pub key: String,
-    /// What is wrong with it.
-    pub why: String,
+/// A command as it was stored.
+#[derive(Clone, Debug)]
+pub struct KeptCommand(Entry);
+
+impl KeptCommand {
+    /// Reads the body of its row; none: this program did not write it.
+    #[must_use]
+    pub fn read(body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok().map(Self)
+    }
+}
+
+/// A batch as it was stored.
+#[derive(Clone, Debug)]
+pub struct KeptBatch(String, Course);
+
+impl KeptBatch {
+    /// Reads its row; none: this program did not write it.
+    #[must_use]
+    pub fn read(key: &str, body: &[u8]) -> Option<Self> {
+        serde_json::from_slice(body).ok().map(|course| Self(key.into(), course))
+    }
+}
+
+impl Kept {
+    /// All that was read.
+    #[must_use]
+    pub fn of(commands: Vec<KeptCommand>, batches: Vec<KeptBatch>) -> Self {
+        Self { commands, batches, told: HashMap::new() }
+    }
 }
 
 impl Commands {
@@ -70,18 +90,9 @@ impl Commands {
 
     /// Brings back what was stored; `known` is shown each command as it was kept. Deadlines that passed meanwhile have
     /// their effect now; what was sent waits for its device.
-    ///
-    /// # Errors
-    /// The first row that cannot be read.
-    pub fn restore(
-        &mut self,
-        now: Timestamp,
-        kept: Kept,
-        mut known: impl FnMut(&CommandDetails),
-    ) -> Result<(), Unreadable> {
+    pub fn restore(&mut self, now: Timestamp, kept: Kept, mut known: impl FnMut(&CommandDetails)) {
         let mut told = kept.told;
-        for (key, body) in kept.batches {
-            let mut course: Course = read(&key, &body)?;
+        for KeptBatch(key, mut course) in kept.batches {
             course.told = told.remove(&key);
             self.created = self.created.max(course.ordinal);
             if let Some(asked) = &course.key {
@@ -89,18 +100,14 @@ impl Commands {
             }
             self.batches.insert(key, course);
         }
-        let mut entries = Vec::new();
-        for (key, body) in kept.commands {
-            let entry: Entry = read(&key, &body)?;
-            known(&entry.details);
-            entries.push(entry);
-        }
+        let mut entries: Vec<_> =
+            kept.commands.into_iter().map(|KeptCommand(entry)| entry).collect();
+        entries.iter().for_each(|entry| known(&entry.details));
         entries.sort_by_key(|entry| entry.ordinal);
         entries.into_iter().for_each(|entry| self.take_back(entry));
         self.order_ended();
         self.touched.extend(self.batches.keys().cloned());
         self.tick(now);
-        Ok(())
     }
 
     /// Tells what was stored and not told before the restart. `told` gives when a device's commands were
@@ -279,9 +286,4 @@ impl Commands {
 
 fn json(value: &impl serde::Serialize) -> String {
     serde_json::to_string(value).expect("commands have text keys and finite numbers")
-}
-
-fn read<T: serde::de::DeserializeOwned>(key: &str, body: &str) -> Result<T, Unreadable> {
-    serde_json::from_str(body)
-        .map_err(|error| Unreadable { key: key.into(), why: error.to_string() })
 }

@@ -468,3 +468,16 @@ fn a_dry_run_says_what_would_happen_and_makes_nothing() {
     assert_eq!((bad.valid, bad.errors.len()), (false, 1));
     assert_eq!(bench.commands.open_count(), 1);
 }
+
+/// What a restart finds of these rows.
+fn read_back<'a>(rows: impl Iterator<Item = (RowKind, &'a str, &'a str)>) -> Kept {
+    let (mut commands, mut batches) = (Vec::new(), Vec::new());
+    for (kind, key, body) in rows {
+        let body = body.as_bytes();
+        match kind {
+            RowKind::Command => commands.push(KeptCommand::read(body).expect("it reads back")),
+            RowKind::Batch => batches.push(KeptBatch::read(key, body).expect("it reads back")),
+        }
+    }
+    Kept::of(commands, batches)
+}

@@ -284,6 +284,45 @@ async fn all_but_the_first_page_is_salvaged_without_it() {
 }
 
 #[tokio::test]
+async fn a_file_on_which_vacuum_was_run_is_salvaged_without_its_first_page() {
+    let (dir, kept) = made().await;
+    let path = dir.path().join("sluice.db");
+    rusqlite::Connection::open(&path).unwrap().execute_batch("VACUUM").unwrap();
+    rusqlite::Connection::open(&path)
+        .unwrap()
+        .execute_batch("PRAGMA journal_mode = DELETE")
+        .unwrap();
+    let mut bytes = fs::read(&path).unwrap();
+    bytes[..4_096].fill(0);
+    fs::write(&path, bytes).unwrap();
+    let report = recover(dir.path(), Timestamp(1)).unwrap();
+    assert!(report.tables.iter().all(|table| table.lost == 0), "{report}");
+    let mut store = TestStore::open(dir, |_| {});
+    assert_eq!(store.restored.rows.take(Table::Device).len(), 1);
+    for channel in CHANNELS {
+        let past = store.handle().newest(name(channel), 100_000).await.unwrap();
+        check(&past, &kept[&name(channel)], true).unwrap();
+    }
+    let files = fs::read_dir(store.dir.path()).unwrap();
+    let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert!(names.all(|name| !name.contains("recovering")), "no copy is left");
+}
+
+#[tokio::test]
+async fn a_row_that_is_no_row_of_its_table_does_not_stop_what_was_salvaged() {
+    let store = TestStore::new();
+    let no_offset = Row::set(Table::Forgotten, "telemetry/a", "none");
+    store.keep_with(Vec::new(), vec![no_offset, Row::set(Table::Device, "a", "{}")]);
+    let dir = store.close();
+    let refused = open(settings(dir.path())).map(drop).unwrap_err();
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
+    let report = recover(dir.path(), Timestamp(1)).unwrap();
+    assert_eq!(report.tables.iter().map(|table| table.lost).sum::<u64>(), 1, "{report}");
+    let mut store = TestStore::open(dir, |_| {});
+    assert_eq!(store.restored.rows.take(Table::Device).len(), 1);
+}
+
+#[tokio::test]
 async fn a_channel_whose_name_is_lost_takes_no_update_of_another_with_it() {
     let mut store = TestStore::new();
     let channels = ["state/b", "telemetry/a", "telemetry/a", "state/b"];

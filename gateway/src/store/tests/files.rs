@@ -1,7 +1,10 @@
 //! The files of a database: what SQLite would not tell of them.
 
 use super::{
-    super::{EpochAfter, OpenError, Row, Table, file, open, recover, wal},
+    super::{
+        EpochAfter, OpenError, Row, Table, file, open, recover,
+        wal::{self, Look},
+    },
     support::{TestStore, name, settings},
 };
 use protocol::{Offset, Timestamp};
@@ -91,19 +94,20 @@ async fn a_log_of_another_database_is_told_and_nothing_of_it_is_taken() {
 async fn damage_in_the_middle_of_the_log_is_told_from_its_end() {
     let dir = crashed().await;
     let (log, whole) = (dir.path().join(WAL), fs::read(dir.path().join(WAL)).unwrap());
-    assert_eq!(wal::damage(&log).unwrap(), None);
+    assert_eq!(wal::look(&log).unwrap(), Look::Whole);
     for cut in (0..whole.len()).step_by(777) {
         fs::write(&log, &whole[..cut]).unwrap();
-        assert_eq!(wal::damage(&log).unwrap(), None, "cut at {cut}");
+        let left = if cut < 32 + 24 + 4_096 { Look::Nothing } else { Look::Whole };
+        assert_eq!(wal::look(&log).unwrap(), left, "cut at {cut}");
     }
     let last = whole.len() - (24 + 4_096);
     for at in (0..last).step_by(501) {
         fs::write(&log, &whole).unwrap();
         change(&log, |bytes| bytes[at] ^= 4);
-        assert!(wal::damage(&log).unwrap().is_some(), "at {at}");
+        assert!(matches!(wal::look(&log).unwrap(), Look::Damaged(_)), "at {at}");
     }
     fs::remove_file(&log).unwrap();
-    assert_eq!(wal::damage(&log).unwrap(), None);
+    assert_eq!(wal::look(&log).unwrap(), Look::Nothing);
 }
 
 #[tokio::test]
@@ -116,7 +120,7 @@ async fn what_an_earlier_log_left_behind_the_newer_one_is_no_damage() {
     let copy = dir.path().join("copy");
     fs::copy(&log, &copy).unwrap();
     assert!(fs::metadata(&copy).unwrap().len() > 20_000, "it is used anew from its beginning");
-    assert_eq!(wal::damage(&copy).unwrap(), None);
+    assert_eq!(wal::look(&copy).unwrap(), Look::Whole);
 }
 
 #[tokio::test]

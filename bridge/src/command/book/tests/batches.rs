@@ -163,19 +163,15 @@ fn a_batch_goes_on_after_a_restart() {
     bench.sent();
     let limits = bench.commands.limits;
     let rows = bench.commands.take_rows();
-    let mut kept = Kept::default();
-    for Row { kind, key, body } in rows {
-        match kind {
-            RowKind::Command => kept.commands.push((key, body.unwrap())),
-            RowKind::Batch => kept.batches.push((key, body.unwrap())),
-        }
-    }
+    let rows = rows.iter().map(|row| (row.kind, &*row.key, row.body.as_deref().unwrap()));
+    let kept = read_back(rows);
     let told = bench.commands.batch(&batch.id).unwrap().clone();
     for (told, again) in [(None, true), (Some(told), false)] {
         bench.commands = Commands::new(limits);
         let told = told.into_iter().map(|batch| (batch.id.clone(), batch)).collect();
-        let kept = Kept { told, ..kept.clone() };
-        bench.commands.restore(bench.time(), kept, |_| {}).unwrap();
+        let mut kept = kept.clone();
+        kept.told = told;
+        bench.commands.restore(bench.time(), kept, |_| {});
         let is_told = |effect: &Effect| matches!(effect, Effect::BatchChanged(_));
         assert_eq!(bench.commands.take_effects().iter().any(is_told), again);
     }
