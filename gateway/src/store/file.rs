@@ -59,7 +59,11 @@ fn make(path: &Path) -> Result<(), OpenError> {
     let draft = with_end(path, ".new");
     remove_all(&draft).map_err(unusable(path))?;
     create(&draft).map_err(unusable(path))?;
-    fill(&draft).map_err(|error| named(path, error.into()))?;
+    if let Err(error) = fill(&draft) {
+        // A full disk gets back what it has taken.
+        remove_all(&draft).map_err(unusable(path))?;
+        return Err(named(path, error.into()));
+    }
     fs::rename(&draft, path).map_err(unusable(path))?;
     remove_all(&draft).map_err(unusable(path))?;
     sync_directory(path).map_err(unusable(path))
