@@ -1,10 +1,10 @@
 //! A commit: what was taken goes into the log, all of it or nothing.
 
 use super::{
+    gap::{Gap, GapReason},
     live::{Channel, Live},
     pending::{Lost, Taken},
     record::{ChannelId, Label, Records},
-    restore::{Gap, GapReason},
     row::{self, Table, read_forgotten},
     schema,
     writer::{LogRow, Writer},
@@ -152,7 +152,7 @@ pub(super) fn write_channel(
     id: ChannelId,
     channel: &Channel,
 ) -> rusqlite::Result<()> {
-    let row = super::restore::ChannelRow::of(id, channel);
+    let row = super::stored::ChannelRow::of(id, channel);
     let sql = "INSERT INTO channel VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)
         ON CONFLICT (id) DO UPDATE SET seq = ?3, \"offset\" = ?4, timestamp = ?5, value = ?6,
         folded_seq = ?7, pruned_seq = ?8, blocks = ?9, checksum = ?10";

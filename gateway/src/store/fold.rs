@@ -1,14 +1,15 @@
 //! Folding: what lies in the log and in memory becomes blocks of its channel, and the log gets shorter.
 
 use super::{
-    commit::{no_memory, write_channel},
+    block::write_block,
+    commit::write_channel,
     live::{BLOCK_BYTES, BLOCK_UPDATES, Channel},
     record::{ChannelId, Damage, Label, Packer, Records, unpack},
     schema,
     writer::Writer,
 };
 use protocol::TopicName;
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{Connection, OptionalExtension};
 use std::sync::{Arc, PoisonError};
 
 /// So many channels are folded at once, so that a commit does not wait long.
@@ -174,34 +175,6 @@ impl Fold<'_> {
     fn write(&mut self, id: Option<u64>, records: &Records) -> rusqlite::Result<()> {
         write_block(self.connection, self.packer, id, (self.id, self.name), records)
     }
-}
-
-/// Writes a block of the channel; in place of the one with this id.
-///
-/// # Errors
-/// SQLite's.
-pub(super) fn write_block(
-    connection: &Connection,
-    packer: &mut Packer,
-    id: Option<u64>,
-    (channel, name): (ChannelId, &TopicName),
-    records: &Records,
-) -> rusqlite::Result<()> {
-    let label = Label::Block { channel, name: name.clone() };
-    let body = packer.pack(&label, records).map_err(no_memory)?;
-    let summary = records.summary().expect("a block has records");
-    let sql = "INSERT OR REPLACE INTO block VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)";
-    connection.prepare_cached(sql)?.execute(params![
-        id,
-        channel.0,
-        summary.first.seq.0,
-        summary.last.seq.0,
-        summary.min.0,
-        summary.max.0,
-        body.len() as u64,
-        body
-    ])?;
-    Ok(())
 }
 
 /// `more` behind `records`.

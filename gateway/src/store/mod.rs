@@ -14,10 +14,12 @@
 //! No other module knows SQLite.
 
 mod aside;
+mod block;
 mod commit;
 mod error;
 mod file;
 mod fold;
+mod gap;
 mod gather;
 mod inbox;
 mod lend;
@@ -33,6 +35,7 @@ mod retention;
 mod row;
 mod scan;
 mod schema;
+mod stored;
 #[cfg(test)]
 mod tests;
 mod wal;
@@ -40,12 +43,13 @@ mod writer;
 
 pub use aside::set_aside;
 pub use error::{NotStored, OpenError, Place, ReadError};
+pub use gap::{Gap, GapReason};
 pub use gather::Gathering;
 pub use open::{Database, is_in_use, open};
 pub use reader::{LogPage, Past, RangePage};
 
 pub use recover::{EpochAfter, Report, Salvaged, recover};
-pub use restore::{Gap, GapReason, Restored, RestoredChannel};
+pub use restore::{Restored, RestoredChannel};
 pub use row::{KeyAndBody, Order, Row, Rows, RowsWanted, StoredRow, Table};
 
 use bridge::update::{Stamp, Update};

@@ -2,6 +2,7 @@
 
 use super::{
     Checks, NotStored, OpenError, Restored, Settings, Shared, StoreHandle, Survives,
+    block::check_bodies,
     file::{self, FILE, read_only},
     inbox::Inbox,
     pending::Ending,
@@ -47,7 +48,7 @@ pub fn open(settings: Settings) -> Result<(Database, Restored), OpenError> {
     let in_file = |trouble: Trouble| named(&path, trouble);
     let mut contents = restore::read_all(&connection, &meta).map_err(in_file)?;
     if settings.checks == Checks::All {
-        restore::check_bodies(&connection).map_err(in_file)?;
+        check_bodies(&connection).map_err(in_file)?;
     }
     let (meta, last) = go_on(&mut connection, meta, &mut contents, settings.survives)
         .map_err(|error| in_file(error.into()))?;

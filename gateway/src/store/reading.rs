@@ -1,27 +1,22 @@
-//! What the reader does for each question.
+//! What the reader does for each question about a channel; the log is read in `log`.
+
+mod log;
 
 use super::{
+    block::Block,
     error::Place,
     in_time,
     live::Channel,
-    reader::{LogPage, Past, PastRow, RangePage, Reader, Unread},
-    record::{ChannelId, Damage, Label, Record, Records, read_data, unpack},
-    restore::{Gap, StoredLogRow},
-    schema::Meta,
+    reader::{Past, PastRow, RangePage, Reader, Unread},
+    record::{ChannelId, Damage, Record, Records, read_data},
 };
 use bridge::update::{ChannelKind, Stamp, Update};
-use protocol::{Offset, Seq, Timestamp, TopicFilter, TopicName};
+use protocol::{Offset, Seq, Timestamp, TopicName};
 use rusqlite::{Connection, Params, Row, Transaction};
-use std::{collections::HashMap, ops::ControlFlow, sync::Arc};
-
-/// A page of the log looks at so many bytes at most, also where nothing in them is wanted.
-const LOOK_BYTES_MAX: usize = 8 * 1024 * 1024;
+use std::{ops::ControlFlow, sync::Arc};
 
 /// An answer by time has so many bytes of JSON at most, where updates in order of time allow it.
 const PAST_BYTES_MAX: usize = 32 * 1024 * 1024;
-
-/// No offset is greater: it fits a column.
-const OFFSET_MAX: Offset = Offset(i64::MAX as u64);
 
 /// One channel as it is in memory at the beginning of a read. All before its first update that is not
 /// folded is in blocks that any later state of the database has.
@@ -55,41 +50,6 @@ fn rebuild(name: &TopicName, kind: ChannelKind, record: Record<'_>) -> Result<Ar
 }
 
 impl Reader {
-    /// See [`super::StoreHandle::log`].
-    pub(super) fn log(
-        &self,
-        after: Offset,
-        filters: &[TopicFilter],
-        bytes_max: usize,
-    ) -> Result<LogPage, Unread> {
-        // What is newer in the database may have channels that memory does not know yet.
-        let committed = self.live().committed();
-        let after = after.min(OFFSET_MAX);
-        let transaction = self.connection.unchecked_transaction()?;
-        check_continuity(&transaction, after)?;
-        let mut page = LogReading {
-            reader: self,
-            filters,
-            wanted: HashMap::new(),
-            page: LogPage { updates: Vec::new(), through: after, at_end: true },
-            after,
-            bytes_left: bytes_max,
-            look_left: LOOK_BYTES_MAX,
-        };
-        let sql = "SELECT first, last, body FROM log
-            WHERE first >= (SELECT coalesce(max(first), 0) FROM log WHERE first <= ?1)
-            AND first <= ?2 ORDER BY first";
-        let mut follows = None;
-        for_each(&transaction, sql, (after.0, committed.0), StoredLogRow::read, |row| {
-            page.take(&row, &mut follows)
-        })?;
-        let mut page = page.page;
-        if page.at_end {
-            page.through = page.through.max(committed);
-        }
-        Ok(page)
-    }
-
     /// See [`super::StoreHandle::range`].
     pub(super) fn range(
         &self,
@@ -190,23 +150,6 @@ impl Reader {
     }
 }
 
-/// Whether everything after `after` that was kept is in the log.
-fn check_continuity(connection: &Connection, after: Offset) -> Result<(), Unread> {
-    let index = |damage| Unread::Damaged(Place::Index, damage);
-    let meta = Meta::read(connection)?.map_err(index)?;
-    let meta = meta.ok_or_else(|| index(Damage::new("the row of table meta is missing")))?;
-    if after < meta.log_pruned {
-        return Err(Unread::Gone);
-    }
-    let sql = "SELECT * FROM gap ORDER BY first_offset DESC LIMIT 1";
-    let mut newest = None;
-    for_each(connection, sql, [], Gap::read, |gap| {
-        newest = Some(gap.map_err(index)?);
-        Ok(ControlFlow::Break(()))
-    })?;
-    if newest.is_some_and(|gap| gap.last > after) { Err(Unread::Gone) } else { Ok(()) }
-}
-
 /// Calls `act` on each row until it says stop.
 fn for_each<T>(
     connection: &Connection,
@@ -243,73 +186,13 @@ impl BlockRow {
         let body: Vec<u8> =
             transaction.prepare_cached(sql)?.query_row([self.id], |row| row.get(0))?;
         let damaged = |damage| Unread::Damaged(seen.place((self.first, self.last)), damage);
-        let body = unpack(&body).map_err(damaged)?;
-        let label = Label::Block { channel: seen.id, name: seen.channel.name.clone() };
-        let numbers = (body.summary.first.seq, body.summary.last.seq);
-        if body.label != label || numbers != (self.first, self.last) {
+        let block = Block::open(&body).map_err(damaged)?;
+        let numbers = (block.summary.first.seq, block.summary.last.seq);
+        let is_of_channel = block.channel == seen.id && block.name == seen.channel.name;
+        if !is_of_channel || numbers != (self.first, self.last) {
             return Err(damaged(Damage::new("a body of another row")));
         }
-        Ok(body.records)
-    }
-}
-
-/// A page of the log while it is read.
-struct LogReading<'a> {
-    reader: &'a Reader,
-    filters: &'a [TopicFilter],
-    wanted: HashMap<ChannelId, Option<(TopicName, ChannelKind)>>,
-    page: LogPage,
-    after: Offset,
-    bytes_left: usize,
-    look_left: usize,
-}
-
-impl LogReading<'_> {
-    fn take(
-        &mut self,
-        row: &StoredLogRow,
-        follows: &mut Option<Offset>,
-    ) -> Result<ControlFlow<()>, Unread> {
-        if self.bytes_left == 0 || self.look_left == 0 {
-            self.page.at_end = false;
-            return Ok(ControlFlow::Break(()));
-        }
-        let damaged = |damage| Unread::Damaged(Place::Log(row.first), damage);
-        let (after, records) = row.open().map_err(damaged)?;
-        if follows.map_or(after > self.after, |before| after != before) {
-            return Err(damaged(Damage::new("what was kept before it is missing")));
-        }
-        *follows = Some(row.last);
-        self.look_left = self.look_left.saturating_sub(records.len());
-        for record in records.iter() {
-            let record = record.map_err(damaged)?;
-            if record.stamp.offset <= self.after {
-                continue;
-            }
-            if self.bytes_left == 0 {
-                self.page.at_end = false;
-                return Ok(ControlFlow::Break(()));
-            }
-            self.page.through = record.stamp.offset;
-            self.add(record).map_err(damaged)?;
-        }
-        Ok(ControlFlow::Continue(()))
-    }
-
-    fn add(&mut self, record: Record<'_>) -> Result<(), Damage> {
-        let (reader, filters) = (self.reader, self.filters);
-        let channel = self.wanted.entry(record.channel).or_insert_with(|| {
-            let live = reader.live();
-            let channel = live.get(record.channel)?;
-            let matches = |filter: &TopicFilter| filter.matches(channel.name.as_str());
-            filters.iter().any(matches).then(|| (channel.name.clone(), channel.kind))
-        });
-        if let Some((name, kind)) = channel {
-            let update = rebuild(name, *kind, record)?;
-            self.bytes_left = self.bytes_left.saturating_sub(update.text().len());
-            self.page.updates.push(update);
-        }
-        Ok(())
+        Ok(block.records)
     }
 }
 

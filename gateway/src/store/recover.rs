@@ -2,24 +2,27 @@
 //!
 //! A row is taken only if it checks. Where SQLite cannot go on through a table, the next row that it can
 //! find is looked for; nothing is guessed. The new file goes on with the numbers only when everything that
-//! they rest on was whole; otherwise it begins a new epoch.
+//! they rest on was whole; otherwise it begins a new epoch. The log is taken over in `log`.
+
+mod log;
 
 use super::{
     OpenError,
+    block::{Block, write_block},
     commit::{no_memory, write_channel},
     file::{FILE, create, remove_all, rename_all, sync_directory, with_end},
-    fold::write_block,
+    gap::Gap,
     lend::{is_there, readable},
     live::Channel,
     open::{is_damage, lock, named, unusable},
-    record::{Body, ChannelId, Damage, Label, Packer, Records, Summary, read_data, unpack},
-    restore::{ChannelRow, Gap, GapReason, StoredLogRow},
+    record::{ChannelId, Damage, Packer, read_data},
     row::{self, StoredRow, Table, read_forgotten},
     scan,
     schema::{self, Meta},
+    stored::ChannelRow,
 };
 use protocol::{Offset, Seq, Timestamp, TopicName};
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, Row};
 use std::{
     collections::HashMap,
     fmt,
@@ -203,11 +206,13 @@ impl Salvage {
     }
 
     fn blocks(&mut self) -> rusqlite::Result<()> {
-        self.rows("block", BlockBody::read, |salvage, block| salvage.block(&block))
+        let body = |row: &Row<'_>| Ok(Ok(row.get("body")?));
+        self.rows("block", body, |salvage, body: Vec<u8>| salvage.block(&body))
     }
 
-    fn block(&mut self, block: &BlockBody) -> rusqlite::Result<Taken> {
-        let Ok((id, name, records, summary)) = block.open() else { return Ok(Taken::No) };
+    fn block(&mut self, body: &[u8]) -> rusqlite::Result<Taken> {
+        let Ok(block) = Block::open(body) else { return Ok(Taken::No) };
+        let Block { channel: id, name, summary, records } = block;
         if *self.names.entry(name.clone()).or_insert(id) != id {
             return Ok(Taken::No);
         }
@@ -227,56 +232,6 @@ impl Salvage {
         self.last = self.last.max(summary.last.offset);
         write_block(&self.new, &mut self.packer, None, (id, &name), &records)?;
         Ok(Taken::Yes)
-    }
-
-    /// Those that read, of channels whose names are left: what one has lost takes no other's updates with it.
-    fn of_known_channels(&self, records: &Records) -> Records {
-        let mut known = Records::default();
-        let read = records.iter().filter_map(Result::ok);
-        read.filter(|record| self.channels.contains_key(&record.channel))
-            .filter(|record| read_data(record.form, record.json).is_ok())
-            .for_each(|record| known.push(record));
-        known
-    }
-
-    /// Takes the log over, with a gap where something is missing; through where it is pruned.
-    fn log(&mut self, pruned: Option<Offset>) -> rusqlite::Result<Offset> {
-        let mut before: Option<Offset> = None;
-        let mut first_after = pruned;
-        let mut holes = 0;
-        let sql = "INSERT INTO log VALUES (?1, ?2, ?3)";
-        self.rows(
-            LOG,
-            |row| Ok(Ok(StoredLogRow::read(row)?)),
-            |salvage, row| {
-                let Ok((after, all)) = row.open() else { return Ok(Taken::No) };
-                let records = salvage.of_known_channels(&all);
-                let Some(Summary { first, last, .. }) = records.summary() else {
-                    return Ok(Taken::No);
-                };
-                let (first, last) = (first.offset, last.offset);
-                let follows = before.or(pruned).is_none_or(|before| before == after);
-                if !follows || records.count() != all.count() {
-                    holes += 1;
-                }
-                if let Some(before) = before.filter(|_| !follows || first != row.first) {
-                    let (first, last) = (Offset(before.0 + 1), Offset(first.0 - 1));
-                    Gap { first, last, reason: GapReason::Crash }.write(&salvage.new)?;
-                }
-                let after = before.unwrap_or(after);
-                first_after = before.map_or(Some(after), |_| first_after);
-                let body =
-                    salvage.packer.pack(&Label::Log { after }, &records).map_err(no_memory)?;
-                salvage.new.prepare_cached(sql)?.execute(params![first.0, last.0, body])?;
-                before = Some(last);
-                salvage.last = salvage.last.max(row.last);
-                Ok(Taken::Yes)
-            },
-        )?;
-        if let Some(table) = self.tables.last_mut() {
-            table.lost = table.lost.max(holes);
-        }
-        Ok(first_after.unwrap_or(self.last))
     }
 
     /// Takes the rows of a table that check and that `take` wants.
@@ -301,23 +256,6 @@ impl Salvage {
         }
         self.tables.push(salvaged);
         Ok(())
-    }
-}
-
-/// The body of a block; what its row says beside it is not needed.
-struct BlockBody(Vec<u8>);
-
-impl BlockBody {
-    fn read(row: &Row<'_>) -> rusqlite::Result<Result<Self, Damage>> {
-        Ok(Ok(Self(row.get("body")?)))
-    }
-
-    fn open(&self) -> Result<(ChannelId, TopicName, Records, Summary), Damage> {
-        let Body { label, summary, records } = unpack(&self.0)?;
-        match label {
-            Label::Block { channel, name } => Ok((channel, name, records, summary)),
-            Label::Log { .. } => Err(Damage::new("a body of the log")),
-        }
     }
 }
 

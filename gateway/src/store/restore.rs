@@ -4,18 +4,20 @@
 //! were, and each channel's next number lies behind as many as it may have lost there.
 
 use super::{
+    gap::{Gap, GapReason},
     live::{Channel, Live},
-    record::{ChannelId, Damage, Label, data_column, read_data, read_data_column, unpack},
+    record::{ChannelId, Damage, read_data},
     row::{Rows, StoredRow, Table, read_forgotten},
-    schema::{self, Meta},
-    writer::{Log, LogRow},
+    schema::Meta,
+    stored::{ChannelRow, StoredLogRow},
+    writer::Log,
 };
 use bridge::{
     data::Data,
     update::{ChannelKind, Stamp},
 };
-use protocol::{Offset, Seq, Timestamp, TopicName};
-use rusqlite::{Connection, Row, params};
+use protocol::{Offset, Seq, TopicName};
+use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 
 /// What was kept.
@@ -52,179 +54,6 @@ pub struct RestoredChannel {
     pub value: Option<Data>,
     /// The newest that retention let go.
     pub pruned_seq: Seq,
-}
-
-/// Offsets that were given out and not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Gap {
-    /// The first of them.
-    pub first: Offset,
-    /// The last of them.
-    pub last: Offset,
-    /// Why.
-    pub reason: GapReason,
-}
-
-/// Why offsets were not stored.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum GapReason {
-    /// The gateway ended without a word: nobody knows how many were used.
-    Crash,
-    /// More waited than there was room for, as the disk was full, slow or broken.
-    Overflow,
-}
-
-impl GapReason {
-    const fn code(self) -> u64 {
-        match self {
-            Self::Crash => 0,
-            Self::Overflow => 1,
-        }
-    }
-
-    fn from_code(code: u64) -> Result<Self, Damage> {
-        match code {
-            0 => Ok(Self::Crash),
-            1 => Ok(Self::Overflow),
-            unknown => Err(Damage(format!("a gap for the unknown reason {unknown}"))),
-        }
-    }
-}
-
-impl Gap {
-    /// Writes it; in place of one with the same beginning.
-    ///
-    /// # Errors
-    /// SQLite's.
-    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
-        let sql = "INSERT OR REPLACE INTO gap VALUES (?1, ?2, ?3, ?4)";
-        let (first, last, reason) = (self.first.0, self.last.0, self.reason.code());
-        connection.prepare_cached(sql)?.execute(params![first, last, reason, self.checksum()])?;
-        Ok(())
-    }
-
-    fn checksum(&self) -> u32 {
-        schema::checksum(&[self.first.0, self.last.0, self.reason.code()], &[])
-    }
-
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Self, Damage>> {
-        let (first, last) = (Offset(row.get(0)?), Offset(row.get(1)?));
-        let reason = match GapReason::from_code(row.get(2)?) {
-            Ok(reason) => reason,
-            Err(damage) => return Ok(Err(damage)),
-        };
-        let gap = Self { first, last, reason };
-        let whole = row.get::<_, u32>(3)? == gap.checksum();
-        Ok(if whole { Ok(gap) } else { Err(Damage(format!("the row of gap {first}"))) })
-    }
-
-    /// How many numbers a channel may have lost in it whose newest stored update has this offset.
-    fn lost_after(&self, stored: Offset) -> u64 {
-        let before = stored.0.max(self.first.0.saturating_sub(1));
-        self.last.0.saturating_sub(before)
-    }
-}
-
-/// The row of a channel.
-#[derive(Clone, Debug)]
-pub(super) struct ChannelRow {
-    pub(super) id: ChannelId,
-    pub(super) name: String,
-    pub(super) stamp: Stamp,
-    pub(super) value: String,
-    pub(super) folded: Seq,
-    pub(super) pruned: Seq,
-    pub(super) blocks: u64,
-}
-
-impl ChannelRow {
-    /// The row of a channel as it is in memory.
-    pub(super) fn of(id: ChannelId, channel: &Channel) -> Self {
-        let none = Stamp { seq: Seq(0), offset: Offset(0), timestamp: Timestamp(0) };
-        let value = channel.value.as_ref();
-        Self {
-            id,
-            name: channel.name.as_str().into(),
-            stamp: value.map_or(none, |(stamp, _)| *stamp),
-            value: value.map_or(String::new(), |(_, data)| data_column(data)),
-            folded: channel.folded,
-            pruned: channel.pruned,
-            blocks: channel.blocks,
-        }
-    }
-
-    pub(super) fn checksum(&self) -> u32 {
-        let Self { id, name, stamp, value, folded, pruned, blocks } = self;
-        let time = stamp.timestamp.0.cast_unsigned();
-        let numbers = [id.0, stamp.seq.0, stamp.offset.0, time, folded.0, pruned.0, *blocks];
-        schema::checksum(&numbers, &[name.as_bytes(), value.as_bytes()])
-    }
-
-    /// Reads `id, name, seq, offset, timestamp, value, folded_seq, pruned_seq, blocks, checksum`.
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Result<Self, Damage>> {
-        let read = Self {
-            id: ChannelId(row.get(0)?),
-            name: row.get(1)?,
-            stamp: Stamp {
-                seq: Seq(row.get(2)?),
-                offset: Offset(row.get(3)?),
-                timestamp: Timestamp(row.get(4)?),
-            },
-            value: row.get(5)?,
-            folded: Seq(row.get(6)?),
-            pruned: Seq(row.get(7)?),
-            blocks: row.get(8)?,
-        };
-        let whole = row.get::<_, u32>(9)? == read.checksum();
-        let damage = || Damage(format!("the row of channel {}", read.id.0));
-        Ok(if whole { Ok(read) } else { Err(damage()) })
-    }
-
-    /// The channel in memory.
-    pub(super) fn channel(&self) -> Result<Channel, Damage> {
-        let name =
-            self.name.parse().map_err(|error| Damage(format!("a channel's name: {error}")))?;
-        let value = match self.stamp.seq {
-            Seq(0) => None,
-            Seq(_) => Some((self.stamp, read_data_column(&self.value)?)),
-        };
-        let Self { folded, pruned, blocks, .. } = *self;
-        let mut channel = Channel::new(name);
-        (channel.value, channel.folded) = (value, folded);
-        (channel.pruned, channel.blocks) = (pruned, blocks);
-        Ok(channel)
-    }
-}
-
-/// A row of the log as it is stored.
-#[derive(Clone, Debug)]
-pub(super) struct StoredLogRow {
-    pub(super) first: Offset,
-    pub(super) last: Offset,
-    pub(super) body: Vec<u8>,
-}
-
-impl StoredLogRow {
-    pub(super) fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
-        Ok(Self { first: Offset(row.get(0)?), last: Offset(row.get(1)?), body: row.get(2)? })
-    }
-
-    /// What is in it: the offset it follows, and its records.
-    ///
-    /// # Errors
-    /// [`Damage`] when it is not what this row was written with.
-    pub(super) fn open(&self) -> Result<(Offset, super::record::Records), Damage> {
-        let body = unpack(&self.body)?;
-        let same = body.summary.first.offset == self.first && body.summary.last.offset == self.last;
-        match body.label {
-            Label::Log { after } if same => Ok((after, body.records)),
-            Label::Log { .. } | Label::Block { .. } => Err(Damage::new("a body of another row")),
-        }
-    }
-
-    pub(super) fn row(&self) -> LogRow {
-        LogRow { first: self.first, last: self.last, bytes: self.body.len() as u64 }
-    }
 }
 
 /// Why what is there cannot be restored.
@@ -290,7 +119,11 @@ pub(super) fn read_all(connection: &Connection, meta: &Meta) -> Result<Contents,
     Ok(contents)
 }
 
-fn each<T>(
+/// Hands each row to `take`, as `read` reads it.
+///
+/// # Errors
+/// The first that `take` refuses, or SQLite's.
+pub(super) fn each<T>(
     connection: &Connection,
     sql: &str,
     read: impl Fn(&Row<'_>) -> rusqlite::Result<T>,
@@ -324,17 +157,6 @@ fn check_blocks(connection: &Connection, live: &Live) -> Result<(), Trouble> {
         Some(id) => Err(Damage(format!("blocks of the unknown channel {id}")).into()),
         None => Ok(()),
     }
-}
-
-/// What past updates say is what was written, in every block.
-///
-/// # Errors
-/// The first that does not check, or SQLite's.
-pub(super) fn check_bodies(connection: &Connection) -> Result<(), Trouble> {
-    let read = |row: &Row<'_>| Ok((row.get(0)?, row.get(1)?));
-    each(connection, "SELECT id, body FROM block", read, |(id, body): (u64, Vec<u8>)| {
-        unpack(&body).map(drop).map_err(|damage| Damage(format!("the block {id}: {damage}")))
-    })
 }
 
 fn take_log_row(contents: &mut Contents, stored: &StoredLogRow) -> Result<(), Damage> {
