@@ -1,6 +1,11 @@
 //! Reads the configuration from its sources and reports every mistake in one run.
 //!
-//! Each setting is laid on the defaults alone and read; so one that is wrong does not hide the next.
+//! Each setting is laid on the defaults alone and read; so one that is wrong does not hide the next. `tree` finds keys
+//! in them.
+
+#[cfg(test)]
+mod tests;
+mod tree;
 
 use super::Config;
 use config::{File, FileFormat, Map, Source as _, Value, ValueKind};
@@ -11,6 +16,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
 };
+use tree::{lookup, nearest, place};
 
 /// Where settings come from; later ones win.
 #[derive(Clone, Debug, Default)]
@@ -156,7 +162,7 @@ impl Reader {
 
     fn set(&mut self, key: &str, value: Json, source: &str) {
         if lookup(&self.defaults, key).is_none() {
-            let hint = self.nearest(key).map(|known| format!(", did you mean {known}?"));
+            let hint = nearest(&self.defaults, key).map(|known| format!(", did you mean {known}?"));
             let hint = hint.unwrap_or_default();
             return self.mistakes.push(format!("{key}: unknown key ({source}){hint}"));
         }
@@ -184,50 +190,12 @@ impl Reader {
         }
     }
 
-    /// The known key that differs least from an unknown one.
-    fn nearest(&self, key: &str) -> Option<String> {
-        let known = keys("", &self.defaults).into_iter();
-        let near = known.map(|known| (distance(&known, key), known)).min()?;
-        (near.0 <= key.len() / 3).then_some(near.1)
-    }
-
     fn finish(mut self) -> (Config, Vec<String>) {
         let settings: Config =
             serde_json::from_value(self.settings).expect("each setting was read before");
         self.mistakes.extend(settings.mistakes().iter().map(ToString::to_string));
         (settings, self.mistakes)
     }
-}
-
-fn lookup<'a>(tree: &'a Json, key: &str) -> Option<&'a Json> {
-    key.split('.').try_fold(tree, |tree, name| tree.get(name))
-}
-
-fn place(tree: &mut Json, key: &str, value: Json) {
-    let slot = key.split('.').try_fold(tree, |tree, name| tree.get_mut(name));
-    *slot.expect("the key was looked up in the defaults, which have the same shape") = value;
-}
-
-fn keys(prefix: &str, tree: &Json) -> Vec<String> {
-    let Json::Object(entries) = tree else { return vec![prefix.into()] };
-    let join = |name: &String| {
-        if prefix.is_empty() { name.clone() } else { format!("{prefix}.{name}") }
-    };
-    entries.iter().flat_map(|(name, inner)| keys(&join(name), inner)).collect()
-}
-
-/// How many characters must be added, removed or exchanged (Levenshtein).
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.chars().count()).collect();
-    for (i, x) in a.chars().enumerate() {
-        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
-        for (j, y) in b.chars().enumerate() {
-            let exchanged = diagonal + usize::from(x != y);
-            diagonal = row[j + 1];
-            row[j + 1] = exchanged.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[row.len() - 1]
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "128-bit integers fit no setting")]
@@ -250,157 +218,4 @@ fn json(kind: ValueKind) -> Json {
 /// A number; without a fraction it is a whole one, however it was written.
 fn number(value: f64) -> Json {
     value.to_string().parse::<i64>().map_or_else(|_| value.into(), Json::from)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::{io::Write, os::unix::ffi::OsStringExt as _};
-
-    fn with_file(text: &str, environment: &[(&str, &str)]) -> Result<Config, Mistakes> {
-        let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
-        file.write_all(text.as_bytes()).unwrap();
-        let environment =
-            environment.iter().map(|(name, value)| ((*name).into(), (*value).into())).collect();
-        let file_path = file.path().to_owned();
-        let loaded = load(&Sources { file: Some(file_path), environment, flags: vec![] });
-        loaded.map_err(|Mistakes(mistakes)| {
-            let path = file.path().display().to_string();
-            Mistakes(mistakes.into_iter().map(|text| text.replace(&path, "FILE")).collect())
-        })
-    }
-
-    #[test]
-    fn nothing_set_means_the_defaults() {
-        assert_eq!(load(&Sources::default()), Ok(Config::default()));
-    }
-
-    #[test]
-    fn the_environment_wins_over_the_file_and_flags_over_both() {
-        let loaded = with_file(
-            "[mqtt]\nlisten = '127.0.0.1:1'\n[http]\nflush_ms = 5",
-            &[
-                ("SLUICE_MQTT__LISTEN", "127.0.0.1:2"),
-                ("SLUICE_HTTP__ALLOWED_HOSTS", "a.example, b.example"),
-                ("SLUICE_URL", "http://127.0.0.1:8080"),
-                ("HOME", "/"),
-            ],
-        )
-        .unwrap();
-        assert_eq!((loaded.mqtt.listen.port(), loaded.http.flush_ms), (2, 5));
-        assert_eq!(loaded.http.allowed_hosts, ["a.example", "b.example"]);
-        let flags = vec![("mqtt.listen", "127.0.0.1:3".into())];
-        let environment =
-            [("SLUICE_MQTT__LISTEN".to_owned(), "127.0.0.1:2".into())].into_iter().collect();
-        let loaded = load(&Sources { file: None, environment, flags }).unwrap();
-        assert_eq!(loaded.mqtt.listen.port(), 3);
-    }
-
-    #[test]
-    fn every_mistake_is_in_one_report() {
-        let report = with_file(
-            r#"
-            data_dri = "x"
-            [mqtt]
-            listen = "here"
-            [http]
-            listen = "0.0.0.0:80"
-            allowed_origins = ["dashboard.example"]
-            [limits]
-            topic_bytes = "many"
-            topic_levels = 0
-            mqtt_packet_bytes = -1
-            [log]
-            format = "xml"
-            level = "loud="
-            [mqtts]
-            listen = "127.0.0.1:8883"
-            [[routes]]
-            topic = "a/{x"
-            channel = "b"
-            [[routes]]
-            topic = "a/{x}"
-            channel = "telemetry/{y}"
-            "#,
-            &[("SLUICE_HTTP__FLUSH_MS", "soon"), ("SLUICE_NOTHING", "1")],
-        )
-        .unwrap_err();
-        insta::assert_snapshot!(report);
-    }
-
-    #[test]
-    fn every_example_reads_and_the_full_one_says_the_defaults() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../config");
-        let mut examples = 0;
-        for entry in std::fs::read_dir(folder).unwrap() {
-            let file = entry.unwrap().path();
-            if file.is_dir() {
-                continue;
-            }
-            let sources = Sources { file: Some(file.clone()), ..Sources::default() };
-            let loaded = load(&sources).unwrap_or_else(|error| panic!("{error}"));
-            if file.ends_with("sluice.toml") {
-                let text = std::fs::read_to_string(&file).unwrap();
-                let missing: Vec<_> = keys("", &serde_json::to_value(Config::default()).unwrap())
-                    .into_iter()
-                    .filter(|key| key != "routes")
-                    .filter(|key| !text.contains(key.rsplit('.').next().unwrap()))
-                    .collect();
-                assert_eq!((loaded, missing), (Config::default(), vec![]));
-            }
-            examples += 1;
-        }
-        assert!(examples >= 2);
-    }
-
-    #[test]
-    fn each_entry_of_a_list_is_told_of_and_a_number_that_is_too_large_by_its_place() {
-        let Mistakes(told) = with_file(
-            "[[retention]]\nhours = 1\n[[retention]]\nchannels = '#'\n[[retention]]\nchannels = 5",
-            &[("SLUICE_DATA_DIR", "")],
-        )
-        .unwrap_err();
-        let places = ["retention[0] = ", "retention[2] = ", "data_dir: "];
-        for (told, place) in told.iter().zip(places) {
-            assert!(told.starts_with(place), "{told}");
-        }
-        assert_eq!(told.len(), places.len(), "{told:?}");
-        let large = with_file("[limits]\ndevices = 99999999999999999999", &[]).unwrap_err();
-        assert!(large.to_string().contains("line 2"), "{large}");
-    }
-
-    #[test]
-    fn a_whole_number_may_be_written_with_a_point_and_a_fraction_is_told() {
-        let text = "[http]\nflush_ms = 30.0\n[[retention]]\nchannels = '#'\nhours = 2.0";
-        let loaded = with_file(text, &[("SLUICE_LIMITS__DEVICES", "5e3")]).unwrap();
-        assert_eq!((loaded.http.flush_ms, loaded.limits.devices), (30, 5_000));
-        let environment = [("SLUICE_LIMITS__DEVICES", "7.5")];
-        let Mistakes(told) = with_file("[http]\nflush_ms = 30.5", &environment).unwrap_err();
-        assert!(told[0].starts_with("http.flush_ms = 30.5: "), "{told:?}");
-        assert!(told[1].starts_with("limits.devices = 7.5: "), "{told:?}");
-    }
-
-    #[test]
-    fn what_is_not_utf_8_is_told_where_it_is_a_setting_and_left_alone_elsewhere() {
-        let bytes = OsString::from_vec(vec![0xff]);
-        let environment = ["LESS", "SLUICE_DATA_DIR"].map(|name| (name.to_owned(), bytes.clone()));
-        let flags = vec![("http.listen", bytes)];
-        let environment = environment.into_iter().collect();
-        let Mistakes(told) = load(&Sources { file: None, environment, flags }).unwrap_err();
-        assert_eq!(told.len(), 2, "{told:?}");
-        assert!(told[0].contains("from SLUICE_DATA_DIR") && told[1].contains("http.listen"));
-    }
-
-    #[test]
-    fn a_route_with_an_unknown_field_is_refused() {
-        let report = with_file("[[routes]]\ntopic = 'a'\nchannel = 'b'\ncodec = 'json'", &[]);
-        insta::assert_snapshot!(report.unwrap_err());
-    }
-
-    #[test]
-    fn a_file_that_is_no_toml_or_not_there_is_named() {
-        insta::assert_snapshot!(with_file("[mqtt", &[]).unwrap_err());
-        let sources = Sources { file: Some("/nowhere/sluice.toml".into()), ..Sources::default() };
-        insta::assert_snapshot!(load(&sources).unwrap_err());
-    }
 }
