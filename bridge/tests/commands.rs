@@ -5,7 +5,9 @@
 //! crash before a commit loses both; a slow one comes together with a later one. After each step the rules of docs/protocol.md, section 4, must hold.
 
 use bridge::{
-    command::book::{Caller, CommandLimits, Commands, Effect, Kept, KeptCommand, Row, RowKind},
+    command::book::{
+        Asked, Caller, CommandLimits, Commands, Effect, Kept, KeptCommand, Row, RowKind,
+    },
     event::ConnectionId,
 };
 use protocol::{Answer, AnswerStatus, CommandId, CommandState, DeviceId, Timestamp};
@@ -115,6 +117,8 @@ impl World {
         });
         let request = serde_json::from_value(request).expect("a request");
         let caller = Caller { user: "ada", key: None };
+        let asked = commands.asked_before(&device(), &request, caller).expect("without a key");
+        let Asked::FirstTime(caller) = asked else { panic!("nobody asked before") };
         let created = commands.create(Timestamp(1_000), ID, &device(), request, vec![], caller);
         let mut world = Self {
             commands,

@@ -2,7 +2,7 @@
 
 use super::Bridge;
 use crate::{
-    command::book::{BatchError, Caller, CancelError, Commands, CreateError},
+    command::book::{Asked, BatchError, Caller, CancelError, Commands, CreateError},
     devices,
     hub::Sink,
     rights::Rights,
@@ -39,9 +39,10 @@ impl<S: Sink> Bridge<S> {
         request: CommandRequest,
         caller: Caller<'_>,
     ) -> Result<Command, CommandError> {
-        if let Some(known) = self.commands.asked_before(device, &request, caller)? {
-            return Ok(known);
-        }
+        let caller = match self.commands.asked_before(device, &request, caller)? {
+            Asked::Before(known) => return Ok(known),
+            Asked::FirstTime(caller) => caller,
+        };
         let mistakes = self.mistakes(device, &request)?;
         Ok(self.commands.create(now, id, device, request, mistakes, caller)?)
     }
@@ -78,9 +79,10 @@ impl<S: Sink> Bridge<S> {
         if let Some(hidden) = named.find(|id| !rights.may_see_of("commands", id)) {
             return Err(CommandError::UnknownDevice(hidden.clone()));
         }
-        if let Some(known) = self.commands.batch_asked_before(&request, caller)? {
-            return Ok(known);
-        }
+        let caller = match self.commands.batch_asked_before(&request, caller)? {
+            Asked::Before(known) => return Ok(known),
+            Asked::FirstTime(caller) => caller,
+        };
         let devices = self.meant(&request, rights)?;
         for device in &devices {
             let mistakes = self.mistakes(device, &request.command)?;

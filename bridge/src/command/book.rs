@@ -19,7 +19,7 @@ pub use keeping::{Kept, KeptBatch, KeptCommand, Row, RowKind};
 
 use super::{
     batch::Course,
-    entry::{Asked, Entry},
+    entry::{self, Entry},
     lane::Lane,
 };
 use crate::event::ConnectionId;
@@ -81,6 +81,19 @@ pub struct Caller<'a> {
     /// The `Idempotency-Key`.
     pub key: Option<&'a str>,
 }
+
+/// Whether a caller asked for the same before, under the same key.
+#[derive(Clone, Debug)]
+pub enum Asked<'a, T> {
+    /// It did, and got this.
+    Before(T),
+    /// It did not.
+    FirstTime(FirstTime<'a>),
+}
+
+/// A caller who asks for the first time: only who looked whether it did before has one.
+#[derive(Clone, Copy, Debug)]
+pub struct FirstTime<'a>(Caller<'a>);
 
 /// Why a command was not cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -336,7 +349,7 @@ impl Commands {
     }
 
     /// The key of a request and what it was, for a command.
-    fn key_of(asked: &Asked) -> (String, String) {
+    fn key_of(asked: &entry::Asked) -> (String, String) {
         (asked.user.clone(), asked.key.clone())
     }
 }

@@ -6,7 +6,7 @@ use super::{
         entry::{Entry, Release, deliver_by},
         machine::Happening,
     },
-    BatchError, Caller, Commands, CreateError, Effect, Target, check,
+    Asked, BatchError, Caller, Commands, CreateError, Effect, FirstTime, Target, check,
 };
 use protocol::{
     AbortAfter, Actor, AnswerError, Batch, BatchRequest, BatchState, CommandId, CommandState,
@@ -29,7 +29,7 @@ impl Commands {
         devices: Vec<DeviceId>,
         ids: &mut dyn FnMut() -> CommandId,
         request: BatchRequest,
-        caller: Caller<'_>,
+        FirstTime(caller): FirstTime<'_>,
     ) -> Result<Batch, CreateError> {
         self.check_batch(&request, devices.len())?;
         let key = caller.key.map(|key| (caller.user.to_owned(), key.to_owned()));
@@ -207,23 +207,24 @@ impl Commands {
         }
     }
 
-    /// The batch that the same caller got for the same request under the same key.
+    /// Whether the caller asked for the same under its key before, and so got a batch.
     ///
     /// # Errors
     /// [`CreateError::KeyReused`] where it was another request.
-    pub fn batch_asked_before(
+    pub fn batch_asked_before<'a>(
         &self,
         request: &BatchRequest,
-        caller: Caller<'_>,
-    ) -> Result<Option<Batch>, CreateError> {
-        let Some(key) = caller.key else { return Ok(None) };
+        caller: Caller<'a>,
+    ) -> Result<Asked<'a, Batch>, CreateError> {
+        let first_time = Ok(Asked::FirstTime(FirstTime(caller)));
+        let Some(key) = caller.key else { return first_time };
         let known = match self.keys.get(&(caller.user.into(), key.into())) {
-            None => return Ok(None),
+            None => return first_time,
             Some(Target::Batch(id)) => self.batches.get(id),
             Some(Target::Command(_)) => None,
         };
         match known.filter(|course| course.request == *request) {
-            Some(course) => Ok(Some(course.status.clone())),
+            Some(course) => Ok(Asked::Before(course.status.clone())),
             None => Err(CreateError::KeyReused(key.into())),
         }
     }

@@ -2,7 +2,8 @@
 
 use super::{
     super::entry::{Entry, would_be_delivered_by},
-    Caller, CommandLimits, Commands, CreateError, DURATION_MAX, Effect, Target, check as checked,
+    Asked, Caller, CommandLimits, Commands, CreateError, DURATION_MAX, Effect, FirstTime, Target,
+    check as checked,
 };
 use crate::command::lane::Lane;
 use protocol::{
@@ -27,7 +28,7 @@ impl Commands {
         device: &DeviceId,
         request: CommandRequest,
         mistakes: Vec<String>,
-        caller: Caller<'_>,
+        FirstTime(caller): FirstTime<'_>,
     ) -> Result<Command, CreateError> {
         checked(&request, &self.limits)?;
         if !mistakes.is_empty() {
@@ -118,19 +119,20 @@ impl Commands {
         self.entries.insert(id, entry);
     }
 
-    /// The command that the same caller got for the same request under the same key.
+    /// Whether the caller asked for the same under its key before, and so got a command.
     ///
     /// # Errors
     /// [`CreateError::KeyReused`] where it was another request.
-    pub fn asked_before(
+    pub fn asked_before<'a>(
         &self,
         device: &DeviceId,
         request: &CommandRequest,
-        caller: Caller<'_>,
-    ) -> Result<Option<Command>, CreateError> {
-        let Some(key) = caller.key else { return Ok(None) };
+        caller: Caller<'a>,
+    ) -> Result<Asked<'a, Command>, CreateError> {
+        let first_time = Ok(Asked::FirstTime(FirstTime(caller)));
+        let Some(key) = caller.key else { return first_time };
         let known = match self.keys.get(&(caller.user.into(), key.into())) {
-            None => return Ok(None),
+            None => return first_time,
             Some(Target::Command(id)) => self.entries.get(id),
             Some(Target::Batch(_)) => None,
         };
@@ -139,7 +141,7 @@ impl Commands {
             entry.device() == device && asked.is_some_and(|asked| asked.request == *request)
         };
         match known.filter(same) {
-            Some(entry) => Ok(Some(entry.details.command.clone())),
+            Some(entry) => Ok(Asked::Before(entry.details.command.clone())),
             None => Err(CreateError::KeyReused(key.into())),
         }
     }

@@ -68,9 +68,10 @@ impl Bench {
     ) -> Result<CommandId, CreateError> {
         let request = serde_json::from_value(request).unwrap();
         let caller = Caller { user: "ada", key };
-        if let Some(known) = self.commands.asked_before(&device(), &request, caller)? {
-            return Ok(known.id);
-        }
+        let caller = match self.commands.asked_before(&device(), &request, caller)? {
+            Asked::Before(known) => return Ok(known.id),
+            Asked::FirstTime(caller) => caller,
+        };
         self.created += 1;
         let id = CommandId::from_u128(self.created);
         let created = self.commands.create(self.time(), id, &device(), request, vec![], caller);

@@ -19,9 +19,10 @@ fn try_start(
 ) -> Result<Batch, CreateError> {
     let request: BatchRequest = serde_json::from_value(request).unwrap();
     let caller = Caller { user: "ada", key };
-    if let Some(known) = bench.commands.batch_asked_before(&request, caller)? {
-        return Ok(known);
-    }
+    let caller = match bench.commands.batch_asked_before(&request, caller)? {
+        Asked::Before(known) => return Ok(known),
+        Asked::FirstTime(caller) => caller,
+    };
     let mut next = bench.created;
     let mut ids = || {
         next += 1;
