@@ -132,10 +132,10 @@ impl Course {
         self.held.pop_front()
     }
 
-    /// After a pause the rate counts anew.
-    pub(super) fn resume(&mut self) {
+    /// Rows begin again: none sooner than the rate lets it, and none to make up for the pause.
+    pub(super) fn resume(&mut self, now: Timestamp) {
         self.status.state = BatchState::Running;
-        self.next_at_ms = 0.0;
+        self.next_at_ms = self.next_at_ms.max(millis(now));
     }
 
     /// The row that was just given has ended by itself before: it takes no turn.

@@ -78,7 +78,7 @@ impl Commands {
     /// # Errors
     /// [`BatchError`] where there is none, or it has ended.
     pub fn resume_batch(&mut self, now: Timestamp, id: &str) -> Result<Batch, BatchError> {
-        self.change_batch(now, id, Course::resume)
+        self.change_batch(now, id, |course| course.resume(now))
     }
 
     /// Cancels what of a batch was not sent; what was sent goes on.

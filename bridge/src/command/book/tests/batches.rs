@@ -95,6 +95,22 @@ fn a_rate_spreads_the_rows_over_time() {
 }
 
 #[test]
+fn who_resumes_a_batch_brings_no_row_forward() {
+    let mut bench = Bench::new();
+    all_receive(&mut bench, 4);
+    let batch = start(&mut bench, 4, json!({"command": {"name": "a"}, "rate": 2}));
+    for _ in 0..3 {
+        let now = bench.time();
+        bench.commands.pause_batch(now, &batch.id).unwrap();
+        bench.commands.resume_batch(now, &batch.id).unwrap();
+        bench.commands.resume_batch(now, &batch.id).unwrap();
+    }
+    assert_eq!(counts(&bench, &batch.id), json!({"queued": 3, "sent": 1}));
+    bench.wait(500);
+    assert_eq!(counts(&bench, &batch.id), json!({"queued": 2, "sent": 2}));
+}
+
+#[test]
 fn too_many_failures_give_the_rest_up() {
     for abort_after in [json!({"failures": 2}), json!({"percent": 40})] {
         let mut bench = Bench::new();
