@@ -21,7 +21,7 @@ impl fmt::Display for BadId {
             ),
             Self::Command(value) => write!(
                 f,
-                "'{value}' is not a command id: a UUID in text, such as \
+                "'{value}' is no id of a command or batch: a UUID in text, such as \
                  0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c"
             ),
         }
@@ -202,7 +202,9 @@ mod tests {
             "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5",
             "ä190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5",
         ] {
-            assert_eq!(bad.parse::<CommandId>(), Err(BadId::Command(bad.into())));
+            let refused = bad.parse::<CommandId>().unwrap_err();
+            assert_eq!(refused, BadId::Command(bad.into()));
+            assert!(refused.to_string().contains("is no id of a command or batch: a UUID"));
         }
     }
 
