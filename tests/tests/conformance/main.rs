@@ -8,6 +8,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what is not as expected fails the test")]
 
 mod bytes;
+mod connack;
 mod connecting;
 mod ending;
 mod flows;

@@ -1,4 +1,6 @@
 mod batches;
+mod cancelling;
+mod creating;
 mod departing;
 mod expecting;
 mod keeping;
@@ -313,111 +315,6 @@ fn a_newer_command_takes_the_place_of_a_queued_one() {
 }
 
 #[test]
-fn cancelling_is_immediate_before_sending_and_asks_the_device_after() {
-    let mut bench = Bench::online();
-    let running = bench.create(json!({"name": "a"}));
-    let waiting = bench.create(json!({"name": "b"}));
-    bench.commit();
-    let cancel = |bench: &mut Bench, id| bench.commands.cancel(bench.time(), id, "ada");
-    assert_eq!(cancel(&mut bench, waiting).unwrap().state, CommandState::Cancelled);
-    assert_eq!(cancel(&mut bench, running).unwrap().state, CommandState::Cancelling);
-    let asked =
-        bench.commands.take_effects().into_iter().any(
-            |effect| matches!(effect, Effect::AskCancel { command, .. } if command == running),
-        );
-    assert!(asked);
-    bench.answer(running, json!({"status": "not_cancelled"}));
-    assert_eq!(bench.state(running), CommandState::Sent);
-    assert_eq!(
-        cancel(&mut bench, waiting),
-        Err(CancelError::AlreadyFinal(waiting, CommandState::Cancelled))
-    );
-}
-
-#[test]
-fn a_command_that_is_not_given_up_goes_back_to_the_stage_that_it_reached_meanwhile() {
-    let mut bench = Bench::online();
-    for (says, stage) in [(None, CommandState::Delivered), (Some("started"), CommandState::Started)]
-    {
-        let id = bench.create(json!({"name": "open"}));
-        bench.commit();
-        bench.commands.cancel(bench.time(), id, "ada").unwrap();
-        bench.acknowledge(id, 1);
-        if let Some(status) = says {
-            bench.answer(id, json!({"status": status}));
-        }
-        assert_eq!(bench.state(id), CommandState::Cancelling);
-        bench.answer(id, json!({"status": "not_cancelled"}));
-        assert_eq!(bench.state(id), stage);
-        bench.answer(id, json!({"status": "succeeded"}));
-    }
-}
-
-#[test]
-fn a_device_that_comes_back_is_asked_again_to_give_a_command_up() {
-    let mut bench = Bench::online();
-    let id = bench.create(json!({"name": "open"}));
-    bench.acknowledge(id, 1);
-    bench.commands.cancel(bench.time(), id, "ada").unwrap();
-    let asked = |bench: &mut Bench| {
-        let asks = |effect| match effect {
-            Effect::AskCancel { connection, .. } => Some(connection),
-            Effect::Created(..)
-            | Effect::Changed(..)
-            | Effect::BatchChanged(_)
-            | Effect::Send { .. }
-            | Effect::AlertChanged(..)
-            | Effect::Forget(_) => None,
-        };
-        bench.commands.take_effects().into_iter().filter_map(asks).collect::<Vec<_>>()
-    };
-    assert_eq!(asked(&mut bench), [FIRST]);
-    bench.receives(FIRST, true);
-    assert_eq!(asked(&mut bench), [], "it was asked already");
-    bench.loses(FIRST);
-    bench.receives(SECOND, true);
-    assert_eq!(asked(&mut bench), [SECOND]);
-    bench.answer(id, json!({"status": "not_cancelled"}));
-    bench.commands.cancel(bench.time(), id, "ada").unwrap();
-    assert_eq!(asked(&mut bench), [SECOND]);
-}
-
-#[test]
-fn a_device_that_does_not_listen_cannot_cancel() {
-    let mut bench = Bench::new();
-    bench.commands.receives(bench.time(), &device(), FIRST, true, false);
-    let id = bench.create(json!({"name": "a"}));
-    bench.commit();
-    let refused = bench.commands.cancel(bench.time(), id, "ada");
-    assert_eq!(refused, Err(CancelError::DeviceCannotCancel(id)));
-}
-
-#[test]
-fn open_commands_are_bounded_and_old_ended_ones_forgotten() {
-    let mut bench = Bench::new();
-    let ids: Vec<_> = (0..3).map(|_| bench.create(json!({"name": "a", "ttl_ms": 5}))).collect();
-    let refused = bench.try_create(json!({"name": "a"}));
-    assert_eq!(refused, Err(CreateError::TooMany { device: device(), max: 3 }));
-    bench.wait(5);
-    assert!(bench.commands.get(ids[0]).is_none());
-    assert_eq!(bench.state(ids[2]), CommandState::Expired);
-    assert_eq!(bench.commands.open_count(), 0);
-}
-
-#[test]
-fn values_that_cannot_be_are_refused_by_name() {
-    let mut bench = Bench::new();
-    for (request, named) in [
-        (json!({"name": ""}), "name"),
-        (json!({"name": "a", "timeout_ms": 0}), "timeout_ms 0"),
-        (json!({"name": "a", "ttl_ms": 9_999_999_999_u64}), "ttl_ms 9999999999"),
-    ] {
-        let refused = bench.try_create(request).unwrap_err().to_string();
-        assert!(refused.contains(named), "{refused}");
-    }
-}
-
-#[test]
 fn an_answer_of_another_device_counts_nothing() {
     let mut bench = Bench::online();
     let id = bench.create(json!({"name": "a"}));
@@ -431,43 +328,6 @@ fn an_answer_of_another_device_counts_nothing() {
     let other = "e".parse().unwrap();
     assert!(!bench.commands.answer(bench.time(), &other, id, &answer));
     assert_eq!(bench.state(id), CommandState::Sent);
-}
-
-#[test]
-fn the_same_key_and_request_give_the_same_command_and_another_request_a_conflict() {
-    let mut bench = Bench::new();
-    let mut ask =
-        |name: &str| bench.try_create_with_key(json!({"name": name, "ttl_ms": 5}), Some("k"));
-    let first = ask("a").unwrap();
-    assert_eq!(ask("a"), Ok(first));
-    assert_eq!(ask("b"), Err(CreateError::KeyReused("k".into())));
-    assert_eq!(bench.commands.open_count(), 1);
-}
-
-#[test]
-fn a_key_is_forgotten_with_its_command() {
-    let mut bench = Bench::new();
-    for key in ["a", "b", "c", "d"] {
-        bench.try_create_with_key(json!({"name": "a", "ttl_ms": 0}), Some(key)).unwrap();
-    }
-    assert_eq!(bench.commands.keys.len(), 2);
-}
-
-#[test]
-fn a_dry_run_says_what_would_happen_and_makes_nothing() {
-    let mut bench = Bench::new();
-    bench.create(json!({"name": "a"}));
-    let request = |value| serde_json::from_value(value).unwrap();
-    let dry = |bench: &Bench, value| {
-        bench.commands.dry_run(bench.time(), &device(), &request(value), vec![], "ada")
-    };
-    let good = dry(&bench, json!({"name": "b", "ttl_ms": 7}));
-    assert_eq!((good.valid, good.position, good.receiver), (true, 1, Status::Offline));
-    assert_eq!(good.deliver_by, Timestamp(1_007));
-    assert_eq!(dry(&bench, json!({"name": "b", "priority": 1})).position, 0);
-    let bad = dry(&bench, json!({"name": ""}));
-    assert_eq!((bad.valid, bad.errors.len()), (false, 1));
-    assert_eq!(bench.commands.open_count(), 1);
 }
 
 /// What a restart finds of these rows.
