@@ -12,7 +12,7 @@ import { loadavg } from "node:os";
 import { setTimeout as pause } from "node:timers/promises";
 import mqtt from "mqtt";
 import { heapsOf } from "../../dashboard/dev/heap.mjs";
-import { until } from "./lib/until.mjs";
+import { until, untilEqual } from "./lib/until.mjs";
 import { quantiles, watchClock, watchWork } from "./lib/work.mjs";
 import { scenario } from "./lib/world.mjs";
 
@@ -68,6 +68,44 @@ scenario(
     assert.fail(`${tries} times a frame took too long: see above`);
   },
   { timeoutMs: 15 * minute, nice },
+);
+
+/** Metrics of a device that has many, how often it measures them, and the largest share of the time that its page works. */
+const [metrics, measureMs] = [200, 200];
+const deviceShareMost = 0.6;
+
+scenario(
+  `the page of a device with ${metrics} metrics, with all its charts and its table open`,
+  async (world) => {
+    const device = await world.device("busy-1");
+    const names = Array.from({ length: metrics }, (_, index) => `metric_${index}`);
+    let count = 0;
+    const measure = () => {
+      count += 1;
+      return device.measure(
+        Object.fromEntries(names.map((name, index) => [name, (count * (index + 7)) % 101])),
+      );
+    };
+    await measure();
+    const timer = setInterval(() => void measure(), measureMs);
+    world.atEnd(() => clearInterval(timer));
+    const page = await world.open("#/device/busy-1");
+    await page.page.getByRole("button", { name: `Show ${metrics - 8} more charts` }).click();
+    await page.by("samples").locator("summary").click();
+    await page.by("samples-cut").waitFor();
+    assert.equal(await page.by("chart").count(), metrics);
+    const work = await watchWork(page.page.context().browser(), page, 3_000);
+    const share = work.frames.reduce((sum, frame) => sum + frame, 0) / 3_000;
+    console.log(`${work.frames.length} frames, at work ${(share * 100).toFixed(0)}% of the time`);
+    assert.ok(share < deviceShareMost, `it was at work ${(share * 100).toFixed(0)}% of the time`);
+    const plots = await page.page.locator(".chart canvas").count();
+    assert.ok(plots < metrics / 4, `${plots} plots are kept for what is in view`);
+    await page.by("metric-filter").fill("METRIC_19");
+    await untilEqual("what passes", () => page.by("metrics-shown").innerText(), `11 of ${metrics}`);
+    await untilEqual("its charts", () => page.by("chart").count(), 11);
+    assert.match(page.page.url(), /q=METRIC_19/);
+    clearInterval(timer);
+  },
 );
 
 /** Whether frames came in time by the clock, for as long as the page is watched, while the fleet measured as it should. */

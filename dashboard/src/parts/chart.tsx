@@ -1,4 +1,4 @@
-// A line over time, drawn by uPlot.
+// A line over time, drawn by uPlot. Who shows many of them shows those in view only.
 import { createEffect, createSignal, on, onCleanup, onMount, Show } from "solid-js";
 import uPlot from "uplot";
 import type { Series } from "../store/samples";
@@ -48,10 +48,9 @@ export default function Chart(props: {
   let plot: uPlot | undefined;
   /** Whether the pointer went down here: what is drawn over in one chart is drawn over in all of them. */
   let isOurs = false;
-  let isInView = false;
 
   const draw = () => {
-    if (plot === undefined || !isInView) return;
+    if (plot === undefined) return;
     plot.setData([props.series.times, props.series.values], false);
     plot.batch(() => {
       plot?.setScale("x", { min: props.from, max: props.until });
@@ -88,20 +87,14 @@ export default function Chart(props: {
   };
   onMount(() => {
     const resized = new ResizeObserver(() => plot?.setSize({ width: place.clientWidth, height: heightPx }));
-    const moved = new IntersectionObserver((entries) => {
-      isInView = entries.at(-1)?.isIntersecting === true;
-      draw();
-    });
     const schemeChanged = matchMedia("(prefers-color-scheme: dark)");
     resized.observe(place);
-    moved.observe(place);
     schemeChanged.addEventListener("change", rebuild);
     rebuild();
     createEffect(on(theme, rebuild, { defer: true }));
     createEffect(on(() => [props.version, props.until], draw));
     onCleanup(() => {
       resized.disconnect();
-      moved.disconnect();
       schemeChanged.removeEventListener("change", rebuild);
       plot?.destroy();
       plot = undefined;
@@ -211,9 +204,13 @@ function spread(low: number | null, high: number | null, isCount: boolean): [num
   return [isCount ? Math.max(0, low - room) : low - room, high + room];
 }
 
-/** Whether a time's text, which stands around its place, ends before the edge. */
+/**
+ * Whether a time's text, which stands around its place, ends before the edge. Where that is, the plot knows: an element
+ * that is asked for its width has the whole page laid out first, once for each chart.
+ */
 function fits(plot: uPlot, at: number): boolean {
-  return plot.valToPos(at, "x") + timeWidthPx / 2 <= plot.over.clientWidth + paddingPx;
+  const edge = plot.valToPos(plot.scales.x?.max ?? at, "x");
+  return plot.valToPos(at, "x") + timeWidthPx / 2 <= edge + paddingPx;
 }
 
 /** Seconds only where the lines of the grid are closer than a minute, the day where they are further than half of one. */

@@ -2,6 +2,7 @@
 import { createEffect, createMemo, on, Show } from "solid-js";
 import type { DeviceRecord } from "../store/device";
 import { formatValue } from "../text/number";
+import type { MetricPatch } from "../worker/messages";
 import { light } from "./light";
 import { Sparkline } from "./sparkline";
 
@@ -13,7 +14,7 @@ export function Reading(props: { device: DeviceRecord; name: string }) {
       <span class="reading-name" title={props.name}>
         {props.name}
       </span>
-      <ValueText device={props.device} name={props.name} />
+      <ValueText metric={metric()} decimals={props.device.digits.of(props.name)} />
       <Show when={metric()?.trend}>{(trend) => <Sparkline path={trend()} />}</Show>
     </span>
   );
@@ -25,21 +26,20 @@ export function ReadingCell(props: { device: DeviceRecord; name: string }) {
   return (
     <td class="col-metric num" data-metric={props.name}>
       <Show when={metric()?.trend}>{(trend) => <Sparkline path={trend()} />}</Show>
-      <ValueText device={props.device} name={props.name} />
+      <ValueText metric={metric()} decimals={props.device.digits.of(props.name)} />
     </td>
   );
 }
 
 /** The value; it lights up for a moment when it becomes another. */
-export function ValueText(props: { device: DeviceRecord; name: string }) {
-  const metric = () => props.device.read().metrics.get(props.name);
-  const changes = createMemo(() => metric()?.changes);
+export function ValueText(props: { metric: MetricPatch | undefined; decimals: number }) {
+  const changes = createMemo(() => props.metric?.changes);
   let box!: HTMLElement;
   createEffect(on(changes, () => light(box), { defer: true }));
   return (
     <span class="value num" data-testid="value">
       <span class="text-box" ref={box}>
-        {formatValue(metric()?.value, props.device.digits.of(props.name))}
+        {formatValue(props.metric?.value, props.decimals)}
       </span>
     </span>
   );

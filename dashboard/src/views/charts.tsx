@@ -1,8 +1,10 @@
 // The charts of a device: one for each numeric metric, all over the same time and with one cursor.
 import { createMemo, createSignal, For, Show, Suspense } from "solid-js";
+import { createGlance, createInView } from "../parts/in-view";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
 import type { History } from "../store/history";
+import type { MetricFilter } from "../store/metric-filter";
 import { createPast, type Past } from "../store/past";
 import { between, endsOf, type Range, readRange, writeRange } from "../store/range";
 import { formatNumber } from "../text/number";
@@ -18,15 +20,21 @@ const chartsAtFirst = 8;
 const windowAtFirstMs = 60_000;
 
 /** The charts; `version` grows when there are new samples. */
-export function Charts(props: { device: DeviceRecord; history: History; version: number }) {
+export function Charts(props: {
+  device: DeviceRecord;
+  history: History;
+  version: number;
+  filter: MetricFilter;
+}) {
   const app = useApp();
   const [all, setAll] = createSignal(false);
   const range = createMemo(() => readRange(app.place.query()), undefined, {
     equals: (one, other) => JSON.stringify(one) === JSON.stringify(other),
   });
   const past = createPast(app, props.device.id, range, props.history, () => props.version);
+  const measured = createMemo(() => numericNames(props.device.read()), [], { equals: sameList });
   const names = createMemo(
-    () => [...new Set([...numericNames(props.device.read()), ...past.names()])].sort(compareTexts),
+    () => [...new Set([...measured(), ...past.names()])].filter(props.filter.passes).sort(compareTexts),
     [],
     { equals: sameList },
   );
@@ -75,28 +83,31 @@ function MetricChart(props: {
     const first = series().times[0] ?? until();
     return Math.max(until() - props.range.spanMs, Math.min(first, until() - windowAtFirstMs));
   };
-  const spread = () => {
+  const [isInView, see] = createInView();
+  const spread = createGlance(isInView, () => {
     const [low, high] = extremes(series().values);
     if (low > high) return props.past.isLoading() ? "reading …" : "no sample";
     if (low === high) return formatNumber(low, decimals());
     return `${formatNumber(low, decimals())} – ${formatNumber(high, decimals())}`;
-  };
+  });
   return (
-    <figure class="card chart-card" data-testid="chart" data-metric={props.name}>
+    <figure class="card chart-card" data-testid="chart" data-metric={props.name} ref={see}>
       <figcaption>
         <h2 title={props.name}>{props.name}</h2>
         <span class="muted num">{spread()}</span>
       </figcaption>
       <Suspense fallback={<div class="chart" />}>
-        <Chart
-          series={series()}
-          version={props.past.version()}
-          from={from()}
-          until={until()}
-          decimals={decimals()}
-          label={`${props.name} over time`}
-          zoomed={(start, end) => props.setRange(between(start, end, props.past.now()))}
-        />
+        <Show when={isInView()} fallback={<div class="chart" />}>
+          <Chart
+            series={series()}
+            version={props.past.version()}
+            from={from()}
+            until={until()}
+            decimals={decimals()}
+            label={`${props.name} over time`}
+            zoomed={(start, end) => props.setRange(between(start, end, props.past.now()))}
+          />
+        </Show>
       </Suspense>
     </figure>
   );

@@ -1,59 +1,96 @@
 // All values of a device.
-import { createMemo, For, Show } from "solid-js";
+import { For, Show } from "solid-js";
+import { createGlance, createInView } from "../parts/in-view";
 import { ValueText } from "../parts/reading";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
+import type { MetricFilter } from "../store/metric-filter";
 import { exactText } from "../text/number";
 import { formatAgo, formatMoment } from "../text/time";
 import { metricsMax } from "../worker/messages";
-import { compareTexts } from "../worker/select";
 
-/** The newest value of each metric, and how old it is. */
-export function DeviceValues(props: { device: DeviceRecord }) {
-  const app = useApp();
-  const count = createMemo(() => props.device.read().metrics.size);
-  const names = createMemo(() => {
-    count();
-    return [...props.device.metrics.keys()].sort(compareTexts);
-  });
-  const value = (name: string) => props.device.read().metrics.get(name)?.value;
-  const at = (name: string) => props.device.read().metrics.get(name)?.at ?? 0;
+/** Fewer metrics than this are found by looking. */
+const filterFrom = 16;
+
+/** The newest value of each metric that passes the filter, and how old it is. */
+export function DeviceValues(props: { device: DeviceRecord; filter: MetricFilter }) {
+  const isFiltered = () => props.filter.text() !== "";
   return (
     <section class="card" aria-labelledby="values-title">
       <h2 id="values-title">Values</h2>
-      <Show when={count() > 0} fallback={<p class="muted">It has not sent any value yet.</p>}>
-        <table class="plain values" data-testid="values">
-          <thead>
-            <tr>
-              <th scope="col">Metric</th>
-              <th scope="col" class="end">
-                Value
-              </th>
-              <th scope="col" class="end">
-                Age
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            <For each={names()}>
-              {(name) => (
-                <tr data-metric={name}>
-                  <th scope="row">{name}</th>
-                  <td class="end" title={exactText(value(name))}>
-                    <ValueText device={props.device} name={name} />
-                  </td>
-                  <td class="end num muted" title={formatMoment(at(name))}>
-                    {formatAgo(app.now() - at(name))}
-                  </td>
-                </tr>
-              )}
-            </For>
-          </tbody>
-        </table>
-        <Show when={count() >= metricsMax}>
+      <Show
+        when={props.filter.all().length > 0}
+        fallback={<p class="muted">It has not sent any value yet.</p>}
+      >
+        <Show when={isFiltered() || props.filter.all().length >= filterFrom}>
+          <MetricField filter={props.filter} />
+        </Show>
+        <Show
+          when={props.filter.passing().length > 0}
+          fallback={<p class="muted">No metric is called that.</p>}
+        >
+          <table class="plain values" data-testid="values">
+            <thead>
+              <tr>
+                <th scope="col">Metric</th>
+                <th scope="col" class="end">
+                  Value
+                </th>
+                <th scope="col" class="end">
+                  Age
+                </th>
+              </tr>
+            </thead>
+            <tbody>
+              <For each={props.filter.passing()}>
+                {(name) => <ValueRow device={props.device} name={name} />}
+              </For>
+            </tbody>
+          </table>
+        </Show>
+        <Show when={props.filter.all().length >= metricsMax}>
           <p class="hint">There may be more than this page holds.</p>
         </Show>
       </Show>
     </section>
+  );
+}
+
+/** What charts and tables of the device are narrowed by. */
+function MetricField(props: { filter: MetricFilter }) {
+  return (
+    <label class="metric-filter">
+      <span class="sr-only">Filter metrics by name</span>
+      <input
+        type="search"
+        placeholder="Filter metrics by name"
+        data-testid="metric-filter"
+        autocomplete="off"
+        spellcheck={false}
+        value={props.filter.text()}
+        onInput={({ currentTarget }) => props.filter.setText(currentTarget.value)}
+      />
+      <output class="muted num" data-testid="metrics-shown">
+        {props.filter.passing().length} of {props.filter.all().length}
+      </output>
+    </label>
+  );
+}
+
+function ValueRow(props: { device: DeviceRecord; name: string }) {
+  const app = useApp();
+  const [isInView, see] = createInView();
+  const metric = createGlance(isInView, () => props.device.read().metrics.get(props.name));
+  const at = () => metric()?.at ?? 0;
+  return (
+    <tr data-metric={props.name} ref={see}>
+      <th scope="row">{props.name}</th>
+      <td class="end" title={exactText(metric()?.value)}>
+        <ValueText metric={metric()} decimals={props.device.digits.of(props.name)} />
+      </td>
+      <td class="end num muted" title={formatMoment(at())}>
+        {formatAgo(app.now() - at())}
+      </td>
+    </tr>
   );
 }

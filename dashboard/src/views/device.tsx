@@ -7,14 +7,13 @@ import type { DeviceRecord } from "../store/device";
 import { History } from "../store/history";
 import type { Wish } from "../store/shadow";
 import type { WatchEvent } from "../worker/messages";
-import { Charts } from "./charts";
 import { CommandForm } from "./command-form";
 import { CommandList } from "./command-list";
 import { DeviceConnections } from "./device-connections";
 import { DeviceEvents } from "./device-events";
 import { DeviceHead } from "./device-head";
+import { DeviceMeasures } from "./device-measures";
 import { DeviceState } from "./device-state";
-import { DeviceValues } from "./device-values";
 
 const tabs = [
   ["", "Live"],
@@ -77,12 +76,7 @@ export default function DevicePage(props: { id: string }) {
           <div class="device-main">
             <Tabs device={device()} />
             <Switch
-              fallback={
-                <div class="device-measures">
-                  <DeviceValues device={device()} />
-                  <Charts device={device()} history={history} version={historyVersion()} />
-                </div>
-              }
+              fallback={<DeviceMeasures device={device()} history={history} version={historyVersion()} />}
             >
               <Match when={app.place.query().tab === "state"}>
                 <DeviceState id={id} draft={draft} />
