@@ -125,6 +125,22 @@ scenario("the file has what the gateway has, to the last value", async (world) =
   );
 });
 
+scenario("a file of several pages has every column, whatever breaks in a metric's name", async (world) => {
+  const device = await world.device("tank-1");
+  const begun = Date.now() - 20 * minute;
+  await device.measure({ timestamp: begun, data: { "odd\nname": 1 } });
+  for (let at = 1; at < 11_000; at += 1_000) {
+    const batch = Array.from({ length: 1_000 }, (_, index) => at + index);
+    await device.measure(batch.map((index) => ({ timestamp: begun + 100 * index, data: { level: index } })));
+  }
+  const page = await world.open("#/device/tank-1?span=1h");
+  const [download] = await Promise.all([page.page.waitForEvent("download"), page.by("csv").click()]);
+  const text = await readFile(await download.path(), "utf8");
+  assert.ok(text.startsWith('timestamp,level,"odd\nname"\n'), text.slice(0, 60));
+  assert.ok(text.endsWith(`${begun + 100 * 11_000},11000,\n`), text.slice(-60));
+  assert.equal(text.split("\n").length, 11_001 + 3);
+});
+
 scenario(
   "after half a minute without the gateway the page has every sample that the gateway has",
   async (world) => {

@@ -1,6 +1,7 @@
 // A device's values as a file.
 import type { Api } from "../api";
 import type { DeviceId } from "../generated/protocol";
+import { CsvPages } from "../text/csv";
 
 /** More than this is for a script, not for a page. */
 const bytesMax = 128 * 1024 * 1024;
@@ -13,35 +14,24 @@ export async function downloadCsv(
   to: number,
   progress: (rows: number) => void,
 ): Promise<string | null> {
-  const parts: string[] = [];
+  const pages = new CsvPages();
   let [rows, bytes] = [0, 0];
-  let header: string | null = null;
   let next: URL | null = api.csvAddress(device, from, to);
   while (next !== null) {
     const read: Awaited<ReturnType<Api["csv"]>> = await api.csv(next);
     if (read.kind === "failed") return `The file could not be read: ${read.message}`;
-    const [first = "", ...lines] = read.value.text.trimEnd().split(/\r?\n/);
-    if (header !== null && first !== header) return csvChanged;
-    if (header === null) parts.push(first);
-    header = first;
-    for (const line of lines) parts.push(line);
-    rows += lines.length;
+    rows += pages.add(read.value.text);
     bytes += read.value.text.length;
     progress(rows);
     if (bytes > bytesMax) return "That is more than a page can hold: choose a shorter time.";
     next = read.value.next;
   }
-  save(
-    `${parts.join("\n")}\n`,
-    `${device}-${new Date(from).toISOString().slice(0, 19).replaceAll(":", "")}.csv`,
-  );
+  save(pages.parts(), `${device}-${new Date(from).toISOString().slice(0, 19).replaceAll(":", "")}.csv`);
   return null;
 }
 
-const csvChanged = "The device began to send other metrics in between: choose a shorter time.";
-
-function save(text: string, name: string): void {
-  const address = URL.createObjectURL(new Blob([text], { type: "text/csv" }));
+function save(parts: string[], name: string): void {
+  const address = URL.createObjectURL(new Blob(parts, { type: "text/csv" }));
   const link = document.createElement("a");
   link.href = address;
   link.download = name.replaceAll(/[^\w.-]/g, "_");
