@@ -1,6 +1,6 @@
 // Commands to many devices: chosen in the fleet, watched, paused, and what became of each.
 import assert from "node:assert/strict";
-import { untilEqual } from "./lib/until.mjs";
+import { until, untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
 
 async function fleet(world, count) {
@@ -33,6 +33,7 @@ scenario(
     await page.by("console-dry-run").click();
     await page.by("dry-run-many").getByText("3 would take it").waitFor();
     await page.by("console-send").click();
+    await page.by("confirm-send").click();
     await page.by("console-sent").getByRole("link").click();
     await page.by("batch-page").waitFor();
     await Promise.all([
@@ -60,6 +61,7 @@ scenario("a batch for a type goes one by one, is paused, goes on, and is cancell
   await page.by("command-name").fill("flush");
   await page.by("batch-concurrency").fill("1");
   await page.by("console-send").click();
+  await page.by("confirm-send").click();
   await page.by("console-sent").getByRole("link").click();
   const state = () => page.by("batch-page").getAttribute("data-state");
   await untilEqual("it runs", state, "running");
@@ -78,6 +80,34 @@ scenario("a batch for a type goes one by one, is paused, goes on, and is cancell
   );
   assert.equal(await page.by("batch-total").innerText(), "3");
 });
+
+scenario(
+  "before many are told something, the page says how many, and what they have not in common",
+  async (world) => {
+    await fleet(world, 2);
+    for (const id of ["fan-1", "fan-2"]) await world.gateway.describe(id, "fan", { hall: "north" });
+    const page = await world.open("#/commands");
+    await page.by("target-tag").check({ force: true });
+    await page.by("target-tag-name").selectOption("hall:north");
+    const reach = () => page.by("target-reach").innerText();
+    await until("who is meant", async () => /^4 devices, 2 of them offline\./.test(await reach()));
+    assert.match(await reach(), /of 2 types, which no form fits: (pump 2, fan 2|fan 2, pump 2)/);
+    await page.by("target-type").check({ force: true });
+    await page.by("target-type-name").selectOption("fan");
+    await untilEqual("one type", reach, "2 devices, all of them offline.");
+    await page.by("command-name").fill("stop");
+    await page.by("console-send").click();
+    await page.by("confirm-reach").getByText("back within 1 min").waitFor();
+    await page.page.keyboard.press("Escape");
+    await untilEqual("the question", () => page.by("console-confirm").count(), 0);
+    const focused = () => page.page.evaluate(() => document.activeElement?.dataset.testid);
+    await untilEqual("the focus is where it was", focused, "console-send");
+    assert.deepEqual((await world.gateway.get("commands")).items, [], "nothing was sent");
+    await page.page.keyboard.press("Enter");
+    await page.by("confirm-send").click();
+    await page.by("console-sent").getByText("to 2 devices").waitFor();
+  },
+);
 
 scenario(
   "a command that a type describes has a form, which keeps to what it may be",

@@ -1,6 +1,7 @@
 // The page's end of its worker: what is asked of it, and what it says.
 import type { Answer } from "../client/state";
 import type { Alert, Command, CommandId, CommandRequest, DeviceId, Update } from "../generated/protocol";
+import type { Census } from "../worker/census";
 import type { Patch, ToPage, ToWorker } from "../worker/messages";
 import type { Filter, Sort } from "../worker/select";
 
@@ -34,6 +35,7 @@ export class Backstage {
   readonly #options: BackstageOptions;
   readonly #answers = new Map<number, (answer: Answer<Command>) => void>();
   readonly #finds = new Map<number, (ids: readonly DeviceId[]) => void>();
+  readonly #censuses = new Map<number, (census: Census) => void>();
   readonly #recalls = new Map<number, (updates: readonly Update[]) => void>();
   #worker: WorkerLike | null = null;
   #requests = 0;
@@ -100,6 +102,13 @@ export class Backstage {
     return new Promise((resolve) => this.#finds.set(request, resolve));
   }
 
+  /** How many devices pass a filter or bear these ids, and what is known of them together. */
+  census(of: Filter | readonly DeviceId[]): Promise<Census> {
+    const request = this.#next();
+    this.tell({ kind: "census", request, of });
+    return new Promise((resolve) => this.#censuses.set(request, resolve));
+  }
+
   /** The newest updates of a channel, the oldest first, as far as the gateway still has them. */
   recall(channel: string, last: number): Promise<readonly Update[]> {
     const request = this.#next();
@@ -132,6 +141,10 @@ export class Backstage {
       case "ids":
         this.#finds.get(message.request)?.(message.ids);
         this.#finds.delete(message.request);
+        return;
+      case "census":
+        this.#censuses.get(message.request)?.(message.census);
+        this.#censuses.delete(message.request);
         return;
       case "recalled":
         this.#recalls.get(message.request)?.(message.updates);

@@ -58,6 +58,11 @@ export function batchOf(
   };
 }
 
+/** Whether nobody is named. */
+export function isNobody(target: Target, selected: ReadonlySet<DeviceId>): boolean {
+  return target.kind === "device" ? target.device === "" : whomOf(target, selected) === null;
+}
+
 function whomOf(
   { kind, type, tag }: Target,
   selected: ReadonlySet<DeviceId>,

@@ -1,43 +1,28 @@
 // The console's form: whom, what, and how fast.
-import { createEffect, createMemo, createResource, createSignal, on, Show } from "solid-js";
-import type { DryRun } from "../generated/protocol";
+import { createEffect, createMemo, createSignal, on, Show } from "solid-js";
 import { Problem } from "../parts/problem";
 import { ViewersNote } from "../parts/viewers-note";
-import { batchHref, commandHref } from "../router";
 import { useApp } from "../store/app";
 import { createDraft } from "../store/draft";
-import { batchOf, devicesOf, firstTarget, type Target } from "../store/target";
-import { describeAnswer, describeRead } from "../text/command";
+import { createReach } from "../store/reach";
+import { createSender, type Outlook } from "../store/sender";
+import { firstTarget, isNobody, type Target } from "../store/target";
+import { reachText, typesText } from "../text/reach";
+import type { Census } from "../worker/census";
 import { CommandFields } from "./command-fields";
+import { ConsoleConfirm } from "./console-confirm";
 import { ConsoleTarget } from "./console-target";
 import { DryRunResult } from "./dry-run";
-
-/** Devices that a dry run asks about one by one. */
-const triedMax = 25;
-
-/** Ids among which one that was written to its end is found: it stands before those that go on. */
-const idsMax = 12;
-
-/** What many dry runs came to. */
-interface Outlook {
-  readonly tried: number;
-  readonly of: number;
-  readonly valid: number;
-  readonly offline: number;
-  readonly first: DryRun;
-}
 
 /** The form. */
 export function Console() {
   const app = useApp();
   const draft = createDraft();
   const [target, setTarget] = createSignal<Target>(firstTarget);
-  const [isBusy, setBusy] = createSignal(false);
-  const [problem, setProblem] = createSignal<string | null>(null);
-  const [outlook, setOutlook] = createSignal<Outlook | null>(null);
-  const [sent, setSent] = createSignal<{ href: string; text: string } | null>(null);
+  const [isAsked, setAsked] = createSignal(false);
+  const sender = createSender(app);
   const change = (part: Partial<Target>) => {
-    setOutlook(null);
+    sender.forget();
     setTarget((before) => ({ ...before, ...part }));
   };
   const to = createMemo(() => app.place.query().to);
@@ -49,87 +34,49 @@ export function Console() {
       else if (to === "device" && device !== undefined) change({ kind: "device", device });
     }),
   );
-  const type = useTypeOf(target);
+  const isOne = () => target().kind === "device";
+  const reach = createReach(app, target);
+  /** The type of those that are meant, where it is one. */
+  const type = () => {
+    const [first, ...others] = reach()?.types ?? [];
+    return others.length > 0 ? null : first?.[0] || null;
+  };
   let form!: HTMLFormElement;
 
-  const send = async (event: SubmitEvent) => {
+  const send = () => {
+    const request = draft.request();
+    if (request !== null) void sender.send(target(), request);
+  };
+  const submit = (event: SubmitEvent) => {
     event.preventDefault();
-    const request = draft.request();
-    if (request === null || isBusy()) return;
-    setBusy(true);
-    setSent(null);
-    setOutlook(null);
-    if (target().kind === "device") {
-      const answer = await app.client.command(target().device, request);
-      setProblem(describeAnswer(answer));
-      if (answer.kind === "ok")
-        setSent({ href: commandHref(answer.reply.id), text: `to ${answer.reply.device}` });
-    } else {
-      const batch = batchOf(target(), app.fleet.selected(), request);
-      const read = batch === null ? null : await app.api.createBatch(batch);
-      setProblem(read === null ? "Nobody is named." : describeRead(read));
-      if (read?.kind === "ok")
-        setSent({ href: batchHref(read.value.id), text: `to ${read.value.total} devices` });
-    }
-    setBusy(false);
+    if (isOne() || isNobody(target(), app.fleet.selected())) send();
+    else setAsked(true);
   };
-  const tryOut = async () => {
+  const tryOut = () => {
     const request = draft.request();
-    if (!form.reportValidity() || request === null) return;
-    setBusy(true);
-    const ids = await devicesOf(app, target());
-    const reads = await Promise.all(ids.slice(0, triedMax).map((id) => app.api.dryRun(id, request)));
-    setBusy(false);
-    const failed = reads.find((read) => read.kind === "failed");
-    const runs = reads.flatMap((read) => (read.kind === "ok" ? [read.value] : []));
-    const first = runs.find(({ valid }) => !valid) ?? runs[0];
-    setProblem(failed === undefined ? (ids.length === 0 ? "Nobody is named." : null) : failed.message);
-    setOutlook(
-      first === undefined
-        ? null
-        : {
-            ...{ tried: runs.length, of: ids.length, first },
-            valid: runs.filter(({ valid }) => valid).length,
-            offline: runs.filter(({ receiver }) => receiver === "offline").length,
-          },
-    );
+    if (form.reportValidity() && request !== null) void sender.tryOut(target(), request);
   };
-  const canSend = () => app.canAct() && !isBusy() && draft.understood().kind === "ok";
+  const canTry = () => app.isLive() && !sender.isBusy() && draft.understood().kind === "ok";
+  const canSend = () => canTry() && !app.isViewer();
   return (
     <section class="card console" aria-labelledby="console-title">
       <h2 id="console-title">Send a command</h2>
-      <form class="command-form" data-testid="console" ref={form} onSubmit={(event) => void send(event)}>
+      <form class="command-form" data-testid="console" ref={form} onSubmit={submit}>
         <ConsoleTarget target={target()} change={change} />
+        <Reach census={isOne() ? null : reach()} />
         <CommandFields draft={draft} type={type()} />
         <div class="form-end">
           <button type="submit" class="primary" data-testid="console-send" disabled={!canSend()}>
-            {target().kind === "device" ? "Send" : "Send to all of them"}
+            {isOne() ? "Send" : "Send to all of them …"}
           </button>
-          <button
-            type="button"
-            data-testid="console-dry-run"
-            disabled={!canSend()}
-            onClick={() => void tryOut()}
-          >
+          <button type="button" data-testid="console-dry-run" disabled={!canTry()} onClick={tryOut}>
             Dry run
           </button>
         </div>
-        <ViewersNote />
-        <Show when={outlook()}>
-          {(shown) => (
-            <>
-              <DryRunResult dryRun={shown().first} />
-              <Show when={shown().of > 1}>
-                <p class="muted num" data-testid="dry-run-many">
-                  Tried on {shown().tried} of {shown().of}: {shown().valid} would take it, {shown().offline}{" "}
-                  are offline.
-                </p>
-              </Show>
-            </>
-          )}
-        </Show>
-        <Problem text={problem()} testid="console-problem" />
-        <Show when={sent()}>
+        <ViewersNote canTry />
+        <Show when={sender.outlook()}>{(outlook) => <OutlookText outlook={outlook()} />}</Show>
+        <Problem text={sender.problem()} testid="console-problem" />
+        <Show when={sender.sent()}>
           {(one) => (
             <p role="status" data-testid="console-sent">
               Sent {one().text}. <a href={one().href}>Watch it</a>
@@ -137,25 +84,44 @@ export function Console() {
           )}
         </Show>
       </form>
+      <Show when={isAsked() && reach()}>
+        {(census) => (
+          <ConsoleConfirm
+            census={census()}
+            request={draft.request()}
+            send={send}
+            close={() => setAsked(false)}
+          />
+        )}
+      </Show>
     </section>
   );
 }
 
-/** The type of the devices that are meant, where it is one. */
-function useTypeOf(target: () => Target): () => string | null {
-  const app = useApp();
-  const [type] = createResource(
-    () => ({ ...target(), selected: app.fleet.selected(), known: app.roster().isKnown }),
-    async ({ kind, type, device, selected }) => {
-      if (kind === "type") return type;
-      const id = kind === "device" ? device : [...selected][0];
-      if (id === undefined || id === "" || kind === "tag") return null;
-      // What is still being typed is nobody, and the gateway is not asked for each letter of it.
-      if (kind === "device" && !(await app.client.find(id, idsMax)).includes(id)) return null;
-      const read = await app.api.device(id);
-      return read.kind === "ok" ? read.value.type : null;
-    },
-    { initialValue: null },
+/** How many are meant, and where no form can be for them. */
+function Reach(props: { census: Census | null }) {
+  return (
+    <Show when={props.census}>
+      {(census) => (
+        <p class="hint" role="status" data-testid="target-reach">
+          {reachText(census())}. {typesText(census())}
+        </p>
+      )}
+    </Show>
   );
-  return () => type.latest;
+}
+
+/** What a dry run came to; of many, the first that would be refused. */
+function OutlookText(props: { outlook: Outlook }) {
+  return (
+    <>
+      <DryRunResult dryRun={props.outlook.first} />
+      <Show when={props.outlook.of > 1}>
+        <p class="muted num" data-testid="dry-run-many">
+          Tried on {props.outlook.tried} of {props.outlook.of}: {props.outlook.valid} would take it,{" "}
+          {props.outlook.offline} are offline.
+        </p>
+      </Show>
+    </>
+  );
 }

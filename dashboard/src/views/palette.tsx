@@ -59,7 +59,7 @@ export default function Palette(props: { close: () => void }) {
   };
   return (
     <dialog
-      class="palette"
+      class="over palette"
       aria-label="Search and commands"
       data-testid="palette"
       ref={dialog}

@@ -7,13 +7,14 @@ import type { Answer, ConnectionState, Health } from "../client/state";
 import type { Wish } from "../client/subscriptions";
 import type { Command, GatewayStats } from "../generated/protocol";
 import { AlertBook, isAlert } from "./alerts";
+import { censusOf } from "./census";
 import { Ears } from "./ears";
 import { Fleet } from "./fleet";
 import type { Patch, RosterState, ToPage, ToWorker } from "./messages";
 import { Pace } from "./pace";
 import { Recalls } from "./recalls";
 import { Roster } from "./roster";
-import { find, select } from "./select";
+import { type Filter, find, firstSort, select } from "./select";
 import { Shown } from "./shown";
 import { Table } from "./table";
 import { Topics } from "./topics";
@@ -157,6 +158,8 @@ export class Engine {
           passing.map(({ id }) => id),
         );
       }
+      case "census":
+        return this.#tellCensus(message.request, message.of);
       case "recall":
         return void this.#recall(message.request, message.channel, message.last);
       case "watch":
@@ -276,6 +279,12 @@ export class Engine {
     if (read.kind === "ok") this.#fleet.fill(read.value);
     watched.watch.problem = read.kind === "ok" || this.#fleet.isListed(watched.id) ? null : read.message;
     this.#pace.wake();
+  }
+
+  #tellCensus(request: number, of: Filter | readonly string[]): void {
+    const devices =
+      "text" in of ? select(this.#fleet.sorted(), of, firstSort) : of.map((id) => this.#fleet.get(id));
+    this.#options.post({ kind: "census", request, census: censusOf(devices) });
   }
 
   #tellIds(request: number, ids: readonly string[]): void {

@@ -13,6 +13,7 @@ import type {
   SubscribeOptions,
   Update,
 } from "../generated/protocol";
+import type { Census } from "./census";
 import type { Filter, Sort } from "./select";
 import type { Whereabouts } from "./whereabouts";
 
@@ -50,6 +51,8 @@ export type ToWorker =
   /** The ids of devices: the best matches of a text, or all that pass a filter. */
   | { kind: "find"; request: number; text: string; max: number }
   | { kind: "select"; request: number; filter: Filter; sort: Sort }
+  /** How many devices that pass a filter, or bear these ids, there are. */
+  | { kind: "census"; request: number; of: Filter | readonly DeviceId[] }
   /** The newest updates of a channel, as far as the gateway has them. */
   | { kind: "recall"; request: number; channel: string; last: number }
   | { kind: "command"; request: number; device: DeviceId; command: CommandRequest }
@@ -60,6 +63,7 @@ export type ToPage =
   | { kind: "patch"; patch: Patch }
   | { kind: "answer"; request: number; answer: Answer<Command> }
   | { kind: "ids"; request: number; ids: readonly DeviceId[] }
+  | { kind: "census"; request: number; census: Census }
   | { kind: "recalled"; request: number; updates: readonly Update[] }
   /** An alert was raised just now; said at once, for a hidden page too. */
   | { kind: "alarm"; alert: Alert; active: number };
