@@ -209,9 +209,12 @@ scenario("who may only look is shown everything and offered nothing to do", asyn
   await page.shows(page.row("pump-1"), "flow", "3");
   await page.goto(new URL("#/device/pump-1?tab=state", world.gateway.origin));
   await page.by("viewers-note").waitFor();
-  for (const button of ["command-send", "command-dry-run", "desired-edit"]) {
+  for (const button of ["command-send", "desired-edit"]) {
     await untilEqual(button, () => page.by(button).isDisabled(), true);
   }
+  await page.by("command-name").fill("stop");
+  await page.by("command-dry-run").click();
+  await page.by("dry-run").getByText("you may not command it").waitFor();
   await page.goto(new URL("#/alerts", world.gateway.origin));
   await untilEqual("nothing to acknowledge", () => page.by("alert-ack").isDisabled(), true);
   await page.goto(new URL("#/topics", world.gateway.origin));

@@ -42,27 +42,32 @@ export function CommandForm(props: {
     setOutlook(read.kind === "ok" ? read.value : null);
     setProblem(read.kind === "ok" ? null : `${read.message} (${read.code})`);
   };
-  const canSend = () => app.canAct() && !isSending() && draft.understood().kind === "ok";
+  const canTry = () => app.isLive() && !isSending() && draft.understood().kind === "ok";
   return (
     <section class="card" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>Send a command</h2>
       <form class="command-form" data-testid="command-form" ref={form} onSubmit={(event) => void send(event)}>
         <CommandFields draft={draft} type={props.type} />
         <div class="form-end">
-          <button type="submit" class="primary" data-testid="command-send" disabled={!canSend()}>
+          <button
+            type="submit"
+            class="primary"
+            data-testid="command-send"
+            disabled={!canTry() || app.isViewer()}
+          >
             {isSending() ? "Sending …" : "Send"}
           </button>
           <button
             type="button"
             data-testid="command-dry-run"
-            disabled={!canSend()}
+            disabled={!canTry()}
             onClick={() => void tryOut()}
           >
             Dry run
           </button>
         </div>
         <Show when={outlook()}>{(dryRun) => <DryRunResult dryRun={dryRun()} />}</Show>
-        <ViewersNote />
+        <ViewersNote canTry />
         <Show when={!app.isLive()}>
           <p class="muted">Commands can be sent while the connection is live.</p>
         </Show>

@@ -20,6 +20,7 @@ export function DryRunResult(props: { dryRun: DryRun }) {
         It would be taken: the device is {props.dryRun.receiver},{" "}
         {props.dryRun.position === 0 ? "nothing goes before it" : `${props.dryRun.position} go before it`},
         and it would expire unsent at <Moment at={props.dryRun.deliver_by} now={app.now()} />.
+        <Show when={!props.dryRun.allowed}> From you it would not be taken: you may not command it.</Show>
       </Show>
     </div>
   );
