@@ -128,6 +128,27 @@ scenario("a gateway that shuts down in order says so", async (world) => {
   await page.state("live");
 });
 
+scenario("a page that is older than its gateway says so, and becomes the new one", async (world) => {
+  world.expectComplaints(...brokenConnection);
+  const line = await world.line();
+  const page = await world.open("", { line });
+  const upgraded = (url) => url.pathname === "/";
+  await page.page.route(upgraded, async (route) => {
+    const response = await route.fetch();
+    const body = (await response.text()).replace(/assets\/index-[\w-]+\.js/, "assets/index-of-tomorrow.js");
+    await route.fulfill({ response, body });
+  });
+  line.cut();
+  await page.state("recovering");
+  line.mend();
+  await page.recovered();
+  await page.by("program-banner").waitFor();
+  await page.page.unroute(upgraded);
+  await page.by("load-program").click();
+  await untilEqual("the banner is gone", () => page.by("program-banner").count(), 0);
+  await page.state("live");
+});
+
 scenario("the next try is counted down, and can be had at once", async (world) => {
   world.expectComplaints(...brokenConnection);
   const page = await world.open();

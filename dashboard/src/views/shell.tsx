@@ -3,6 +3,7 @@ import { createEffect, createMemo, createSignal, For, Match, Show, Suspense, Swi
 import { ConnectionBanner, ConnectionIndicator, StoreBanner, WorkerBanner } from "../parts/connection";
 import { followKeys } from "../parts/keys";
 import { lazyView } from "../parts/lazy";
+import { ProgramBanner } from "../parts/program-banner";
 import { ThemeButton } from "../parts/theme";
 import { keepTitle } from "../parts/title";
 import { pageHref, type Route } from "../router";
@@ -95,6 +96,7 @@ export function Shell() {
         <WorkerBanner />
         <ConnectionBanner />
         <StoreBanner />
+        <ProgramBanner />
         <For each={app.refusals()}>
           {(refusal) => (
             <p class="banner" data-kind="refused" data-testid="refusal" role="alert">
