@@ -4,29 +4,29 @@ import { until, untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
 
 /** A device with something on each of its pages, a command and a batch; gives the addresses of all views. */
-async function everyView(world) {
-  await world.gateway.describe("pump-1", "pump", { hall: "north" });
-  const device = await world.device("pump-1");
+async function everyView(world, id = "pump-1") {
+  await world.gateway.describe(id, "pump", { hall: "north" });
+  const device = await world.device(id);
   await device.measure({ flow: 3, pressure: 2.5, mode: "eco" });
-  await device.report({ mode: "eco" });
+  await device.report({ mode: "eco", ["as_written_".repeat(12)]: "x".repeat(200) });
   const alert = {
     severity: "warning",
     code: `pressure_low_${"in_the_northern_hall_".repeat(4)}`,
     message: "Pressure under 3.2 bar, inflow is closed",
   };
   await device.raise(alert);
-  const command = await world.gateway.send("POST", "devices/pump-1/commands", { name: "flush" });
+  const command = await world.gateway.send("POST", `devices/${id}/commands`, { name: "flush" });
   const batch = await world.gateway.send("POST", "command-batches", {
-    devices: ["pump-1"],
+    devices: [id],
     command: { name: "flush", params: { litres: 12, slowly: true } },
   });
   const addresses = [
     ["", "device-row"],
     ["#/?view=grid", "device-card"],
-    ["#/device/pump-1", "chart"],
-    ["#/device/pump-1?tab=state", "state-members"],
-    ["#/device/pump-1?tab=events", "alert"],
-    ["#/device/pump-1?tab=connections", "connection-row"],
+    [`#/device/${id}`, "chart"],
+    [`#/device/${id}?tab=state`, "state-members"],
+    [`#/device/${id}?tab=events`, "alert"],
+    [`#/device/${id}?tab=connections`, "connection-row"],
     ["#/commands", "command-row"],
     [`#/command/${command.id}`, "timeline"],
     [`#/batch/${batch.id}`, "command-row"],
@@ -42,8 +42,8 @@ async function visit(world, page, [address, handle]) {
   await page.by(handle).first().waitFor();
 }
 
-scenario("no view is wider than a phone", async (world) => {
-  const { addresses } = await everyView(world);
+scenario("no view is wider than a phone, and no name so long that it hides an alert", async (world) => {
+  const { addresses } = await everyView(world, `pump-${"of-the-northern-hall-".repeat(5)}1`);
   const page = await world.open("", {
     viewport: { width: 360, height: 740 },
     isMobile: true,
@@ -53,6 +53,8 @@ scenario("no view is wider than a phone", async (world) => {
     await visit(world, page, view);
     const width = () => page.page.evaluate(() => document.documentElement.scrollWidth);
     await untilEqual(`the width of ${view[0]}`, width, 360);
+    const marks = page.page.locator(".col-id .alert-mark");
+    if (view[0] === "") assert.ok((await marks.boundingBox()).x < 280, "the mark is beside the name");
   }
 });
 
@@ -125,3 +127,55 @@ for (const [wish, moves] of [
     },
   );
 }
+
+scenario("a text of another script goes its own way, and turns nothing beside it", async (world) => {
+  const device = await world.device("pump-1");
+  await device.measure({ "درجة الحرارة": 21.5 });
+  await device.raise({ severity: "warning", code: "hot", message: "حرارة عالية 94°" });
+  /** Where some characters of an element begin. */
+  const places = (element, parts) =>
+    element.evaluate((box, parts) => {
+      const { firstChild: text } = box;
+      return parts.map((part) => {
+        const range = document.createRange();
+        const at = text.data.indexOf(part);
+        range.setStart(text, at);
+        range.setEnd(text, at + 1);
+        return range.getBoundingClientRect().x;
+      });
+    }, parts);
+  const page = await world.open("#/alerts");
+  const message = page.by("alert").locator("b");
+  const [word, degree] = await places(message, ["ح", "°"]);
+  assert.ok(degree < word, "it is read from the right");
+  const box = await message.boundingBox();
+  const code = await page.by("alert").getByText("hot", { exact: true }).boundingBox();
+  assert.ok(code.x >= box.x + box.width, "what follows it stands behind it");
+  await page.by("nav-fleet").click();
+  const reading = page.row("pump-1").locator(".reading");
+  await page.shows(page.row("pump-1"), "درجة الحرارة", "21.5");
+  const [name, value] = await Promise.all(
+    [".reading-name", ".value"].map((part) => reading.locator(part).boundingBox()),
+  );
+  assert.ok(name.x + name.width <= value.x, "a value stands behind its name");
+});
+
+scenario("a computer whose clock is set shows ages and its connection as before", async (world) => {
+  const device = await world.device("pump-1");
+  await device.measure({ flow: 1 });
+  const page = await world.open();
+  await page.rowWith("pump-1", "online");
+  const set = () => {
+    const { now } = Date;
+    Date.now = () => now() + 3_600_000;
+  };
+  await Promise.all([page.page, ...page.page.workers()].map((part) => part.evaluate(set)));
+  const panel = page.by("connection").locator(".facts");
+  await until("it is noticed", async () => /Gateway's clock\s*−(1 h|59 min)/.test(await panel.textContent()));
+  await page.state("live");
+  const seen = () => page.row("pump-1").locator(".col-seen").innerText();
+  await until("the age is what it was", async () => /^(now|\d+ s)$/.test(await seen()));
+  await device.measure({ flow: 2 });
+  await page.shows(page.row("pump-1"), "flow", "2");
+  await untilEqual("and counts on", seen, "now");
+});

@@ -1,7 +1,7 @@
 // A metric's newest value.
 import { createEffect, createMemo, on, Show } from "solid-js";
 import type { DeviceRecord } from "../store/device";
-import { formatValue } from "../text/number";
+import { exactText, formatValue } from "../text/number";
 import type { MetricPatch } from "../worker/messages";
 import { light } from "./light";
 import { Sparkline } from "./sparkline";
@@ -31,13 +31,19 @@ export function ReadingCell(props: { device: DeviceRecord; name: string }) {
   );
 }
 
-/** The value; it lights up for a moment when it becomes another. */
+/** The value; it lights up for a moment when it becomes another. Where there is no room for it, the pointer shows it. */
 export function ValueText(props: { metric: MetricPatch | undefined; decimals: number }) {
   const changes = createMemo(() => props.metric?.changes);
   let box!: HTMLElement;
   createEffect(on(changes, () => light(box), { defer: true }));
   return (
-    <span class="value num" data-testid="value">
+    <span
+      class="value num"
+      data-testid="value"
+      onPointerEnter={({ currentTarget }) => {
+        currentTarget.title = exactText(props.metric?.value);
+      }}
+    >
       <span class="text-box" ref={box}>
         {formatValue(props.metric?.value, props.decimals)}
       </span>

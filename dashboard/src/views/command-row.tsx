@@ -27,11 +27,15 @@ export function CommandRow(props: { record: CommandRecord }) {
         </Show>
       </td>
       <td class="mono">
-        <a href={commandHref(props.record.command.id)}>{command().name}</a>{" "}
+        <a href={commandHref(props.record.command.id)} title={command().name}>
+          {command().name}
+        </a>{" "}
         <span class="muted">{paramsText(command().params)}</span>
       </td>
       <td>
-        <a href={deviceHref(props.record.command.device)}>{props.record.command.device}</a>
+        <a href={deviceHref(props.record.command.device)} title={props.record.command.device}>
+          {props.record.command.device}
+        </a>
       </td>
       <td class="muted wide-only">{command().error?.message ?? describeCommand(command(), app.now())}</td>
       <td class="muted">

@@ -51,7 +51,7 @@ export function DeviceState(props: { id: string; draft: Signal<Wish | null> }) {
       </div>
       <Show when={shadow.draft()}>{(draft) => <Editor shadow={shadow} text={draft().text} />}</Show>
       <Problem text={shadow.problem()} testid="desired-problem" />
-      <table class="plain dense values" data-testid="state-members">
+      <table class="plain dense values state-members" data-testid="state-members">
         <thead>
           <tr>
             <th scope="col">Member</th>

@@ -24,7 +24,7 @@ export function FleetToolbar(props: { shown: number; isHeld: boolean }) {
         <span class="sr-only">Filter by id, type, tag or status</span>
         <input
           type="search"
-          placeholder="Filter by id, type, tag or status"
+          placeholder="Id, type, tag or status"
           data-testid="filter"
           autocomplete="off"
           spellcheck={false}
