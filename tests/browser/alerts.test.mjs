@@ -113,6 +113,28 @@ scenario("a new alert rings and shows a notice where that is wanted", async (wor
   assert.equal((await told()).filter((one) => one === "tone").length, 4, "one to try, three for the alert");
 });
 
+scenario("of more open alerts than a page is told, all are counted, and a click shows more of them", async (world) => {
+  const hub = await world.device("hub");
+  const each = 66;
+  const raise = (device, severity) =>
+    Promise.all(
+      Array.from({ length: each }, (_, index) =>
+        hub.publish(`devices/tank-${device}/events`, { severity, code: `code_${index}`, message: "" }),
+      ),
+    );
+  // The page is told the newest thousand: of the critical ones, which are the oldest, the gateway has more.
+  for (let device = 0; device < 16; device += 1) await raise(device, device < 6 ? "critical" : "info");
+  const page = await world.open("#/alerts?severity=critical");
+  await untilEqual("all are counted", () => page.by("alert-count").innerText(), `${16 * each}\nactive`);
+  for (const shown of [100, 200, 300]) {
+    await untilEqual("a hundred more", () => page.by("alert").count(), shown);
+    await page.page.getByRole("button", { name: "Show older ones" }).click();
+  }
+  await untilEqual("all of them", () => page.by("alert").count(), 6 * each);
+  await page.page.locator('[data-testid="alert"][data-device="tank-0"]').last().getByTestId("alert-ack").click();
+  await page.by("alerts-summary").getByText(`${16 * each - 1} active, 1 acknowledged`).waitFor();
+});
+
 scenario("whether new alerts ring is remembered by the browser", async (world) => {
   const page = await world.open("#/alerts");
   await page.by("alarm-sound").check();

@@ -34,6 +34,7 @@ export function createAlertList(app: App, filter: Accessor<AlertFilter>): AlertL
   const [isRead, setRead] = createSignal(false);
   const [problem, setProblem] = createSignal<string | null>(null);
   let asked = 0;
+  /** Reads a page of each list; gives whether that went well. */
   const load = async (from: Cursors) => {
     asked += 1;
     const mine = asked;
@@ -41,12 +42,13 @@ export function createAlertList(app: App, filter: Accessor<AlertFilter>): AlertL
     const read = await readPages(from, (state, cursor) =>
       app.api.alertPage({ ...wanted, state }, cursor, pageSize),
     );
-    if (mine !== asked) return;
+    if (mine !== asked) return false;
     setProblem(read.kind === "ok" ? null : read.message);
-    if (read.kind !== "ok") return;
+    if (read.kind !== "ok") return false;
     setOlder((before) => [...before, ...read.value.items]);
     setNext(read.value.next);
     setRead(true);
+    return true;
   };
   /** Whether each open one is known already: of very many the page is told the newest. */
   const knowsOpen = createMemo(() => {
@@ -70,6 +72,10 @@ export function createAlertList(app: App, filter: Accessor<AlertFilter>): AlertL
     const passing = [...byId.values()].filter((alert) => passes(alert, filter()));
     return keep(passing.sort((a, b) => b.raised_at - a.raised_at || (a.id < b.id ? 1 : -1)));
   });
+  /** What the page was told already fills the first pages: it goes on to one that has others. */
+  const readOn = async () => {
+    while (all().length < shownMax() && next().size > 0) if (!(await load(next()))) return;
+  };
   const alerts = createMemo(() => all().slice(0, shownMax()));
   const byId = createMemo(() => new Map(alerts().map((alert) => [alert.id, alert])));
   return {
@@ -81,7 +87,7 @@ export function createAlertList(app: App, filter: Accessor<AlertFilter>): AlertL
     hasMore: () => all().length > shownMax() || next().size > 0,
     more: () => {
       setShownMax((max) => max + pageSize);
-      if (all().length < shownMax() && next().size > 0) void load(next());
+      void readOn();
     },
   };
 }
