@@ -112,6 +112,26 @@ scenario("the order does not jump under the pointer, and catches up when it leav
   await untilEqual("the new order", () => page.ids(), ["low", "high"]);
 });
 
+scenario("no row moves under a finger, nor as soon as it is lifted", async (world) => {
+  const [low, high] = [await world.device("low"), await world.device("high")];
+  const page = await world.open("#/?columns=level&sort=-metric%3Alevel", { hasTouch: true });
+  await low.measure({ level: 1 });
+  await high.measure({ level: 9 });
+  await untilEqual("the order", () => page.ids(), ["high", "low"]);
+  const { x, y } = await page.row("high").locator(".col-seen").boundingBox();
+  const session = await page.page.context().newCDPSession(page.page);
+  const touch = (type, touchPoints) => session.send("Input.dispatchTouchEvent", { type, touchPoints });
+  await touch("touchStart", [{ x: x + 9, y: y + 9 }]);
+  await low.measure({ level: 20 });
+  await page.by("held").waitFor();
+  await page.shows(page.row("low"), "level", "20");
+  assert.deepEqual(await page.ids(), ["high", "low"], "a finger is on it");
+  await touch("touchEnd", []);
+  await low.measure({ level: 30 });
+  await page.shows(page.row("low"), "level", "30");
+  assert.deepEqual(await page.ids(), ["high", "low"], "it may come down again");
+});
+
 scenario("ticking a device moves no row, and a row that moves keeps the focus that is in it", async (world) => {
   const [low, high] = [await world.device("low"), await world.device("high")];
   // So wide that one more word in the line of filters makes it two.
