@@ -174,10 +174,11 @@ export class Api {
 
   /** The same in full, as lines of text; `next` is where it goes on. */
   csv(address: URL): Promise<Read<{ text: string; next: URL | null }>> {
-    return this.#ask(address.href, async (response) => {
+    const take = async (response: Response) => {
       const link = /<([^>]+)>;\s*rel="?next"?/.exec(response.headers.get("link") ?? "")?.[1];
       return { text: await response.text(), next: link === undefined ? null : new URL(link, address) };
-    });
+    };
+    return this.#ask(address.href, take, {}, {}, pageTimeoutMs);
   }
 
   /** Where a device's telemetry is as lines of text. */

@@ -1,20 +1,11 @@
 // Everything the page can do and every device, found by typing.
 import { createEffect, createMemo, createSignal, For, onMount, Show } from "solid-js";
-import { pageKeys } from "../parts/keys";
-import { advanceTheme } from "../parts/theme";
-import { deviceHref, type PageName, pageHref } from "../router";
+import { deviceHref, pageHref } from "../router";
 import { useApp } from "../store/app";
-import { writeFilter } from "../store/fleet-choice";
-import { noFilter } from "../worker/select";
+import { actionsOf, type Item } from "./palette-actions";
 
 /** Devices that are offered. */
 const devicesMax = 8;
-
-interface Item {
-  readonly label: string;
-  readonly hint: string;
-  readonly run: () => void;
-}
 
 /** The palette, over the page; `close` ends it. */
 export default function Palette(props: { close: () => void }) {
@@ -27,18 +18,27 @@ export default function Palette(props: { close: () => void }) {
   const items = createMemo(() => {
     const words = text().toLowerCase().split(/\s+/).filter(Boolean);
     const fit = actions.filter(({ label }) => words.every((word) => label.toLowerCase().includes(word)));
-    const found = devices().map((id) => ({
-      label: id,
-      hint: "device",
-      run: () => app.place.go(deviceHref(id)),
-    }));
-    return text() === "" ? fit : [...found, ...fit];
+    if (text() === "") return fit;
+    const goTo = (label: string, hint: string, href: string) => ({
+      label,
+      hint,
+      run: () => app.place.go(href),
+    });
+    const found = devices().map((id) => goTo(id, "device", deviceHref(id)));
+    const told = devices()
+      .slice(0, 1)
+      .map((id) =>
+        goTo(`Send a command to ${id}`, "console", pageHref("commands", { to: "device", device: id })),
+      );
+    return [...found, ...told, ...fit];
   });
+  /** Who types fast presses Enter before the devices are found, and means the first of them. */
+  let finding: Promise<void> = Promise.resolve();
   createEffect(() => {
     const wanted = text();
     setAt(0);
     if (wanted.trim() === "") return void setDevices([]);
-    void app.client.find(wanted, devicesMax).then((ids) => {
+    finding = app.client.find(wanted, devicesMax).then((ids) => {
       if (text() === wanted) setDevices(ids);
     });
   });
@@ -52,7 +52,7 @@ export default function Palette(props: { close: () => void }) {
     const count = items().length;
     if (event.key === "ArrowDown") setAt((before) => (before + 1) % Math.max(1, count));
     else if (event.key === "ArrowUp") setAt((before) => (before + count - 1) % Math.max(1, count));
-    else if (event.key === "Enter") run(items()[at()]);
+    else if (event.key === "Enter") void finding.then(() => run(items()[at()]));
     else return;
     event.preventDefault();
     document.getElementById(`palette-${at()}`)?.scrollIntoView({ block: "nearest" });
@@ -106,41 +106,4 @@ export default function Palette(props: { close: () => void }) {
       </Show>
     </dialog>
   );
-}
-
-function actionsOf(app: ReturnType<typeof useApp>): Item[] {
-  const { place } = app;
-  const keys = Object.entries(pageKeys);
-  const page = (name: PageName, label: string): Item => ({
-    label,
-    hint: `g ${keys.find(([, of]) => of === name)?.[0] ?? ""}`,
-    run: () => place.go(pageHref(name)),
-  });
-  const fleet = (label: string, filter: Partial<typeof noFilter>): Item => ({
-    label,
-    hint: "filter",
-    run: () => place.go(pageHref("fleet", writeFilter({ ...noFilter, ...filter }))),
-  });
-  return [
-    page("fleet", "Fleet"),
-    page("commands", "Commands: console and list"),
-    page("alerts", "Alerts"),
-    page("topics", "Topics"),
-    page("gateway", "Gateway"),
-    fleet("Devices that are offline", { status: "offline" }),
-    fleet("Devices with an alert", { alert: "info" }),
-    fleet("Devices with a critical alert", { alert: "critical" }),
-    { label: "Search in this page", hint: "/", run: () => setTimeout(focusSearch) },
-    { label: "Change the colours: auto, light, dark", hint: "", run: advanceTheme },
-    {
-      label: app.alarms.hasSound() ? "Alerts: no sound" : "Alerts: with sound",
-      hint: "",
-      run: () => app.alarms.setSound(!app.alarms.hasSound()),
-    },
-    { label: "Connect now", hint: "", run: () => app.client.tryNow() },
-  ];
-}
-
-function focusSearch(): void {
-  document.querySelector<HTMLInputElement>("main input[type='search']")?.focus();
 }

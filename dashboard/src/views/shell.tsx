@@ -1,5 +1,5 @@
 // What stands around every page.
-import { createEffect, createMemo, createSignal, For, Match, Show, Suspense, Switch } from "solid-js";
+import { createEffect, createMemo, createSignal, For, Match, on, Show, Suspense, Switch } from "solid-js";
 import { ConnectionBanner, ConnectionIndicator, StoreBanner, WorkerBanner } from "../parts/connection";
 import { followKeys } from "../parts/keys";
 import { lazyView } from "../parts/lazy";
@@ -61,6 +61,13 @@ export function Shell() {
     return `${active > 0 ? `(${active}) ` : ""}${name} · Sluice`;
   });
   keepTitle(title);
+  createEffect(
+    on(
+      () => JSON.stringify(route()),
+      () => requestAnimationFrame(focusPage),
+      { defer: true },
+    ),
+  );
   createEffect(() => {
     // Fetched while there is a gateway to fetch it from: a page may be opened when there is none.
     if (app.isLive()) for (const view of later) void view.preload();
@@ -154,6 +161,12 @@ export function Shell() {
       </Show>
     </>
   );
+}
+
+/** What had the focus went with its page: who goes on by keyboard begins at the new one, not at the head. */
+function focusPage(): void {
+  if (document.activeElement === document.body)
+    document.getElementById("main")?.focus({ preventScroll: true });
 }
 
 function alarmText(
