@@ -30,13 +30,15 @@ export interface BackstageOptions {
   readonly schedule: (run: () => void) => void;
 }
 
+/** What the worker says to who has only looked. */
+type ReplyOf<K> = Extract<ToPage, { kind: K }>;
+type Reply = ReplyOf<"ids" | "census" | "recalled">;
+
 /** The worker, seen from the page. */
 export class Backstage {
   readonly #options: BackstageOptions;
   readonly #answers = new Map<number, (answer: Answer<Command>) => void>();
-  readonly #finds = new Map<number, (ids: readonly DeviceId[]) => void>();
-  readonly #censuses = new Map<number, (census: Census) => void>();
-  readonly #recalls = new Map<number, (updates: readonly Update[]) => void>();
+  readonly #replies = new Map<number, (reply: Reply) => void>();
   #worker: WorkerLike | null = null;
   #requests = 0;
   #hasStarted = false;
@@ -89,36 +91,35 @@ export class Backstage {
   }
 
   /** The ids of the devices that a text fits best. */
-  find(text: string, max: number): Promise<readonly DeviceId[]> {
-    const request = this.#next();
-    this.tell({ kind: "find", request, text, max });
-    return new Promise((resolve) => this.#finds.set(request, resolve));
+  async find(text: string, max: number): Promise<readonly DeviceId[]> {
+    return (await this.#look<"ids">((request) => ({ kind: "find", request, text, max }))).ids;
   }
 
   /** The ids of all devices that pass a filter, in order. */
-  select(filter: Filter, sort: Sort): Promise<readonly DeviceId[]> {
-    const request = this.#next();
-    this.tell({ kind: "select", request, filter, sort });
-    return new Promise((resolve) => this.#finds.set(request, resolve));
+  async select(filter: Filter, sort: Sort): Promise<readonly DeviceId[]> {
+    return (await this.#look<"ids">((request) => ({ kind: "select", request, filter, sort }))).ids;
   }
 
   /** How many devices pass a filter or bear these ids, and what is known of them together. */
-  census(of: Filter | readonly DeviceId[]): Promise<Census> {
-    const request = this.#next();
-    this.tell({ kind: "census", request, of });
-    return new Promise((resolve) => this.#censuses.set(request, resolve));
+  async census(of: Filter | readonly DeviceId[]): Promise<Census> {
+    return (await this.#look<"census">((request) => ({ kind: "census", request, of }))).census;
   }
 
   /** The newest updates of a channel, the oldest first, as far as the gateway still has them. */
-  recall(channel: string, last: number): Promise<readonly Update[]> {
-    const request = this.#next();
-    this.tell({ kind: "recall", request, channel, last });
-    return new Promise((resolve) => this.#recalls.set(request, resolve));
+  async recall(channel: string, last: number): Promise<readonly Update[]> {
+    return (await this.#look<"recalled">((request) => ({ kind: "recall", request, channel, last }))).updates;
   }
 
   #next(): number {
     this.#requests += 1;
     return this.#requests;
+  }
+
+  /** Asks for what changes nothing. */
+  #look<K extends Reply["kind"]>(message: (request: number) => ToWorker): Promise<ReplyOf<K>> {
+    const request = this.#next();
+    this.tell(message(request));
+    return new Promise((resolve) => this.#replies.set(request, (reply) => resolve(reply as ReplyOf<K>)));
   }
 
   #ask(message: (request: number) => ToWorker): Promise<Answer<Command>> {
@@ -139,16 +140,10 @@ export class Backstage {
         this.#answers.delete(message.request);
         return;
       case "ids":
-        this.#finds.get(message.request)?.(message.ids);
-        this.#finds.delete(message.request);
-        return;
       case "census":
-        this.#censuses.get(message.request)?.(message.census);
-        this.#censuses.delete(message.request);
-        return;
       case "recalled":
-        this.#recalls.get(message.request)?.(message.updates);
-        this.#recalls.delete(message.request);
+        this.#replies.get(message.request)?.(message);
+        this.#replies.delete(message.request);
         return;
       case "alarm":
         return this.#options.alarmed(message.alert);
