@@ -1,5 +1,6 @@
 // A batch: how far it is, and what became of it on each device.
 import { createEffect, createMemo, createSignal, For, on, onCleanup, Show } from "solid-js";
+import type { Read } from "../api";
 import type { Batch, BatchState, CommandState } from "../generated/protocol";
 import { Problem } from "../parts/problem";
 import { pageHref } from "../router";
@@ -29,11 +30,15 @@ export default function BatchPage(props: { id: string }) {
     { equals: (one, other) => JSON.stringify(one) === JSON.stringify(other) },
   );
   const list = createCommandList(app, filter);
-  const load = async () => {
-    const read = await app.api.batch(props.id);
-    setProblem(read.kind === "ok" ? null : read.message);
-    if (read.kind === "ok") setBatch(read.value);
+  /** Counts what came live: it is newer than what was asked for before. */
+  let heard = 0;
+  const take = async (asked: Promise<Read<Batch>>, problemOf: (read: Read<Batch>) => string | null) => {
+    const mark = heard;
+    const read = await asked;
+    setProblem(problemOf(read));
+    if (read.kind === "ok" && heard === mark) setBatch(read.value);
   };
+  const load = () => take(app.api.batch(props.id), (read) => (read.kind === "ok" ? null : read.message));
   createEffect(
     on(app.isLive, (isLive) => {
       if (isLive) void load();
@@ -41,16 +46,14 @@ export default function BatchPage(props: { id: string }) {
   );
   const unlisten = app.listen([`batches/${props.id}`], (events) => {
     for (const event of events) {
-      if (event.kind === "update") setBatch(event.update.data as Batch);
-      else if (event.kind === "void") void load();
+      if (event.kind === "void") void load();
+      if (event.kind !== "update") continue;
+      heard += 1;
+      setBatch(event.update.data as Batch);
     }
   });
   onCleanup(unlisten);
-  const steer = async (act: "pause" | "resume" | "cancel") => {
-    const read = await app.api.steerBatch(props.id, act);
-    setProblem(describeRead(read));
-    if (read.kind === "ok") setBatch(read.value);
-  };
+  const steer = (act: "pause" | "resume" | "cancel") => take(app.api.steerBatch(props.id, act), describeRead);
   const is = (state: BatchState) => batch()?.state === state;
   return (
     <Show

@@ -4,6 +4,7 @@ import type { Command, CommandDetails } from "../generated/protocol";
 import { Problem } from "../parts/problem";
 import { batchHref, deviceHref, pageHref } from "../router";
 import { useApp } from "../store/app";
+import { onceMore } from "../store/once-more";
 import { describeCommand, describeRead, paramsText, stateTexts } from "../text/command";
 import { formatMoment } from "../text/time";
 import { Timeline } from "./timeline";
@@ -14,11 +15,11 @@ export default function CommandPage(props: { id: string }) {
   const [details, setDetails] = createSignal<CommandDetails | null>(null);
   const [problem, setProblem] = createSignal<string | null>(null);
   const [refusal, setRefusal] = createSignal<string | null>(null);
-  const load = async () => {
+  const load = onceMore(async () => {
     const read = await app.api.command(props.id);
     setProblem(read.kind === "ok" ? null : read.message);
     if (read.kind === "ok") setDetails(read.value);
-  };
+  });
   createEffect(
     on(app.isLive, (isLive) => {
       if (isLive) void load();
