@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { batchHref, commandHref, deviceHref, pageHref, parseQuery, parseRoute } from "../src/router";
 import { readFilter, readSort, writeFilter, writeSort } from "../src/store/fleet-choice";
-import { between, endsOf, pan, readRange, writeRange, zoom } from "../src/store/range";
+import { between, endsOf, liveAgain, pan, readRange, writeRange, zoom } from "../src/store/range";
 import { noFilter } from "../src/worker/select";
 
 it.each([
@@ -52,6 +52,20 @@ describe("the time that charts show", () => {
     const back = pan({ kind: "live", spanMs: hour }, -0.5, now);
     expect(endsOf(back, now)).toEqual([now - 1.5 * hour, now - 0.5 * hour]);
     expect(endsOf(pan(pan(back, 0.5, now), 0.5, now), now)).toEqual([now - hour, now]);
+  });
+
+  it("is live again where it comes to now, in the span that it was", () => {
+    const live = { kind: "live", spanMs: hour } as const;
+    const back = pan(live, -0.5, now);
+    expect(pan(readRange(writeRange(back)), 0.5, now)).toEqual(live);
+    expect(liveAgain(back)).toEqual(live);
+    const part = { kind: "past", from: now - 2 * hour, to: now - 100 } as const;
+    expect(pan(part, 0.5, now)).toEqual({ kind: "past", from: now - 2 * hour + 100, to: now });
+    expect(liveAgain(part)).toEqual({ kind: "live", spanMs: 6 * hour });
+    expect(liveAgain({ kind: "past", from: 0, to: 30 * 24 * hour })).toEqual({
+      kind: "live",
+      spanMs: 7 * 24 * hour,
+    });
   });
 
   it("grows around its middle, and does not reach into the future", () => {

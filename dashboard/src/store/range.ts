@@ -16,6 +16,8 @@ export const spans: readonly [name: string, ms: number][] = [
   ["24h", 24 * hour],
   ["7d", 7 * 24 * hour],
 ];
+/** How much a time of the address may be off, which stands there in whole milliseconds. */
+const roundedMs = 1;
 /** Nothing shorter can be told apart, and nothing longer is kept. */
 const spanLeastMs = 2_000;
 const spanMostMs = 400 * 24 * hour;
@@ -44,9 +46,18 @@ export function endsOf(range: Range, now: number): [from: number, to: number] {
   return range.kind === "past" ? [range.from, range.to] : [now - range.spanMs, now];
 }
 
-/** A part of the past, moved by a share of itself; no further than to `now`. */
+/** The last of it, live: in the shortest span that is offered and as long as this time. */
+export function liveAgain(range: Range): Range {
+  const [from, to] = endsOf(range, 0);
+  const [, spanMs] = spans.find(([, ms]) => ms >= to - from - roundedMs) ?? [null, 7 * 24 * hour];
+  return { kind: "live", spanMs };
+}
+
+/** A part of the past, moved by a share of itself; live again where one that is as long as a span that is offered comes to `now`. */
 export function pan(range: Range, share: number, now: number): Range {
   const [from, to] = endsOf(range, now);
+  const isOffered = spans.some(([, ms]) => Math.abs(to - from - ms) <= roundedMs);
+  if (share > 0 && isOffered && to + (to - from) * share >= now) return liveAgain(range);
   const step = Math.min((to - from) * share, Math.max(0, now - to));
   const by = share < 0 ? (to - from) * share : step;
   return { kind: "past", from: from + by, to: to + by };

@@ -5,7 +5,7 @@ import { Segments } from "../parts/segments";
 import { useApp } from "../store/app";
 import { downloadCsv } from "../store/csv";
 import type { Past } from "../store/past";
-import { endsOf, pan, type Range, spans, zoom } from "../store/range";
+import { endsOf, liveAgain, pan, type Range, spans, zoom } from "../store/range";
 import { formatClock, formatDateTime, formatDuration, formatMoment } from "../text/time";
 
 const day = 86_400_000;
@@ -64,11 +64,7 @@ export function ChartsBar(props: {
         />
       </span>
       <Show when={props.range.kind === "past"}>
-        <button
-          type="button"
-          data-testid="range-live"
-          onClick={() => props.setRange({ kind: "live", spanMs: spans[0]?.[1] ?? 0 })}
-        >
+        <button type="button" data-testid="range-live" onClick={() => props.setRange(liveAgain(props.range))}>
           Live
         </button>
         <span
