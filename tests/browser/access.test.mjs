@@ -119,6 +119,10 @@ scenario(
     await keyboard.type("flush");
     await page.tabTo("console-send");
     await keyboard.press("Enter");
+    // An Enter that is held down sends nothing.
+    await page.page.locator('[data-testid="confirm-not"]:focus').waitFor();
+    await keyboard.press("Shift+Tab");
+    await keyboard.press("Enter");
     for (const device of devices) assert.equal((await device.nextCommand()).name, "flush");
 
     // The second key counts for a second: a busy machine may be slower.

@@ -1,5 +1,5 @@
 // The charts of a device: one for each numeric metric, all over the same time and with one cursor.
-import { createMemo, createSignal, For, Show, Suspense } from "solid-js";
+import { createMemo, createSignal, For, Show } from "solid-js";
 import { createGlance, createInView } from "../parts/in-view";
 import { useApp } from "../store/app";
 import type { DeviceRecord } from "../store/device";
@@ -11,7 +11,7 @@ import { formatNumber } from "../text/number";
 import { windowMs } from "../worker/messages";
 import { compareTexts } from "../worker/select";
 import { ChartsBar } from "./charts-bar";
-import { Chart } from "./charts-lazy";
+import { Chart, ChartPlace } from "./charts-lazy";
 import { SamplesTable } from "./samples-table";
 
 /** Charts drawn at first; more would make a page nobody reads. */
@@ -96,19 +96,17 @@ function MetricChart(props: {
         <h2 title={props.name}>{props.name}</h2>
         <span class="muted num">{spread()}</span>
       </figcaption>
-      <Suspense fallback={<div class="chart" />}>
-        <Show when={isInView()} fallback={<div class="chart" />}>
-          <Chart
-            series={series()}
-            version={props.past.version()}
-            from={from()}
-            until={until()}
-            decimals={decimals()}
-            label={`${props.name} over time`}
-            zoomed={(start, end) => props.setRange(between(start, end, props.past.now()))}
-          />
-        </Show>
-      </Suspense>
+      <ChartPlace isInView={isInView()}>
+        <Chart
+          series={series()}
+          version={props.past.version()}
+          from={from()}
+          until={until()}
+          decimals={decimals()}
+          label={`${props.name} over time`}
+          zoomed={(start, end) => props.setRange(between(start, end, props.past.now()))}
+        />
+      </ChartPlace>
     </figure>
   );
 }

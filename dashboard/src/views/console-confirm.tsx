@@ -39,7 +39,8 @@ export function ConsoleConfirm(props: {
         <button type="button" class="primary" data-testid="confirm-send" onClick={yes}>
           Send to {devicesText(props.census.total)}
         </button>
-        <button type="button" data-testid="confirm-not" onClick={() => dialog.close()}>
+        {/* First in the focus: an Enter that is held down sends nothing. */}
+        <button type="button" autofocus data-testid="confirm-not" onClick={() => dialog.close()}>
           Do not send
         </button>
       </div>

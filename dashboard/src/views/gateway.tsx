@@ -1,11 +1,12 @@
 // The gateway itself, and this page's connection to it.
-import { For, Index, Show, Suspense } from "solid-js";
+import { For, Index, Show } from "solid-js";
 import type { GatewayStats } from "../generated/protocol";
 import { connectionFacts } from "../parts/connection";
+import { createInView } from "../parts/in-view";
 import { useApp } from "../store/app";
 import { formatBytes, formatRate } from "../text/number";
 import { formatDuration } from "../text/time";
-import { Chart } from "./charts-lazy";
+import { Chart, ChartPlace } from "./charts-lazy";
 import { GatewayMetrics } from "./gateway-metrics";
 
 /** How far back the charts go. */
@@ -79,17 +80,18 @@ function FigureChart(props: { figure: Figure }) {
     app.statsPast.version();
     return app.statsPast.series(props.figure.pick);
   };
+  const [isInView, see] = createInView();
   const until = () => Math.max(app.now(), series().times.at(-1) ?? 0);
   const from = () => Math.max(until() - spanMs, Math.min(series().times[0] ?? until(), until() - 60_000));
   return (
-    <figure class="card chart-card" data-testid={`figure-${props.figure.testid}`}>
+    <figure class="card chart-card" data-testid={`figure-${props.figure.testid}`} ref={see}>
       <figcaption>
         <h2>{props.figure.title}</h2>
         <b class="num" data-testid="figure-now">
           {now()}
         </b>
       </figcaption>
-      <Suspense fallback={<div class="chart" />}>
+      <ChartPlace isInView={isInView()}>
         <Chart
           series={series()}
           version={app.statsPast.version()}
@@ -99,7 +101,7 @@ function FigureChart(props: { figure: Figure }) {
           isCount={props.figure.decimals === 0}
           label={`${props.figure.title}, the last ten minutes`}
         />
-      </Suspense>
+      </ChartPlace>
     </figure>
   );
 }
