@@ -148,19 +148,25 @@ impl TopicFilter {
     /// `[MQTT-4.7.2-1]`; `a/#` also matches `a` (section 4.7.1.2).
     #[must_use]
     pub fn matches(&self, topic: &str) -> bool {
-        if topic.starts_with('$') && self.0.starts_with(['+', '#']) {
+        self.matches_levels(levels(topic))
+    }
+
+    /// The same for the topic that has these levels.
+    pub fn matches_levels<'a>(&self, topic: impl IntoIterator<Item = &'a str>) -> bool {
+        let mut topic = topic.into_iter().peekable();
+        let is_system = topic.peek().is_some_and(|first| first.starts_with('$'));
+        if is_system && self.0.starts_with(['+', '#']) {
             return false;
         }
-        let mut topic_levels = levels(topic);
         for wanted in levels(&self.0) {
-            match (wanted, topic_levels.next()) {
+            match (wanted, topic.next()) {
                 ("#", _) => return true,
                 ("+", Some(_)) => {}
                 (wanted, Some(level)) if wanted == level => {}
                 (_, Some(_) | None) => return false,
             }
         }
-        topic_levels.next().is_none()
+        topic.next().is_none()
     }
 }
 

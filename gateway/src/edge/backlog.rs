@@ -3,7 +3,7 @@
 use super::retained::Retained;
 use crate::exchange::Message;
 use protocol::{TopicFilter, TopicName};
-use std::{collections::VecDeque, sync::Arc};
+use std::sync::Arc;
 
 /// How many messages are found at once, and how many topics are looked at for them.
 const MESSAGES_AT_ONCE: usize = 100;
@@ -11,7 +11,7 @@ const TOPICS_AT_ONCE: usize = 1_000;
 
 /// Subscriptions whose retained messages have not all been sent.
 #[derive(Debug, Default)]
-pub(super) struct Backlog(VecDeque<Wanted>);
+pub(super) struct Backlog(Vec<Wanted>);
 
 /// A subscription whose retained messages are wanted.
 #[derive(Clone, Debug)]
@@ -38,7 +38,7 @@ impl Backlog {
     /// Adds the retained messages of a subscription, in the place of what is still wanted of it.
     pub(super) fn add(&mut self, wanted: Wanted) {
         self.remove(&wanted.filter);
-        self.0.push_back(wanted);
+        self.0.push(wanted);
     }
 
     /// The subscription is gone.
@@ -50,20 +50,20 @@ impl Backlog {
     /// An empty one, which most have, takes no memory.
     fn tidy(&mut self) {
         if self.0.is_empty() {
-            self.0 = VecDeque::new();
+            self.0 = Vec::new();
         }
     }
 
     /// The next messages, perhaps none yet, with the subscription that wants them.
     pub(super) fn next(&mut self, retained: &Retained) -> Option<(Wanted, Vec<Arc<Message>>)> {
-        let wanted = self.0.front_mut()?;
+        let wanted = self.0.first_mut()?;
         let page =
             retained.page(&wanted.filter, wanted.after.as_ref(), MESSAGES_AT_ONCE, TOPICS_AT_ONCE);
         let told = wanted.clone();
         match page.after {
             Some(after) => wanted.after = Some(after),
             None => {
-                self.0.pop_front();
+                self.0.remove(0);
                 self.tidy();
             }
         }

@@ -101,9 +101,12 @@ pub(super) enum Step {
     Exchange(Message, Option<Gathering>),
 }
 
-/// Messages on their way from one client.
+/// Messages on their way from one client; made for the first of them, since most clients are silent most of the time.
 #[derive(Debug, Default)]
-pub(super) struct Batch {
+pub(super) struct Batch(Option<Box<Parts>>);
+
+#[derive(Debug, Default)]
+struct Parts {
     inbound: Vec<Inbound>,
     steps: Vec<Step>,
     /// What is to be stored of it beside what the core stores.
@@ -113,12 +116,16 @@ pub(super) struct Batch {
 impl Batch {
     /// Whether there is nothing to hand on.
     pub(super) fn is_empty(&self) -> bool {
-        self.inbound.is_empty() && self.steps.is_empty()
+        self.0.as_ref().is_none_or(|parts| parts.inbound.is_empty() && parts.steps.is_empty())
+    }
+
+    fn parts(&mut self) -> &mut Parts {
+        self.0.get_or_insert_default()
     }
 
     /// Adds an input that is no message.
     pub(super) fn input(&mut self, input: Input) {
-        self.steps.push(Step::Core(input));
+        self.parts().steps.push(Step::Core(input));
     }
 
     /// Adds a row that is stored with what the batch leaves in queues.
@@ -127,7 +134,7 @@ impl Batch {
     }
 
     fn gathering(&mut self, shared: &Shared) -> &Gathering {
-        self.gathering.get_or_insert_with(|| Gathering::new(shared.store.clone()))
+        self.parts().gathering.get_or_insert_with(|| Gathering::new(shared.store.clone()))
     }
 
     /// Adds a message of `publisher`.
@@ -141,7 +148,7 @@ impl Batch {
         // An answer first: what the same message says of the device's state comes after it.
         if let Some(spoken) = &known.mapped {
             match decode_mapped(spoken, content.payload) {
-                Some(inbound) => self.inbound.push(inbound),
+                Some(inbound) => self.parts().inbound.push(inbound),
                 None => shared.counters.undecodable.increment(),
             }
         }
@@ -153,7 +160,7 @@ impl Batch {
                 None => decode(destination, content.payload),
             };
             match decoded {
-                Ok(inbound) => self.inbound.extend(inbound),
+                Ok(inbound) => self.parts().inbound.extend(inbound),
                 // It says nothing: it deletes the retained message `[MQTT-3.3.1-6]`.
                 Err(_) if content.retain && content.payload.is_empty() => {}
                 Err(error) => complain(shared, known, destination, &error),
@@ -196,7 +203,7 @@ impl Batch {
         properties.expires_at = expiry.map(|seconds| expires_at(now(), seconds));
         let content = Content { payload: &payload, qos, retain, properties };
         self.message(shared, publisher, &known, content);
-        let inbound = std::mem::take(&mut self.inbound);
+        let inbound = std::mem::take(&mut self.parts().inbound);
         if !inbound.is_empty() {
             self.input(Input::LastWords(inbound));
         }
@@ -224,18 +231,16 @@ impl Batch {
             dropped.increment();
         }
         if to_exchange {
-            self.steps.push(Step::Exchange(message, gathering));
+            self.parts().steps.push(Step::Exchange(message, gathering));
         }
     }
 
     /// The steps to hand it on, and what fires when a part of it is stored, as far as somebody waits.
-    pub(super) fn into_steps(
-        mut self,
-        connection: ConnectionId,
-        wait: Wait,
-    ) -> (Vec<Step>, Receipts) {
+    pub(super) fn into_steps(self, connection: ConnectionId, wait: Wait) -> (Vec<Step>, Receipts) {
+        let Parts { inbound, mut steps, gathering } =
+            self.0.map(|parts| *parts).unwrap_or_default();
         let mut receipts = Receipts::default();
-        if let (Some(gathering), Wait::For(Ack::Stored | Ack::Synced)) = (&self.gathering, wait) {
+        if let (Some(gathering), Wait::For(Ack::Stored | Ack::Synced)) = (&gathering, wait) {
             let (sender, receiver) = oneshot::channel();
             gathering.then(|stored| {
                 if stored.is_ok() {
@@ -244,16 +249,14 @@ impl Batch {
             });
             receipts[1] = Some(receiver);
         }
-        if !self.inbound.is_empty() {
+        if !inbound.is_empty() {
             let (sender, receiver) = oneshot::channel();
-            let inbound = std::mem::take(&mut self.inbound);
             let wanted = wait != Wait::ForNothing;
             let receipt = wanted.then_some(sender);
-            let gathering = self.gathering.clone();
-            self.input(Input::Ingest { connection, inbound, receipt, gathering });
+            steps.push(Step::Core(Input::Ingest { connection, inbound, receipt, gathering }));
             receipts[0] = wanted.then_some(receiver);
         }
-        (self.steps, receipts)
+        (steps, receipts)
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
     shared::Shared,
     subscribing::Linked,
     subscriptions::Source,
-    wire::{Dialect, Version, Will},
+    wire::{Dialect, Will},
 };
 use crate::{core::Downlink, exchange::Link, mailbox::Mailbox};
 use bridge::event::ConnectionId;
@@ -33,7 +33,7 @@ use bytes::BytesMut;
 pub(super) use opening::Opening;
 use protocol::{DeviceId, TopicFilter};
 pub(super) use socket::OUT_BYTES_HIGH;
-use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
+use std::{future::Future, net::SocketAddr, pin::Pin, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     sync::oneshot,
@@ -61,7 +61,6 @@ pub(super) enum Done {
 pub(super) struct Client {
     pub(super) connection: ConnectionId,
     pub(super) address: SocketAddr,
-    pub(super) version: Version,
     pub(super) dialect: Dialect,
     pub(super) id: Arc<str>,
     /// The device that the client id names, if it is a device id.
@@ -72,8 +71,8 @@ pub(super) struct Client {
     pub(super) attached: bool,
     /// How long its session outlives the connection, in seconds.
     pub(super) session_expiry: u32,
-    /// One and a half times what the client announced.
-    pub(super) silence_max: Option<Duration>,
+    /// In seconds; none: 0.
+    pub(super) keep_alive: u16,
     pub(super) will: Option<Box<Will>>,
 }
 
@@ -91,7 +90,7 @@ pub(super) struct Connection<S> {
     /// The devices whose commands the core was told it can receive.
     pub(super) receives: Receiving,
     /// The filters by which the core was told that it may receive those of mapped devices.
-    pub(super) listens: Vec<TopicFilter>,
+    pub(super) listens: Box<[TopicFilter]>,
     pub(super) batch: Batch,
     pub(super) work: Option<Work>,
     pub(super) mailbox: Option<Mailbox<Downlink>>,

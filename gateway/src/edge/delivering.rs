@@ -202,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Naming::Alias(alias) => ("", Some(alias)),
         };
         let mut properties = BytesMut::new();
-        if self.client.version == Version::V5 {
+        if self.client.dialect.version == Version::V5 {
             let identifiers = &entry.identifiers;
             encode_properties(&mut properties, &message.properties, expires_in, identifiers, alias);
         }
@@ -217,7 +217,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         };
         let counters = &self.shared.counters;
         let too_large =
-            packet.packet_bytes(self.client.version) > self.client.dialect.packet_bytes_max;
+            !self.client.dialect.takes(packet.packet_bytes(self.client.dialect.version));
         // Of a QoS 2 message that was sent before, the client may have the id: its flow must end.
         let dropped = if expires_in == Some(0) && !(duplicate && entry.qos == 2) {
             Some(&counters.dropped_expired)
@@ -236,7 +236,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             return;
         }
-        publish(&mut self.out, self.client.version, &packet);
+        publish(&mut self.out, self.client.dialect.version, &packet);
         counters.publishes_out.increment();
         counters.packets_out.increment();
         counters.payload_bytes_out.add(message.payload.len() as u64);

@@ -116,7 +116,7 @@ async fn first<S: AsyncRead + Unpin>(
                         version.map(|version| Dialect {
                             version,
                             reasons: Reasons::AsCodes,
-                            packet_bytes_max: usize::MAX,
+                            packet_bytes_max: u32::MAX,
                         }),
                         reason,
                     ),
@@ -248,7 +248,7 @@ async fn refuse<S: AsyncWrite + Unpin>(
     let Some(dialect) = dialect else { return };
     let mut out = BytesMut::new();
     connack(&mut out, dialect, false, reason, &[]);
-    if out.len() > dialect.packet_bytes_max {
+    if !dialect.takes(out.len()) {
         return;
     }
     let _late = timeout(write_timeout, async {
@@ -294,14 +294,13 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
     let client = Client {
         connection,
         address,
-        version: connect.version,
         dialect,
         device: own_device(&access, &id),
         access,
         id,
         attached: false,
         session_expiry,
-        silence_max: (keep_alive > 0).then(|| Duration::from_millis(u64::from(keep_alive) * 1_500)),
+        keep_alive,
         will: connect.will.map(Box::new),
     };
     let (was_attached, ended) = (inherited.attached, inherited.ended);
@@ -349,7 +348,7 @@ fn own_device(access: &MaybeAccess, id: &Arc<str>) -> Option<DeviceId> {
 }
 
 fn dialect(connect: &Connect) -> Dialect {
-    let packet_bytes_max = connect.packet_bytes_max.map_or(usize::MAX, |bytes| bytes as usize);
+    let packet_bytes_max = connect.packet_bytes_max.unwrap_or(u32::MAX);
     Dialect { version: connect.version, reasons: connect.reasons, packet_bytes_max }
 }
 

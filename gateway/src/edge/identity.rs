@@ -22,7 +22,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             device: device.clone(),
             connection: self.client.connection,
             address: self.client.address,
-            protocol: self.client.version.name(),
+            protocol: self.client.dialect.version.name(),
             took_over,
         };
         let mailbox = Some(self.mailbox());
@@ -86,10 +86,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let all = self.session.subscriptions.filters();
         let filters: Vec<_> =
             all.filter(|filter| self.shared.topics.mappings.may_receive(filter)).cloned().collect();
-        if filters == self.listens {
+        if *filters == *self.listens {
             return;
         }
-        self.listens.clone_from(&filters);
+        self.listens = filters.clone().into_boxed_slice();
         let (connection, client) = (self.client.connection, self.client.id.to_string());
         let mailbox = Some(self.mailbox());
         let event = EdgeEvent::Listens { connection, client, filters };

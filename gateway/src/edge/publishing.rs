@@ -47,7 +47,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn may_decode(&self) -> bool {
         let unacknowledged = |publishing: &Publishing| publishing.unacknowledged.iter().sum();
         let unacknowledged: usize = self.publishing.as_deref().map_or(0, unacknowledged);
-        let full = self.client.version == Version::V3 && unacknowledged >= self.receive_maximum();
+        let full =
+            self.client.dialect.version == Version::V3 && unacknowledged >= self.receive_maximum();
         self.work.is_none() && !full && self.rests().reading.is_none()
     }
 
@@ -138,7 +139,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Tells an MQTT 5 client that its message is not accepted; who cannot be told is disconnected,
     /// so that no message is lost in silence.
     fn refuse(&mut self, publish: &Publish<'_>, reason: Reason) -> Result<(), End> {
-        let Some(id) = publish.id.filter(|_| self.client.version == Version::V5) else {
+        let Some(id) = publish.id.filter(|_| self.client.dialect.version == Version::V5) else {
             return Err(End::Violation(reason));
         };
         if self.receive(id, publish.qos)? {
@@ -162,7 +163,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
         }
         let unfinished = self.publishing().unacknowledged[0] + self.session.incoming.len();
-        if self.client.version == Version::V5 && unfinished >= self.receive_maximum() {
+        if self.client.dialect.version == Version::V5 && unfinished >= self.receive_maximum() {
             self.shared.counters.limit_receive_maximum.increment();
             return Err(End::Violation(Reason::ReceiveMaximumExceeded));
         }
@@ -234,8 +235,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
             }
             if stored {
-                let told =
-                    if self.client.version == Version::V3 { Reason::Success } else { reason };
+                let told = if self.client.dialect.version == Version::V3 {
+                    Reason::Success
+                } else {
+                    reason
+                };
                 self.ack(flow, id, told);
             } else {
                 self.publishing().unstored += 1;

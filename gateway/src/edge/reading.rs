@@ -42,7 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn packet(&mut self, frame: &Frame) -> Result<(), End> {
-        let packet = decode(self.client.version, frame, now);
+        let packet = decode(self.client.dialect.version, frame, now);
         let packet = packet.map_err(|reason| self.undecoded(reason))?;
         self.heard = Instant::now();
         match packet {

@@ -61,15 +61,15 @@ pub(super) fn receives<'a>(
     device: &DeviceId,
     own: bool,
 ) -> Option<Receives> {
-    let mut topic = format!("devices/{device}/commands/{SOME_COMMAND}");
     let names = |filter: &TopicFilter| levels(filter.as_str()).nth(1) == Some(device.as_str());
-    let matched =
-        |topic: &str| filters.clone().any(|filter| (own || names(filter)) && filter.matches(topic));
-    if !matched(&topic) {
-        return None;
-    }
-    topic.push_str("/cancel");
-    Some(Receives { own, cancels: matched(&topic) })
+    let topic = ["devices", device.as_str(), "commands", SOME_COMMAND, "cancel"];
+    let matched = |topic: &[&str]| {
+        filters
+            .clone()
+            .any(|filter| (own || names(filter)) && filter.matches_levels(topic.iter().copied()))
+    };
+    let (cancel, command) = (&topic[..], &topic[..4]);
+    matched(command).then(|| Receives { own, cancels: matched(cancel) })
 }
 
 /// Whether `filter` selects nothing but what goes down to `device`: its commands and desired state.

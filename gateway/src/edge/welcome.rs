@@ -72,5 +72,5 @@ pub(super) fn connack_properties(
 pub(super) fn takes_connack(dialect: Dialect, properties: &[Property]) -> bool {
     let mut packet = BytesMut::new();
     connack(&mut packet, dialect, false, Reason::Success, properties);
-    packet.len() <= dialect.packet_bytes_max
+    dialect.takes(packet.len())
 }

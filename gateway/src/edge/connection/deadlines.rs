@@ -2,7 +2,7 @@
 
 use super::{
     super::{ending::End, pace::Rests},
-    Connection,
+    Client, Connection,
 };
 use std::time::Duration;
 use tokio::{
@@ -13,6 +13,14 @@ use tokio::{
 /// Where the timer rests while there is no deadline.
 pub(super) const FAR: Duration = Duration::from_secs(24 * 3600);
 
+impl Client {
+    /// How long it may say nothing: one and a half times what it announced `[MQTT-3.1.2-22]`.
+    pub(super) fn silence_max(&self) -> Option<Duration> {
+        let announced = Duration::from_secs(self.keep_alive.into());
+        (!announced.is_zero()).then(|| announced * 3 / 2)
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(in crate::edge) fn rests(&self) -> Rests {
         self.pace.as_ref().map_or(Rests::default(), |pace| pace.rests)
@@ -20,7 +28,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// The next moment at which the peer has been silent or stuck for too long, or has rested long enough.
     pub(super) fn deadline(&self) -> Option<Instant> {
-        let silent = self.client.silence_max.map(|max| self.heard + max);
+        let silent = self.client.silence_max().map(|max| self.heard + max);
         let stuck = self.stuck_since.map(|since| since + self.shared.write_timeout());
         let Rests { reading, writing } = self.rests();
         [silent, stuck, reading, writing, self.ends].into_iter().flatten().min()
@@ -34,7 +42,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(pace) = &mut self.pace {
             pace.rest_until(now);
         }
-        if self.client.silence_max.is_some_and(|max| self.heard + max <= now) {
+        if self.client.silence_max().is_some_and(|max| self.heard + max <= now) {
             return Err(End::KeepAlive);
         }
         let stuck =

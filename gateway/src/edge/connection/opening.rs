@@ -51,14 +51,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Kept { session, link, mailbox } = inherited;
         let heard = Instant::now();
         let ends = client.ends();
-        let silent = heard + client.silence_max.unwrap_or(FAR);
+        let silent = heard + client.silence_max().unwrap_or(FAR);
         let first = ends.map_or(silent, |ends| ends.min(silent));
         Self {
             publishing: None,
             aliases: Aliases::new(opening.aliases_max),
             pace: Pace::new(&shared.limits, heard),
             receives: Receiving::default(),
-            listens: Vec::new(),
+            listens: Box::default(),
             batch: Batch::default(),
             work: None,
             mailbox,

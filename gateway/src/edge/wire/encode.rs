@@ -84,7 +84,7 @@ fn explanation(dialect: Dialect, reason: Reason, other_bytes: usize) -> Vec<u8> 
     let Some(words) = dialect.words(reason) else { return Vec::new() };
     let properties = [&[REASON_STRING, 0, words.len() as u8][..], words.as_bytes()].concat();
     // The words are short: their length, and that of the packet, take a byte or two.
-    if other_bytes + properties.len() + 2 > dialect.packet_bytes_max {
+    if !dialect.takes(other_bytes + properties.len() + 2) {
         return Vec::new();
     }
     [&[properties.len() as u8][..], &properties].concat()

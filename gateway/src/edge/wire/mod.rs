@@ -34,7 +34,7 @@ pub(super) struct Dialect {
     pub(super) version: Version,
     pub(super) reasons: Reasons,
     /// The largest packet it takes.
-    pub(super) packet_bytes_max: usize,
+    pub(super) packet_bytes_max: u32,
 }
 
 /// Whether a client wants reasons in words (MQTT 5.0, section 3.1.2.11.7).
@@ -45,6 +45,11 @@ pub(super) enum Reasons {
 }
 
 impl Dialect {
+    /// Whether the client takes a packet of so many bytes.
+    pub(super) fn takes(self, packet_bytes: usize) -> bool {
+        packet_bytes <= self.packet_bytes_max as usize
+    }
+
     /// The words for `reason`; none: there are none, the client cannot hear them or does not want to.
     fn words(&self, reason: Reason) -> Option<&'static str> {
         let wanted = self.version == Version::V5 && self.reasons == Reasons::InWords;
