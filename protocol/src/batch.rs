@@ -40,6 +40,9 @@ pub struct BatchRequest {
     /// After how many failures the rest is given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub abort_after: Option<AbortAfter>,
+    /// For the commands of one device only: `true` is refused, so that nobody who means to try out commands a fleet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dry_run: Option<bool>,
 }
 
 /// When a batch is given up: as soon as so many rows have failed, were rejected, timed out or expired.

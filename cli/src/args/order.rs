@@ -62,6 +62,7 @@ impl BatchOrder {
             concurrency: self.concurrency,
             rate: self.rate,
             abort_after: self.abort_after,
+            dry_run: None,
         }
     }
 }

@@ -759,7 +759,11 @@ rate?: number,
 /**
  * After how many failures the rest is given up.
  */
-abort_after?: AbortAfter, };
+abort_after?: AbortAfter, 
+/**
+ * For the commands of one device only: `true` is refused, so that nobody who means to try out commands a fleet.
+ */
+dry_run?: boolean, };
 
 /**
  * Where a batch is in its life.

@@ -104,6 +104,7 @@ fn perform(bridge: &mut Bridge<Outlet>, now: Timestamp, act: Act) -> anyhow::Res
                 concurrency: Some(2),
                 rate: None,
                 abort_after: None,
+                dry_run: None,
             };
             let caller = (caller, &Rights::everything());
             bridge.command_batch(now, id().to_string(), &mut id, batch, caller)?;

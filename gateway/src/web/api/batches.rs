@@ -31,7 +31,7 @@ pub(super) async fn create(
 ) -> Result<(StatusCode, Json<Batch>), Refused> {
     let key = idempotency_key(&headers)?;
     let request: BatchRequest = object(body)?;
-    if request.command.dry_run == Some(true) {
+    if [request.dry_run, request.command.dry_run].contains(&Some(true)) {
         return Err(Refused::bad_request("dry_run is for one device's commands only"));
     }
     let id = new_id().to_string();

@@ -158,3 +158,16 @@ async fn the_same_key_gives_the_same_when_the_device_is_deleted_too() {
     assert_eq!(delete.expect("an answer").status(), StatusCode::NO_CONTENT);
     assert_eq!((ask(command, "one", &open).await, ask(batch, "many", &all).await), made);
 }
+
+#[tokio::test]
+async fn who_means_to_try_out_commands_no_fleet() {
+    let (gateway, _live) = arrange().await;
+    for body in [
+        json!({"devices": [DEVICE], "command": {"name": "fill"}, "dry_run": true}),
+        json!({"devices": [DEVICE], "command": {"name": "fill", "dry_run": true}}),
+    ] {
+        let (status, told) = gateway.post("/api/v1/command-batches", &body).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{told}");
+    }
+    assert_eq!(gateway.get("/api/v1/commands").await.1["items"], json!([]));
+}
