@@ -145,20 +145,21 @@ impl Salvage {
             write_channel(&self.new, *id, channel)?;
         }
         let gaps_whole = self.tables.iter().all(|table| table.table != GAP || table.lost == 0);
-        let epoch = match meta {
+        let (epoch, meta) = match meta {
             Some(meta) if index_whole && logs_whole && gaps_whole => {
-                Meta { log_pruned, ..meta }.write(&self.new)?;
-                EpochAfter::Kept
+                (EpochAfter::Kept, Meta { log_pruned, ..meta })
             }
             Some(_) | None => {
                 let reserved = meta.map_or(self.last, |meta| meta.reserved.max(self.last));
                 let clean = Some(reserved);
-                Meta { reserved, clean, log_pruned, ..Meta::fresh() }.write(&self.new)?;
-                EpochAfter::New
+                (EpochAfter::New, Meta { reserved, clean, log_pruned, ..Meta::fresh() })
             }
         };
+        meta.write(&self.new)?;
         self.new.execute_batch("COMMIT")?;
         schema::checkpoint(&self.new)?;
+        // An empty log would be told as one that has lost something.
+        meta.write(&self.new)?;
         Ok((self.tables, epoch))
     }
 

@@ -77,6 +77,15 @@ async fn without_its_write_ahead_log_it_gives_no_number_twice() {
 }
 
 #[tokio::test]
+async fn what_a_kill_left_is_no_empty_log_after_a_recovery_either() {
+    let dir = crashed().await;
+    assert_eq!(wal::look(&dir.path().join(WAL)).unwrap(), Look::Whole);
+    assert_eq!(recover(dir.path(), Timestamp(7)).unwrap().epoch, EpochAfter::Kept);
+    assert_eq!(wal::look(&dir.path().join(WAL)).unwrap(), Look::Whole);
+    TestStore::open(dir, |_| {});
+}
+
+#[tokio::test]
 async fn a_log_of_another_database_is_told_and_nothing_of_it_is_taken() {
     let (other, own) = (crashed().await, TestStore::new());
     own.keep_with(Vec::new(), vec![Row::set(Table::Device, "a", "{}")]);
