@@ -10,7 +10,8 @@
 //! Inside: one `writer` thread that commits what waits (`pending`) and one `reader` thread, each with its
 //! own connection to one SQLite file. An update lies in the log first (`commit`: one body a commit, all
 //! channels, for who resumes) and then in a block of its channel (`fold`: for who asks for history), a [`Row`] under its key (`row`);
-//! `live` holds what is in no block yet. `record` packs, `schema` has the tables, `retention` lets go.
+//! `live` holds what is in no block yet. `record` packs, `schema` has the tables, `retention` lets go, `aside` takes what nobody
+//! understands.
 //! No other module knows SQLite.
 
 mod aside;
