@@ -4,12 +4,14 @@
 //! Both listeners (`edge`, `web`) hand every socket through here and get a [`Guest`]. Who comes over it is
 //! theirs to decide.
 
+mod failing;
 pub(crate) mod fuzzing;
 mod identity;
 mod proxy;
 mod tls;
 mod waiting;
 
+pub(crate) use failing::Failing;
 pub use tls::{Clients, Sources, Tls, TlsError};
 
 use crate::{

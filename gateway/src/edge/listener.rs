@@ -2,7 +2,7 @@
 
 use super::{Stage, door::Door, flushed::Flushed};
 use crate::{
-    arrival::{Arrivals, Carrier, Guest},
+    arrival::{Arrivals, Carrier, Failing, Guest},
     auth::Brought,
 };
 use socket2::{SockRef, TcpKeepalive};
@@ -10,7 +10,6 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{
     net::{TcpListener, TcpStream},
     task::JoinSet,
-    time::sleep,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{
@@ -22,21 +21,19 @@ use tracing::{
 /// clients without keep-alive end that way.
 const PROBE_AFTER: Duration = Duration::from_secs(60);
 
-/// How long accepting rests after it failed, as it does when the process has too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
 /// A bound listener.
 #[derive(Debug)]
 pub(super) struct Listener {
     listener: TcpListener,
     arrivals: Arc<Arrivals>,
+    failing: Failing,
 }
 
 impl Listener {
     pub(super) async fn bind(address: SocketAddr, arrivals: Arrivals) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         prepare(&listener);
-        Ok(Self { listener, arrivals: Arc::new(arrivals) })
+        Ok(Self { listener, arrivals: Arc::new(arrivals), failing: Failing::default() })
     }
 
     pub(super) fn local_address(&self) -> io::Result<SocketAddr> {
@@ -50,7 +47,7 @@ impl Listener {
 
     /// Serves what was accepted, in a task of its own.
     pub(super) async fn accepted(
-        &self,
+        &mut self,
         accepted: io::Result<(TcpStream, SocketAddr)>,
         door: &Door,
         tasks: &mut JoinSet<()>,
@@ -65,10 +62,7 @@ impl Listener {
                 let span = tracing::debug_span!("mqtt", address = Empty);
                 tasks.spawn(welcomed.live().instrument(span));
             }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                sleep(ACCEPT_PAUSE).await;
-            }
+            Err(error) => self.failing.rest("MQTT", &error).await,
         }
     }
 }

@@ -201,7 +201,7 @@ impl Edge {
                 accepted = self.plain.accept() => {
                     self.plain.accepted(accepted, &self.door, &mut tasks, &stop).await;
                 }
-                accepted = accept_secured(self.tls.as_ref()) => if let Some(tls) = &self.tls {
+                accepted = accept_secured(self.tls.as_ref()) => if let Some(tls) = &mut self.tls {
                     tls.accepted(accepted, &self.door, &mut tasks, &stop).await;
                 },
                 Some(ended) = tasks.join_next() => note(&self.door.shared, ended),

@@ -3,7 +3,7 @@
 
 use super::{Web, cut::CutStream};
 use crate::{
-    arrival::{Arrivals, Carrier, Guest},
+    arrival::{Arrivals, Carrier, Failing, Guest},
     files::Kind,
 };
 use axum::{
@@ -26,9 +26,6 @@ use tokio::{
     time::{self, Instant},
 };
 use tokio_util::sync::CancellationToken;
-
-/// How long accepting rests after it failed, as it does when the process has too many open files.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// What a connection beyond the bound is told.
 const FULL: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nconnection: close\r\nretry-after: 5\r\ncontent-length: 0\r\n\r\n";
@@ -65,7 +62,7 @@ pub(super) async fn serve(
     let (stopping, refusals) = (web.stopping.clone(), Semaphore::new(REFUSALS_MAX));
     let hall = Arc::new(Hall { refusals, router, web, cut });
     let arrivals = Arc::new(arrivals);
-    let mut connections = JoinSet::new();
+    let (mut connections, mut failing) = (JoinSet::new(), Failing::default());
     loop {
         tokio::select! {
             () = stopping.cancelled() => break,
@@ -76,7 +73,7 @@ pub(super) async fn serve(
                     let welcoming = Arc::clone(&arrivals).welcome(socket, peer);
                     connections.spawn(enter(Arc::clone(&hall), welcoming));
                 }
-                Err(error) => rest(&error).await,
+                Err(error) => failing.rest("HTTP", &error).await,
             },
             Some(ended) = connections.join_next() => note(ended),
         }
@@ -85,11 +82,6 @@ pub(super) async fn serve(
     while let Some(ended) = connections.join_next().await {
         note(ended);
     }
-}
-
-async fn rest(error: &io::Error) {
-    tracing::warn!(%error, "cannot accept an HTTP connection");
-    time::sleep(ACCEPT_PAUSE).await;
 }
 
 fn note(ended: Result<(), tokio::task::JoinError>) {
