@@ -257,6 +257,21 @@ async fn of_a_file_that_is_no_database_any_more_nothing_is_salvaged_and_it_begin
     }
 }
 
+/// Recovers the database in `dir`: nothing of what `kept` says is lost, and no copy is left.
+async fn is_salvaged_whole(dir: TempDir, kept: &Kept, what: &str) {
+    let report = recover(dir.path(), Timestamp(1)).unwrap();
+    assert!(report.tables.iter().all(|table| table.lost == 0), "{what}: {report}");
+    let mut store = TestStore::open(dir, |_| {});
+    assert_eq!(store.restored.rows.take(Table::Device).len(), 1);
+    for channel in CHANNELS {
+        let past = store.handle().newest(name(channel), 100_000).await.unwrap();
+        check(&past, &kept[&name(channel)], true).unwrap();
+    }
+    let files = fs::read_dir(store.dir.path()).unwrap();
+    let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
+    assert!(names.all(|name| !name.contains("recovering")), "no copy is left");
+}
+
 #[tokio::test]
 async fn all_but_the_first_page_is_salvaged_without_it() {
     let (dir, kept) = made().await;
@@ -268,17 +283,7 @@ async fn all_but_the_first_page_is_salvaged_without_it() {
             let mut bytes = whole.clone();
             bytes[start..end].fill(byte);
             fs::write(copy.path().join("sluice.db"), bytes).unwrap();
-            let report = recover(copy.path(), Timestamp(1)).unwrap();
-            assert!(report.tables.iter().all(|table| table.lost == 0), "{start}-{end}: {report}");
-            let mut store = TestStore::open(copy, |_| {});
-            assert_eq!(store.restored.rows.take(Table::Device).len(), 1);
-            for channel in CHANNELS {
-                let past = store.handle().newest(name(channel), 100_000).await.unwrap();
-                check(&past, &kept[&name(channel)], true).unwrap();
-            }
-            let files = fs::read_dir(store.dir.path()).unwrap();
-            let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-            assert!(names.all(|name| !name.contains("recovering")), "no copy is left");
+            is_salvaged_whole(copy, &kept, &format!("{start}-{end}")).await;
         }
     }
 }
@@ -287,25 +292,13 @@ async fn all_but_the_first_page_is_salvaged_without_it() {
 async fn a_file_on_which_vacuum_was_run_is_salvaged_without_its_first_page() {
     let (dir, kept) = made().await;
     let path = dir.path().join("sluice.db");
-    rusqlite::Connection::open(&path).unwrap().execute_batch("VACUUM").unwrap();
-    rusqlite::Connection::open(&path)
-        .unwrap()
-        .execute_batch("PRAGMA journal_mode = DELETE")
-        .unwrap();
+    for sql in ["VACUUM", "PRAGMA journal_mode = DELETE"] {
+        rusqlite::Connection::open(&path).unwrap().execute_batch(sql).unwrap();
+    }
     let mut bytes = fs::read(&path).unwrap();
     bytes[..4_096].fill(0);
     fs::write(&path, bytes).unwrap();
-    let report = recover(dir.path(), Timestamp(1)).unwrap();
-    assert!(report.tables.iter().all(|table| table.lost == 0), "{report}");
-    let mut store = TestStore::open(dir, |_| {});
-    assert_eq!(store.restored.rows.take(Table::Device).len(), 1);
-    for channel in CHANNELS {
-        let past = store.handle().newest(name(channel), 100_000).await.unwrap();
-        check(&past, &kept[&name(channel)], true).unwrap();
-    }
-    let files = fs::read_dir(store.dir.path()).unwrap();
-    let mut names = files.map(|file| file.unwrap().file_name().into_string().unwrap());
-    assert!(names.all(|name| !name.contains("recovering")), "no copy is left");
+    is_salvaged_whole(dir, &kept, "vacuumed").await;
 }
 
 #[tokio::test]
