@@ -63,14 +63,15 @@ impl Inbox {
         refuse(overflown, "more waits than the store may hold");
     }
 
-    /// Puts back what could not be committed, before all that came since; nobody waits for it any more.
-    /// Says whether the store is about to end.
-    pub(super) fn put_back(&self, taken: Taken) -> Option<Ending> {
+    /// Puts back what could not be committed, before all that came since, and tells everybody who waits: what is
+    /// behind it cannot be committed either. Says whether the store is about to end.
+    pub(super) fn put_back(&self, taken: Taken, why: &str) -> Option<Ending> {
         let mut pending = self.lock();
-        pending.put_back(taken);
+        let waiting = pending.put_back(taken);
         let overflown = pending.trim(self.bytes_max);
         let ending = pending.ending;
         drop(pending);
+        refuse(waiting, why);
         refuse(overflown, "more waits than the store may hold");
         ending
     }

@@ -237,8 +237,11 @@ impl Pending {
         if waits { Offset(0) } else { self.through }
     }
 
-    /// Puts back what could not be committed, before all that came since.
-    pub(super) fn put_back(&mut self, taken: Taken) {
+    /// Puts back what could not be committed, before all that came since; those who wait for any of it.
+    pub(super) fn put_back(&mut self, taken: Taken) -> Vec<Receipt> {
+        let behind = self.chunks.iter_mut().flat_map(|chunk| std::mem::take(&mut chunk.receipts));
+        let mut waiting = taken.receipts;
+        waiting.extend(behind);
         for (key, body) in taken.rows {
             self.rows.entry(key).or_insert(body);
         }
@@ -253,6 +256,7 @@ impl Pending {
             let chunk = Chunk { updates: updates.to_vec(), bytes, receipts: Vec::new() };
             self.chunks.push_front(chunk);
         }
+        waiting
     }
 
     /// When the writer shall commit; none while nothing waits.

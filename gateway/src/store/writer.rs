@@ -3,7 +3,7 @@
 
 use super::{
     NotStored, Settings, Shared,
-    inbox::{Work, refuse},
+    inbox::Work,
     live::Live,
     pending::{Ending, Health, Rounds, Taken},
     record::Packer,
@@ -118,20 +118,18 @@ impl Writer {
     }
 
     /// Commits what waits. What cannot be is put back, and everybody who waits for it told.
-    fn commit(&mut self, mut taken: Taken) -> Result<(), Refused> {
-        let receipts = std::mem::take(&mut taken.receipts);
+    fn commit(&mut self, taken: Taken) -> Result<(), Refused> {
         match self.write(&taken) {
             Ok(()) => {
                 self.note_well();
-                receipts.into_iter().for_each(|receipt| receipt(Ok(())));
+                taken.receipts.into_iter().for_each(|receipt| receipt(Ok(())));
                 self.reserve(taken.through);
                 Ok(())
             }
             Err(error) => {
                 let why = error.to_string();
                 self.note_failing(&why);
-                refuse(receipts, &why);
-                Err(Refused { ending: self.shared.inbox.put_back(taken), why })
+                Err(Refused { ending: self.shared.inbox.put_back(taken, &why), why })
             }
         }
     }

@@ -1,7 +1,7 @@
 //! A disk that is full, a process that is killed.
 
 use super::{
-    super::{Batch, ReadError, Receipt},
+    super::{Batch, NotStored, ReadError, Receipt},
     support::{TestStore, name},
 };
 use protocol::{Offset, StoreState};
@@ -13,6 +13,22 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+
+/// Writes until there is no room; what is said then, and how many updates were given.
+async fn fill_the_disk(store: &mut TestStore) -> (NotStored, usize) {
+    let handle = store.handle();
+    handle.0.pages_max.store(1, Ordering::Relaxed);
+    let text = format!(r#"{{"n":"{}"}}"#, "x".repeat(1_000));
+    let mut given = 0;
+    loop {
+        let updates = (0..50).map(|_| store.numbers.update("state/a", 1, &text)).collect();
+        given += 50;
+        store.keep(updates);
+        if let Err(refused) = handle.settled().await {
+            return (refused, given);
+        }
+    }
+}
 
 async fn settle_within(store: &TestStore, deadline: Duration) {
     let deadline = Instant::now() + deadline;
@@ -26,25 +42,10 @@ async fn a_full_disk_is_told_and_when_there_is_room_again_nothing_is_missing() {
     let mut store = TestStore::new();
     store.fill("telemetry/a", 10, 0).await;
     let handle = store.handle();
-    handle.0.pages_max.store(1, Ordering::Relaxed);
-    let text = format!(r#"{{"n":"{}"}}"#, "x".repeat(1_000));
-    let mut kept = 10;
-    let refused = loop {
-        let updates = (0..50).map(|_| store.numbers.update("state/a", 1, &text)).collect();
-        kept += 50;
-        store.keep(updates);
-        if let Err(refused) = handle.settled().await {
-            break refused;
-        }
-    };
+    let (refused, more) = fill_the_disk(&mut store).await;
+    let kept = 10 + more;
     assert!(refused.to_string().contains("full"), "{refused}");
-    // Who waits is refused first; then what could not be stored goes back to wait.
-    let back = async {
-        while handle.figures().pending_updates < 50 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), back).await.expect("nothing was put back");
+    assert!(handle.figures().pending_updates >= 50, "it waits for room");
     let figures = handle.figures();
     assert_eq!(figures.state, StoreState::Failing);
     assert!(figures.error.unwrap().contains("full"));
@@ -54,6 +55,23 @@ async fn a_full_disk_is_told_and_when_there_is_room_again_nothing_is_missing() {
     assert_eq!((handle.figures().pending_updates, handle.figures().lost_updates), (0, 0));
     let page = handle.log(Offset(0), vec!["#".parse().unwrap()], usize::MAX).await.unwrap();
     assert_eq!(page.updates.len(), kept);
+}
+
+#[tokio::test]
+async fn who_waits_behind_more_than_one_commit_takes_is_told_too() {
+    let mut store = TestStore::new();
+    let handle = store.handle();
+    let _full = fill_the_disk(&mut store).await;
+    let text = format!(r#"{{"n":"{}"}}"#, "x".repeat(10_000));
+    for _ in 0..2 {
+        let updates = (0..200).map(|_| store.numbers.update("state/a", 1, &text)).collect();
+        store.keep(updates);
+        let told = tokio::time::timeout(Duration::from_secs(20), handle.settled()).await;
+        told.expect("it is told").expect_err("there is no room");
+    }
+    handle.0.pages_max.store(0, Ordering::Relaxed);
+    settle_within(&store, Duration::from_secs(10)).await;
+    assert_eq!(handle.figures().pending_updates, 0);
 }
 
 #[tokio::test]
