@@ -20,7 +20,7 @@ const COMMIT_BYTES: usize = 1024 * 1024;
 /// The least time between two commits of what is not hasty: a device alone never waits for it, a crowd
 /// shares commits. Hasty rows wait for nothing, and take along no updates that nobody waits for; those that
 /// come during a commit share the next.
-const PACE: Duration = Duration::from_millis(4);
+const PACE: Duration = Duration::from_millis(8);
 
 /// The least time between two attempts while the disk fails.
 const RETRY: Duration = Duration::from_secs(1);
