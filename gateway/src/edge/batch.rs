@@ -113,6 +113,17 @@ struct Parts {
     gathering: Option<Gathering>,
 }
 
+impl Parts {
+    /// Adds what a message says; mostly it is the only one.
+    fn add(&mut self, inbound: Vec<Inbound>) {
+        if self.inbound.is_empty() {
+            self.inbound = inbound;
+        } else {
+            self.inbound.extend(inbound);
+        }
+    }
+}
+
 impl Batch {
     /// Whether there is nothing to hand on.
     pub(super) fn is_empty(&self) -> bool {
@@ -160,7 +171,7 @@ impl Batch {
                 None => decode(destination, content.payload),
             };
             match decoded {
-                Ok(inbound) => self.parts().inbound.extend(inbound),
+                Ok(inbound) => self.parts().add(inbound),
                 // It says nothing: it deletes the retained message `[MQTT-3.3.1-6]`.
                 Err(_) if content.retain && content.payload.is_empty() => {}
                 Err(error) => complain(shared, known, destination, &error),
@@ -250,11 +261,10 @@ impl Batch {
             receipts[1] = Some(receiver);
         }
         if !inbound.is_empty() {
-            let (sender, receiver) = oneshot::channel();
             let wanted = wait != Wait::ForNothing;
-            let receipt = wanted.then_some(sender);
+            let (receipt, receiver) = wanted.then(oneshot::channel).unzip();
             steps.push(Step::Core(Input::Ingest { connection, inbound, receipt, gathering }));
-            receipts[0] = wanted.then_some(receiver);
+            receipts[0] = receiver;
         }
         (steps, receipts)
     }

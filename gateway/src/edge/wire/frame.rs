@@ -41,7 +41,10 @@ pub(crate) fn take_frame(
     let head = buffer[0];
     let padded = header_bytes > 2 && buffer[header_bytes - 1] == 0;
     buffer.advance(header_bytes);
-    Ok(Some(Frame { head, body: buffer.split_to(body_bytes), padded }))
+    // Mostly it is all there is: to hand that over takes no allocation.
+    let all = buffer.len() == body_bytes;
+    let body = if all { std::mem::take(buffer) } else { buffer.split_to(body_bytes) };
+    Ok(Some(Frame { head, body, padded }))
 }
 
 fn lengths(buffer: &[u8]) -> Result<Option<(usize, usize)>, FrameError> {
