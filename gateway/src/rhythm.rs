@@ -4,16 +4,36 @@
 //! the message. So when many clients speak, an idle worker rests for a moment before it waits for the
 //! next event, and finds several then: what network cards do with interrupts. When one client speaks,
 //! however fast, it is answered at once; what tells a fleet from it is how often the sender changes.
+//!
+//! What is gathered for others need not wait longer once nobody speaks: there is a lull.
 
 use bridge::event::ConnectionId;
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
+    future,
+    pin::Pin,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
+};
+use tokio::{
+    sync::Notify,
+    time::{self, Sleep},
 };
 
 /// How long an idle worker rests: far below what a person or a flush notices.
 const REST: Duration = Duration::from_millis(2);
+
+/// How long it rests at first after a lull, and how often: what comes then is mostly a burst, of devices that
+/// measure at the same moment, and soon over.
+const SHORT_REST: Duration = Duration::from_millis(1);
+const SHORT_RESTS: u32 = 4;
+
+/// When nobody has spoken for so long, there is a lull.
+const LULL: Duration = Duration::from_millis(3);
+
+/// The same while idle workers rest. No longer than their rest: behind it they look at what came, and then at
+/// their timers.
+const LULL_AT_REST: Duration = Duration::from_micros(100);
 
 /// How long the senders are watched before it is decided anew.
 const WINDOW: Duration = Duration::from_millis(20);
@@ -21,18 +41,78 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// From this many changes of sender in a window on, many speak: 1,000 a second.
 const CHANGES_MIN: u32 = 20;
 
-/// Whether many speak; shared by the core, which hears them, and the workers.
+/// Whether many speak, or nobody; shared by the core, which hears them, the workers, and those who gather.
 #[derive(Debug, Default)]
 pub struct Rhythm {
     many: AtomicBool,
+    /// How many of the next rests are short.
+    short_rests: AtomicU32,
+    lull: Notify,
 }
 
 impl Rhythm {
     /// Rests if many speak; each worker calls it when it has nothing to do.
     pub fn rest(&self) {
         if self.many.load(Ordering::Relaxed) {
-            thread::sleep(REST);
+            thread::sleep(self.next_rest());
         }
+    }
+
+    fn next_rest(&self) -> Duration {
+        let short = self.short_rests.load(Ordering::Relaxed);
+        // Two workers may count one rest instead of two; that does no harm.
+        self.short_rests.store(short.saturating_sub(1), Ordering::Relaxed);
+        if short > 0 { SHORT_REST } else { REST }
+    }
+
+    /// Waits for the next lull.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost.
+    pub(crate) async fn lull(&self) {
+        self.lull.notified().await;
+    }
+}
+
+/// The time since somebody spoke.
+#[derive(Debug)]
+pub(crate) struct Silence {
+    timer: Pin<Box<Sleep>>,
+    /// Somebody spoke since the last lull.
+    broken: bool,
+}
+
+impl Silence {
+    /// Nobody has spoken yet.
+    pub(crate) fn new() -> Self {
+        Self { timer: Box::pin(time::sleep(Duration::ZERO)), broken: false }
+    }
+
+    /// Somebody speaks.
+    pub(crate) fn end(&mut self, now: Instant, rhythm: &Rhythm) {
+        let lull = if rhythm.many.load(Ordering::Relaxed) { LULL_AT_REST } else { LULL };
+        self.timer.as_mut().reset(time::Instant::from_std(now) + lull);
+        self.broken = true;
+    }
+
+    /// Waits until nobody has spoken for a while, and the other tasks have done what they had to: what came may
+    /// be in their hands.
+    ///
+    /// # Cancel safety
+    /// Cancelled, nothing is lost.
+    pub(crate) async fn lasts(&mut self) {
+        if !self.broken {
+            future::pending::<()>().await;
+        }
+        self.timer.as_mut().await;
+        tokio::task::yield_now().await;
+    }
+
+    /// There is a lull: the next comes when somebody has spoken again.
+    pub(crate) fn note_lull(&mut self, rhythm: &Rhythm) {
+        self.broken = false;
+        rhythm.short_rests.store(SHORT_RESTS, Ordering::Relaxed);
+        rhythm.lull.notify_waiters();
     }
 }
 
@@ -70,6 +150,8 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::poll;
+    use std::pin::pin;
 
     /// Whether many speak after `senders` spoke in turns, one every `gap_us`, for half a second.
     fn many(senders: u64, gap_us: u64) -> bool {
@@ -91,6 +173,48 @@ mod tests {
     fn a_fleet_is_many_and_a_few_that_seldom_speak_are_not() {
         assert!(many(100, 200));
         assert!(!many(100, 5_000));
+    }
+
+    /// In milliseconds, until nobody has spoken for a while.
+    async fn lasts(silence: &mut Silence) -> Option<u128> {
+        let began = time::Instant::now();
+        let lasted = time::timeout(Duration::from_secs(60), silence.lasts()).await;
+        lasted.ok().map(|()| began.elapsed().as_millis())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_lull_comes_once_each_time_that_somebody_spoke() {
+        let (rhythm, mut silence) = (Rhythm::default(), Silence::new());
+        assert_eq!(lasts(&mut silence).await, None);
+        for _ in 0..2 {
+            silence.end(time::Instant::now().into_std(), &rhythm);
+            time::sleep(LULL / 2).await;
+            silence.end(time::Instant::now().into_std(), &rhythm);
+            assert!(lasts(&mut silence).await.is_some_and(|ms| (3..=4).contains(&ms)));
+            let mut waiting = pin!(rhythm.lull());
+            assert!(poll!(&mut waiting).is_pending());
+            silence.note_lull(&rhythm);
+            assert!(poll!(&mut waiting).is_ready());
+            assert_eq!(lasts(&mut silence).await, None);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn while_workers_rest_a_lull_is_shorter_than_their_rest() {
+        let (rhythm, mut silence) = (Rhythm::default(), Silence::new());
+        rhythm.many.store(true, Ordering::Relaxed);
+        silence.end(time::Instant::now().into_std(), &rhythm);
+        assert!(lasts(&mut silence).await.is_some_and(|ms| ms <= SHORT_REST.as_millis()));
+    }
+
+    #[test]
+    fn the_first_rests_after_a_lull_are_short() {
+        let rhythm = Rhythm::default();
+        assert_eq!(rhythm.next_rest(), REST);
+        rhythm.short_rests.store(SHORT_RESTS, Ordering::Relaxed);
+        let rests: Vec<_> = (0..=SHORT_RESTS).map(|_| rhythm.next_rest()).collect();
+        let (last, first) = rests.split_last().unwrap();
+        assert!(first.iter().all(|rest| *rest == SHORT_REST) && *last == REST, "{rests:?}");
     }
 
     #[test]

@@ -18,15 +18,6 @@ pub enum Haste {
     Full,
 }
 
-/// What waits in an outbox.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Waiting {
-    /// How soon it is to be written.
-    pub haste: Haste,
-    /// Differs from before where live updates were put in since.
-    pub news: u32,
-}
-
 #[derive(Debug)]
 pub(super) enum Entry {
     /// A reply, encoded.

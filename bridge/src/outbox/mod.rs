@@ -9,7 +9,7 @@ mod slots;
 mod slow;
 mod writing;
 
-pub use entry::{Haste, Waiting};
+pub use entry::Haste;
 pub use frame::{Encoding, Frame};
 
 use crate::{
@@ -25,7 +25,7 @@ use slow::{CONFLATE_BYTES, Lag};
 use std::{collections::VecDeque, sync::Arc};
 
 /// So many bytes are enough for a frame: to wait for more saves next to nothing.
-pub const FULL_BYTES: usize = 16 * 1024;
+pub const FULL_BYTES: usize = 64 * 1024;
 
 /// How a subscriber wants the updates of a channel. Ordered by how much it gives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,8 +75,6 @@ pub struct Outbox {
     lag: Option<Lag>,
     /// Something waits that is not worth gathering.
     urgent: bool,
-    /// Counts live updates that were put in.
-    news: u32,
     counts: Counts,
 }
 
@@ -118,14 +116,12 @@ impl Outbox {
             over_since: None,
             lag: None,
             urgent: false,
-            news: 0,
             counts: Counts::default(),
         }
     }
 
     /// Puts an update in, to come whole unless the reader is slow.
     pub fn every(&mut self, update: &Arc<Update>) -> Wake {
-        self.news = self.news.wrapping_add(1);
         let lagging = self.lag.is_some() && update.kind == ChannelKind::Telemetry;
         if lagging || self.slots.holds(&update.channel) {
             return self.conflate(AT_ONCE, update, Millis(0));
@@ -143,7 +139,6 @@ impl Outbox {
     /// Puts an update in, to merge with those of its channel that are not written yet; with an
     /// interval, the channel is written at most once in that time.
     pub fn latest(&mut self, now: Timestamp, update: &Arc<Update>, interval: Millis) -> Wake {
-        self.news = self.news.wrapping_add(1);
         self.conflate(now, update, interval)
     }
 
@@ -171,17 +166,16 @@ impl Outbox {
         self.slots.withdraw(channel);
     }
 
-    /// What waits to be written.
+    /// How soon what waits is to be written.
     #[must_use]
-    pub fn waiting(&self) -> Waiting {
-        let haste = if self.bytes >= FULL_BYTES {
+    pub fn haste(&self) -> Haste {
+        if self.bytes >= FULL_BYTES {
             Haste::Full
         } else if self.urgent {
             Haste::Urgent
         } else {
             Haste::Gather
-        };
-        Waiting { haste, news: self.news }
+        }
     }
 
     /// How much waits to be written, in bytes.
@@ -221,11 +215,11 @@ impl Outbox {
     }
 
     fn push(&mut self, entry: Entry) -> Wake {
-        let (was_empty, before) = (self.queue.is_empty(), self.waiting().haste);
+        let (was_empty, before) = (self.queue.is_empty(), self.haste());
         self.bytes += entry.size();
         self.urgent |= entry.is_urgent();
         self.queue.push_back(entry);
-        if was_empty || self.waiting().haste > before { Wake::Yes } else { Wake::No }
+        if was_empty || self.haste() > before { Wake::Yes } else { Wake::No }
     }
 }
 

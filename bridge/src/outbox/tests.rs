@@ -248,15 +248,15 @@ fn what_is_no_live_value_and_a_full_frame_wake_the_writer_again() {
     let mut outbox = outbox();
     let reading = update("telemetry/d", 1, r#"{"a":1}"#);
     assert_eq!(outbox.every(&reading), Wake::Yes);
-    assert_eq!((outbox.every(&reading), outbox.waiting().haste), (Wake::No, Haste::Gather));
+    assert_eq!((outbox.every(&reading), outbox.haste()), (Wake::No, Haste::Gather));
     let happened = update("alerts/info/d", 1, "{}");
-    assert_eq!((outbox.every(&happened), outbox.waiting().haste), (Wake::Yes, Haste::Urgent));
+    assert_eq!((outbox.every(&happened), outbox.haste()), (Wake::Yes, Haste::Urgent));
     assert_eq!(outbox.every(&happened), Wake::No);
     let until_full =
         (0..FULL_BYTES).map(|_| outbox.every(&reading)).find(|wake| *wake == Wake::Yes);
-    assert_eq!((until_full, outbox.waiting().haste), (Some(Wake::Yes), Haste::Full));
+    assert_eq!((until_full, outbox.haste()), (Some(Wake::Yes), Haste::Full));
     take(&mut outbox, 0);
-    assert_eq!(outbox.waiting().haste, Haste::Gather);
+    assert_eq!(outbox.haste(), Haste::Gather);
 }
 
 #[test]

@@ -106,7 +106,7 @@ impl App {
         let database = database.started();
         let keeping = Keeping { database, acknowledge: settings::acknowledge(&config), watchers };
         let (to_exchange, figures) = (exchange.clone(), Arc::clone(&stats));
-        let actor = Actor::new(&core, bridge, keeping, to_exchange, figures, rhythm);
+        let actor = Actor::new(&core, bridge, keeping, to_exchange, figures, Arc::clone(&rhythm));
         let (to_core, mqtt) = (core.clone(), edge.door());
         let surroundings = web::Surroundings {
             auth,
@@ -118,6 +118,7 @@ impl App {
             mqtt,
             room,
             epoch,
+            rhythm,
             webhook,
         };
         Ok(Self {

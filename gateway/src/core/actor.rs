@@ -114,6 +114,7 @@ impl Actor {
         let mut timer = pin!(time::sleep(Duration::ZERO));
         let mut timer_for = None;
         let mut listener = rhythm::Listener::new(std::time::Instant::now());
+        let mut silence = rhythm::Silence::new();
         // What the restart changed.
         self.keep(Vec::new());
         loop {
@@ -129,9 +130,14 @@ impl Actor {
                 () = &mut timer, if timer_for.is_some() => timer_for = None,
                 Some(outcome) = self.settled.recv() => self.settle_all(outcome),
                 _ = second.tick() => self.every_second(),
+                () = silence.lasts() => if inputs.waiting() == 0 { silence.note_lull(&self.rhythm) },
+            }
+            let heard_at = std::time::Instant::now();
+            if !batch.is_empty() {
+                silence.end(heard_at, &self.rhythm);
             }
             batch.iter().filter_map(Input::sender).for_each(|sender| listener.heard(sender));
-            listener.decide(std::time::Instant::now(), &self.rhythm);
+            listener.decide(heard_at, &self.rhythm);
             let now = clock::now();
             let waiting: Vec<_> =
                 batch.drain(..).filter_map(|input| self.handle(now, input)).collect();

@@ -5,7 +5,7 @@ use crate::clock;
 use bridge::{
     data::Data,
     hub::Sink,
-    outbox::{Delivery, Encoding, Frame, Outbox, Waiting, Wake},
+    outbox::{Delivery, Encoding, Frame, Haste, Outbox, Wake},
     update::{Stamp, Update},
 };
 use protocol::{Reply, TopicName};
@@ -53,10 +53,10 @@ impl Outlet {
         }
     }
 
-    /// What waits to be taken.
+    /// How soon what waits is to be taken.
     #[must_use]
-    pub fn waiting(&self) -> Waiting {
-        self.lock().waiting()
+    pub fn haste(&self) -> Haste {
+        self.lock().haste()
     }
 
     /// Waits until there is something to take where there was nothing, or what there is should go sooner. May

@@ -29,6 +29,7 @@ use crate::{
     edge::Door,
     exchange::Exchange,
     files::Room,
+    rhythm::Rhythm,
     stats::Stats,
     store::{NotStored, StoreHandle},
     webhook::Webhook,
@@ -70,6 +71,7 @@ pub struct Web {
     flush_every: Duration,
     /// How much its WebSockets are sent.
     traffic: live::Traffic,
+    rhythm: Arc<Rhythm>,
     patience: Patience,
     epoch: Arc<str>,
     /// Fires when the gateway stops: nobody is let in, no request begins.
@@ -157,6 +159,8 @@ pub struct Surroundings {
     pub room: Arc<Room>,
     /// What the numbers of updates belong to.
     pub epoch: Arc<str>,
+    /// Whether many speak, or nobody.
+    pub rhythm: Arc<Rhythm>,
     /// The webhook, for its figures.
     pub webhook: Option<Webhook>,
 }
@@ -188,8 +192,19 @@ impl Listener {
 
     /// What all who are served share.
     fn web(&self, config: &Config, surroundings: Surroundings, stopping: CancellationToken) -> Web {
-        let Surroundings { auth, gate, core, store, stats, exchange, mqtt, room, epoch, webhook } =
-            surroundings;
+        let Surroundings {
+            auth,
+            gate,
+            core,
+            store,
+            stats,
+            exchange,
+            mqtt,
+            room,
+            epoch,
+            rhythm,
+            webhook,
+        } = surroundings;
         Web {
             auth,
             gate,
@@ -206,6 +221,7 @@ impl Listener {
             secure: self.arrivals.is_secure(),
             flush_every: Duration::from_millis(config.http.flush_ms),
             traffic: live::Traffic::new(time::Instant::now()),
+            rhythm,
             patience: Patience::new(&config.http),
             epoch,
             stopping,

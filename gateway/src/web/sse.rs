@@ -5,6 +5,7 @@ use super::{Web, asked::Asked, caller::Caller, guests::Guest, live, problem::Ref
 use crate::{
     auth::{Standing, User},
     core::Outlet,
+    rhythm::Rhythm,
 };
 use axum::{
     extract::State,
@@ -182,7 +183,7 @@ impl Listener {
                 () = events.closed() => return,
                 piece = self.past.piece() => if self.past.take(piece).is_err() { return },
                 _ = look.tick() => if self.is_too_slow() || self.web.auth.standing(&self.user) != Standing::Good { return },
-                room = room_for_frame(&self.outlet, &mut pace, &events) => {
+                room = room_for_frame(&self.outlet, &mut pace, &self.web.rhythm, &events) => {
                     let Some(room) = room else { return };
                     if let Some((event, delivered)) = self.next_event() {
                         pace.wrote(Instant::now(), delivered, &self.web.traffic);
@@ -254,8 +255,9 @@ impl Listener {
 async fn room_for_frame<'a>(
     outlet: &Outlet,
     pace: &mut Pace,
+    rhythm: &Rhythm,
     events: &'a mpsc::Sender<Event>,
 ) -> Option<mpsc::Permit<'a, Event>> {
-    pace.due(outlet).await;
+    pace.due(outlet, rhythm).await;
     events.reserve().await.ok()
 }

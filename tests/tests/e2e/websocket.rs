@@ -3,7 +3,10 @@
 mod refusals;
 
 use serde_json::{Value, json};
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 use tests::{Connect, Live, Peer, TestGateway, Version, is_update};
 use tokio_tungstenite::tungstenite::{
     Message,
@@ -96,6 +99,24 @@ async fn what_does_not_decode_goes_to_topics_only() {
     assert!(encodings.starts_with(&[Some(&json!("utf8")), Some(&json!("base64"))]), "{told:?}");
     assert_eq!(told.last().expect("not empty")["seq"], 1);
     assert_eq!(gateway.metric("sluice_mqtt_undecodable_total").await, 2);
+}
+
+#[tokio::test]
+async fn what_is_gathered_leaves_when_nobody_speaks_any_more() {
+    const FLUSH: Duration = Duration::from_secs(10);
+    let flush_ms = FLUSH.as_millis().to_string();
+    let gateway = TestGateway::with(&[("HTTP__FLUSH_MS", &flush_ms)]).await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["telemetry/d"]).await;
+    let mut peer = publisher(&gateway).await;
+    // So many that from here on live values are gathered.
+    let burst = (1..=200).map(|number| json!({"n": number})).collect();
+    measure(&mut peer, "d", Value::Array(burst)).await;
+    live.find(|message| message["data"]["n"] == 200).await;
+    let began = Instant::now();
+    measure(&mut peer, "d", json!({"n": 201})).await;
+    live.find(|message| message["data"]["n"] == 201).await;
+    assert!(began.elapsed() < FLUSH / 2, "{:?}", began.elapsed());
 }
 
 #[tokio::test]

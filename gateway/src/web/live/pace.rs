@@ -1,18 +1,14 @@
 //! When the next frame may leave. While little is delivered in all, at once. When much is, live values are
-//! gathered: a frame leaves every `http.flush_ms`, earlier when the burst is over or the frame is full. What is no
+//! gathered: a frame leaves every `http.flush_ms`, earlier in a lull (`crate::rhythm`) or when it is full. What is no
 //! live value (answers, commands, alerts) does not wait.
 
-use crate::core::Outlet;
-use bridge::outbox::{Haste, Waiting};
+use crate::{core::Outlet, rhythm::Rhythm};
+use bridge::outbox::Haste;
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 use tokio::time::{self, Instant};
-
-/// When nothing came for so long, a burst is over. Longer than idle workers rest (`crate::rhythm`): what came
-/// meanwhile is handled first.
-const QUIET: Duration = Duration::from_millis(3);
 
 /// So many urgent frames may follow each other.
 const URGENT_AT_ONCE: u32 = 32;
@@ -82,19 +78,21 @@ impl Pace {
     ///
     /// # Cancel safety
     /// Cancelled, nothing is lost, and what waits does not wait longer.
-    pub(in crate::web) async fn due(&mut self, outlet: &Outlet) {
+    pub(in crate::web) async fn due(&mut self, outlet: &Outlet, rhythm: &Rhythm) {
         outlet.ready().await;
         // What other tasks are about to put in, the rest of a burst, leaves with it.
         tokio::task::yield_now().await;
         loop {
-            let (now, Waiting { haste, news }) = (Instant::now(), outlet.waiting());
+            let (now, haste) = (Instant::now(), outlet.haste());
             let due = self.due_at(now, haste);
             if due <= now {
                 return;
             }
-            let hurried = time::timeout_at(due.min(now + QUIET), outlet.hurried()).await.is_ok();
-            if !hurried && haste == Haste::Gather && outlet.waiting().news == news {
-                return;
+            tokio::select! {
+                biased;
+                () = outlet.hurried() => {}
+                () = time::sleep_until(due) => {}
+                () = rhythm.lull(), if haste == Haste::Gather => return,
             }
         }
     }
@@ -129,10 +127,11 @@ fn rested(now: Instant) -> Instant {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rhythm::Silence;
     use bridge::hub::Sink as _;
     use bridge::{
         data::Data,
-        outbox::{Delivery, Encoding},
+        outbox::{Delivery, Encoding, FULL_BYTES},
         update::{ChannelKind, Stamp, Update},
     };
     use protocol::{Offset, Reply, Seq, Timestamp};
@@ -145,13 +144,16 @@ mod tests {
         outlet: Outlet,
         pace: Pace,
         traffic: Traffic,
+        rhythm: Arc<Rhythm>,
     }
 
     impl Busy {
         fn new() -> Self {
             let now = Instant::now();
             let outlet = Outlet::new("epoch".into(), Encoding::Json);
-            let mut this = Self { outlet, pace: Pace::new(EVERY, now), traffic: Traffic::new(now) };
+            let (pace, traffic, rhythm) =
+                (Pace::new(EVERY, now), Traffic::new(now), Arc::default());
+            let mut this = Self { outlet, pace, traffic, rhythm };
             this.pace.wrote(now, DELIVERIES_MAX, &this.traffic);
             this
         }
@@ -167,7 +169,7 @@ mod tests {
         /// Waits for a frame, takes it, and gives how long that took in milliseconds.
         async fn frame(&mut self) -> u128 {
             let began = Instant::now();
-            self.pace.due(&self.outlet).await;
+            self.pace.due(&self.outlet, &self.rhythm).await;
             let frame = self.outlet.take(1 << 20);
             assert!(frame.is_some());
             self.pace.wrote(Instant::now(), DELIVERIES_MAX, &self.traffic);
@@ -175,11 +177,19 @@ mod tests {
         }
     }
 
+    /// Somebody speaks, and then nobody for so long.
+    fn lull_after(silent: Duration, rhythm: &Arc<Rhythm>) -> impl Future<Output = ()> + use<> {
+        let rhythm = Arc::clone(rhythm);
+        async move {
+            time::sleep(silent).await;
+            Silence::new().note_lull(&rhythm);
+        }
+    }
+
     #[tokio::test(start_paused = true)]
     async fn while_much_is_delivered_a_frame_of_live_values_leaves_every_flush_interval() {
         let mut busy = Busy::new();
-        let outlet = busy.outlet.clone();
-        let probe = Busy { outlet, pace: busy.pace, traffic: Traffic::new(Instant::now()) };
+        let probe = Busy { outlet: busy.outlet.clone(), ..Busy::new() };
         let steadily = async {
             loop {
                 probe.update("telemetry/a");
@@ -197,8 +207,8 @@ mod tests {
     async fn a_burst_leaves_when_it_is_over() {
         let mut busy = Busy::new();
         busy.update("telemetry/a");
-        busy.update("telemetry/b");
-        assert!((3..=5).contains(&busy.frame().await));
+        let over = lull_after(Duration::from_millis(5), &busy.rhythm);
+        assert_eq!(tokio::join!(busy.frame(), over).0, 5);
     }
 
     #[tokio::test(start_paused = true)]
@@ -206,7 +216,18 @@ mod tests {
         let mut busy = Busy::new();
         time::sleep(EVERY * 10).await;
         busy.update("telemetry/a");
-        assert!((3..=5).contains(&busy.frame().await));
+        assert_eq!(busy.frame().await, EVERY.as_millis());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_urgent_and_comes_in_numbers_does_not_leave_in_a_lull() {
+        let mut busy = Busy::new();
+        for _ in 0..URGENT_AT_ONCE + 20 {
+            busy.pace.wrote(Instant::now(), 1, &busy.traffic);
+        }
+        busy.update("alerts/info/a");
+        let over = lull_after(Duration::from_millis(5), &busy.rhythm);
+        assert!((10..=12).contains(&tokio::join!(busy.frame(), over).0));
     }
 
     #[tokio::test(start_paused = true)]
@@ -234,7 +255,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_full_frame_does_not_wait() {
         let mut busy = Busy::new();
-        (0..100).for_each(|_| busy.update("telemetry/a"));
+        (0..FULL_BYTES / 400).for_each(|_| busy.update("telemetry/a"));
         assert_eq!(busy.frame().await, 0);
     }
 
@@ -245,7 +266,7 @@ mod tests {
         busy.pace.wrote(Instant::now(), 1, &busy.traffic);
         for _ in 0..100 {
             busy.update("telemetry/a");
-            busy.pace.due(&busy.outlet).await;
+            busy.pace.due(&busy.outlet, &busy.rhythm).await;
             assert!(busy.outlet.take(1 << 20).is_some());
             time::sleep(Duration::from_millis(1)).await;
             busy.pace.wrote(Instant::now(), 1, &busy.traffic);
