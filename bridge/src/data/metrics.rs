@@ -105,6 +105,15 @@ impl Metrics {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }
 
+    /// Whether both have the same metrics in the same order, as two updates of a device mostly do.
+    pub(super) fn is_named_like(&self, other: &Self) -> bool {
+        fn names(metrics: &Metrics) -> impl Iterator<Item = &[u8]> {
+            let text = metrics.text.as_bytes();
+            metrics.members.iter().map(|it| &text[it.name_start as usize..it.name_end as usize])
+        }
+        self.members.len() == other.members.len() && names(self).eq(names(other))
+    }
+
     #[expect(clippy::string_slice, reason = "the places were found between characters")]
     fn name(&self, member: &Member) -> &str {
         &self.text[member.name_start as usize..member.name_end as usize]
