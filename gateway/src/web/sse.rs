@@ -5,7 +5,6 @@ use super::{Web, asked::Asked, caller::Caller, guests::Guest, live, problem::Ref
 use crate::{
     auth::{Standing, User},
     core::Outlet,
-    rhythm::Rhythm,
 };
 use axum::{
     extract::State,
@@ -183,7 +182,7 @@ impl Listener {
                 () = events.closed() => return,
                 piece = self.past.piece() => if self.past.take(piece).is_err() { return },
                 _ = look.tick() => if self.is_too_slow() || self.web.auth.standing(&self.user) != Standing::Good { return },
-                room = room_for_frame(&self.outlet, &mut pace, &self.web.rhythm, &events) => {
+                room = room_for_frame(&self.outlet, &mut pace, &self.web, &events) => {
                     let Some(room) = room else { return };
                     if let Some((event, delivered)) = self.next_event() {
                         pace.wrote(Instant::now(), delivered, &self.web.traffic);
@@ -255,9 +254,9 @@ impl Listener {
 async fn room_for_frame<'a>(
     outlet: &Outlet,
     pace: &mut Pace,
-    rhythm: &Rhythm,
+    web: &Web,
     events: &'a mpsc::Sender<Event>,
 ) -> Option<mpsc::Permit<'a, Event>> {
-    pace.due(outlet, rhythm).await;
+    pace.due(outlet, &web.rhythm, &web.traffic).await;
     events.reserve().await.ok()
 }

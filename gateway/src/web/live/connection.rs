@@ -167,7 +167,7 @@ impl Connection {
             flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
             message = self.rests.hear(&mut self.reader) => Event::Received(message),
             piece = self.past.piece() => Event::Past(piece),
-            () = self.pace.due(&self.outlet, &self.web.rhythm), if may_write => Event::Ready,
+            () = self.pace.due(&self.outlet, &self.web.rhythm, &self.web.traffic), if may_write => Event::Ready,
             () = time::sleep_until(self.heartbeat.next_at()) => Event::BeatDue,
             () = time::sleep_until(self.next_look_at) => Event::Look,
         }

@@ -10,7 +10,11 @@ use std::{
 };
 use tokio::time::{self, Instant};
 
-/// So many urgent frames may follow each other.
+/// While fewer frames leave in a window, of all connections together, what is urgent leaves at once: 15,000 a
+/// second. A script that commands one device after the other takes four frames for each command.
+const FRAMES_MAX: u64 = 300;
+
+/// Beyond, so many urgent frames of one connection may follow each other.
 const URGENT_AT_ONCE: u32 = 32;
 
 /// So often one more may, in the long run: 2,000 a second take about 2% of a processor.
@@ -30,6 +34,7 @@ pub(in crate::web) struct Traffic {
     /// The number of the window that is counted.
     window: AtomicU64,
     deliveries: AtomicU64,
+    frames: AtomicU64,
     busy: AtomicBool,
 }
 
@@ -46,21 +51,33 @@ pub(in crate::web) struct Pace {
 
 impl Traffic {
     pub(in crate::web) fn new(now: Instant) -> Self {
-        let (window, deliveries, busy) = Default::default();
-        Self { began: now, window, deliveries, busy }
+        let (window, deliveries, frames, busy) = Default::default();
+        Self { began: now, window, deliveries, frames, busy }
+    }
+
+    fn window_at(&self, now: Instant) -> u64 {
+        let window = (now - self.began).as_millis() / WINDOW.as_millis();
+        u64::try_from(window).unwrap_or(u64::MAX)
+    }
+
+    /// Whether few frames left in this window.
+    fn is_calm(&self, now: Instant) -> bool {
+        self.window.load(Ordering::Relaxed) != self.window_at(now)
+            || self.frames.load(Ordering::Relaxed) < FRAMES_MAX
     }
 
     /// Notes what was delivered in a frame, and tells whether it is much by now. Two connections that count
     /// at the same moment may miscount a little; that does no harm.
     fn note(&self, now: Instant, deliveries: u64) -> bool {
-        let window = (now - self.began).as_millis() / WINDOW.as_millis();
-        let window = u64::try_from(window).unwrap_or(u64::MAX);
+        let window = self.window_at(now);
         let last = self.window.swap(window, Ordering::Relaxed);
         if last != window {
+            self.frames.store(0, Ordering::Relaxed);
             let before = self.deliveries.swap(0, Ordering::Relaxed);
             let busy = before >= DELIVERIES_MAX && last + 1 == window;
             self.busy.store(busy, Ordering::Relaxed);
         }
+        self.frames.fetch_add(1, Ordering::Relaxed);
         let by_now = self.deliveries.fetch_add(deliveries, Ordering::Relaxed) + deliveries;
         if by_now >= DELIVERIES_MAX {
             self.busy.store(true, Ordering::Relaxed);
@@ -78,13 +95,18 @@ impl Pace {
     ///
     /// # Cancel safety
     /// Cancelled, nothing is lost, and what waits does not wait longer.
-    pub(in crate::web) async fn due(&mut self, outlet: &Outlet, rhythm: &Rhythm) {
+    pub(in crate::web) async fn due(
+        &mut self,
+        outlet: &Outlet,
+        rhythm: &Rhythm,
+        traffic: &Traffic,
+    ) {
         outlet.ready().await;
         // What other tasks are about to put in, the rest of a burst, leaves with it.
         tokio::task::yield_now().await;
         loop {
             let (now, haste) = (Instant::now(), outlet.haste());
-            let due = self.due_at(now, haste);
+            let due = self.due_at(now, haste, traffic);
             if due <= now {
                 return;
             }
@@ -98,7 +120,7 @@ impl Pace {
     }
 
     /// When what waits leaves, if nothing more comes.
-    fn due_at(&mut self, now: Instant, haste: Haste) -> Instant {
+    fn due_at(&mut self, now: Instant, haste: Haste, traffic: &Traffic) -> Instant {
         let Some(busy_at) = self.busy_at else { return now };
         let next_at = busy_at + self.every;
         // Where the last frame left long ago, what waits is the beginning of a burst.
@@ -106,8 +128,8 @@ impl Pace {
         let until = *self.until.get_or_insert_with(until);
         match haste {
             Haste::Gather => until,
-            Haste::Urgent => until.min(self.urgent_at),
-            Haste::Full => now,
+            Haste::Urgent if !traffic.is_calm(now) => until.min(self.urgent_at),
+            Haste::Urgent | Haste::Full => now,
         }
     }
 
@@ -158,6 +180,13 @@ mod tests {
             this
         }
 
+        /// The others are sent many frames.
+        fn crowd(&self) {
+            for _ in 0..FRAMES_MAX {
+                self.traffic.note(Instant::now(), 1);
+            }
+        }
+
         fn update(&self, channel: &str) {
             let kind = ChannelKind::of(channel);
             let stamp = Stamp { seq: Seq(1), offset: Offset(1), timestamp: Timestamp(1) };
@@ -169,7 +198,7 @@ mod tests {
         /// Waits for a frame, takes it, and gives how long that took in milliseconds.
         async fn frame(&mut self) -> u128 {
             let began = Instant::now();
-            self.pace.due(&self.outlet, &self.rhythm).await;
+            self.pace.due(&self.outlet, &self.rhythm, &self.traffic).await;
             let frame = self.outlet.take(1 << 20);
             assert!(frame.is_some());
             self.pace.wrote(Instant::now(), DELIVERIES_MAX, &self.traffic);
@@ -222,6 +251,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn what_is_urgent_and_comes_in_numbers_does_not_leave_in_a_lull() {
         let mut busy = Busy::new();
+        busy.crowd();
         for _ in 0..URGENT_AT_ONCE + 20 {
             busy.pace.wrote(Instant::now(), 1, &busy.traffic);
         }
@@ -242,8 +272,23 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn what_is_urgent_does_not_wait_in_numbers_while_few_frames_leave_in_all() {
+        let mut busy = Busy::new();
+        for _ in 1..FRAMES_MAX {
+            busy.update("alerts/info/a");
+            assert_eq!(busy.frame().await, 0);
+        }
+        busy.update("alerts/info/a");
+        assert!(busy.frame().await > 0);
+        time::sleep(WINDOW).await;
+        busy.update("alerts/info/a");
+        assert_eq!(busy.frame().await, 0);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn what_comes_in_numbers_waits_even_if_it_is_urgent() {
         let mut busy = Busy::new();
+        busy.crowd();
         for _ in 0..URGENT_AT_ONCE - 1 {
             busy.update("alerts/info/a");
             assert_eq!(busy.frame().await, 0);
@@ -266,7 +311,7 @@ mod tests {
         busy.pace.wrote(Instant::now(), 1, &busy.traffic);
         for _ in 0..100 {
             busy.update("telemetry/a");
-            busy.pace.due(&busy.outlet, &busy.rhythm).await;
+            busy.pace.due(&busy.outlet, &busy.rhythm, &busy.traffic).await;
             assert!(busy.outlet.take(1 << 20).is_some());
             time::sleep(Duration::from_millis(1)).await;
             busy.pace.wrote(Instant::now(), 1, &busy.traffic);
