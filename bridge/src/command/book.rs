@@ -23,11 +23,12 @@ use super::{
     lane::Lane,
 };
 use crate::event::ConnectionId;
+use ahash::{HashMap, HashSet};
 use protocol::{
     Alert, Batch, BatchState, Command, CommandDetails, CommandFigures, CommandId, CommandRequest,
     CommandState, Delivery, DeviceId, Timestamp,
 };
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Bounds of the book.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -253,20 +254,20 @@ impl Commands {
         Self {
             limits,
             entries: BTreeMap::new(),
-            lanes: HashMap::new(),
-            inflight: HashMap::new(),
+            lanes: HashMap::default(),
+            inflight: HashMap::default(),
             deadlines: BTreeSet::new(),
             ended: VecDeque::new(),
-            keys: HashMap::new(),
+            keys: HashMap::default(),
             created: 0,
             batches: BTreeMap::new(),
             alarms: BTreeSet::new(),
             touched: BTreeSet::new(),
             ended_batches: VecDeque::new(),
-            expecting: HashMap::new(),
+            expecting: HashMap::default(),
             effects: Vec::new(),
-            dirty: HashSet::new(),
-            dirty_batches: HashSet::new(),
+            dirty: HashSet::default(),
+            dirty_batches: HashSet::default(),
             sending: Sending::Allowed,
             totals: Totals::default(),
         }

@@ -13,6 +13,7 @@ use crate::{
     stats::Stats,
     store::{Batch, Database, Gathering, NotStored, Receipt, Row, StoreHandle, Table},
 };
+use ahash::HashMap;
 use bridge::{
     bridge::Bridge,
     devices::Change,
@@ -20,7 +21,6 @@ use bridge::{
 };
 use protocol::{CommandDetails, CommandId, DeviceId, Offset, Timestamp};
 use std::{
-    collections::HashMap,
     pin::pin,
     sync::{Arc, atomic::Ordering},
     time::Duration,
@@ -94,8 +94,8 @@ impl Actor {
             stats,
             rhythm,
             topics_wanted: Arc::clone(&core.topics_wanted),
-            mailboxes: HashMap::new(),
-            waiting: HashMap::new(),
+            mailboxes: HashMap::default(),
+            waiting: HashMap::default(),
             deferred,
             settled,
             gatherings: Vec::new(),

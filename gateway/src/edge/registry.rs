@@ -5,11 +5,9 @@ use super::{
     session::Inherited,
 };
 use crate::{core::Downlink, exchange::Arrival, mailbox::Sender};
+use ahash::HashMap;
 use bridge::event::ConnectionId;
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
 /// How many messages may wait for a device's connection so that a hand-published one joins them; beyond it,

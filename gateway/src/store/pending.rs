@@ -2,10 +2,11 @@
 //! is decided here; who waits for whom is the inbox's business.
 
 use super::{Batch, Receipt, Row, Table};
+use ahash::HashMap;
 use bridge::update::Update;
 use protocol::Offset;
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::VecDeque,
     sync::Arc,
     time::{Duration, Instant},
 };
