@@ -15,12 +15,15 @@ pub struct Update {
     pub stamp: Stamp,
     /// What it says.
     pub data: Data,
+    /// About how long its text is.
+    bytes: usize,
     /// Made when the first subscriber is written to; the others share it.
-    text: OnceLock<Box<str>>,
+    text: OnceLock<String>,
 }
 
-/// What an update costs in memory beside its data: itself, its text's frame, where its metrics stand.
-const OVERHEAD_BYTES: usize = 400;
+/// What an update costs in memory beside its text and its data, which is about as long: itself, where its
+/// metrics stand.
+const OVERHEAD_BYTES: usize = 200;
 
 /// Where an update stands in its channel, in the gateway and in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,29 +86,30 @@ impl Update {
     /// The update.
     #[must_use]
     pub fn new(channel: TopicName, kind: ChannelKind, stamp: Stamp, data: Data) -> Self {
-        Self { channel, kind, stamp, data, text: OnceLock::new() }
+        let bytes = FRAME_BYTES + channel.as_str().len() + data.bytes();
+        Self { channel, kind, stamp, data, bytes, text: OnceLock::new() }
     }
 
     /// The message on the wire.
     #[must_use]
     pub fn text(&self) -> &str {
         self.text.get_or_init(|| {
-            let mut text = String::with_capacity(self.bytes() + 8);
+            let mut text = String::with_capacity(self.bytes);
             write_update(&mut text, self.channel.as_str(), self.stamp, &self.data, Mark::Live);
-            text.into()
+            text
         })
     }
 
     /// About how long the message on the wire is.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        FRAME_BYTES + self.channel.as_str().len() + self.data.bytes()
+        self.bytes
     }
 
     /// About how much memory it takes.
     #[must_use]
     pub fn weight(&self) -> usize {
-        OVERHEAD_BYTES + 2 * self.data.bytes()
+        OVERHEAD_BYTES + 2 * self.bytes
     }
 }
 

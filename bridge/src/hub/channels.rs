@@ -137,7 +137,7 @@ impl<S: Sink> Channel<S> {
         let mut parts = Parts::default();
         for target in &self.targets {
             if let Some(part) = parts.of(update, &target.wish) {
-                target.sink.offer(&part, target.wish.delivery);
+                target.sink.offer(part, target.wish.delivery);
             }
         }
     }

@@ -89,13 +89,16 @@ pub(super) struct Parts(Vec<(Arc<Fields>, Option<Arc<Update>>)>);
 
 impl Parts {
     /// What of `update` goes to a subscriber with this wish.
-    pub(super) fn of(&mut self, update: &Arc<Update>, wish: &Wish) -> Option<Arc<Update>> {
-        let Some(fields) = &wish.fields else { return Some(Arc::clone(update)) };
-        if let Some((_, part)) = self.0.iter().find(|(known, _)| known == fields) {
-            return part.clone();
-        }
-        let part = wish.part_of(update);
-        self.0.push((Arc::clone(fields), part.clone()));
-        part
+    pub(super) fn of<'a>(
+        &'a mut self,
+        update: &'a Arc<Update>,
+        wish: &Wish,
+    ) -> Option<&'a Arc<Update>> {
+        let Some(fields) = &wish.fields else { return Some(update) };
+        let place = self.0.iter().position(|(known, _)| known == fields).unwrap_or_else(|| {
+            self.0.push((Arc::clone(fields), wish.part_of(update)));
+            self.0.len() - 1
+        });
+        self.0.get(place).expect("found or pushed above").1.as_ref()
     }
 }

@@ -92,6 +92,14 @@ pub(super) enum Whole {
     No,
 }
 
+/// Whether an item went into the frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fits {
+    Yes,
+    /// It must begin the next.
+    No,
+}
+
 /// The frame that is being written: text or columns, never both.
 #[derive(Debug)]
 pub(super) struct Draft {
@@ -122,17 +130,17 @@ impl Draft {
         self.text.len() + self.columns.as_ref().map_or(0, Encoder::bytes)
     }
 
-    /// Adds an item, or gives it back where it must begin the next frame.
-    pub(super) fn add(&mut self, item: Item) -> Result<(), Item> {
-        match (self.add_to_columns(&item), self.whole) {
-            (Added::Yes, _) => return Ok(()),
-            (Added::NextFrame, Whole::No) => return Err(item),
+    /// Adds an item, unless it must begin the next frame.
+    pub(super) fn add(&mut self, item: &Item) -> Fits {
+        match (self.add_to_columns(item), self.whole) {
+            (Added::Yes, _) => return Fits::Yes,
+            (Added::NextFrame, Whole::No) => return Fits::No,
             (Added::NextFrame, Whole::Yes) => self.columns_to_text(),
             (Added::AsText, _) => {}
         }
         begin_message(&mut self.text);
         item.write(&mut self.text);
-        Ok(())
+        Fits::Yes
     }
 
     fn columns_to_text(&mut self) {

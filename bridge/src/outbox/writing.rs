@@ -3,7 +3,7 @@
 use super::{
     Outbox, encode,
     entry::Entry,
-    frame::{Frame, Item, Whole},
+    frame::{Fits, Frame, Item, Whole},
     slots::Pending,
     slow::Lag,
 };
@@ -46,7 +46,10 @@ impl Outbox {
 
     /// Adds to the frame, or holds for the next.
     fn add(&mut self, item: Item) {
-        self.held = self.draft.add(item).err();
+        match self.draft.add(&item) {
+            Fits::Yes => {}
+            Fits::No => self.held = Some(item),
+        }
     }
 
     fn write(&mut self, now: Timestamp, entry: Entry) {
