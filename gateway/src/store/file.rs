@@ -43,7 +43,11 @@ pub(super) fn with_end(path: &Path, end: &str) -> PathBuf {
 pub(super) fn make_if_none(path: &Path) -> Result<(), OpenError> {
     let has_log = fs::metadata(with_end(path, WAL)).is_ok_and(|file| file.len() > 0);
     match (fs::symlink_metadata(path).is_ok(), fs::metadata(path)) {
-        (true, Ok(file)) if file.is_file() && file.len() < BYTES_MIN => {
+        // To open a pipe would wait for somebody at its other end.
+        (true, Ok(file)) if !file.is_file() => {
+            Err(unusable(path)(io::Error::other("it is not a regular file")))
+        }
+        (true, Ok(file)) if file.len() < BYTES_MIN => {
             Err(damaged(path, Damage(format!("it has {} bytes", file.len()))))
         }
         (true, _) => Ok(()),

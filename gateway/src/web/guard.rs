@@ -30,6 +30,8 @@ enum Verdict {
     Allowed(HeaderValue),
     /// `Host` is missing or not a name of the gateway.
     BadHost(String),
+    /// There are so many `Host`, of which proxies and servers may each take another.
+    SeveralHosts(usize),
     /// `Origin` is another site's.
     BadOrigin(String),
 }
@@ -50,8 +52,11 @@ impl Guard {
             (None, Some(value)) => String::from_utf8_lossy(value.as_bytes()).to_lowercase(),
             (None, None) => return Verdict::BadHost(String::new()),
         };
-        let several = headers.get_all(header::HOST).iter().count() > 1;
-        if several || !name_of(&host).is_some_and(|name| self.is_own_name(name)) {
+        let hosts = headers.get_all(header::HOST).iter().count();
+        if hosts > 1 {
+            return Verdict::SeveralHosts(hosts);
+        }
+        if !name_of(&host).is_some_and(|name| self.is_own_name(name)) {
             return Verdict::BadHost(host);
         }
         let Some(value) = headers.get(header::ORIGIN) else { return Verdict::Own };
@@ -119,6 +124,12 @@ pub(super) async fn check<Answer: Future<Output = Response>>(
                 "Host '{host}' is not a name of this gateway: add it to http.allowed_hosts"
             );
             Refused::new(StatusCode::FORBIDDEN, "bad_host", detail).into_response()
+        }
+        Verdict::SeveralHosts(hosts) => {
+            web.stats.web.refused_hosts.increment();
+            let detail =
+                format!("a request has one Host (RFC 9112, section 3.2), this one has {hosts}");
+            Refused::new(StatusCode::BAD_REQUEST, "bad_host", detail).into_response()
         }
         Verdict::BadOrigin(origin) => {
             web.stats.web.refused_origins.increment();
@@ -190,6 +201,16 @@ mod tests {
             Verdict::BadHost("localhost".into())
         );
         assert_eq!(judge("0.0.0.0:80", Some("192.0.2.9"), None), Verdict::Own);
+    }
+
+    #[test]
+    fn a_request_has_one_host() {
+        let guard = Guard::new(&Http::default(), "127.0.0.1:8080".parse().unwrap());
+        let own = HeaderValue::from_static("localhost:8080");
+        let mut headers = HeaderMap::new();
+        headers.append(header::HOST, own.clone());
+        headers.append(header::HOST, own);
+        assert_eq!(guard.judge(None, &headers), Verdict::SeveralHosts(2));
     }
 
     #[test]

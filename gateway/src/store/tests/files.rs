@@ -8,7 +8,7 @@ use super::{
     support::{TestStore, name, settings},
 };
 use protocol::{Offset, Timestamp};
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command};
 use tempfile::TempDir;
 
 const FILE: &str = "sluice.db";
@@ -43,6 +43,19 @@ fn a_new_database_is_for_its_user_alone_and_leaves_nothing_beside_it() {
     let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|file| file.unwrap()).collect();
     assert_eq!(names.len(), 2, "itself and the lock: {names:?}");
     assert_eq!(fs::metadata(dir.path().join(FILE)).unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn a_pipe_is_refused_and_not_waited_for() {
+    let dir = TempDir::new().unwrap();
+    let made = Command::new("mkfifo").arg(dir.path().join(FILE)).status().unwrap();
+    assert!(made.success());
+    match open(settings(dir.path())).map(drop) {
+        Err(OpenError::Unusable { source, .. }) => {
+            assert_eq!(source.to_string(), "it is not a regular file");
+        }
+        opened => panic!("{opened:?}"),
+    }
 }
 
 #[tokio::test]
