@@ -2,8 +2,9 @@
 //!
 //! A worker that is woken for each message of a fleet spends more on waking, with cold caches, than on
 //! the message. So when many clients speak, an idle worker rests for a moment before it waits for the
-//! next event, and finds several then: what network cards do with interrupts. When one client speaks,
-//! however fast, it is answered at once; what tells a fleet from it is how often the sender changes.
+//! next event, and finds several then: what network cards do with interrupts. The more they speak, the shorter
+//! it rests. When one client speaks, however fast, it is answered at once; what tells a fleet from it is how
+//! often the sender changes.
 //!
 //! What is gathered for others need not wait longer once nobody speaks: there is a lull.
 
@@ -11,7 +12,7 @@ use bridge::event::ConnectionId;
 use std::{
     future,
     pin::Pin,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::atomic::{AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -20,8 +21,11 @@ use tokio::{
     time::{self, Sleep},
 };
 
-/// How long an idle worker rests: far below what a person or a flush notices.
+/// How long an idle worker rests at most: far below what a person or a flush notices.
 const REST: Duration = Duration::from_millis(2);
+
+/// So many changes of sender are worth waking for: a rest is as long as they take.
+const CHANGES_A_REST: u32 = 10;
 
 /// How long it rests at first after a lull, and how often: what comes then is mostly a burst, of devices that
 /// measure at the same moment, and soon over.
@@ -44,7 +48,8 @@ const CHANGES_MIN: u32 = 20;
 /// Whether many speak, or nobody; shared by the core, which hears them, the workers, and those who gather.
 #[derive(Debug, Default)]
 pub struct Rhythm {
-    many: AtomicBool,
+    /// How long idle workers rest, in microseconds; 0: not many speak.
+    rest_us: AtomicU32,
     /// How many of the next rests are short.
     short_rests: AtomicU32,
     lull: Notify,
@@ -53,16 +58,23 @@ pub struct Rhythm {
 impl Rhythm {
     /// Rests if many speak; each worker calls it when it has nothing to do.
     pub fn rest(&self) {
-        if self.many.load(Ordering::Relaxed) {
-            thread::sleep(self.next_rest());
+        if let Some(rest) = self.next_rest() {
+            thread::sleep(rest);
         }
     }
 
-    fn next_rest(&self) -> Duration {
+    fn next_rest(&self) -> Option<Duration> {
+        let rest = self.resting()?;
         let short = self.short_rests.load(Ordering::Relaxed);
         // Two workers may count one rest instead of two; that does no harm.
         self.short_rests.store(short.saturating_sub(1), Ordering::Relaxed);
-        if short > 0 { SHORT_REST } else { REST }
+        Some(if short > 0 { rest.min(SHORT_REST) } else { rest })
+    }
+
+    /// How long an idle worker rests; none: not many speak.
+    fn resting(&self) -> Option<Duration> {
+        let rest = self.rest_us.load(Ordering::Relaxed);
+        (rest > 0).then(|| Duration::from_micros(rest.into()))
     }
 
     /// Waits for the next lull.
@@ -90,7 +102,7 @@ impl Silence {
 
     /// Somebody speaks.
     pub(crate) fn end(&mut self, now: Instant, rhythm: &Rhythm) {
-        let lull = if rhythm.many.load(Ordering::Relaxed) { LULL_AT_REST } else { LULL };
+        let lull = if rhythm.resting().is_some() { LULL_AT_REST } else { LULL };
         self.timer.as_mut().reset(time::Instant::from_std(now) + lull);
         self.broken = true;
     }
@@ -139,12 +151,19 @@ impl Listener {
     /// for less.
     pub(crate) fn decide(&mut self, now: Instant, rhythm: &Rhythm) {
         let Some(late) = now.checked_duration_since(self.window_ends) else { return };
-        let windows = 1 + late.as_millis() / WINDOW.as_millis();
-        let many = u128::from(self.changes) >= u128::from(CHANGES_MIN) * windows;
-        rhythm.many.store(many, Ordering::Relaxed);
+        // What was heard in more windows than could be counted is next to nothing.
+        let windows = u32::try_from(1 + late.as_millis() / WINDOW.as_millis()).unwrap_or(u32::MAX);
+        let many = self.changes >= CHANGES_MIN.saturating_mul(windows);
+        let rest = if many { rest_among(self.changes, WINDOW * windows) } else { Duration::ZERO };
+        rhythm.rest_us.store(rest.as_micros() as u32, Ordering::Relaxed);
         self.changes = 0;
         self.window_ends = now + WINDOW;
     }
+}
+
+/// How long to rest where the sender changes so often in so long.
+fn rest_among(changes: u32, within: Duration) -> Duration {
+    (within * CHANGES_A_REST / changes).clamp(Duration::from_micros(1), REST)
 }
 
 #[cfg(test)]
@@ -153,26 +172,34 @@ mod tests {
     use futures_util::poll;
     use std::pin::pin;
 
-    /// Whether many speak after `senders` spoke in turns, one every `gap_us`, for half a second.
-    fn many(senders: u64, gap_us: u64) -> bool {
+    /// How long workers rest after `senders` spoke in turns, one every `gap_us`, for half a second; none: not many
+    /// speak.
+    fn rest(senders: u64, gap_us: u64) -> Option<u128> {
         let (start, rhythm) = (Instant::now(), Rhythm::default());
         let mut listener = Listener::new(start);
         for turn in 0..500_000 / gap_us {
             listener.heard(ConnectionId(turn % senders));
             listener.decide(start + Duration::from_micros(turn * gap_us), &rhythm);
         }
-        rhythm.many.load(Ordering::Relaxed)
+        rhythm.resting().map(|rest| rest.as_micros())
     }
 
     #[test]
     fn one_client_is_not_many_however_fast_it_speaks() {
-        assert!(!many(1, 10));
+        assert_eq!(rest(1, 10), None);
     }
 
     #[test]
     fn a_fleet_is_many_and_a_few_that_seldom_speak_are_not() {
-        assert!(many(100, 200));
-        assert!(!many(100, 5_000));
+        assert_eq!(rest(100, 200), Some(2_000));
+        assert_eq!(rest(100, 5_000), None);
+    }
+
+    #[test]
+    fn the_more_speak_the_shorter_is_the_rest() {
+        assert_eq!(rest(100, 800), Some(2_000));
+        assert_eq!(rest(100, 40), Some(400));
+        assert_eq!(rest(100, 10), Some(100));
     }
 
     /// In milliseconds, until nobody has spoken for a while.
@@ -202,7 +229,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn while_workers_rest_a_lull_is_shorter_than_their_rest() {
         let (rhythm, mut silence) = (Rhythm::default(), Silence::new());
-        rhythm.many.store(true, Ordering::Relaxed);
+        rhythm.rest_us.store(2_000, Ordering::Relaxed);
         silence.end(time::Instant::now().into_std(), &rhythm);
         assert!(lasts(&mut silence).await.is_some_and(|ms| ms <= SHORT_REST.as_millis()));
     }
@@ -210,9 +237,11 @@ mod tests {
     #[test]
     fn the_first_rests_after_a_lull_are_short() {
         let rhythm = Rhythm::default();
-        assert_eq!(rhythm.next_rest(), REST);
+        assert_eq!(rhythm.next_rest(), None);
+        rhythm.rest_us.store(2_000, Ordering::Relaxed);
+        assert_eq!(rhythm.next_rest(), Some(REST));
         rhythm.short_rests.store(SHORT_RESTS, Ordering::Relaxed);
-        let rests: Vec<_> = (0..=SHORT_RESTS).map(|_| rhythm.next_rest()).collect();
+        let rests: Vec<_> = (0..=SHORT_RESTS).filter_map(|_| rhythm.next_rest()).collect();
         let (last, first) = rests.split_last().unwrap();
         assert!(first.iter().all(|rest| *rest == SHORT_REST) && *last == REST, "{rests:?}");
     }
@@ -223,8 +252,8 @@ mod tests {
         let mut listener = Listener::new(start);
         (0..50).for_each(|sender| listener.heard(ConnectionId(sender)));
         listener.decide(start + WINDOW, &rhythm);
-        assert!(rhythm.many.load(Ordering::Relaxed));
+        assert!(rhythm.resting().is_some());
         listener.decide(start + WINDOW * 3, &rhythm);
-        assert!(!rhythm.many.load(Ordering::Relaxed));
+        assert!(rhythm.resting().is_none());
     }
 }
