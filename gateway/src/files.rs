@@ -1,8 +1,12 @@
 //! How many files, and so how many connections, the process may have open; and who gets them.
 
 use crate::config::Limits;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use rustix::{
+    io::fcntl_dupfd_cloexec,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 use std::{
+    fs::File,
     iter::zip,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
@@ -20,6 +24,23 @@ pub(crate) fn raise_limit() {
     if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }) {
         tracing::warn!(%error, "the limit of open files cannot be raised");
     }
+}
+
+/// Has the system make its table of open files as long as it will ever be, while the process has one thread. Later
+/// each doubling would hold up who opens a file or accepts a connection for 10 to 50 ms: Linux then waits until no
+/// thread looks at the old table any more (`expand_fdtable`).
+pub(crate) fn make_table(limits: &Limits) {
+    let allowed = allowed();
+    let files = (Room::within(limits, allowed).all + BESIDE).min(allowed);
+    let last = i32::try_from(files.saturating_sub(1)).unwrap_or(i32::MAX);
+    let made = File::open("/dev/null").and_then(|any| Ok(fcntl_dupfd_cloexec(any, last)?));
+    if let Err(error) = made {
+        tracing::debug!(%error, last, "the table of open files grows as they come");
+    }
+}
+
+fn allowed() -> u64 {
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
 /// The room for connections: each kind has as many as its limit says, all together as many as the system allows.
@@ -55,7 +76,7 @@ impl Room {
     /// What `limits` and the system's limit of open files leave.
     #[must_use]
     pub fn new(limits: &Limits) -> Arc<Self> {
-        let allowed = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+        let allowed = allowed();
         let room = Self::within(limits, allowed);
         tracing::info!(allowed, connections = room.all, "open files, and connections in all");
         if allowed < room.all + BESIDE {

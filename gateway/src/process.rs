@@ -13,14 +13,16 @@ use tokio_util::sync::CancellationToken;
 /// # Errors
 /// When it cannot start, or a part of it fails.
 pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
+    logging::start(&config.log)?;
+    // Before there are threads.
+    files::raise_limit();
+    files::make_table(&config.limits);
     let rhythm = Arc::new(Rhythm::default());
     let runtime = runtime(Arc::clone(&rhythm))?;
     let signals = {
         let _in_it = runtime.enter();
         Signals::listen()?
     };
-    logging::start(&config.log)?;
-    files::raise_limit();
     runtime.block_on(serve(config, start, rhythm, signals))
 }
 
@@ -33,7 +35,7 @@ pub fn told(error: &anyhow::Error) -> String {
     error.chain().map(ToString::to_string).reduce(told).unwrap_or_default()
 }
 
-/// The signals that mean something, heard from before the first file is opened: who asks a gateway to end that
+/// The signals that mean something, heard from before the database is opened: who asks a gateway to end that
 /// still starts has it end in order.
 struct Signals {
     terminate: Signal,

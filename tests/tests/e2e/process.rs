@@ -323,6 +323,14 @@ async fn the_soft_limit_of_open_files_becomes_the_hard_one_and_bounds_all_connec
     );
 }
 
+#[tokio::test]
+async fn the_table_of_open_files_does_not_grow_while_a_fleet_comes() {
+    let gateway = TestGateway::with(&[("LIMITS__MQTT_CONNECTIONS", "1500")]).await;
+    let status = fs::read_to_string(format!("/proc/{}/status", gateway.pid())).expect("it runs");
+    let size = status.lines().find_map(|line| line.strip_prefix("FDSize:")).expect("a size");
+    assert!(size.trim().parse::<u32>().expect("a number") >= 1_500, "{size}");
+}
+
 /// What a gateway says at its start that may have 2,048 files open, and 256 of them at first.
 async fn with_few_files(settings: &[(&str, &str)]) -> String {
     let folder = tempfile::tempdir().expect("a temporary folder");

@@ -5,7 +5,7 @@ use crate::{
     channels::flood,
     crowd,
     fanout::Effort,
-    idle,
+    idle::{self, CLIENTS_A_PART},
     load::{Load, Step},
     paced::{self, Case},
     report::{self, Figures, number, ticks_us},
@@ -42,7 +42,8 @@ async fn quiet(options: &Options) -> anyhow::Result<String> {
     Ok(format!(
         "{count} MQTT 3.1.1 connections, eight at a time, each subscribed to the commands of its device \
          (`devices/{{device}}/commands/+`): the growth of the server's resident memory, and how fast \
-         they were let in, the subscription included.\n\n{}\nThe same without a subscription:\n\n{}",
+         the first {} were let in, the subscription included.\n\n{}\nThe same without a subscription:\n\n{}",
+        CLIENTS_A_PART.min(count),
         table(crowd::Kind::Receivers).await?,
         table(crowd::Kind::Devices).await?
     ))
