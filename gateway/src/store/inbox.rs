@@ -3,7 +3,7 @@
 
 use super::{
     Batch, NotStored, Receipt,
-    pending::{Ending, Pending, Presence, Rounds, Taken, WAIT},
+    pending::{Asleep, Ending, Pending, Presence, Rounds, Taken},
 };
 use protocol::Offset;
 use std::{
@@ -52,10 +52,9 @@ impl Inbox {
             drop(pending);
             return refuse(batch.receipts, "the store is closed");
         }
-        let slept = pending.asleep();
         pending.put(batch, now);
         let overflown = pending.trim(self.bytes_max);
-        let wake = slept != pending.asleep();
+        let wake = pending.is_due_before_the_writer_looks();
         drop(pending);
         if wake {
             self.changed.notify_one();
@@ -99,9 +98,11 @@ impl Inbox {
                 let settled = pending.settled();
                 return Work::Tick { through: pending.through, settled };
             }
-            let until = due.unwrap_or(now + WAIT).min(tick);
+            let until = due.unwrap_or_else(|| rounds.next_look(now)).min(tick);
+            pending.asleep = Some(Asleep { until, rounds: *rounds });
             let waited = self.changed.wait_timeout(pending, until - now);
             pending = waited.unwrap_or_else(PoisonError::into_inner).0;
+            pending.asleep = None;
         }
     }
 

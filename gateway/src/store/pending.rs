@@ -12,7 +12,7 @@ use std::{
 };
 
 /// How long an update or a row may wait for others before it is committed, where nobody waits for it; and how often
-/// the writer looks for such, as they do not wake it.
+/// the writer looks for such.
 pub(super) const WAIT: Duration = Duration::from_millis(100);
 
 /// So many bytes are committed without waiting for more; and one commit takes no more.
@@ -84,6 +84,24 @@ pub(super) struct Rounds {
     pub(super) ticked: Instant,
 }
 
+impl Rounds {
+    /// When the writer looks again where nothing waits: soon after a commit, for a crowd is not to wake it for the
+    /// next; later it is woken for what somebody waits for.
+    pub(super) fn next_look(&self, now: Instant) -> Instant {
+        let paced = self.committed.map(|committed| committed + PACE);
+        paced.filter(|paced| *paced > now).unwrap_or(now + WAIT)
+    }
+}
+
+/// The writer sleeps.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Asleep {
+    /// Until then, unless it is woken.
+    pub(super) until: Instant,
+    /// What it had done before.
+    pub(super) rounds: Rounds,
+}
+
 /// How the last commit went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Health {
@@ -108,6 +126,7 @@ pub(super) struct Pending {
     haste: Haste,
     pub(super) ending: Option<Ending>,
     pub(super) writer: Presence,
+    pub(super) asleep: Option<Asleep>,
 }
 
 impl std::fmt::Debug for Pending {
@@ -279,9 +298,10 @@ impl Pending {
         Some(if hurry || self.haste > Haste::None { since } else { since + WAIT })
     }
 
-    /// What the writer sleeps for; it is woken when this changes.
-    pub(super) fn asleep(&self) -> (bool, Haste, bool) {
-        (self.hasty.is_none(), self.haste, self.bytes < COMMIT_BYTES)
+    /// Whether the writer must be woken for what waits.
+    pub(super) fn is_due_before_the_writer_looks(&self) -> bool {
+        let Some(Asleep { until, rounds }) = &self.asleep else { return false };
+        self.due(rounds).is_some_and(|due| due < *until)
     }
 }
 
@@ -315,6 +335,29 @@ mod tests {
         assert_eq!(pending.due(&rounds), Some(now + WAIT));
         pending.put(row(Table::Retained), now);
         assert_eq!(pending.due(&rounds), Some(now));
+    }
+
+    #[test]
+    fn a_crowd_does_not_wake_the_writer_that_looks_in_time() {
+        let now = Instant::now();
+        let receipt = || Batch {
+            updates: Vec::new(),
+            rows: Vec::new(),
+            receipts: vec![Box::new(|_| {})],
+            through: Offset(0),
+        };
+        let wakes = |since_commit: Duration, batch: Batch| {
+            let rounds = Rounds { committed: Some(now), health: Health::Well, ticked: now };
+            let now = now + since_commit;
+            let asleep = Some(Asleep { until: rounds.next_look(now), rounds });
+            let mut pending = Pending { asleep, ..Pending::default() };
+            pending.put(batch, now);
+            pending.is_due_before_the_writer_looks()
+        };
+        let command = || Batch { rows: vec![Row::set(Table::Command, "id", "{}")], ..receipt() };
+        assert!(!wakes(PACE / 2, receipt()));
+        assert!(wakes(PACE * 2, receipt()), "a device alone");
+        assert!(wakes(PACE / 2, command()));
     }
 
     #[test]
