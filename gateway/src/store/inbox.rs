@@ -54,7 +54,7 @@ impl Inbox {
         }
         pending.put(batch, now);
         let overflown = pending.trim(self.bytes_max);
-        let wake = pending.is_due_before_the_writer_looks();
+        let wake = pending.rouses_the_writer();
         drop(pending);
         if wake {
             self.changed.notify_one();

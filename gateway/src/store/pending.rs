@@ -298,10 +298,14 @@ impl Pending {
         Some(if hurry || self.haste > Haste::None { since } else { since + WAIT })
     }
 
-    /// Whether the writer must be woken for what waits.
-    pub(super) fn is_due_before_the_writer_looks(&self) -> bool {
-        let Some(Asleep { until, rounds }) = &self.asleep else { return false };
-        self.due(rounds).is_some_and(|due| due < *until)
+    /// Whether the writer must be woken for what waits; once is enough.
+    pub(super) fn rouses_the_writer(&mut self) -> bool {
+        let Some(Asleep { until, rounds }) = self.asleep else { return false };
+        let rouses = self.due(&rounds).is_some_and(|due| due < until);
+        if rouses {
+            self.asleep = None;
+        }
+        rouses
     }
 }
 
@@ -352,7 +356,9 @@ mod tests {
             let asleep = Some(Asleep { until: rounds.next_look(now), rounds });
             let mut pending = Pending { asleep, ..Pending::default() };
             pending.put(batch, now);
-            pending.is_due_before_the_writer_looks()
+            let rouses = pending.rouses_the_writer();
+            assert!(!pending.rouses_the_writer(), "once is enough");
+            rouses
         };
         let command = || Batch { rows: vec![Row::set(Table::Command, "id", "{}")], ..receipt() };
         assert!(!wakes(PACE / 2, receipt()));
