@@ -47,15 +47,15 @@ impl Guard {
     }
 
     fn judge(&self, target: Option<&Authority>, headers: &HeaderMap) -> Verdict {
+        let hosts = headers.get_all(header::HOST).iter().count();
+        if hosts > 1 {
+            return Verdict::SeveralHosts(hosts);
+        }
         let host = match (target, headers.get(header::HOST)) {
             (Some(authority), _) => authority.as_str().to_lowercase(),
             (None, Some(value)) => String::from_utf8_lossy(value.as_bytes()).to_lowercase(),
             (None, None) => return Verdict::BadHost(String::new()),
         };
-        let hosts = headers.get_all(header::HOST).iter().count();
-        if hosts > 1 {
-            return Verdict::SeveralHosts(hosts);
-        }
         if !name_of(&host).is_some_and(|name| self.is_own_name(name)) {
             return Verdict::BadHost(host);
         }

@@ -35,16 +35,15 @@ pub(crate) async fn measure(kind: Kind, case: Case) -> anyhow::Result<Figures> {
     let first = come(&target.address(case.language).to_string(), case, 900_000, 10).await?;
     sleep(SETTLE).await;
     let (memory, cpu) = (target.memory_kib()?, target.cpu()?);
-    let mut parts = vec![first.0];
-    let mut speed = Vec::new();
+    let (mut parts, mut figures) = (vec![first.0], Vec::new());
     for from in (0..case.count).step_by(CLIENTS_A_PART) {
         let count = CLIENTS_A_PART.min(case.count - from);
         let (part, came) =
             come(&target.address(case.language).to_string(), case, from, count).await?;
         parts.push(part);
-        if speed.is_empty() {
+        if from == 0 {
             let (count, cpu) = (number(count as u64), target.cpu()?.since(cpu));
-            speed = vec![
+            figures = vec![
                 ("clients a second", count * number(SECOND_US) / number(came.took_us.max(1))),
                 ("CPU time to let one in, µs", ticks_us(cpu.user + cpu.system)? / count),
             ];
@@ -52,8 +51,7 @@ pub(crate) async fn measure(kind: Kind, case: Case) -> anyhow::Result<Figures> {
     }
     sleep(SETTLE).await;
     let (count, grown) = (number(case.count as u64), target.memory_kib()?.saturating_sub(memory));
-    let mut figures = vec![("memory a client, KiB", number(grown) / count)];
-    figures.append(&mut speed);
+    figures.insert(0, ("memory a client, KiB", number(grown) / count));
     Ok(figures)
 }
 
