@@ -29,5 +29,6 @@ pub mod rhythm;
 pub mod stats;
 pub mod store;
 pub mod tokens;
+mod watch;
 pub mod web;
 pub mod webhook;

@@ -7,12 +7,15 @@
 //! often the sender changes.
 //!
 //! What is gathered for others need not wait longer once nobody speaks: there is a lull.
+//!
+//! While a commit is under way that a command waits for, an idle worker watches for its end (`crate::watch`).
 
+use crate::watch::{WATCH, watch};
 use bridge::event::ConnectionId;
 use std::{
     future,
     pin::Pin,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, AtomicU32, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -45,7 +48,8 @@ const WINDOW: Duration = Duration::from_millis(20);
 /// From this many changes of sender in a window on, many speak: 1,000 a second.
 const CHANGES_MIN: u32 = 20;
 
-/// Whether many speak, or nobody; shared by the core, which hears them, the workers, and those who gather.
+/// Whether many speak, or nobody, and whether somebody waits for a commit; shared by the core, which hears them, the
+/// workers, and those who gather.
 #[derive(Debug, Default)]
 pub struct Rhythm {
     /// How long idle workers rest, in microseconds; 0: not many speak.
@@ -53,11 +57,26 @@ pub struct Rhythm {
     /// How many of the next rests are short.
     short_rests: AtomicU32,
     lull: Notify,
+    /// What is known of the last commit that a command waits for.
+    commit: AtomicU8,
+    /// The last of them took longer than is worth watching.
+    commits_are_slow: AtomicBool,
 }
 
+/// None is under way.
+const ENDED: u8 = 0;
+/// It is under way.
+const BEGUN: u8 = 1;
+/// So it is, and a worker watches for its end.
+const WATCHED: u8 = 2;
+
 impl Rhythm {
-    /// Rests if many speak; each worker calls it when it has nothing to do.
+    /// Each worker calls it when it has nothing to do: watches for the end of a commit that a command waits for;
+    /// otherwise rests if many speak.
     pub fn rest(&self) {
+        if self.watch() {
+            return;
+        }
         if let Some(rest) = self.next_rest() {
             thread::sleep(rest);
         }
@@ -75,6 +94,32 @@ impl Rhythm {
     fn resting(&self) -> Option<Duration> {
         let rest = self.rest_us.load(Ordering::Relaxed);
         (rest > 0).then(|| Duration::from_micros(rest.into()))
+    }
+
+    /// A commit begins that a command waits for.
+    pub(crate) fn note_begun(&self) {
+        if !self.commits_are_slow.load(Ordering::Relaxed) {
+            self.commit.store(BEGUN, Ordering::Release);
+        }
+    }
+
+    /// It ended after so long, and who waits for it has been told.
+    pub(crate) fn note_ended(&self, took: Duration) {
+        self.commits_are_slow.store(took >= WATCH, Ordering::Relaxed);
+        self.commit.store(ENDED, Ordering::Release);
+    }
+
+    /// Watches for the end of the commit that is under way, one worker once. Whether it came.
+    fn watch(&self) -> bool {
+        let change = |from, to| {
+            self.commit.compare_exchange(from, to, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        };
+        if !change(BEGUN, WATCHED) {
+            return false;
+        }
+        let ended = watch(|| self.commit.load(Ordering::Acquire) != WATCHED);
+        // In vain: whoever watched again would do so in vain too.
+        ended || !change(WATCHED, ENDED)
     }
 
     /// Waits for the next lull.
@@ -244,6 +289,34 @@ mod tests {
         let rests: Vec<_> = (0..=SHORT_RESTS).filter_map(|_| rhythm.next_rest()).collect();
         let (last, first) = rests.split_last().unwrap();
         assert!(first.iter().all(|rest| *rest == SHORT_REST) && *last == REST, "{rests:?}");
+    }
+
+    #[test]
+    fn a_commit_is_watched_once_and_its_end_is_seen() {
+        let rhythm = Rhythm::default();
+        assert!(!rhythm.watch(), "none is under way");
+        rhythm.note_begun();
+        assert!(!rhythm.watch(), "it does not end");
+        assert_eq!(rhythm.commit.load(Ordering::Relaxed), ENDED, "nor is it watched again");
+        let over = AtomicBool::new(false);
+        let seen = thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    rhythm.note_ended(Duration::ZERO);
+                    thread::yield_now();
+                }
+            });
+            let seen = (0..10_000).any(|_| {
+                rhythm.note_begun();
+                rhythm.watch()
+            });
+            over.store(true, Ordering::Relaxed);
+            seen
+        });
+        assert!(seen);
+        rhythm.note_ended(WATCH);
+        rhythm.note_begun();
+        assert_eq!(rhythm.commit.load(Ordering::Relaxed), ENDED, "commits are slow");
     }
 
     #[test]

@@ -82,7 +82,7 @@ impl Actor {
     ) -> Self {
         let Keeping { database, acknowledge, watchers } = keeping;
         watchers.begin(&bridge);
-        let (deferred, settled) = Deferred::new();
+        let (deferred, settled) = Deferred::new(Arc::clone(&rhythm));
         Self {
             kept_through: bridge.hub.offset(),
             bridge,

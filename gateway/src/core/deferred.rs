@@ -1,12 +1,14 @@
 //! What is to happen once the store has what it follows from: rounds of effects, each waiting for its commit.
 
 use super::Answer;
+use crate::{
+    rhythm::Rhythm,
+    store::{NotStored, Receipt},
+};
 use bridge::command::book::Effect;
 use protocol::CommandId;
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc, time::Instant};
 use tokio::sync::mpsc;
-
-use crate::store::{NotStored, Receipt};
 
 /// How a round ended.
 pub(super) struct Outcome {
@@ -27,6 +29,7 @@ pub(super) struct Deferred {
     /// One message for each round that waits.
     outcomes: mpsc::UnboundedSender<Outcome>,
     lookers: Vec<(u64, Looker)>,
+    rhythm: Arc<Rhythm>,
 }
 
 /// Who is to see nothing that is not stored.
@@ -48,10 +51,10 @@ pub(super) enum Settled {
 
 impl Deferred {
     /// None wait; and where their outcomes arrive.
-    pub(super) fn new() -> (Self, mpsc::UnboundedReceiver<Outcome>) {
+    pub(super) fn new(rhythm: Arc<Rhythm>) -> (Self, mpsc::UnboundedReceiver<Outcome>) {
         let (outcomes, arrive) = mpsc::unbounded_channel();
         let (rounds, kept_back, lookers) = (VecDeque::new(), Vec::new(), Vec::new());
-        (Self { rounds, kept_back, last: 0, outcomes, lookers }, arrive)
+        (Self { rounds, kept_back, last: 0, outcomes, lookers, rhythm }, arrive)
     }
 
     /// Takes a round and who waits for its end, before anything happens; the receipt is for the batch that it
@@ -60,8 +63,12 @@ impl Deferred {
         self.last += 1;
         let (number, outcomes) = (self.last, self.outcomes.clone());
         self.rounds.push_back((number, effects));
+        let rhythm = Arc::clone(&self.rhythm);
+        let began = Instant::now();
+        rhythm.note_begun();
         Box::new(move |stored| {
             let _actor_may_have_ended = outcomes.send(Outcome { number, stored, waited: waiting });
+            rhythm.note_ended(began.elapsed());
         })
     }
 

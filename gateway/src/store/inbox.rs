@@ -5,9 +5,13 @@ use super::{
     Batch, NotStored, Receipt,
     pending::{Asleep, Ending, Pending, Presence, Rounds, Taken},
 };
+use crate::watch::{WATCH, watch};
 use protocol::Offset;
 use std::{
-    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Condvar, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -19,6 +23,8 @@ const TICK: Duration = Duration::from_secs(1);
 pub(super) struct Inbox {
     pending: Mutex<Pending>,
     changed: Condvar,
+    /// The writer was called while it slept or watched.
+    called: AtomicBool,
     bytes_max: usize,
 }
 
@@ -41,7 +47,12 @@ pub(super) enum Work {
 impl Inbox {
     /// An empty one that gives up the oldest updates beyond `bytes_max`.
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { pending: Mutex::default(), changed: Condvar::new(), bytes_max }
+        Self {
+            pending: Mutex::default(),
+            changed: Condvar::new(),
+            called: AtomicBool::new(false),
+            bytes_max,
+        }
     }
 
     /// Takes a batch; never waits.
@@ -55,9 +66,12 @@ impl Inbox {
         pending.put(batch, now);
         let overflown = pending.trim(self.bytes_max);
         let wake = pending.rouses_the_writer();
+        if wake {
+            pending.called_at = Some(now);
+        }
         drop(pending);
         if wake {
-            self.changed.notify_one();
+            self.call();
         }
         refuse(overflown, "more waits than the store may hold");
     }
@@ -77,17 +91,27 @@ impl Inbox {
 
     /// Tells the writer to end when nothing waits any more.
     pub(super) fn end(&self, ending: Ending) {
-        self.lock().ending.get_or_insert(ending);
+        let mut pending = self.lock();
+        pending.ending.get_or_insert(ending);
+        pending.asleep = None;
+        drop(pending);
+        self.call();
+    }
+
+    fn call(&self) {
+        self.called.store(true, Ordering::Release);
         self.changed.notify_one();
     }
 
     /// Waits for what the writer shall do next.
     pub(super) fn next(&self, rounds: &Rounds) -> Work {
         let mut pending = self.lock();
+        let mut idle_since = None;
         loop {
             let now = Instant::now();
             let due = pending.due(rounds);
             if due.is_some_and(|due| due <= now) {
+                pending.note_wait(idle_since);
                 return Work::Commit(pending.take(now));
             }
             if let (None, Some(ending)) = (due, pending.ending) {
@@ -100,10 +124,29 @@ impl Inbox {
             }
             let until = due.unwrap_or_else(|| rounds.next_look(now)).min(tick);
             pending.asleep = Some(Asleep { until, rounds: *rounds });
-            let waited = self.changed.wait_timeout(pending, until - now);
-            pending = waited.unwrap_or_else(PoisonError::into_inner).0;
+            idle_since.get_or_insert(now);
+            pending = self.sleep(pending, until - now);
             pending.asleep = None;
         }
+    }
+
+    /// Sleeps until called, at most so long; watches before where the next is likely to come at once.
+    fn sleep<'a>(
+        &'a self,
+        mut pending: MutexGuard<'a, Pending>,
+        at_most: Duration,
+    ) -> MutexGuard<'a, Pending> {
+        if std::mem::take(&mut pending.soon) && at_most >= WATCH {
+            self.called.store(false, Ordering::Relaxed);
+            drop(pending);
+            watch(|| self.called.load(Ordering::Acquire));
+            pending = self.lock();
+            if pending.asleep.is_none() {
+                return pending;
+            }
+        }
+        let waited = self.changed.wait_timeout(pending, at_most);
+        waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
     /// Gives up everything that waits and that comes, for the writer ends.

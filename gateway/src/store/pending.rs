@@ -2,6 +2,7 @@
 //! is decided here; who waits for whom is the inbox's business.
 
 use super::{Batch, Receipt, Row, Table};
+use crate::watch::WATCH;
 use ahash::HashMap;
 use bridge::update::Update;
 use protocol::Offset;
@@ -127,6 +128,10 @@ pub(super) struct Pending {
     pub(super) ending: Option<Ending>,
     pub(super) writer: Presence,
     pub(super) asleep: Option<Asleep>,
+    /// When it was last called.
+    pub(super) called_at: Option<Instant>,
+    /// Of what hurries, the next is likely to come at once: the last did.
+    pub(super) soon: bool,
 }
 
 impl std::fmt::Debug for Pending {
@@ -298,6 +303,14 @@ impl Pending {
         Some(if hurry || self.haste > Haste::None { since } else { since + WAIT })
     }
 
+    /// Notes since when the writer had nothing to do before what it takes now; none: it had something all the time.
+    pub(super) fn note_wait(&mut self, idle_since: Option<Instant>) {
+        let hurries = self.hasty.is_some() || self.haste == Haste::AtOnce;
+        let called = self.called_at.take();
+        let soon = |idle_since| called.is_some_and(|called| called - idle_since < WATCH);
+        self.soon = hurries && idle_since.is_none_or(soon);
+    }
+
     /// Whether the writer must be woken for what waits; once is enough.
     pub(super) fn rouses_the_writer(&mut self) -> bool {
         let Some(Asleep { until, rounds }) = self.asleep else { return false };
@@ -364,6 +377,24 @@ mod tests {
         assert!(!wakes(PACE / 2, receipt()));
         assert!(wakes(PACE * 2, receipt()), "a device alone");
         assert!(wakes(PACE / 2, command()));
+    }
+
+    #[test]
+    fn the_next_is_likely_to_come_at_once_where_the_last_that_hurried_did() {
+        let now = Instant::now();
+        let soon = |table, idle: Option<Duration>| {
+            let rows = vec![Row::set(table, "id", "{}")];
+            let mut pending = Pending::default();
+            let (updates, receipts) = (Vec::new(), Vec::new());
+            pending.put(Batch { updates, rows, receipts, through: Offset(0) }, now);
+            pending.called_at = idle.map(|idle| now + idle);
+            pending.note_wait(idle.map(|_| now));
+            pending.soon
+        };
+        assert!(soon(Table::Command, None));
+        assert!(soon(Table::Command, Some(WATCH / 2)));
+        assert!(!soon(Table::Command, Some(WATCH)));
+        assert!(!soon(Table::Retained, None), "nobody waits for it");
     }
 
     #[test]
