@@ -1,7 +1,7 @@
 //! The gateway as a process: its threads, its log, and the signals that end it.
 
 use crate::{app, config::Config, files, logging, rhythm::Rhythm};
-use std::{io, num::NonZero, sync::Arc};
+use std::{io, sync::Arc};
 use tokio::{
     runtime::{Builder, Runtime},
     signal::unix::{Signal, SignalKind, signal},
@@ -18,7 +18,7 @@ pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
     files::raise_limit();
     files::make_table(&config.limits);
     let rhythm = Arc::new(Rhythm::default());
-    let runtime = runtime(Arc::clone(&rhythm))?;
+    let runtime = runtime(config.workers.count(), Arc::clone(&rhythm))?;
     let signals = {
         let _in_it = runtime.enter();
         Signals::listen()?
@@ -63,16 +63,11 @@ impl Signals {
     }
 }
 
-/// As many workers as there are processors but one, which is left to the router's thread and the
-/// kernel: on a small machine a second worker costs more in wake-ups than it gives.
-fn runtime(rhythm: Arc<Rhythm>) -> io::Result<Runtime> {
-    let processors = std::thread::available_parallelism().map_or(1, NonZero::get);
-    let workers = processors.saturating_sub(1).max(1);
-    Builder::new_multi_thread()
-        .worker_threads(workers)
-        .on_thread_park(move || rhythm.rest())
-        .enable_all()
-        .build()
+/// A worker alone is this thread: a runtime for several would spend a tenth of its time on looking for the others.
+fn runtime(workers: usize, rhythm: Arc<Rhythm>) -> io::Result<Runtime> {
+    let mut builder =
+        if workers == 1 { Builder::new_current_thread() } else { Builder::new_multi_thread() };
+    builder.worker_threads(workers).on_thread_park(move || rhythm.rest()).enable_all().build()
 }
 
 async fn serve(

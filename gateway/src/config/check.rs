@@ -98,7 +98,8 @@ impl Config {
     fn ranges(&self) -> impl Iterator<Item = Range> {
         let Self { mqtt, http, tls, proxy, presence, shutdown, limits, store, webhook, .. } = self;
         let listeners = mqtt.ranges().into_iter().chain(http.ranges()).chain(tls.ranges());
-        let others = presence.ranges().into_iter().chain(shutdown.ranges());
+        let own = self.workers.ranges().into_iter();
+        let others = own.chain(presence.ranges()).chain(shutdown.ranges());
         let kept = limits.ranges().chain(store.ranges()).chain(webhook.ranges());
         listeners.chain(proxy.ranges()).chain(others).chain(kept)
     }

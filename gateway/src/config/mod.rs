@@ -37,7 +37,7 @@ pub(crate) use types::demo_types;
 use bridge::mapping::MappingSettings;
 use check::{DAY_MS, Range};
 use serde::{Deserialize, Serialize};
-use std::path::PathBuf;
+use std::{path::PathBuf, thread};
 
 /// Everything that can be set.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -57,6 +57,8 @@ pub struct Config {
     pub proxy: Proxy,
     /// Where the gateway keeps its files.
     pub data_dir: DataDir,
+    /// How many threads serve clients.
+    pub workers: Workers,
     /// What is written to the log.
     pub log: Log,
     /// Bounds on what peers may do.
@@ -94,6 +96,27 @@ pub struct DataDir(pub PathBuf);
 impl Default for DataDir {
     fn default() -> Self {
         Self("./data".into())
+    }
+}
+
+/// How many threads serve clients; 0: one fewer than there are processors, at least one. The last processor is for
+/// the router's and the store's threads and the kernel: on a small machine a second worker costs more in wake-ups than it
+/// gives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Workers(pub u64);
+
+impl Workers {
+    fn ranges(self) -> [Range; 1] {
+        [("workers", self.0, 0..=1_024)]
+    }
+
+    /// The number that is meant.
+    #[must_use]
+    pub fn count(self) -> usize {
+        let spare = || thread::available_parallelism().map_or(0, |processors| processors.get() - 1);
+        let set = usize::try_from(self.0).expect("within its range");
+        if set > 0 { set } else { spare().max(1) }
     }
 }
 

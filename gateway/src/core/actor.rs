@@ -187,9 +187,11 @@ impl Actor {
                 Waiting::Publisher(receipt) | Waiting::Changer(receipt) => receipt(Ok(())),
             }
         }
-        if let Some(effects) = effects {
-            receipts = vec![self.deferred.round(effects, receipts)];
-        }
+        receipts = match effects {
+            Some(effects) => vec![self.deferred.round(effects, receipts)],
+            None if receipts.is_empty() => receipts,
+            None => vec![self.deferred.answers(receipts)],
+        };
         // Behind the round, for what they see may be what it changed.
         lookers.into_iter().for_each(|looker| self.deferred.look(looker));
         enders.into_iter().for_each(|(command, reply)| self.await_end(command, reply));

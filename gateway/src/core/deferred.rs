@@ -12,10 +12,10 @@ use tokio::sync::mpsc;
 
 /// How a round ended.
 pub(super) struct Outcome {
-    number: u64,
+    /// None: nothing else waits for it.
+    number: Option<u64>,
     stored: Result<(), NotStored>,
-    /// Who waited for it. They are answered by the actor, so that the store's thread wakes one task and not
-    /// each of them.
+    /// Who waited for it: the actor answers them.
     waited: Vec<Receipt>,
 }
 
@@ -67,8 +67,19 @@ impl Deferred {
         let began = Instant::now();
         rhythm.note_begun();
         Box::new(move |stored| {
+            let number = Some(number);
             let _actor_may_have_ended = outcomes.send(Outcome { number, stored, waited: waiting });
             rhythm.note_ended(began.elapsed());
+        })
+    }
+
+    /// Takes who waits for the end of a round without effects: the store's thread wakes the actor once, not each of
+    /// them.
+    pub(super) fn answers(&self, waiting: Vec<Receipt>) -> Receipt {
+        let outcomes = self.outcomes.clone();
+        Box::new(move |stored| {
+            let outcome = Outcome { number: None, stored, waited: waiting };
+            let _actor_may_have_ended = outcomes.send(outcome);
         })
     }
 
@@ -76,6 +87,7 @@ impl Deferred {
     pub(super) fn settle(&mut self, outcome: Outcome) -> Settled {
         let Outcome { number, stored, waited } = outcome;
         waited.into_iter().for_each(|receipt| receipt(stored.clone()));
+        let Some(number) = number else { return Settled::Stored(Vec::new()) };
         let mut effects = Vec::new();
         while self.rounds.front().is_some_and(|(first, _)| *first <= number)
             && let Some((_, round)) = self.rounds.pop_front()
