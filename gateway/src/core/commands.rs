@@ -37,15 +37,16 @@ impl Actor {
     /// A round is stored, or could not be.
     pub(super) fn settle(&mut self, now: Timestamp, outcome: Outcome) {
         match self.deferred.settle(outcome) {
-            Settled::Stored(effects) => {
+            Some(Settled::Stored(effects)) => {
                 self.bridge.stored(now);
                 fault::effects("after_store", &effects);
                 effects.into_iter().for_each(|effect| self.happen(now, effect));
             }
-            Settled::NotStored(effects) => {
+            Some(Settled::NotStored(effects)) => {
                 let left = self.bridge.not_stored(now, effects);
                 self.deferred.keep_back(left);
             }
+            None => {}
         }
     }
 

@@ -83,11 +83,11 @@ impl Deferred {
         })
     }
 
-    /// A round came to its end.
-    pub(super) fn settle(&mut self, outcome: Outcome) -> Settled {
+    /// A round came to its end; none: that means nothing but for who waited.
+    pub(super) fn settle(&mut self, outcome: Outcome) -> Option<Settled> {
         let Outcome { number, stored, waited } = outcome;
         waited.into_iter().for_each(|receipt| receipt(stored.clone()));
-        let Some(number) = number else { return Settled::Stored(Vec::new()) };
+        let number = number?;
         let mut effects = Vec::new();
         while self.rounds.front().is_some_and(|(first, _)| *first <= number)
             && let Some((_, round)) = self.rounds.pop_front()
@@ -99,14 +99,14 @@ impl Deferred {
             .partition(|(waits_for, _)| *waits_for <= number);
         self.lookers = waiting;
         seen.into_iter().for_each(|(_, Looker(answer))| answer());
-        match stored {
+        Some(match stored {
             Ok(()) => {
                 let mut all = std::mem::take(&mut self.kept_back);
                 all.append(&mut effects);
                 Settled::Stored(all)
             }
             Err(_) => Settled::NotStored(effects),
-        }
+        })
     }
 
     /// These happen with the next round that is stored.
