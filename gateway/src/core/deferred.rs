@@ -141,3 +141,27 @@ impl Deferred {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::mpsc;
+
+    #[test]
+    fn a_round_without_effects_means_something_only_to_who_waited() {
+        let (mut deferred, mut arrive) = Deferred::new(Arc::default());
+        let _under_way = deferred.round(Vec::new(), Vec::new());
+        for stored in [Ok(()), Err(NotStored("the disk is full".into()))] {
+            let (tell, told) = mpsc::channel();
+            let who: Receipt = Box::new(move |stored: Result<(), NotStored>| {
+                let _the_test_waits = tell.send(stored.is_ok());
+            });
+            deferred.answers(vec![who])(stored.clone());
+            let outcome = arrive.try_recv().expect("it is said at once");
+            assert!(told.try_recv().is_err(), "the actor answers, nobody else");
+            assert!(deferred.settle(outcome).is_none());
+            assert_eq!(told.try_recv(), Ok(stored.is_ok()));
+            assert_eq!(deferred.rounds.len(), 1);
+        }
+    }
+}
