@@ -63,14 +63,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     pub(super) fn written(&mut self, written: io::Result<usize>) -> Result<(), End> {
-        let Ok(bytes) = written else { return Err(End::Lost) };
+        self.note_written(written.map_err(|_| End::Lost)?);
+        Ok(())
+    }
+
+    pub(super) fn note_written(&mut self, bytes: usize) {
         self.out.advance(bytes);
         self.shared.counters.bytes_out.add(bytes as u64);
         self.stuck_since = None;
         if self.out.is_empty() && self.out.capacity() > OUT_BYTES_HIGH {
             self.out = BytesMut::new();
         }
-        Ok(())
     }
 
     /// Writes what the socket takes of it.

@@ -105,7 +105,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             event!(awaited.poll_yield(context), () => Event::Backlog);
         }
         if !self.out.is_empty() {
-            event!(self.poll_write(context), written => Event::Written(written));
+            let waited = self.out.len();
+            match ready!(self.poll_write(context)) {
+                // Nothing was held back for it, so nothing follows from it.
+                Ok(bytes) if bytes == waited && waited < OUT_BYTES_HIGH => self.note_written(bytes),
+                written => return Poll::Ready(Event::Written(written)),
+            }
         }
         Poll::Pending
     }
