@@ -1,6 +1,7 @@
 // Commands, those of one device or by a filter, with the story of each as far as it was seen.
 import { createSignal } from "solid-js";
 import type { Command, CommandDetails, CommandId, CommandState } from "../generated/protocol";
+import { stateTexts } from "../text/command";
 import { Watched } from "./watched";
 
 /** Commands kept, unless told; the oldest go first. */
@@ -20,6 +21,8 @@ export class CommandRecord extends Watched {
   stages: Stage[];
   /** Whether `stages` begins with the first and leaves none out, as far as we know. */
   isWhole: boolean;
+  /** When the last step happened of the story that was read; before one was, nothing had. */
+  toldUntil = Number.NEGATIVE_INFINITY;
   /** How many live updates had come for the device when this one's came; 0 for none. */
   heardAt = 0;
   /** Whether this page sent it or heard of it live, rather than read of it afterwards. */
@@ -71,6 +74,7 @@ export class Commands {
     const known = this.#records.get(command.id);
     if (known === undefined && !this.#passes(command)) return;
     const record = known ?? this.#join(command);
+    if (isOld(record, command, at)) return;
     const hasLeft = this.#passes(record.command) !== this.#passes(command);
     const last = record.stages.at(-1);
     if (last?.state !== command.state) {
@@ -113,6 +117,7 @@ export class Commands {
     const record = this.#records.get(details.id);
     if (record === undefined || record.command.state !== details.state) return;
     record.stages = stagesOf(details);
+    record.toldUntil = details.transitions.at(-1)?.at ?? record.toldUntil;
     record.isWhole = true;
     record.tell();
   }
@@ -138,6 +143,14 @@ export class Commands {
     const oldest = all.findLast(({ command }) => !this.#passes(command)) ?? all.at(-1);
     if (oldest !== undefined) this.#records.delete(oldest.command.id);
   }
+}
+
+/** Whether an update is in the story already, which may have been read before it came. */
+function isOld({ command, stages, toldUntil }: CommandRecord, { state }: Command, at: number): boolean {
+  // A clock that was set back must not hide the end.
+  if (stateTexts[state].isFinal && !stateTexts[command.state].isFinal) return false;
+  const isLast = state === command.state;
+  return at < toldUntil || (!isLast && stages.some((stage) => stage.state === state && stage.at === at));
 }
 
 /** The steps that changed the state; notes are left out. */

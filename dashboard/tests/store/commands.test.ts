@@ -82,6 +82,28 @@ it("tells the whole story when it has been read, without the notes", () => {
   expect(only().isWhole).toBe(true);
 });
 
+it("is not turned back by updates that come after the story they are in", () => {
+  const tell = (...steps: [state: CommandState, at: number][]) => {
+    const state = steps.at(-1)?.[0] ?? "queued";
+    const transitions = steps.map(([state, at]) => ({ state, at: start + at, by: "gateway", reason: null }));
+    commands.tellStory({ ...aCommand({ state }), transitions });
+  };
+  commands.fill(commands.startLoad(), [aCommand({ state: "sent" })]);
+  tell(["queued", 1], ["sent", 1]);
+  hear("queued", 1);
+  hear("sent", 1);
+  hear("started", 1);
+  hear("started", 5, { progress: 40 });
+  expect(stages().map(([state]) => state)).toEqual(["queued", "sent", "started"]);
+  expect(only().command).toMatchObject({ state: "started", progress: 40 });
+  hear("cancelling", 9);
+  tell(["queued", 1], ["sent", 1], ["started", 1], ["started", 7], ["cancelling", 9]);
+  hear("started", 7, { progress: 80 });
+  expect(only().command.state).toBe("cancelling");
+  hear("succeeded", 8);
+  expect(only().command.state).toBe("succeeded");
+});
+
 it("does not take a story that is behind", () => {
   hear("queued", 0);
   hear("sent", 10);
