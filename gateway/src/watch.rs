@@ -1,7 +1,7 @@
 //! Watching for a moment before sleeping.
 //!
 //! A thread whose processor sleeps takes 15 to 25 µs to come back, and holds up who wakes it for 9 (a virtual
-//! machine; the kernel's tracer). A lone command waits for three commits, each handed by a worker to the store's
+//! machine; the kernel's tracer). A lone command makes three commits, each handed by a worker to the store's
 //! writer and back: half of its time was that. So a thread that has reason to think that it is wanted at once watches
 //! before it sleeps. Two do: an idle worker while a commit of commands is under way (`rhythm`), and the writer
 //! where the last such commit was soon followed by the next (`store`).

@@ -65,10 +65,7 @@ impl Inbox {
         }
         pending.put(batch, now);
         let overflown = pending.trim(self.bytes_max);
-        let wake = pending.rouses_the_writer();
-        if wake {
-            pending.called_at = Some(now);
-        }
+        let wake = pending.rouses_the_writer(now);
         drop(pending);
         if wake {
             self.call();

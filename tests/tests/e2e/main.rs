@@ -37,3 +37,4 @@ mod tls;
 mod tokens;
 mod updates;
 mod websocket;
+mod workers;

@@ -1,17 +1,12 @@
 //! The process: its flags, its files, its exit codes, its end.
 
-use crate::orders::{create, id, reaches};
 use serde_json::{Value, json};
-use std::{
-    collections::HashMap, fs, net::TcpListener, os::unix::ffi::OsStrExt as _, path::Path,
-    process::Stdio,
-};
+use std::{fs, net::TcpListener, os::unix::ffi::OsStrExt as _, path::Path, process::Stdio};
 use tests::{Connect, Ended, Peer, Program, TestGateway, Version, binary, soon};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
     process::Command,
-    task::JoinSet,
 };
 
 async fn run(arguments: &[&str], settings: &[(&str, &str)]) -> Ended {
@@ -55,37 +50,6 @@ async fn who_watches_devices_hears_that_they_are_gone_before_the_gateway_is() {
         assert_eq!(gone["data"]["status"], "offline", "{gone}");
     }
     assert_eq!(live.closed().await, 4100);
-}
-
-#[tokio::test]
-async fn several_workers_keep_each_devices_order() {
-    let gateway = TestGateway::with(&[("WORKERS", "3")]).await;
-    let mut live = gateway.live().await;
-    live.subscribe(&["telemetry/#", "commands/#"]).await;
-    let mut devices = JoinSet::new();
-    for device in ["d1", "d2", "d3", "d4"] {
-        let mut device = gateway.device(device).await;
-        devices.spawn(async move {
-            for number in 1..=100 {
-                device.say("telemetry", &json!({"number": number})).await;
-            }
-            let order = device.command().await;
-            device.answer(&order.id, &json!({"status": "succeeded"})).await;
-        });
-    }
-    let mut numbers = HashMap::new();
-    while numbers.values().sum::<u64>() < 4 * 100 {
-        let update = live.find(|message| message["data"].get("number").is_some()).await;
-        let channel = update["channel"].as_str().expect("a channel").to_owned();
-        let last: &mut u64 = numbers.entry(channel).or_default();
-        *last += 1;
-        assert_eq!(update["data"]["number"], *last, "{update}");
-    }
-    for device in ["d1", "d2", "d3", "d4"] {
-        let command = create(&gateway, device, json!({"name": "go"})).await;
-        assert_eq!(reaches(&mut live, &id(&command), "succeeded").await["device"], device);
-    }
-    devices.join_all().await;
 }
 
 #[tokio::test]

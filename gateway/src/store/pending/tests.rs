@@ -1,0 +1,83 @@
+//! When a commit is due, what it takes, and when the writer is woken for it.
+
+use super::{super::tests::support::Numbers, *};
+
+#[test]
+fn what_clients_of_mqtt_left_is_committed_soon_though_nobody_waits() {
+    let (now, mut pending) = (Instant::now(), Pending::default());
+    let rounds = Rounds { committed: None, health: Health::Well, ticked: now };
+    let row = |table| Batch {
+        updates: Vec::new(),
+        rows: vec![Row::set(table, "key", "")],
+        receipts: Vec::new(),
+        through: Offset(0),
+    };
+    pending.put(row(Table::Device), now);
+    assert_eq!(pending.due(&rounds), Some(now + WAIT));
+    pending.put(row(Table::Retained), now);
+    assert_eq!(pending.due(&rounds), Some(now));
+}
+
+#[test]
+fn a_crowd_does_not_wake_the_writer_that_looks_in_time() {
+    let now = Instant::now();
+    let receipt = || Batch {
+        updates: Vec::new(),
+        rows: Vec::new(),
+        receipts: vec![Box::new(|_| {})],
+        through: Offset(0),
+    };
+    let wakes = |since_commit: Duration, batch: Batch| {
+        let rounds = Rounds { committed: Some(now), health: Health::Well, ticked: now };
+        let now = now + since_commit;
+        let asleep = Some(Asleep { until: rounds.next_look(now), rounds });
+        let mut pending = Pending { asleep, ..Pending::default() };
+        pending.put(batch, now);
+        let rouses = pending.rouses_the_writer(now);
+        assert!(!pending.rouses_the_writer(now), "once is enough");
+        rouses
+    };
+    let command = || Batch { rows: vec![Row::set(Table::Command, "id", "{}")], ..receipt() };
+    assert!(!wakes(PACE / 2, receipt()));
+    assert!(wakes(PACE * 2, receipt()), "a device alone");
+    assert!(wakes(PACE / 2, command()));
+}
+
+#[test]
+fn the_next_is_likely_to_come_at_once_where_the_last_that_hurried_did() {
+    let now = Instant::now();
+    let soon = |table, idle: Option<Duration>| {
+        let rows = vec![Row::set(table, "id", "{}")];
+        let mut pending = Pending::default();
+        let (updates, receipts) = (Vec::new(), Vec::new());
+        pending.put(Batch { updates, rows, receipts, through: Offset(0) }, now);
+        pending.called_at = idle.map(|idle| now + idle);
+        pending.note_wait(idle.map(|_| now));
+        pending.soon
+    };
+    assert!(soon(Table::Command, None));
+    assert!(soon(Table::Command, Some(WATCH / 2)));
+    assert!(!soon(Table::Command, Some(WATCH)));
+    assert!(!soon(Table::Retained, None), "nobody waits for it");
+}
+
+#[test]
+fn a_commands_row_takes_updates_along_only_when_their_time_has_come() {
+    let (now, mut pending) = (Instant::now(), Pending::default());
+    let update = Numbers::default().update("commands/d", 1, "{}");
+    let (rows, receipts) = (vec![Row::set(Table::Command, "id", "{}")], Vec::new());
+    let step = || {
+        let (rows, updates) = (rows.clone(), Vec::new());
+        Batch { updates, rows, receipts: Vec::new(), through: Offset(1) }
+    };
+    let updates = vec![update];
+    pending.put(Batch { updates, rows: Vec::new(), receipts, through: Offset(1) }, now);
+    pending.put(step(), now);
+    let taken = pending.take(now);
+    assert_eq!((taken.rows.len(), taken.updates.len()), (1, 0));
+    assert_eq!(taken.settled, Offset(0));
+    pending.put(step(), now);
+    let taken = pending.take(now + WAIT);
+    assert_eq!((taken.rows.len(), taken.updates.len()), (1, 1));
+    assert_eq!(taken.settled, Offset(1));
+}
