@@ -5,9 +5,9 @@ use std::{
     collections::VecDeque,
     future::poll_fn,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    task::{Context, Poll, Waker},
+    task::{Context, Poll, Waker, ready},
 };
-use tokio::sync::mpsc::error::TrySendError;
+use tokio::{sync::mpsc::error::TrySendError, task::coop};
 
 /// An emptied queue that has room for more messages than this gives it back.
 const ROOM_KEPT: usize = 32;
@@ -88,6 +88,10 @@ impl<T> Mailbox<T> {
     /// The same; who polled last is woken.
     pub fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<T> {
         let mut state = lock(&self.0);
+        if !state.messages.is_empty() {
+            // A mailbox that never gets empty keeps no other task waiting.
+            ready!(coop::poll_proceed(context)).made_progress();
+        }
         let Some(message) = state.messages.pop_front() else {
             match &mut state.waiting {
                 Some(waiting) => waiting.clone_from(context.waker()),
@@ -157,6 +161,25 @@ mod tests {
         drop(mailbox);
         assert!(sender.is_closed());
         assert!(matches!(sender.try_send(1, 1), Err(TrySendError::Closed(1))));
+    }
+
+    #[tokio::test]
+    async fn a_mailbox_that_is_filled_again_and_again_leaves_others_their_turn() {
+        let mut mailbox = Mailbox::new();
+        let sender = mailbox.sender();
+        let take = async {
+            for number in 0..1_000 {
+                sender.try_send(number, 1).unwrap();
+                mailbox.recv().await;
+            }
+        };
+        let mut turns = 0;
+        let others = poll_fn(|_| -> Poll<()> {
+            turns += 1;
+            Poll::Pending
+        });
+        tokio::select! { biased; () = take => {}, () = others => {} }
+        assert!(turns > 0);
     }
 
     #[tokio::test]

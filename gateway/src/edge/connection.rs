@@ -113,11 +113,14 @@ pub(super) struct Connection<S> {
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Serves the client until something ends the connection.
     pub(super) async fn serve(&mut self) -> End {
+        let mut woken = true;
         loop {
             if let Err(end) = self.advance() {
                 return end;
             }
-            let event = self.next_event().await;
+            let event = self.next_event(woken).await;
+            // A timer that has rung waits for the next deadline.
+            woken = matches!(event, Event::Timer);
             if let Err(end) = self.handle(event) {
                 return end;
             }
@@ -134,7 +137,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.fill();
         // What could not be written is told.
         self.hand_on();
-        self.note_whether_stuck();
         Ok(())
     }
 
@@ -155,6 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             // The next round does what can be done now.
             Event::Journaled | Event::Backlog => {}
             Event::Written(written) => return self.written(written),
+            Event::Stuck => self.stuck_since = Some(Instant::now()),
         }
         Ok(())
     }

@@ -9,10 +9,7 @@ use std::{
     pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
-use tokio::{
-    io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 
 /// Above this many bytes to write, messages stay in the outbox and the socket is not read.
 pub(in crate::edge) const OUT_BYTES_HIGH: usize = 64 * 1024;
@@ -79,14 +76,5 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Writes what the socket takes of it.
     pub(super) fn poll_write(&mut self, context: &mut Context<'_>) -> Poll<io::Result<usize>> {
         Pin::new(&mut self.socket).poll_write(context, &self.out)
-    }
-
-    /// Notes since when the peer takes no bytes.
-    pub(super) fn note_whether_stuck(&mut self) {
-        self.stuck_since = match self.stuck_since {
-            _ if self.out.is_empty() => None,
-            None => Some(Instant::now()),
-            since => since,
-        };
     }
 }

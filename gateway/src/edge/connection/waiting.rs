@@ -8,7 +8,10 @@ use std::{
     io,
     task::{Context, Poll, ready},
 };
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    time::Instant,
+};
 
 /// Ends the poll with an event where there is one.
 macro_rules! event {
@@ -36,11 +39,17 @@ pub(super) enum Event {
     /// There is room for retained messages.
     Backlog,
     Written(io::Result<usize>),
+    /// The peer takes no more bytes.
+    Stuck,
 }
 
 /// What can be waited for beside what always can.
 struct Awaited {
+    /// The task was woken since it was looked whether the connection ends.
+    woken: bool,
     deadline: bool,
+    /// There is a new deadline, of which the timer's clock does not know yet.
+    new_deadline: bool,
     reading: bool,
     /// There is room for retained messages that were promised, once others had their turn.
     backlog: bool,
@@ -59,19 +68,34 @@ impl Awaited {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Waits for the next event.
-    pub(super) async fn next_event(&mut self) -> Event {
+    /// Waits for the next event. What ends the connection wakes its task, so that it is looked at once after each
+    /// waking and not again for each event of one; `woken`: it is still to be looked at.
+    pub(super) async fn next_event(&mut self, woken: bool) -> Event {
         let deadline = self.deadline();
-        if let Some(deadline) = deadline.filter(|deadline| *deadline < self.timer.deadline()) {
+        let new_deadline = deadline.filter(|deadline| self.is_new(*deadline));
+        if let Some(deadline) = new_deadline {
             self.timer.as_mut().reset(deadline);
         }
         let mut awaited = Awaited {
+            woken,
             deadline: deadline.is_some(),
+            new_deadline: new_deadline.is_some(),
             reading: self.may_read(),
             backlog: self.may_pull_retained() && self.out.len() < OUT_BYTES_HIGH,
             others_had_their_turn: false,
         };
-        poll_fn(|context| self.poll_event(&mut awaited, context)).await
+        poll_fn(|context| {
+            let event = self.poll_event(&mut awaited, context);
+            // Who asks again was woken.
+            awaited.woken = true;
+            event
+        })
+        .await
+    }
+
+    /// Whether the timer does not wake the task in time for `deadline`.
+    fn is_new(&self, deadline: Instant) -> bool {
+        deadline < self.timer.deadline() || self.timer.is_elapsed()
     }
 
     /// The next event. What is asked keeps nothing between two polls, so that to wait takes no memory.
@@ -80,9 +104,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// delivered, so that no flood of messages keeps a client's own packets waiting; writing comes
     /// last, so that one write takes all that is ready.
     fn poll_event(&mut self, awaited: &mut Awaited, context: &mut Context<'_>) -> Poll<Event> {
-        event!(self.stopped.as_mut().poll(context), () => Event::Stop);
-        event!(self.taken_over.poll_unpin(context), takeover => Event::TakenOver(takeover.ok()));
-        if awaited.deadline {
+        if awaited.woken {
+            event!(self.stopped.as_mut().poll(context), () => Event::Stop);
+            event!(self.taken_over.poll_unpin(context), takeover => Event::TakenOver(takeover.ok()));
+        }
+        if awaited.deadline && (awaited.woken || awaited.new_deadline) {
             event!(self.timer.as_mut().poll(context), () => Event::Timer);
         }
         event!(self.poll_work(context), done => Event::Done(done));
@@ -106,10 +132,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         if !self.out.is_empty() {
             let waited = self.out.len();
-            match ready!(self.poll_write(context)) {
+            match self.poll_write(context) {
                 // Nothing was held back for it, so nothing follows from it.
-                Ok(bytes) if bytes == waited && waited < OUT_BYTES_HIGH => self.note_written(bytes),
-                written => return Poll::Ready(Event::Written(written)),
+                Poll::Ready(Ok(bytes)) if bytes == waited && waited < OUT_BYTES_HIGH => {
+                    self.note_written(bytes);
+                }
+                Poll::Ready(written) => return Poll::Ready(Event::Written(written)),
+                Poll::Pending if self.stuck_since.is_none() => return Poll::Ready(Event::Stuck),
+                Poll::Pending => {}
             }
         }
         Poll::Pending
