@@ -178,7 +178,7 @@ impl<S: Sink> Bridge<S> {
         let channel = "gateway/stats".parse().expect("a valid channel");
         let data = serde_json::to_string(stats).expect("figures have text keys and finite numbers");
         let figures = Metrics::parse(&data).expect("figures are an object");
-        self.publish(now, &channel, Some(now), Data::Metrics(Arc::new(figures)));
+        self.publish(now, &channel, Some(now), Data::Metrics(figures));
     }
 
     /// How often something was refused.

@@ -128,8 +128,7 @@ impl World {
         let options = |since| SubscribeOptions { since, ..SubscribeOptions::default() };
         match step {
             Step::Publish(channel) => {
-                let data =
-                    Data::Metrics(Arc::new(Metrics::parse(r#"{"t":1}"#).expect("an object")));
+                let data = Data::Metrics(Metrics::parse(r#"{"t":1}"#).expect("an object"));
                 let channel = channel.parse().expect("valid");
                 self.hub.publish(NOW, &channel, None, data).expect("there is room");
                 self.log.extend(self.hub.take_to_keep());

@@ -77,7 +77,7 @@ impl Numbers {
             r#"{{"temperature":{}.{b},"pressure":101{a}.5,"level":0.{b}{a}}}"#,
             20 + seq_wave(*seq)
         );
-        let data = Data::Metrics(Arc::new(Metrics::parse(&json)?));
+        let data = Data::Metrics(Metrics::parse(&json)?);
         let channel = channel(device)?;
         Ok(Arc::new(Update::new(channel, ChannelKind::Telemetry, stamp, data)))
     }

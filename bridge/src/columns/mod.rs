@@ -14,7 +14,6 @@ use crate::{
 use ahash::HashMap;
 use column::Column;
 use protocol::TopicName;
-use std::sync::Arc;
 
 /// The version in the header.
 const VERSION: u8 = 1;
@@ -79,7 +78,7 @@ struct Row {
     channel: u32,
     name: TopicName,
     stamp: Stamp,
-    metrics: Arc<Metrics>,
+    metrics: Metrics,
 }
 
 /// What became of an update.
@@ -104,14 +103,14 @@ impl Encoder {
         &mut self,
         channel: &TopicName,
         stamp: Stamp,
-        metrics: &Arc<Metrics>,
+        metrics: &Metrics,
         mark: Mark,
     ) -> Added {
         let number = self.channel(channel);
         let Some(shape) = self.shape(number, metrics) else { return Added::AsText };
         let Some(table) = self.table(number, shape, mark) else { return Added::NextFrame };
-        self.frame.bytes += ROW_BYTES + METRIC_BYTES * metrics.count();
-        let (name, metrics) = (channel.clone(), Arc::clone(metrics));
+        self.frame.bytes += ROW_BYTES + METRIC_BYTES * self.metrics_of(shape);
+        let (name, metrics) = (channel.clone(), metrics.clone());
         let row = Row { channel: number, name, stamp, metrics };
         self.frame.tables.get_mut(table).expect("just found or made").rows.push(row);
         Added::Yes
@@ -135,8 +134,7 @@ impl Encoder {
         bytes.extend(dictionary.as_bytes());
         column::fill_up(&mut bytes);
         for table in &mut frame.tables {
-            let metrics = self.shapes.get(usize::from(table.shape)).map_or(0, |s| s.names.len());
-            table.write(&mut bytes, base, metrics);
+            table.write(&mut bytes, base, self.metrics_of(table.shape));
         }
         bytes
     }
@@ -152,6 +150,11 @@ impl Encoder {
         for (row, mark) in rows {
             take(&row.name, row.stamp, Data::Metrics(row.metrics), mark);
         }
+    }
+
+    /// How many metrics a shape has.
+    fn metrics_of(&self, shape: u16) -> usize {
+        self.shapes.get(usize::from(shape)).map_or(0, |shape| shape.names.len())
     }
 
     fn channel(&mut self, channel: &TopicName) -> u32 {
@@ -172,7 +175,7 @@ impl Encoder {
         if likely.is_some_and(|shape| shape.fits(metrics)) {
             return Some(known.shape);
         }
-        let key = names(metrics.iter().map(|(name, _)| name));
+        let key = names(metrics.names());
         let number = match self.shape_numbers.get(key.as_str()) {
             Some(number) => *number,
             None if self.shapes.len() >= SHAPES_MAX || metrics.count() > METRICS_MAX => {
@@ -180,7 +183,7 @@ impl Encoder {
             }
             None => {
                 let number = u16::try_from(self.shapes.len()).expect("bounded above");
-                self.shapes.push(Shape { names: metrics.iter().map(|(n, _)| n.into()).collect() });
+                self.shapes.push(Shape { names: metrics.names().map(Into::into).collect() });
                 self.shape_numbers.insert(key.into(), number);
                 self.frame.new_shapes.push(number);
                 number
@@ -230,8 +233,7 @@ impl Encoder {
 
 impl Shape {
     fn fits(&self, metrics: &Metrics) -> bool {
-        self.names.len() == metrics.count()
-            && self.names.iter().zip(metrics.iter()).all(|(known, (name, _))| **known == *name)
+        self.names.iter().map(|name| &**name).eq(metrics.names())
     }
 }
 
@@ -268,9 +270,10 @@ impl Table {
         Column::numbers(rows().map(|row| row.stamp.seq.0)).write(bytes);
         Column::numbers(rows().map(|row| row.stamp.offset.0 - base.offset)).write(bytes);
         Column::numbers(rows().map(|row| time(row.stamp) - base.timestamp)).write(bytes);
+        let values: Vec<_> =
+            rows().flat_map(|row| row.metrics.iter().map(|(_, value)| value)).collect();
         for metric in 0..metrics {
-            let values = rows().map(|row| row.metrics.value_at(metric));
-            Column::values(values).write(bytes);
+            Column::values(values.iter().skip(metric).step_by(metrics).copied()).write(bytes);
         }
     }
 }

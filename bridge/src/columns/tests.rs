@@ -103,8 +103,8 @@ fn stamp(seq: u64, offset: u64, timestamp: i64) -> Stamp {
     Stamp { seq: Seq(seq), offset: Offset(offset), timestamp: Timestamp(timestamp) }
 }
 
-fn metrics(text: &str) -> Arc<Metrics> {
-    Arc::new(Metrics::parse(text).unwrap())
+fn metrics(text: &str) -> Metrics {
+    Metrics::parse(text).unwrap()
 }
 
 fn name(channel: &str) -> TopicName {

@@ -4,7 +4,7 @@
 //! first and is not among the newest is forgotten first.
 
 use super::Metrics;
-use std::{collections::HashMap, sync::Arc};
+use std::collections::HashMap;
 
 /// The most metrics that are merged.
 const MERGED_MAX: usize = 1_024;
@@ -16,13 +16,13 @@ const MERGED_BYTES_MAX: usize = 256 * 1024;
 const COMPARISONS_MAX: usize = 4_096;
 
 /// The values of `old` with those of `new` in their place or behind them, and how many old ones were forgotten.
-pub(super) fn merge(old: &Arc<Metrics>, new: &Arc<Metrics>) -> (Arc<Metrics>, u64) {
+pub(super) fn merge(old: &Metrics, new: &Metrics) -> (Metrics, u64) {
     if old.is_named_like(new) {
-        return (Arc::clone(new), 0);
+        return (new.clone(), 0);
     }
     let in_new = Index::of(new, old.count());
     if old.iter().all(|(name, _)| in_new.get(name).is_some()) {
-        return (Arc::clone(new), 0);
+        return (new.clone(), 0);
     }
     let stay: Vec<_> = old.iter().map(|(name, value)| (name, value, in_new.get(name))).collect();
     let mut excess = Excess::of(new, &stay);
@@ -37,7 +37,7 @@ pub(super) fn merge(old: &Arc<Metrics>, new: &Arc<Metrics>) -> (Arc<Metrics>, u6
     let in_old = Index::of(old, new.count());
     let added = new.iter().filter(|(name, _)| in_old.get(name).is_none());
     let merged = Metrics::join(kept.chain(added));
-    (Arc::new(merged), forgotten)
+    (merged, forgotten)
 }
 
 /// What is too much, still.
@@ -105,13 +105,13 @@ mod tests {
     use proptest::prelude::*;
     use std::collections::BTreeMap;
 
-    fn metrics(named: impl IntoIterator<Item = (String, String)>) -> Arc<Metrics> {
+    fn metrics(named: impl IntoIterator<Item = (String, String)>) -> Metrics {
         let members = named.into_iter().map(|(name, value)| format!("\"{name}\":{value}"));
         let text = format!("{{{}}}", members.collect::<Vec<_>>().join(","));
-        Arc::new(Metrics::reread(text.into()).expect("an object"))
+        Metrics::reread(&text).expect("an object")
     }
 
-    fn numbered(names: std::ops::Range<usize>, value: &str) -> Arc<Metrics> {
+    fn numbered(names: std::ops::Range<usize>, value: &str) -> Metrics {
         metrics(names.map(|number| (format!("m{number}"), value.to_owned())))
     }
 

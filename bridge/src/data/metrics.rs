@@ -3,32 +3,23 @@
 use super::{
     Fields, bare_json_text,
     parse::{Found, has_repeats},
-    scan,
+    plain,
+    scan::{Members, are_named_alike},
 };
 use serde_json::value::RawValue;
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 
 /// Values by metric, in the order the device gave them, as one JSON text that any reader can take:
-/// numbers finite, nesting at most 127 deep, each name once and without escapes where it needs none.
+/// numbers finite, nesting at most 127 deep, each name once and without escapes where it needs none. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Metrics {
-    text: Box<str>,
-    members: Box<[Member]>,
-}
+pub struct Metrics(Arc<str>);
 
-/// Where a metric stands in the text.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
-    /// From behind the opening quote of the name.
-    pub(super) name_start: u32,
-    pub(super) name_end: u32,
-    pub(super) value_start: u32,
-    pub(super) value_end: u32,
-}
+/// What may stand around an object (RFC 8259, 2).
+const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self { text: "{}".into(), members: Box::default() }
+        Self("{}".into())
     }
 }
 
@@ -38,29 +29,31 @@ impl Metrics {
     /// # Errors
     /// What is wrong with it, with the metric.
     pub fn parse(text: &str) -> Result<Self, serde_json::Error> {
-        let Found(found) = serde_json::from_str(text)?;
-        let plain = found.iter().all(|(name, _)| matches!(name, Cow::Borrowed(_)));
-        if !plain || has_repeats(&found) || text.len() > u32::MAX as usize {
-            return Ok(Self::compose(found.iter().map(|(name, value)| (&**name, value.get()))));
-        }
-        let place = |part: &str| {
-            let start = part.as_ptr() as usize - text.as_ptr() as usize;
-            (start as u32, (start + part.len()) as u32)
-        };
-        let member = |(name, value): &(Cow<'_, str>, &RawValue)| {
-            let (name_start, name_end) = place(name);
-            let (value_start, value_end) = place(value.get());
-            Member { name_start, name_end, value_start, value_end }
-        };
-        Ok(Self { members: found.iter().map(member).collect(), text: text.into() })
+        Self::plain(text).map_or_else(|| Self::parse_any(text), Ok)
     }
 
-    /// Takes back the text of metrics as it was written: finds the members without checking them again.
+    /// Reads an object in the form that is read fastest; none where it is another or no object.
+    pub(crate) fn plain(text: &str) -> Option<Self> {
+        let text = text.trim_matches(BLANKS);
+        plain::is_object(text).then(|| Self(text.into()))
+    }
+
+    /// Reads an object in any form.
+    pub(super) fn parse_any(text: &str) -> Result<Self, serde_json::Error> {
+        let Found(found) = serde_json::from_str(text)?;
+        let bare = found.iter().all(|(name, _)| matches!(name, Cow::Borrowed(_)));
+        if bare && !has_repeats(&found, |(name, _)| name) {
+            return Ok(Self(text.trim_matches(BLANKS).into()));
+        }
+        Ok(Self::compose(found.iter().map(|(name, value)| (&**name, value.get()))))
+    }
+
+    /// Takes back the text of metrics as it was written, without checking all of it again.
     /// None where the text was not written by [`super::Data::write`].
     #[must_use]
-    pub fn reread(text: Box<str>) -> Option<Self> {
-        let members = scan::members(text.as_bytes())?;
-        Some(Self { text, members })
+    pub fn reread(text: &str) -> Option<Self> {
+        let text = text.trim_matches(BLANKS);
+        Members::of(text).are_all().then(|| Self(text.into()))
     }
 
     /// The single metric `name`.
@@ -71,33 +64,31 @@ impl Metrics {
 
     /// The whole text, an object.
     pub(super) fn text(&self) -> &str {
-        &self.text
+        &self.0
     }
 
     /// Those that `fields` names; none where there is none of them.
     pub(super) fn only(&self, fields: &Fields) -> Option<Self> {
-        let wanted = Self::join(self.iter().filter(|(name, _)| fields.has(name)));
-        (!wanted.members.is_empty()).then_some(wanted)
+        let mut wanted = self.iter().filter(|(name, _)| fields.has(name)).peekable();
+        wanted.peek()?;
+        Some(Self::join(wanted))
     }
 
-    /// How many there are.
+    /// How many there are; they are counted.
     #[must_use]
     pub fn count(&self) -> usize {
-        self.members.len()
+        self.iter().count()
+    }
+
+    /// The names in order, as JSON texts without their quotes.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.iter().map(|(name, _)| name)
     }
 
     /// The metrics in order: names as JSON texts without their quotes, values as JSON texts.
-    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> + Clone {
-        self.members.iter().map(|member| (self.name(member), self.value(member)))
-    }
-
-    /// The value at a place in the order, as JSON.
-    ///
-    /// # Panics
-    /// Where there are not so many.
     #[must_use]
-    pub fn value_at(&self, place: usize) -> &str {
-        self.value(self.members.get(place).expect("the caller has counted them"))
+    pub fn iter(&self) -> Members<'_> {
+        Members::of(&self.0)
     }
 
     /// The value of a metric as JSON, by its name as a JSON text without the quotes.
@@ -107,21 +98,7 @@ impl Metrics {
 
     /// Whether both have the same metrics in the same order, as two updates of a device mostly do.
     pub(super) fn is_named_like(&self, other: &Self) -> bool {
-        fn names(metrics: &Metrics) -> impl Iterator<Item = &[u8]> {
-            let text = metrics.text.as_bytes();
-            metrics.members.iter().map(|it| &text[it.name_start as usize..it.name_end as usize])
-        }
-        self.members.len() == other.members.len() && names(self).eq(names(other))
-    }
-
-    #[expect(clippy::string_slice, reason = "the places were found between characters")]
-    fn name(&self, member: &Member) -> &str {
-        &self.text[member.name_start as usize..member.name_end as usize]
-    }
-
-    #[expect(clippy::string_slice, reason = "the places were found between characters")]
-    fn value(&self, member: &Member) -> &str {
-        &self.text[member.value_start as usize..member.value_end as usize]
+        are_named_alike(&self.0, &other.0)
     }
 
     /// Puts metrics together; of one that is named twice the last value counts.
@@ -140,23 +117,22 @@ impl Metrics {
     /// Puts metrics together that differ in name and need no escaping any more.
     pub(super) fn join<'a>(metrics: impl Iterator<Item = (&'a str, &'a str)>) -> Self {
         let mut text = String::from("{");
-        let mut members = Vec::new();
         for (name, value) in metrics {
-            text.push_str(if members.is_empty() { "\"" } else { ",\"" });
-            let name_start = text.len() as u32;
+            text.push_str(if text.len() == 1 { "\"" } else { ",\"" });
             text.push_str(name);
-            let name_end = text.len() as u32;
             text.push_str("\":");
-            let value_start = text.len() as u32;
             text.push_str(value);
-            members.push(Member {
-                name_start,
-                name_end,
-                value_start,
-                value_end: text.len() as u32,
-            });
         }
         text.push('}');
-        Self { text: text.into(), members: members.into() }
+        Self(text.into())
+    }
+}
+
+impl<'a> IntoIterator for &'a Metrics {
+    type Item = (&'a str, &'a str);
+    type IntoIter = Members<'a>;
+
+    fn into_iter(self) -> Members<'a> {
+        self.iter()
     }
 }

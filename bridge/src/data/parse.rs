@@ -37,7 +37,7 @@ impl<'de> Visitor<'de> for FoundVisitor {
 }
 
 /// The most metrics in one update: merging looks names up one by one.
-const METRICS_MAX: usize = 256;
+pub(super) const METRICS_MAX: usize = 256;
 
 /// Checks what a raw value leaves open: numbers in range, whole characters, bounded nesting.
 pub(crate) fn check(value: &RawValue) -> Result<(), serde_json::Error> {
@@ -46,7 +46,9 @@ pub(crate) fn check(value: &RawValue) -> Result<(), serde_json::Error> {
         Some(b'"') if !text.contains('\\') => Ok(()),
         Some(b'"') => serde_json::from_str::<Text<'_>>(text).map(drop),
         Some(b'{' | b'[') => serde_json::from_str::<Value>(text).map(drop),
-        Some(b'-' | b'0'..=b'9') if text.len() > DIGITS_SAFE || text.contains(['e', 'E']) => {
+        Some(b'-' | b'0'..=b'9')
+            if text.len() > DIGITS_SAFE || text.bytes().any(|byte| matches!(byte, b'e' | b'E')) =>
+        {
             serde_json::from_str::<f64>(text).map(drop)
         }
         Some(_) | None => Ok(()),
@@ -54,16 +56,17 @@ pub(crate) fn check(value: &RawValue) -> Result<(), serde_json::Error> {
 }
 
 /// A number with fewer characters and no exponent is in the range of a double.
-const DIGITS_SAFE: usize = 300;
+pub(super) const DIGITS_SAFE: usize = 300;
 
 /// A JSON text, borrowed where it has no escapes.
 #[derive(serde::Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 /// Whether a name is there more than once.
-pub(super) fn has_repeats(found: &[(Cow<'_, str>, &RawValue)]) -> bool {
-    found
-        .iter()
-        .enumerate()
-        .any(|(at, (name, _))| found.iter().take(at).any(|(other, _)| other == name))
+pub(super) fn has_repeats<'a, M, N: PartialEq + ?Sized + 'a>(
+    members: &'a [M],
+    name: impl Fn(&'a M) -> &'a N,
+) -> bool {
+    let repeated = |(at, member)| members.iter().take(at).any(|other| name(other) == name(member));
+    members.iter().enumerate().any(repeated)
 }

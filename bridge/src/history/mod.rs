@@ -22,7 +22,7 @@ impl Row {
     /// Whether it has a metric that somebody wants: of `fields`, where some are named.
     fn is_wanted(&self, fields: Option<&Fields>) -> bool {
         let Data::Metrics(metrics) = &self.data else { return false };
-        let mut names = metrics.iter().map(|(name, _)| name);
+        let mut names = metrics.names();
         names.any(|name| fields.is_none_or(|fields| fields.has(name)))
     }
 }
@@ -141,12 +141,11 @@ mod tests {
     use crate::data::Metrics;
     use protocol::Millis;
     use serde_json::json;
-    use std::sync::Arc;
 
     fn rows(rows: &[(i64, &str)]) -> Vec<Row> {
         let row = |(timestamp, text): &(i64, &str)| Row {
             timestamp: Timestamp(*timestamp),
-            data: Data::Metrics(Arc::new(Metrics::parse(text).unwrap())),
+            data: Data::Metrics(Metrics::parse(text).unwrap()),
         };
         rows.iter().map(row).collect()
     }

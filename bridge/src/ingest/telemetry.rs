@@ -8,7 +8,6 @@ use crate::{
 use protocol::{DeviceId, Timestamp, TopicName};
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use std::sync::Arc;
 
 /// The updates that a payload gives; none where its batch is empty.
 pub(super) fn updates(
@@ -28,7 +27,7 @@ pub(super) fn updates(
         channel: channel.clone(),
         device: Some(device.clone()),
         timestamp,
-        data: Data::Metrics(Arc::new(metrics)),
+        data: Data::Metrics(metrics),
     };
     Ok(readings.into_iter().map(update).collect())
 }
@@ -64,8 +63,11 @@ fn readings(payload: &[u8]) -> Result<Vec<Reading>, Undecodable> {
 }
 
 fn reading(text: &str) -> Result<Reading, Undecodable> {
-    // The cheap look keeps the common form from being read twice. Metrics may have these names too, but
-    // then `data` is no object.
+    if let Some(metrics) = Metrics::plain(text) {
+        return Ok(Reading { timestamp: None, metrics });
+    }
+    // The cheap look keeps other metrics from being read twice. They may have these names too, but then `data` is
+    // no object.
     if text.contains("\"data\"")
         && text.contains("\"timestamp\"")
         && let Ok(Stamped { timestamp, data }) = serde_json::from_str(text)

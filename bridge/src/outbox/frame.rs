@@ -56,7 +56,7 @@ impl Item {
     }
 
     /// What goes into columns, where the item can.
-    fn telemetry(&self) -> Option<(&TopicName, Stamp, &Arc<Metrics>, Mark)> {
+    fn telemetry(&self) -> Option<(&TopicName, Stamp, &Metrics, Mark)> {
         let (channel, stamp, data, mark) = match self {
             Self::Text(_) => return None,
             Self::Update(update) => (&update.channel, update.stamp, &update.data, Mark::Live),

@@ -15,7 +15,7 @@ fn update(channel: &str, number: u64, metrics: &str) -> Arc<Update> {
         Stamp { seq: Seq(number), offset: Offset(number), timestamp: Timestamp(number as i64) };
     let channel: TopicName = channel.parse().unwrap();
     let kind = ChannelKind::of(channel.as_str());
-    Arc::new(Update::new(channel, kind, stamp, Data::Metrics(Arc::new(metrics))))
+    Arc::new(Update::new(channel, kind, stamp, Data::Metrics(metrics)))
 }
 
 fn outbox() -> Outbox {

@@ -28,7 +28,6 @@ use serde_json::{Map, Value};
 use std::{
     cell::{Cell, RefCell},
     rc::Rc,
-    sync::Arc,
 };
 use store::Store;
 
@@ -129,7 +128,7 @@ impl World {
         }
         let text = Value::Object(members).to_string();
         let data = if merges(channel) {
-            Data::Metrics(Arc::new(Metrics::parse(&text).expect("an object")))
+            Data::Metrics(Metrics::parse(&text).expect("an object"))
         } else {
             Data::Json(serde_json::value::RawValue::from_string(text).expect("JSON").into())
         };

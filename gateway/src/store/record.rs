@@ -17,7 +17,6 @@ use bridge::{
 use number::{put, take, take_text, unzigzag, zigzag};
 use protocol::{Offset, Seq, Timestamp};
 use serde_json::value::RawValue;
-use std::sync::Arc;
 
 /// A channel's number in one database.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -81,7 +80,7 @@ impl Form {
 pub(super) fn read_data(form: Form, json: &str) -> Result<Data, Damage> {
     let damage = |error: serde_json::Error| Damage(format!("data that does not read: {error}"));
     Ok(match form {
-        Form::Metrics => Data::Metrics(Arc::new(Metrics::parse(json).map_err(damage)?)),
+        Form::Metrics => Data::Metrics(Metrics::parse(json).map_err(damage)?),
         Form::Json => {
             let raw: Box<RawValue> = serde_json::from_str(json).map_err(damage)?;
             Data::Json(raw.into())

@@ -182,8 +182,8 @@ fn rows(past: Past) -> Rows {
     let (last, at_end, through) =
         (past.iter().next_back().map(|(stamp, _)| place(stamp)), past.at_end, past.through);
     let row = |(stamp, text): (Stamp, &str)| {
-        let metrics = Metrics::reread(text.into())?;
-        Some(Row { timestamp: stamp.timestamp, data: Data::Metrics(Arc::new(metrics)) })
+        let metrics = Metrics::reread(text)?;
+        Some(Row { timestamp: stamp.timestamp, data: Data::Metrics(metrics) })
     };
     Rows { rows: past.iter().filter_map(row).collect(), last, at_end, through }
 }

@@ -104,7 +104,7 @@ fn channels_are_bounded() {
         bench.publish(&format!("telemetry/{number}"), "{}");
     }
     let one_more = "telemetry/more".parse().unwrap();
-    let data = Data::Metrics(Arc::default());
+    let data = Data::Metrics(Metrics::default());
     let refused = bench.hub.publish(NOW, &one_more, None, data);
     assert_eq!(refused, Err(TooManyChannels(LIMITS.channels)));
 }

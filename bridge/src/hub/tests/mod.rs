@@ -120,7 +120,7 @@ impl Bench {
 
     fn publish(&mut self, channel: &str, metrics: &str) {
         let metrics = Metrics::parse(metrics).unwrap();
-        let data = Data::Metrics(Arc::new(metrics));
+        let data = Data::Metrics(metrics);
         self.hub.publish(NOW, &channel.parse().unwrap(), None, data).unwrap();
     }
 }
@@ -149,7 +149,7 @@ fn since(epoch: &str, offset: u64) -> Value {
 
 /// An update as the store gives it back.
 fn past(channel: &str, seq: u64, offset: u64) -> Arc<Update> {
-    let data = Data::Metrics(Arc::new(Metrics::parse(&format!(r#"{{"t":{seq}}}"#)).unwrap()));
+    let data = Data::Metrics(Metrics::parse(&format!(r#"{{"t":{seq}}}"#)).unwrap());
     let stamp = Stamp { seq: Seq(seq), offset: Offset(offset), timestamp: NOW };
     Arc::new(Update::new(channel.parse().unwrap(), ChannelKind::Telemetry, stamp, data))
 }

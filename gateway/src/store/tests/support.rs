@@ -41,9 +41,7 @@ impl Numbers {
         let stamp = Stamp { seq: Seq(*seq), offset: Offset(self.offset), timestamp: Timestamp(at) };
         let kind = ChannelKind::of(channel);
         let data = match kind {
-            ChannelKind::Telemetry => {
-                Data::Metrics(Arc::new(Metrics::parse(json).expect("metrics")))
-            }
+            ChannelKind::Telemetry => Data::Metrics(Metrics::parse(json).expect("metrics")),
             ChannelKind::Topics | ChannelKind::Stats | ChannelKind::Whole => {
                 Data::of(&serde_json::from_str::<serde_json::Value>(json).expect("JSON"))
             }
