@@ -2,7 +2,10 @@
 //! object of numbers, texts without escapes, `true`, `false` and `null`. It takes only what `serde_json` takes;
 //! the rest is left to that, which also says what is wrong with it.
 
-use super::parse::{DIGITS_SAFE, METRICS_MAX, has_repeats};
+use super::{
+    parse::{DIGITS_SAFE, METRICS_MAX, has_repeats},
+    scan,
+};
 
 /// Whether `text` is a plain object without blanks around it and without repeated names.
 pub(super) fn is_object(text: &str) -> bool {
@@ -46,7 +49,7 @@ impl<'a> Cursor<'a> {
     }
 
     fn blanks(&mut self) {
-        self.skip_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | b'\r'));
+        self.at = scan::blanks(self.text, self.at);
     }
 
     /// Passes `mark`, with blanks before it.

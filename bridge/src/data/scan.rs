@@ -78,7 +78,7 @@ fn behind(text: &[u8], name_end: usize) -> Option<usize> {
 }
 
 /// The place of the first character from `at` on that is no blank.
-fn blanks(text: &[u8], mut at: usize) -> usize {
+pub(super) fn blanks(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {
         at += 1;
     }
