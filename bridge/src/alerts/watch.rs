@@ -61,12 +61,13 @@ impl Watch {
         kind: Option<&str>,
         metrics: &Metrics,
     ) -> Vec<Verdict> {
+        let members: Vec<_> = metrics.iter().collect();
         let seen = |(name, index): &(String, usize)| {
             if !self.rules[*index].is_for(kind) {
                 return None;
             }
-            let value: f64 = metrics.get(name)?.parse().ok()?;
-            Some((*index, value))
+            let (_, value) = members.iter().find(|(known, _)| known == name)?;
+            Some((*index, value.parse::<f64>().ok()?))
         };
         let seen: Vec<_> = self.thresholds.iter().filter_map(seen).collect();
         let verdicts =

@@ -77,23 +77,27 @@ const fn bytes_of(name: &str, value: &str) -> usize {
 
 /// Finds values by name.
 enum Index<'a> {
-    Few(&'a Metrics),
+    Few(Vec<(&'a str, &'a str)>),
     Many(HashMap<&'a str, &'a str>),
 }
 
 impl<'a> Index<'a> {
     /// That of `metrics`, for so many questions.
     fn of(metrics: &'a Metrics, questions: usize) -> Self {
-        if metrics.count() * questions <= COMPARISONS_MAX {
-            Self::Few(metrics)
+        // Found once: to look for a name in the text itself is to go through all values.
+        let members: Vec<_> = metrics.iter().collect();
+        if members.len() * questions <= COMPARISONS_MAX {
+            Self::Few(members)
         } else {
-            Self::Many(metrics.iter().collect())
+            Self::Many(members.into_iter().collect())
         }
     }
 
     fn get(&self, name: &str) -> Option<&'a str> {
         match self {
-            Self::Few(metrics) => metrics.get(name),
+            Self::Few(members) => {
+                members.iter().find(|(known, _)| *known == name).map(|(_, value)| *value)
+            }
             Self::Many(values) => values.get(name).copied(),
         }
     }

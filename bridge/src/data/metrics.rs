@@ -91,7 +91,7 @@ impl Metrics {
         Members::of(&self.0)
     }
 
-    /// The value of a metric as JSON, by its name as a JSON text without the quotes.
+    /// The value of a metric as JSON, sought in the whole text, by its name as a JSON text without the quotes.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
         self.iter().find(|(known, _)| *known == name).map(|(_, value)| value)
     }

@@ -34,7 +34,7 @@ impl<'a> Iterator for Members<'a> {
         }
         let name_start = self.at + 1;
         let name_end = string_end(text, name_start)?;
-        let value_start = value_start(text, name_end);
+        let value_start = value_start(text, name_end)?;
         let value_end = value_end(text, value_start)?;
         self.at = next_start(text, value_end);
         Some((self.text.get(name_start..name_end)?, self.text.get(value_start..value_end)?))
@@ -62,8 +62,9 @@ pub(super) fn are_named_alike(one: &str, other: &str) -> bool {
 }
 
 /// Where the value of the name begins that ends at `name_end`.
-fn value_start(text: &[u8], name_end: usize) -> usize {
-    blanks(text, blanks(text, name_end + 1) + 1)
+fn value_start(text: &[u8], name_end: usize) -> Option<usize> {
+    let colon = blanks(text, name_end + 1);
+    (text.get(colon) == Some(&b':')).then(|| blanks(text, colon + 1))
 }
 
 /// Behind the comma after a value, where there is one.
@@ -74,7 +75,7 @@ fn next_start(text: &[u8], value_end: usize) -> usize {
 
 /// Behind the value of the name that ends at `name_end`, and the comma.
 fn behind(text: &[u8], name_end: usize) -> Option<usize> {
-    Some(next_start(text, value_end(text, value_start(text, name_end))?))
+    Some(next_start(text, value_end(text, value_start(text, name_end)?)?))
 }
 
 /// The place of the first character from `at` on that is no blank.

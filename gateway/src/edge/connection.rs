@@ -105,6 +105,8 @@ pub(super) struct Connection<S> {
     /// When its credential ends.
     ends: Option<Instant>,
     timer: Pin<Box<Sleep>>,
+    /// The timer is set for a deadline. Otherwise its clock may not even know whom to wake.
+    timed: bool,
     pub(super) taken_over: oneshot::Receiver<Takeover>,
     /// Waits for the end of the gateway, kept because to begin to wait takes a lock that all connections share.
     stopped: Pin<Box<WaitForCancellationFutureOwned>>,

@@ -24,6 +24,7 @@ use protocol::{Millis, Timestamp};
 use std::sync::Arc;
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
+    task::coop::unconstrained,
     time::{Instant, sleep_until},
 };
 
@@ -108,7 +109,8 @@ impl Parked {
 
     /// Takes what has come, and was acknowledged or will be.
     fn collect_rest(&mut self) {
-        while let Some(down) = next_down(&mut self.kept.mailbox).now_or_never() {
+        // All of it, also where this task's turn is over.
+        while let Some(down) = unconstrained(next_down(&mut self.kept.mailbox)).now_or_never() {
             self.take(down);
         }
         let come = self.kept.link.as_mut().map(|link| link.rest());

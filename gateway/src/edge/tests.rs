@@ -118,6 +118,19 @@ async fn a_keep_alive_of_zero_means_any_silence() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_takes_nothing_is_let_go_also_after_days_without_a_deadline() {
+    for days in [0, 1, 2] {
+        let (mut peer, mut served) = connected(0).await;
+        tokio::time::advance(Duration::from_secs(days * 24 * 3600 + 60)).await;
+        // More answers than the socket holds.
+        peer.write_all(&[0xC0, 0].repeat(600)).await.unwrap();
+        let start = Instant::now();
+        served.tasks.join_next().await.unwrap().unwrap();
+        assert_eq!((start.elapsed().as_secs(), served.counters.write_timeouts.get()), (10, 1));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn half_a_packet_is_silence() {
     let (mut peer, _served) = connected(10).await;
     let start = Instant::now();

@@ -66,6 +66,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stuck_since: None,
             ends,
             timer: Box::pin(tokio::time::sleep_until(first)),
+            timed: false,
             taken_over: opening.taken_over,
             stopped: Box::pin(opening.stop.cancelled_owned()),
             shared,

@@ -8,10 +8,7 @@ use std::{
     io,
     task::{Context, Poll, ready},
 };
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Ends the poll with an event where there is one.
 macro_rules! event {
@@ -39,7 +36,7 @@ pub(super) enum Event {
     /// There is room for retained messages.
     Backlog,
     Written(io::Result<usize>),
-    /// The peer takes no more bytes.
+    /// Nothing of it could be written.
     Stuck,
 }
 
@@ -48,7 +45,7 @@ struct Awaited {
     /// The task was woken since it was looked whether the connection ends.
     woken: bool,
     deadline: bool,
-    /// There is a new deadline, of which the timer's clock does not know yet.
+    /// There is one of which the timer's clock does not know yet.
     new_deadline: bool,
     reading: bool,
     /// There is room for retained messages that were promised, once others had their turn.
@@ -72,7 +69,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// waking and not again for each event of one; `woken`: it is still to be looked at.
     pub(super) async fn next_event(&mut self, woken: bool) -> Event {
         let deadline = self.deadline();
-        let new_deadline = deadline.filter(|deadline| self.is_new(*deadline));
+        let new_deadline =
+            deadline.filter(|deadline| !self.timed || *deadline < self.timer.deadline());
+        self.timed = deadline.is_some();
         if let Some(deadline) = new_deadline {
             self.timer.as_mut().reset(deadline);
         }
@@ -91,11 +90,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             event
         })
         .await
-    }
-
-    /// Whether the timer does not wake the task in time for `deadline`.
-    fn is_new(&self, deadline: Instant) -> bool {
-        deadline < self.timer.deadline() || self.timer.is_elapsed()
     }
 
     /// The next event. What is asked keeps nothing between two polls, so that to wait takes no memory.
