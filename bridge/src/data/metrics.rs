@@ -48,8 +48,8 @@ impl Metrics {
         Ok(Self::compose(found.iter().map(|(name, value)| (&**name, value.get()))))
     }
 
-    /// Takes back the text of metrics as it was written, without checking all of it again.
-    /// None where the text was not written by [`super::Data::write`].
+    /// Takes back the text of metrics as [`super::Data::write`] wrote it, without checking all of it again.
+    /// None where it does not look like an object.
     #[must_use]
     pub fn reread(text: &str) -> Option<Self> {
         let text = text.trim_matches(BLANKS);
