@@ -86,7 +86,7 @@ impl Update {
     /// The update.
     #[must_use]
     pub fn new(channel: TopicName, kind: ChannelKind, stamp: Stamp, data: Data) -> Self {
-        let bytes = FRAME_BYTES + channel.as_str().len() + data.bytes();
+        let bytes = FRAME_BYTES + channel.as_str().len() + data.text().len();
         Self { channel, kind, stamp, data, bytes, text: OnceLock::new() }
     }
 
@@ -134,7 +134,7 @@ pub(crate) fn write_update(
     text.push_str(r#","timestamp":"#);
     text.push_str(digits.format(stamp.timestamp.0));
     text.push_str(r#","data":"#);
-    data.write(text);
+    text.push_str(data.text());
     text.push_str(match mark {
         Mark::Live => "}",
         Mark::Snapshot => r#","snapshot":true}"#,

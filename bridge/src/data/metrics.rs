@@ -2,6 +2,7 @@
 
 use super::{
     Fields, bare_json_text,
+    names::Names,
     parse::{Found, has_repeats},
     plain,
     scan::{Members, are_named_alike},
@@ -12,18 +13,27 @@ use std::{borrow::Cow, sync::Arc};
 /// Values by metric, in the order the device gave them, as one JSON text that any reader can take:
 /// numbers finite, nesting at most 127 deep, each name once and without escapes where it needs none. Cheap to clone.
 #[derive(Clone, Debug)]
-pub struct Metrics(Arc<str>);
+pub struct Metrics {
+    text: Arc<str>,
+    /// Known of what was read in the plain form: most updates of a device have the same, and are told apart in no time.
+    names: Option<Names>,
+}
 
 /// What may stand around an object (RFC 8259, 2).
 const BLANKS: [char; 4] = [' ', '\t', '\n', '\r'];
 
 impl Default for Metrics {
     fn default() -> Self {
-        Self("{}".into())
+        Self::unnamed("{}")
     }
 }
 
 impl Metrics {
+    /// An object whose names are not known.
+    fn unnamed(text: &str) -> Self {
+        Self { text: text.into(), names: None }
+    }
+
     /// Reads an object.
     ///
     /// # Errors
@@ -35,7 +45,8 @@ impl Metrics {
     /// Reads an object in the form that is read fastest; none where it is another or no object.
     pub(crate) fn plain(text: &str) -> Option<Self> {
         let text = text.trim_matches(BLANKS);
-        plain::is_object(text).then(|| Self(text.into()))
+        let names = plain::names(text)?;
+        Some(Self { text: text.into(), names: Some(names) })
     }
 
     /// Reads an object in any form.
@@ -43,17 +54,17 @@ impl Metrics {
         let Found(found) = serde_json::from_str(text)?;
         let bare = found.iter().all(|(name, _)| matches!(name, Cow::Borrowed(_)));
         if bare && !has_repeats(&found, |(name, _)| name) {
-            return Ok(Self(text.trim_matches(BLANKS).into()));
+            return Ok(Self::unnamed(text.trim_matches(BLANKS)));
         }
         Ok(Self::compose(found.iter().map(|(name, value)| (&**name, value.get()))))
     }
 
-    /// Takes back the text of metrics as [`super::Data::write`] wrote it, without checking all of it again.
+    /// Takes back the text of metrics as [`super::Data::text`] gave it, without checking all of it again.
     /// None where it does not look like an object.
     #[must_use]
     pub fn reread(text: &str) -> Option<Self> {
         let text = text.trim_matches(BLANKS);
-        Members::of(text).are_all().then(|| Self(text.into()))
+        Members::of(text).are_all().then(|| Self::unnamed(text))
     }
 
     /// The single metric `name`.
@@ -64,7 +75,7 @@ impl Metrics {
 
     /// The whole text, an object.
     pub(super) fn text(&self) -> &str {
-        &self.0
+        &self.text
     }
 
     /// Those that `fields` names; none where there is none of them.
@@ -88,7 +99,7 @@ impl Metrics {
     /// The metrics in order: names as JSON texts without their quotes, values as JSON texts.
     #[must_use]
     pub fn iter(&self) -> Members<'_> {
-        Members::of(&self.0)
+        Members::of(&self.text)
     }
 
     /// The value of a metric as JSON, sought in the whole text, by its name as a JSON text without the quotes.
@@ -98,7 +109,10 @@ impl Metrics {
 
     /// Whether both have the same metrics in the same order, as two updates of a device mostly do.
     pub(super) fn is_named_like(&self, other: &Self) -> bool {
-        are_named_alike(&self.0, &other.0)
+        match (self.names, other.names) {
+            (Some(here), Some(there)) => here == there,
+            _ => are_named_alike(&self.text, &other.text),
+        }
     }
 
     /// Puts metrics together; of one that is named twice the last value counts.
@@ -124,7 +138,7 @@ impl Metrics {
             text.push_str(value);
         }
         text.push('}');
-        Self(text.into())
+        Self::unnamed(&text)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod merge;
 mod metrics;
+mod names;
 mod parse;
 mod plain;
 mod scan;
@@ -31,20 +32,12 @@ impl Data {
         Self::Json(raw.into())
     }
 
-    /// Appends the JSON text to `text`.
-    pub fn write(&self, text: &mut String) {
-        match self {
-            Self::Metrics(metrics) => text.push_str(metrics.text()),
-            Self::Json(json) => text.push_str(json.get()),
-        }
-    }
-
-    /// How long the JSON text is, in bytes.
+    /// The JSON text.
     #[must_use]
-    pub fn bytes(&self) -> usize {
+    pub fn text(&self) -> &str {
         match self {
-            Self::Metrics(metrics) => metrics.text().len(),
-            Self::Json(json) => json.get().len(),
+            Self::Metrics(metrics) => metrics.text(),
+            Self::Json(json) => json.get(),
         }
     }
 
@@ -137,12 +130,6 @@ mod tests {
         Metrics::parse(text).expect("the metrics of these tests are valid")
     }
 
-    fn text(data: &Data) -> String {
-        let mut text = String::new();
-        data.write(&mut text);
-        text
-    }
-
     fn value() -> impl Strategy<Value = Value> {
         prop_oneof![
             any::<i32>().prop_map(Value::from),
@@ -156,18 +143,18 @@ mod tests {
     fn merging_keeps_the_newest_value_of_each_metric() {
         let old = Data::Metrics(metrics(r#"{"a":1,"b":2}"#));
         let merged = old.merged(&Data::Metrics(metrics(r#"{"c":3,"a":9}"#)));
-        assert_eq!(text(&merged), r#"{"a":9,"b":2,"c":3}"#);
+        assert_eq!(merged.text(), r#"{"a":9,"b":2,"c":3}"#);
     }
 
     #[test]
     fn numbers_keep_the_text_the_device_gave() {
         let data = Data::Metrics(metrics(r#"{"a":1.10,"b":12345678901234567890123,"c":-0}"#));
-        assert_eq!(text(&data), r#"{"a":1.10,"b":12345678901234567890123,"c":-0}"#);
+        assert_eq!(data.text(), r#"{"a":1.10,"b":12345678901234567890123,"c":-0}"#);
     }
 
     #[test]
     fn a_repeated_metric_counts_once_with_its_last_value() {
-        assert_eq!(text(&Data::Metrics(metrics(r#"{"a":1,"a":2}"#))), r#"{"a":2}"#);
+        assert_eq!(Data::Metrics(metrics(r#"{"a":1,"a":2}"#)).text(), r#"{"a":2}"#);
     }
 
     #[test]
@@ -182,7 +169,7 @@ mod tests {
     fn names_are_the_same_however_they_are_escaped() {
         let old = Data::Metrics(metrics(r#"{"a":1,"\u0062":2}"#));
         let merged = old.merged(&Data::Metrics(metrics(r#"{"b":3,"q\"":4}"#)));
-        assert_eq!(text(&merged), r#"{"a":1,"b":3,"q\"":4}"#);
+        assert_eq!(merged.text(), r#"{"a":1,"b":3,"q\"":4}"#);
     }
 
     proptest! {
@@ -228,7 +215,7 @@ mod tests {
         fn names_survive_encoding(name: String, value: i64) {
             let raw = serde_json::value::to_raw_value(&value).expect("a number serializes");
             let data = Data::Metrics(Metrics::one(&name, &raw));
-            let read: serde_json::Map<String, Value> = serde_json::from_str(&text(&data))
+            let read: serde_json::Map<String, Value> = serde_json::from_str(data.text())
                 .expect("written metrics are JSON");
             prop_assert_eq!(read.get(&name), Some(&Value::from(value)));
         }

@@ -100,7 +100,7 @@ impl<'a> Condensing<'a> {
         }
         match &mut self.state {
             State::Raw(rows) if rows.len() < self.points as usize => {
-                self.bytes += size_of::<Row>() + row.data.bytes();
+                self.bytes += size_of::<Row>() + row.data.text().len();
                 rows.push(row);
             }
             State::Raw(rows) => {

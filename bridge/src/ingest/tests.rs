@@ -21,9 +21,7 @@ fn check(destination: &Destination, payload: &str) -> Result<Vec<(Option<i64>, S
     let inbound = decode(destination, payload.as_bytes()).map_err(|error| error.to_string())?;
     let pair = |inbound| match inbound {
         Inbound::Update { timestamp, data, .. } => {
-            let mut text = String::new();
-            data.write(&mut text);
-            (timestamp.map(|time| time.0), text)
+            (timestamp.map(|time| time.0), data.text().into())
         }
         other @ (Inbound::State { .. }
         | Inbound::Event { .. }
@@ -172,11 +170,7 @@ fn a_response_without_a_status_is_the_result_of_success() {
 
 #[test]
 fn raw_messages_say_how_their_payload_is_written() {
-    let text = |payload: &[u8]| {
-        let mut text = String::new();
-        raw_message(payload, 1, false, |_| "AP8=".into()).write(&mut text);
-        text
-    };
+    let text = |payload: &[u8]| raw_message(payload, 1, false, |_| "AP8=".into()).text().to_owned();
     assert_eq!(text(b"{}"), r#"{"payload":{},"encoding":"json","qos":1,"retain":false}"#);
     assert_eq!(text(b"hi"), r#"{"payload":"hi","encoding":"utf8","qos":1,"retain":false}"#);
     assert_eq!(text(b"\0\xff"), r#"{"payload":"AP8=","encoding":"base64","qos":1,"retain":false}"#);

@@ -161,11 +161,9 @@ impl Client {
             if !self.filters.iter().any(|filter| filter.matches(channel)) {
                 continue;
             }
-            let mut truth = String::new();
-            if let Some(data) = hub.value(&channel.parse().expect("valid")) {
-                data.write(&mut truth);
-            }
-            let mut truth: Map<String, Value> = serde_json::from_str(&truth).unwrap_or_default();
+            let value = hub.value(&channel.parse().expect("valid"));
+            let truth = value.map_or("", |data| data.text());
+            let mut truth: Map<String, Value> = serde_json::from_str(truth).unwrap_or_default();
             if let Some(fields) = self.options.fields.as_ref().filter(|_| merges(channel)) {
                 truth.retain(|metric, _| fields.contains(metric));
             }

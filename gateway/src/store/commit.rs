@@ -84,9 +84,8 @@ impl Writer {
         let mut prepared = Vec::new();
         let mut records = Records::default();
         let mut after = self.log.last;
-        let mut scratch = String::new();
         for (at, (update, id)) in updates.iter().zip(ids).enumerate() {
-            records.push_data(*id, update.stamp, &update.data, &mut scratch);
+            records.push_data(*id, update.stamp, &update.data);
             if records.len() >= ROW_BYTES || at + 1 == updates.len() {
                 let row = self.pack(after, &std::mem::take(&mut records))?;
                 after = row.row.last;

@@ -35,7 +35,6 @@ pub(super) struct Live {
     forgotten: HashMap<TopicName, Offset>,
     unfolded_bytes: usize,
     committed: Offset,
-    scratch: String,
 }
 
 /// One channel.
@@ -187,7 +186,7 @@ impl Live {
             }
             let part = channel.part();
             let before = part.len();
-            part.push_data(id, stamp, data, &mut self.scratch);
+            part.push_data(id, stamp, data);
             self.unfolded_bytes += part.len() - before;
             if is_full(part) {
                 self.full.insert(id);

@@ -90,9 +90,7 @@ pub(super) fn read_data(form: Form, json: &str) -> Result<Data, Damage> {
 
 /// Data as a column of the database: its form and its JSON.
 pub(super) fn data_column(data: &Data) -> String {
-    let mut text = Form::of(data).code().to_string();
-    data.write(&mut text);
-    text
+    format!("{}{}", Form::of(data).code(), data.text())
 }
 
 /// The data of a column that [`data_column`] made.
@@ -189,17 +187,9 @@ impl Records {
         }
     }
 
-    /// Adds the update `stamp` of `channel`; `scratch` is room for its JSON.
-    pub(super) fn push_data(
-        &mut self,
-        channel: ChannelId,
-        stamp: Stamp,
-        data: &Data,
-        scratch: &mut String,
-    ) {
-        scratch.clear();
-        data.write(scratch);
-        self.push(Record { channel, stamp, form: Form::of(data), json: scratch });
+    /// Adds the update `stamp` of `channel`.
+    pub(super) fn push_data(&mut self, channel: ChannelId, stamp: Stamp, data: &Data) {
+        self.push(Record { channel, stamp, form: Form::of(data), json: data.text() });
     }
 
     /// The records in order; ends behind the first that does not read.

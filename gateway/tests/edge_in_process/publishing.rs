@@ -7,11 +7,7 @@ const TELEMETRY: &str = "devices/d1/telemetry";
 
 fn texts(inbound: Vec<Inbound>) -> Vec<String> {
     let text = |inbound| match inbound {
-        Inbound::Update { channel, data, .. } => {
-            let mut text = format!("{channel} ");
-            data.write(&mut text);
-            text
-        }
+        Inbound::Update { channel, data, .. } => format!("{channel} {}", data.text()),
         Inbound::State { device, reported } => format!("state {device} {reported}"),
         Inbound::Event { device, event } => format!("{device} raises {}", event.code),
         Inbound::Recent { device, answers } => format!("recent {device} {}", answers.len()),

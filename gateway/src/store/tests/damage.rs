@@ -26,8 +26,7 @@ async fn made() -> (TempDir, Kept) {
     let mut kept = Kept::new();
     let mut note = |updates: Vec<Arc<Update>>| {
         for update in updates {
-            let mut text = String::new();
-            update.data.write(&mut text);
+            let text = update.data.text().to_owned();
             let channel = kept.entry(update.channel.clone()).or_default();
             channel.insert(key(update.stamp), text);
         }
@@ -149,8 +148,7 @@ async fn a_cut_write_ahead_log_loses_its_end_and_nothing_else() {
     let mut kept = Kept::new();
     for round in 0..20 {
         for update in store.fill("telemetry/a", 25, round * 25_000).await {
-            let mut text = String::new();
-            update.data.write(&mut text);
+            let text = update.data.text().to_owned();
             kept.entry(update.channel.clone()).or_default().insert(key(update.stamp), text);
         }
     }

@@ -14,9 +14,7 @@ fn filters(filter: &str) -> Vec<TopicFilter> {
 }
 
 fn json(update: &Update) -> String {
-    let mut text = String::new();
-    update.data.write(&mut text);
-    text
+    update.data.text().into()
 }
 
 fn rows(past: &Past) -> Vec<(Stamp, String)> {

@@ -142,10 +142,8 @@ fn page(
 fn device(bridge: &Bridge<Outlet>, rights: &Rights, id: &DeviceId) -> Option<Device> {
     let record = bridge.devices().get(id)?;
     let channel: TopicName = format!("telemetry/{id}").parse().ok()?;
-    let mut values = String::new();
-    if let Some(data) = bridge.hub.value(&channel).filter(|_| rights.may_see(&channel)) {
-        data.write(&mut values);
-    }
+    let value = bridge.hub.value(&channel).filter(|_| rights.may_see(&channel));
+    let values = value.map_or("", |data| data.text());
     Some(Device {
         id: id.clone(),
         kind: record.kind.clone(),
@@ -153,7 +151,7 @@ fn device(bridge: &Bridge<Outlet>, rights: &Rights, id: &DeviceId) -> Option<Dev
         status: record.status(),
         since: record.since(),
         last_seen_at: record.last_seen_at,
-        values: serde_json::from_str(&values)
+        values: serde_json::from_str(values)
             .unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
         version: record.version,
     })
