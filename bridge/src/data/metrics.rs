@@ -3,7 +3,7 @@
 use super::{
     Fields, bare_json_text,
     names::Names,
-    parse::{Found, has_repeats},
+    parse::Found,
     plain,
     scan::{Members, are_named_alike},
 };
@@ -51,12 +51,12 @@ impl Metrics {
 
     /// Reads an object in any form.
     pub(super) fn parse_any(text: &str) -> Result<Self, serde_json::Error> {
-        let Found(found) = serde_json::from_str(text)?;
-        let bare = found.iter().all(|(name, _)| matches!(name, Cow::Borrowed(_)));
-        if bare && !has_repeats(&found, |(name, _)| name) {
+        let found: Found<'_> = serde_json::from_str(text)?;
+        let bare = found.0.iter().all(|(name, _)| matches!(name, Cow::Borrowed(_)));
+        if bare && !found.has_repeats() {
             return Ok(Self::unnamed(text.trim_matches(BLANKS)));
         }
-        Ok(Self::compose(found.iter().map(|(name, value)| (&**name, value.get()))))
+        Ok(Self::compose(found.0.iter().map(|(name, value)| (&**name, value.get()))))
     }
 
     /// Takes back the text of metrics as [`super::Data::text`] gave it, without checking all of it again.

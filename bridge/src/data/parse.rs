@@ -7,6 +7,14 @@ use std::{borrow::Cow, fmt};
 /// An object's members as they stand in its text.
 pub(super) struct Found<'a>(pub(super) Vec<(Cow<'a, str>, &'a RawValue)>);
 
+impl Found<'_> {
+    /// Whether a name is there more than once.
+    pub(super) fn has_repeats(&self) -> bool {
+        let mut members = self.0.iter().enumerate();
+        members.any(|(at, (name, _))| self.0.iter().take(at).any(|(other, _)| other == name))
+    }
+}
+
 impl<'de> serde::Deserialize<'de> for Found<'de> {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
         from.deserialize_map(FoundVisitor)
@@ -37,7 +45,7 @@ impl<'de> Visitor<'de> for FoundVisitor {
 }
 
 /// The most metrics in one update: merging looks names up one by one.
-pub(super) const METRICS_MAX: usize = 256;
+const METRICS_MAX: usize = 256;
 
 /// Checks what a raw value leaves open: numbers in range, whole characters, bounded nesting.
 pub(crate) fn check(value: &RawValue) -> Result<(), serde_json::Error> {
@@ -61,12 +69,3 @@ pub(super) const DIGITS_SAFE: usize = 300;
 /// A JSON text, borrowed where it has no escapes.
 #[derive(serde::Deserialize)]
 struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
-/// Whether a name is there more than once.
-pub(super) fn has_repeats<'a, M, N: PartialEq + ?Sized + 'a>(
-    members: &'a [M],
-    name: impl Fn(&'a M) -> &'a N,
-) -> bool {
-    let repeated = |(at, member)| members.iter().take(at).any(|other| name(other) == name(member));
-    members.iter().enumerate().any(repeated)
-}
