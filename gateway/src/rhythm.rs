@@ -4,14 +4,20 @@
 //! the message. So when many clients speak, an idle worker rests for a moment before it waits for the
 //! next event, and finds several then: what network cards do with interrupts. The more they speak, the shorter
 //! it rests. When one client speaks, however fast, it is answered at once; what tells a fleet from it is how
-//! often the sender changes.
+//! often the sender changes, of those who speak of their own accord ([`Cue`]).
 //!
 //! What is gathered for others need not wait longer once nobody speaks: there is a lull.
 //!
 //! While a commit is under way that a command waits for, an idle worker watches for its end (`crate::watch`).
 
+mod cue;
+mod listener;
+
+pub use cue::Cue;
+pub(crate) use cue::Turns;
+pub(crate) use listener::Listener;
+
 use crate::watch::{WATCH, watch};
-use bridge::event::ConnectionId;
 use std::{
     future,
     pin::Pin,
@@ -27,9 +33,6 @@ use tokio::{
 /// How long an idle worker rests at most: far below what a person or a flush notices.
 const REST: Duration = Duration::from_millis(2);
 
-/// So many changes of sender are worth waking for: a rest is as long as they take.
-const CHANGES_A_REST: u32 = 10;
-
 /// How long it rests at first after a lull, and how often: what comes then is mostly a burst, of devices that
 /// measure at the same moment, and soon over.
 const SHORT_REST: Duration = Duration::from_millis(1);
@@ -41,12 +44,6 @@ const LULL: Duration = Duration::from_millis(3);
 /// The same while idle workers rest. No longer than their rest: behind it they look at what came, and then at
 /// their timers.
 const LULL_AT_REST: Duration = Duration::from_micros(100);
-
-/// How long the senders are watched before it is decided anew.
-const WINDOW: Duration = Duration::from_millis(20);
-
-/// From this many changes of sender in a window on, many speak: 1,000 a second.
-const CHANGES_MIN: u32 = 20;
 
 /// Whether many speak, or nobody, and whether somebody waits for a commit; shared by the core, which hears them, the
 /// workers, and those who gather.
@@ -173,79 +170,11 @@ impl Silence {
     }
 }
 
-/// Watches the senders.
-#[derive(Debug)]
-pub(crate) struct Listener {
-    window_ends: Instant,
-    changes: u32,
-    last: Option<ConnectionId>,
-}
-
-impl Listener {
-    pub(crate) fn new(now: Instant) -> Self {
-        Self { window_ends: now + WINDOW, changes: 0, last: None }
-    }
-
-    /// Notes who sent a message.
-    pub(crate) fn heard(&mut self, sender: ConnectionId) {
-        self.changes += u32::from(self.last != Some(sender));
-        self.last = Some(sender);
-    }
-
-    /// Decides anew, at the end of each window. What was heard in a longer time than a window counts
-    /// for less.
-    pub(crate) fn decide(&mut self, now: Instant, rhythm: &Rhythm) {
-        let Some(late) = now.checked_duration_since(self.window_ends) else { return };
-        // What was heard in more windows than could be counted is next to nothing.
-        let windows = u32::try_from(1 + late.as_millis() / WINDOW.as_millis()).unwrap_or(u32::MAX);
-        let many = self.changes >= CHANGES_MIN.saturating_mul(windows);
-        let rest = if many { rest_among(self.changes, WINDOW * windows) } else { Duration::ZERO };
-        rhythm.rest_us.store(rest.as_micros() as u32, Ordering::Relaxed);
-        self.changes = 0;
-        self.window_ends = now + WINDOW;
-    }
-}
-
-/// How long to rest where the sender changes so often in so long.
-fn rest_among(changes: u32, within: Duration) -> Duration {
-    (within * CHANGES_A_REST / changes).clamp(Duration::from_micros(1), REST)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use futures_util::poll;
     use std::pin::pin;
-
-    /// How long workers rest after `senders` spoke in turns, one every `gap_us`, for half a second; none: not many
-    /// speak.
-    fn rest(senders: u64, gap_us: u64) -> Option<u128> {
-        let (start, rhythm) = (Instant::now(), Rhythm::default());
-        let mut listener = Listener::new(start);
-        for turn in 0..500_000 / gap_us {
-            listener.heard(ConnectionId(turn % senders));
-            listener.decide(start + Duration::from_micros(turn * gap_us), &rhythm);
-        }
-        rhythm.resting().map(|rest| rest.as_micros())
-    }
-
-    #[test]
-    fn one_client_is_not_many_however_fast_it_speaks() {
-        assert_eq!(rest(1, 10), None);
-    }
-
-    #[test]
-    fn a_fleet_is_many_and_a_few_that_seldom_speak_are_not() {
-        assert_eq!(rest(100, 200), Some(2_000));
-        assert_eq!(rest(100, 5_000), None);
-    }
-
-    #[test]
-    fn the_more_speak_the_shorter_is_the_rest() {
-        assert_eq!(rest(100, 800), Some(2_000));
-        assert_eq!(rest(100, 40), Some(400));
-        assert_eq!(rest(100, 10), Some(100));
-    }
 
     /// In milliseconds, until nobody has spoken for a while.
     async fn lasts(silence: &mut Silence) -> Option<u128> {
@@ -317,16 +246,5 @@ mod tests {
         rhythm.note_ended(WATCH);
         rhythm.note_begun();
         assert_eq!(rhythm.commit.load(Ordering::Relaxed), ENDED, "commits are slow");
-    }
-
-    #[test]
-    fn when_the_fleet_falls_silent_its_last_burst_is_forgotten() {
-        let (start, rhythm) = (Instant::now(), Rhythm::default());
-        let mut listener = Listener::new(start);
-        (0..50).for_each(|sender| listener.heard(ConnectionId(sender)));
-        listener.decide(start + WINDOW, &rhythm);
-        assert!(rhythm.resting().is_some());
-        listener.decide(start + WINDOW * 3, &rhythm);
-        assert!(rhythm.resting().is_none());
     }
 }

@@ -136,7 +136,10 @@ impl Actor {
             if !batch.is_empty() {
                 silence.end(heard_at, &self.rhythm);
             }
-            batch.iter().filter_map(Input::sender).for_each(|sender| listener.heard(sender));
+            batch
+                .iter()
+                .filter_map(Input::sender)
+                .for_each(|(sender, cue)| listener.heard(sender, cue));
             listener.decide(heard_at, &self.rhythm);
             let now = clock::now();
             let waiting: Vec<_> =

@@ -22,6 +22,7 @@ pub use watched::Watchers;
 use crate::{
     exchange::Arrival,
     mailbox::Sender,
+    rhythm::Cue,
     store::{Gathering, NotStored, Receipt},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -65,6 +66,8 @@ pub enum Input {
     Ingest {
         /// Where they came from.
         connection: ConnectionId,
+        /// Why they came.
+        cue: Cue,
         /// What they say.
         inbound: Vec<Inbound>,
         /// Fires once they are where `ingest.ack` says; dropped when that failed.
@@ -112,10 +115,10 @@ pub enum Input {
 }
 
 impl Input {
-    /// The connection that sent messages.
-    fn sender(&self) -> Option<ConnectionId> {
+    /// The connection that sent messages, and why.
+    fn sender(&self) -> Option<(ConnectionId, Cue)> {
         match self {
-            Self::Ingest { connection, .. } => Some(*connection),
+            Self::Ingest { connection, cue, .. } => Some((*connection, *cue)),
             Self::LastWords(_)
             | Self::Raw { .. }
             | Self::Edge { .. }

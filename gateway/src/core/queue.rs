@@ -166,6 +166,7 @@ impl Drop for Inputs {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rhythm::Cue;
     use bridge::{data::Data, event::ConnectionId, ingest::Inbound};
     use futures_util::{future::join_all, poll};
 
@@ -186,6 +187,7 @@ mod tests {
         };
         Input::Ingest {
             connection: ConnectionId(1),
+            cue: Cue::Own,
             inbound: vec![update; messages],
             receipt: None,
             gathering: None,

@@ -15,6 +15,7 @@ use crate::{
     config::Ack,
     core::{Input, raw},
     exchange::{Arrival, Message, Properties},
+    rhythm::Cue,
     store::{Gathering, Row},
 };
 use bridge::{
@@ -247,7 +248,12 @@ impl Batch {
     }
 
     /// The steps to hand it on, and what fires when a part of it is stored, as far as somebody waits.
-    pub(super) fn into_steps(self, connection: ConnectionId, wait: Wait) -> (Vec<Step>, Receipts) {
+    pub(super) fn into_steps(
+        self,
+        connection: ConnectionId,
+        cue: Cue,
+        wait: Wait,
+    ) -> (Vec<Step>, Receipts) {
         let Parts { inbound, mut steps, gathering } =
             self.0.map(|parts| *parts).unwrap_or_default();
         let mut receipts = Receipts::default();
@@ -263,7 +269,7 @@ impl Batch {
         if !inbound.is_empty() {
             let wanted = wait != Wait::ForNothing;
             let (receipt, receiver) = wanted.then(oneshot::channel).unzip();
-            steps.push(Step::Core(Input::Ingest { connection, inbound, receipt, gathering }));
+            steps.push(Step::Core(Input::Ingest { connection, cue, inbound, receipt, gathering }));
             receipts[0] = receiver;
         }
         (steps, receipts)

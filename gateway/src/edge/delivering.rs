@@ -168,6 +168,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Answers with a packet of a flow.
     pub(super) fn ack(&mut self, flow: Flow, id: u16, reason: Reason) {
+        if let Some(publishing) = &mut self.publishing
+            && flow != Flow::Rel
+        {
+            publishing.acknowledged = Some(Instant::now());
+        }
         ack(&mut self.out, self.client.dialect, flow, id, reason);
         self.shared.counters.packets_out.increment();
     }

@@ -10,7 +10,7 @@ use super::{
     session::{Inherited, Kept, Session},
     wire::disconnect,
 };
-use crate::{clock, core::Input, exchange::Attendance};
+use crate::{clock, core::Input, exchange::Attendance, rhythm::Cue};
 use bridge::event::EdgeEvent;
 use futures_util::FutureExt;
 use protocol::{Millis, PresenceReason};
@@ -265,7 +265,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         // Messages first: they came before the end.
         let (mut steps, _) =
-            std::mem::take(&mut self.batch).into_steps(connection, Wait::ForNothing);
+            std::mem::take(&mut self.batch).into_steps(connection, Cue::Own, Wait::ForNothing);
         let mut last = Batch::default();
         if self.mailbox.is_some() {
             last.input(Input::Gone(connection));
@@ -278,7 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if let Some(will) = self.client.will.take_if(|will| !kept || will.delay == 0) {
             last.will(&self.shared, connection, &self.client.access, *will);
         }
-        steps.extend(last.into_steps(connection, Wait::ForNothing).0);
+        steps.extend(last.into_steps(connection, Cue::Own, Wait::ForNothing).0);
         if forward(&self.shared, steps).await.is_err() {
             tracing::debug!("the gateway stops: the end of the connection is not told");
         }

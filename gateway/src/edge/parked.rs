@@ -17,6 +17,7 @@ use crate::{
     core::Downlink,
     exchange::{Arrival, Link},
     mailbox::Mailbox,
+    rhythm::Cue,
 };
 use bridge::event::ConnectionId;
 use futures_util::FutureExt as _;
@@ -141,7 +142,7 @@ impl Parked {
         let Some((will, _)) = self.will.take() else { return };
         let mut batch = Batch::default();
         batch.will(&self.shared, self.connection, &self.access, will);
-        let (steps, _) = batch.into_steps(self.connection, Wait::ForNothing);
+        let (steps, _) = batch.into_steps(self.connection, Cue::Own, Wait::ForNothing);
         if forward(&self.shared, steps).await.is_err() {
             tracing::debug!("the gateway stops: a will is not published");
         }

@@ -10,6 +10,7 @@ use super::{
     session::Incoming,
     wire::{Flow, Publish, Version},
 };
+use crate::rhythm::Cue;
 use ahash::HashMap;
 use std::{collections::BTreeMap, sync::Arc};
 use tokio::{
@@ -35,6 +36,8 @@ pub(super) struct Publishing {
     unacknowledged: [usize; 2],
     /// Messages that could not be stored, and so stay without acknowledgement.
     unstored: usize,
+    /// When something was acknowledged last.
+    pub(super) acknowledged: Option<Instant>,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -195,8 +198,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return;
         }
         let batch: Batch = std::mem::take(&mut self.batch);
-        let wait = if acks.is_empty() { Wait::ForNothing } else { Wait::For(self.shared.ack) };
-        let (steps, receipts) = batch.into_steps(self.client.connection, wait);
+        let (cue, wait) = match acks.is_empty() {
+            true => (Cue::Own, Wait::ForNothing),
+            false => (self.cue(), Wait::For(self.shared.ack)),
+        };
+        let (steps, receipts) = batch.into_steps(self.client.connection, cue, wait);
         let pending = Pending { receipts, acks };
         let Ok(steps) = forward_now(&self.shared, steps) else {
             self.work = Some(Box::pin(std::future::ready(Done::Stopped)));
@@ -212,6 +218,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(_) => Done::Stopped,
             }
         }));
+    }
+
+    /// Why the client publishes what it waits for; the store is told.
+    fn cue(&self) -> Cue {
+        let acknowledged = self.publishing.as_ref().and_then(|publishing| publishing.acknowledged);
+        let cue = Cue::after(acknowledged.map(|at| self.heard - at));
+        self.shared.store.note(cue);
+        cue
     }
 
     /// A batch is with the core and the exchange. One without acknowledgements is not waited for.

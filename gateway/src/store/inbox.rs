@@ -3,9 +3,12 @@
 
 use super::{
     Batch, NotStored, Receipt,
-    pending::{Asleep, Ending, Pending, Presence, Rounds, Taken},
+    pending::{Asleep, Ending, Haste, Pending, Presence, Rounds, Taken},
 };
-use crate::watch::{WATCH, watch};
+use crate::{
+    rhythm::{Cue, Turns},
+    watch::{WATCH, watch},
+};
 use protocol::Offset;
 use std::{
     sync::{
@@ -25,6 +28,7 @@ pub(super) struct Inbox {
     changed: Condvar,
     /// The writer was called while it slept or watched.
     called: AtomicBool,
+    turns: Turns,
     bytes_max: usize,
 }
 
@@ -51,8 +55,14 @@ impl Inbox {
             pending: Mutex::default(),
             changed: Condvar::new(),
             called: AtomicBool::new(false),
+            turns: Turns::default(),
             bytes_max,
         }
+    }
+
+    /// Notes what made a client publish that will wait for a commit.
+    pub(super) fn note(&self, cue: Cue) {
+        self.turns.note(cue);
     }
 
     /// Takes a batch; never waits.
@@ -63,7 +73,7 @@ impl Inbox {
             drop(pending);
             return refuse(batch.receipts, "the store is closed");
         }
-        pending.put(batch, now);
+        pending.put(batch, self.haste(), now);
         let overflown = pending.trim(self.bytes_max);
         let wake = pending.rouses_the_writer(now);
         drop(pending);
@@ -93,6 +103,11 @@ impl Inbox {
         pending.asleep = None;
         drop(pending);
         self.call();
+    }
+
+    /// How soon is committed what somebody waits for.
+    fn haste(&self) -> Haste {
+        if self.turns.are_taken() { Haste::Prompt } else { Haste::Paced }
     }
 
     fn call(&self) {

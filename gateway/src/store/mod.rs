@@ -53,6 +53,7 @@ pub use recover::{EpochAfter, Report, Salvaged, recover};
 pub use restore::{Restored, RestoredChannel};
 pub use row::{KeyAndBody, Order, Row, Rows, RowsWanted, StoredRow, Table};
 
+use crate::rhythm::Cue;
 use bridge::update::{Stamp, Update};
 use inbox::Inbox;
 use protocol::{Offset, Seq, StoreFigures, StoreState, Timestamp, TopicFilter, TopicName};
@@ -171,6 +172,11 @@ struct Shared {
 }
 
 impl StoreHandle {
+    /// Notes what made a client publish that will wait for a commit: whom it is gathered for decides that.
+    pub(crate) fn note(&self, cue: Cue) {
+        self.0.inbox.note(cue);
+    }
+
     /// Takes a batch; never waits. Who must know that it is stored adds a receipt.
     pub fn keep(&self, batch: Batch) {
         self.0.inbox.put(batch);

@@ -148,7 +148,9 @@ pub(super) enum Haste {
     None,
     /// Somebody waits, or counts on it; with a crowd it may share a commit ([`PACE`]).
     Paced,
-    /// As soon as the writer is free.
+    /// As soon as the writer is free: who waits publishes nothing before ([`Turns`](crate::rhythm::Turns)).
+    Prompt,
+    /// As soon as the writer is free: it is a step of a command.
     AtOnce,
 }
 
@@ -166,16 +168,16 @@ impl std::fmt::Debug for Chunk {
 }
 
 impl Pending {
-    /// Takes a batch in.
-    pub(super) fn put(&mut self, batch: Batch, now: Instant) {
+    /// Takes a batch in. Where somebody waits, it is committed with `haste` at least.
+    pub(super) fn put(&mut self, batch: Batch, haste: Haste, now: Instant) {
         let Batch { updates, rows, receipts, through } = batch;
         if !updates.is_empty() || !rows.is_empty() || !receipts.is_empty() {
             self.since.get_or_insert(now);
         }
-        let haste = rows.iter().map(|row| row.table.haste()).max().unwrap_or_default();
-        let hasty = haste == Haste::AtOnce;
-        if haste == Haste::Paced {
-            self.haste = self.haste.max(Haste::Paced);
+        let of_rows = rows.iter().map(|row| row.table.haste()).max().unwrap_or_default();
+        let hasty = of_rows == Haste::AtOnce;
+        if of_rows == Haste::Paced {
+            self.haste = self.haste.max(haste);
         }
         self.through = self.through.max(through);
         for Row { table, key, body } in rows {
@@ -186,7 +188,7 @@ impl Pending {
         } else if !updates.is_empty() || !receipts.is_empty() {
             let haste = match (hasty, receipts.is_empty()) {
                 (true, _) => Haste::AtOnce,
-                (false, false) => Haste::Paced,
+                (false, false) => haste,
                 (false, true) => Haste::None,
             };
             self.haste = self.haste.max(haste);
@@ -289,7 +291,9 @@ impl Pending {
         let (ripe_at, since) = (self.ripe_at()?, self.since?);
         let rest = match (rounds.health, self.ending, self.haste) {
             (Health::Well, None, _) if self.hasty.is_some() => return Some(since),
-            (_, Some(_), _) | (Health::Well, None, Haste::AtOnce) => return Some(ripe_at),
+            (_, Some(_), _) | (Health::Well, None, Haste::Prompt | Haste::AtOnce) => {
+                return Some(ripe_at);
+            }
             (Health::Well, None, Haste::None | Haste::Paced) => PACE,
             (Health::Failing, None, _) => RETRY,
         };

@@ -12,9 +12,9 @@ fn what_clients_of_mqtt_left_is_committed_soon_though_nobody_waits() {
         receipts: Vec::new(),
         through: Offset(0),
     };
-    pending.put(row(Table::Device), now);
+    pending.put(row(Table::Device), Haste::Paced, now);
     assert_eq!(pending.due(&rounds), Some(now + WAIT));
-    pending.put(row(Table::Retained), now);
+    pending.put(row(Table::Retained), Haste::Paced, now);
     assert_eq!(pending.due(&rounds), Some(now));
 }
 
@@ -27,20 +27,22 @@ fn a_crowd_does_not_wake_the_writer_that_looks_in_time() {
         receipts: vec![Box::new(|_| {})],
         through: Offset(0),
     };
-    let wakes = |since_commit: Duration, batch: Batch| {
+    let wakes_with = |haste: Haste, since_commit: Duration, batch: Batch| {
         let rounds = Rounds { committed: Some(now), health: Health::Well, ticked: now };
         let now = now + since_commit;
         let asleep = Some(Asleep { until: rounds.next_look(now), rounds });
         let mut pending = Pending { asleep, ..Pending::default() };
-        pending.put(batch, now);
+        pending.put(batch, haste, now);
         let rouses = pending.rouses_the_writer(now);
         assert!(!pending.rouses_the_writer(now), "once is enough");
         rouses
     };
+    let wakes = |since_commit, batch| wakes_with(Haste::Paced, since_commit, batch);
     let command = || Batch { rows: vec![Row::set(Table::Command, "id", "{}")], ..receipt() };
     assert!(!wakes(PACE / 2, receipt()));
     assert!(wakes(PACE * 2, receipt()), "a device alone");
     assert!(wakes(PACE / 2, command()));
+    assert!(wakes_with(Haste::Prompt, PACE / 2, receipt()), "who takes turns is no crowd");
 }
 
 #[test]
@@ -50,7 +52,7 @@ fn the_next_is_likely_to_come_at_once_where_the_last_that_hurried_did() {
         let rows = vec![Row::set(table, "id", "{}")];
         let mut pending = Pending::default();
         let (updates, receipts) = (Vec::new(), Vec::new());
-        pending.put(Batch { updates, rows, receipts, through: Offset(0) }, now);
+        pending.put(Batch { updates, rows, receipts, through: Offset(0) }, Haste::Paced, now);
         pending.called_at = idle.map(|idle| now + idle);
         pending.note_wait(idle.map(|_| now));
         pending.soon
@@ -71,12 +73,16 @@ fn a_commands_row_takes_updates_along_only_when_their_time_has_come() {
         Batch { updates, rows, receipts: Vec::new(), through: Offset(1) }
     };
     let updates = vec![update];
-    pending.put(Batch { updates, rows: Vec::new(), receipts, through: Offset(1) }, now);
-    pending.put(step(), now);
+    pending.put(
+        Batch { updates, rows: Vec::new(), receipts, through: Offset(1) },
+        Haste::Paced,
+        now,
+    );
+    pending.put(step(), Haste::Paced, now);
     let taken = pending.take(now);
     assert_eq!((taken.rows.len(), taken.updates.len()), (1, 0));
     assert_eq!(taken.settled, Offset(0));
-    pending.put(step(), now);
+    pending.put(step(), Haste::Paced, now);
     let taken = pending.take(now + WAIT);
     assert_eq!((taken.rows.len(), taken.updates.len()), (1, 1));
     assert_eq!(taken.settled, Offset(1));
