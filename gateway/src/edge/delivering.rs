@@ -116,15 +116,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Takes retained messages that were promised, while few others wait.
     pub(super) fn pull_retained(&mut self) {
-        if self.session.waiting() >= WAITING_LOW {
+        if !self.may_pull_retained() {
             return;
         }
-        let Some((wanted, messages)) = self.session.backlog.next(&self.shared.retained) else {
+        let room = self.session.room(WAITING_LOW, &self.shared);
+        let Some((wanted, messages)) = self.session.backlog.next(&self.shared, room) else {
             return;
         };
-        let others =
-            |message: &Arc<Message>| self.shared.desired.on(message.topic.as_str()).is_none();
-        for message in messages.into_iter().filter(others).collect::<Vec<_>>() {
+        for message in messages {
             if !self.may_have(&message) {
                 continue;
             }
@@ -134,9 +133,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// Whether retained messages can be taken.
+    /// Whether there are such, and room for the next.
     pub(super) fn may_pull_retained(&self) -> bool {
-        !self.session.backlog.is_empty() && self.session.waiting() < WAITING_LOW
+        let needed_bytes = self.session.backlog.needed_bytes();
+        needed_bytes.is_some_and(|bytes| self.session.room(WAITING_LOW, &self.shared).has(bytes))
     }
 
     fn count_dropped(&self, queued: Result<(), Entry>) {

@@ -5,11 +5,16 @@
 //! there is one a device at most, and a device that subscribes gets the gateway's, whatever others
 //! published there. A device whose connection has no room for the newest is sent it again.
 
-use super::{shared::Shared, subscriptions::Source};
+use super::{
+    backlog::{ByTopic, Page, Place, page},
+    outbox::Room,
+    shared::Shared,
+    subscriptions::Source,
+};
 use crate::exchange::{Arrival, Message, Properties};
 use protocol::{Desired, DeviceId, TopicFilter, TopicName, topics};
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
 };
 
@@ -19,7 +24,7 @@ pub(super) struct DesiredStates(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    by_topic: BTreeMap<TopicName, Arc<Message>>,
+    by_topic: ByTopic,
     /// Devices that listen and had no room.
     unsent: BTreeSet<DeviceId>,
 }
@@ -31,18 +36,9 @@ impl DesiredStates {
         self.lock().by_topic.get(&topic).map(Arc::clone)
     }
 
-    /// Those that `filter` matches.
-    pub(super) fn matching(&self, filter: &TopicFilter) -> Vec<Arc<Message>> {
-        let kept = self.lock();
-        // A filter without wildcards names one topic.
-        match filter.as_str().parse::<TopicName>() {
-            Ok(topic) => kept.by_topic.get(&topic).map(Arc::clone).into_iter().collect(),
-            Err(_) => {
-                let matching =
-                    kept.by_topic.iter().filter(|(topic, _)| filter.matches(topic.as_str()));
-                matching.map(|(_, message)| Arc::clone(message)).collect()
-            }
-        }
+    /// The next that `filter` matches.
+    pub(super) fn page(&self, filter: &TopicFilter, place: &Place, room: Room) -> Page {
+        page(&self.lock().by_topic, filter, place, room)
     }
 
     fn lock(&self) -> MutexGuard<'_, Kept> {
@@ -158,8 +154,9 @@ mod tests {
     }
 
     fn found(states: &DesiredStates, filter: &str) -> Vec<String> {
-        let found = states.matching(&filter.parse().unwrap());
-        found.iter().map(|message| message.topic.to_string()).collect()
+        let room = Room { messages: 10, bytes: 1_000, any: true };
+        let found = states.page(&filter.parse().unwrap(), &Place::default(), room);
+        found.messages.iter().map(|message| message.topic.to_string()).collect()
     }
 
     #[test]

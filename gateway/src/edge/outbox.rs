@@ -17,8 +17,8 @@ use entry::Numbered;
 pub(super) use entry::{Entry, Number};
 use flights::Flights;
 pub(super) use flights::{Answer, Ended, Received, WrongFlow};
-pub(super) use load::Bounds;
 use load::Load;
+pub(super) use load::{Bounds, Room};
 use std::{collections::VecDeque, mem, sync::Arc};
 
 /// What to write next.
@@ -56,6 +56,13 @@ impl Outbox {
     /// How many messages wait.
     pub(super) fn waiting(&self) -> usize {
         self.queue.len()
+    }
+
+    /// How much may come until so many messages wait.
+    pub(super) fn room(&self, waiting_max: usize) -> Room {
+        let waiting = self.waiting();
+        let room = self.load.room(waiting);
+        Room { messages: room.messages.min(waiting_max.saturating_sub(waiting)), ..room }
     }
 
     /// The last message that may have been sent.

@@ -4,7 +4,7 @@ use super::{
     access::MaybeAccess,
     backlog::Backlog,
     journal::{Head, Journal, KeptWill},
-    outbox::{Answer, Bounds, Ended, Entry, Next, Outbox, Received, WrongFlow},
+    outbox::{Answer, Bounds, Ended, Entry, Next, Outbox, Received, Room, WrongFlow},
     shared::Shared,
     subscriptions::{Subscription, Subscriptions},
 };
@@ -81,14 +81,7 @@ impl Session {
     }
 
     pub(super) fn outbox(&mut self, shared: &Shared) -> &mut Outbox {
-        self.outbox.get_or_insert_with(|| {
-            let bounds = Bounds {
-                messages_max: shared.limits.mqtt_queue_messages as usize,
-                payload_bytes_max: shared.limits.mqtt_queue_bytes as usize,
-                budget: Arc::clone(&shared.budget),
-            };
-            Box::new(Outbox::new(bounds, self.window))
-        })
+        self.outbox.get_or_insert_with(|| Box::new(Outbox::new(bounds(shared), self.window)))
     }
 
     /// Goes on for a client that came back: see [`Outbox::resume`].
@@ -99,9 +92,12 @@ impl Session {
         }
     }
 
-    /// How many messages wait.
-    pub(super) fn waiting(&self) -> usize {
-        self.outbox.as_ref().map_or(0, |outbox| outbox.waiting())
+    /// How much may be queued until so many messages wait.
+    pub(super) fn room(&self, waiting_max: usize, shared: &Shared) -> Room {
+        match &self.outbox {
+            Some(outbox) => outbox.room(waiting_max),
+            None => Outbox::new(bounds(shared), self.window).room(waiting_max),
+        }
     }
 
     /// What to write next: see [`Outbox::next`].
@@ -239,4 +235,13 @@ pub(super) struct Kept {
     pub(super) link: Option<Box<Link>>,
     /// None: nothing had to reach it but by the exchange.
     pub(super) mailbox: Option<Mailbox<Downlink>>,
+}
+
+/// The bounds of each outbox.
+fn bounds(shared: &Shared) -> Bounds {
+    Bounds {
+        messages_max: shared.limits.mqtt_queue_messages as usize,
+        payload_bytes_max: shared.limits.mqtt_queue_bytes as usize,
+        budget: Arc::clone(&shared.budget),
+    }
 }

@@ -240,8 +240,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return;
         }
         let Subscription { filter, qos, identifier, .. } = &granted.subscription;
-        let own = self.shared.desired.matching(filter);
-        for message in system::matching(&self.shared, filter).into_iter().map(Arc::new).chain(own) {
+        for message in system::matching(&self.shared, filter).into_iter().map(Arc::new) {
             if !self.may_have(&message) {
                 continue;
             }

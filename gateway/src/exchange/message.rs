@@ -96,10 +96,13 @@ impl Message {
     /// How many bytes it counts for in a bounded queue.
     #[must_use]
     pub fn weight_bytes(&self) -> usize {
-        OVERHEAD_BYTES
-            + self.topic.as_str().len()
-            + self.payload.len()
-            + self.properties.weight_bytes()
+        OVERHEAD_BYTES + self.content_bytes()
+    }
+
+    /// The bytes that its publisher chose: topic, payload and properties.
+    #[must_use]
+    pub fn content_bytes(&self) -> usize {
+        self.topic.as_str().len() + self.payload.len() + self.properties.weight_bytes()
     }
 }
 

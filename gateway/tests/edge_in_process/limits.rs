@@ -1,6 +1,7 @@
 //! Bounds that a client can reach, each with its counter and what it is told; and what is told at CONNECT.
 
 use super::{packets::*, support::*};
+use gateway::config::Config;
 
 async fn subscribed(edge: &TestEdge, connect: &Connect<'_>, filters: &[(&str, u8)]) -> Peer {
     let mut peer = edge.connect_as(connect).await;
@@ -202,6 +203,53 @@ async fn many_retained_messages_come_to_one_subscriber_whole_and_in_order() {
         assert_eq!(peer.raw().await, expected);
     }
     peer.hears_nothing().await;
+}
+
+/// Retains `count` messages with `payload`, and gives their topics in order.
+async fn retain(edge: &TestEdge, count: u16, payload: &str) -> Vec<String> {
+    let topics: Vec<_> = (0..count).map(|n| format!("r/{n:04}/x")).collect();
+    let mut publisher = edge.connect(4, "p").await;
+    for (topic, id) in topics.iter().zip(1..) {
+        publisher.send(&publish_with(4, 0x03, &[], topic, id, payload)).await;
+        assert_eq!(publisher.raw().await, ack(0x40, id));
+    }
+    topics
+}
+
+#[tokio::test]
+async fn retained_messages_wait_for_room_in_a_small_queue_and_none_is_dropped() {
+    let large = "x".repeat(900);
+    for (change, payload) in [
+        ((|config| config.limits.mqtt_queue_messages = 3) as fn(&mut Config), "x"),
+        (|config| config.limits.mqtt_queue_bytes = 1_000, &large),
+    ] {
+        let edge = TestEdge::with(change).await;
+        let topics = retain(&edge, 40, payload).await;
+        for qos in [0, 1] {
+            let mut peer = subscribed(&edge, &client(4, &format!("s{qos}")), &[("r/#", qos)]).await;
+            for (topic, id) in topics.iter().zip(1..) {
+                let expected = publish_with(4, qos * 2 + 1, &[], topic, id, payload);
+                assert_eq!(peer.raw().await, expected, "{topic} {qos}");
+                if qos == 1 {
+                    peer.send(&ack(0x40, id)).await;
+                }
+            }
+            peer.hears_nothing().await;
+        }
+        assert_eq!(edge.counters.dropped_qos0.get() + edge.counters.dropped_qos12.get(), 0);
+    }
+}
+
+#[tokio::test]
+async fn properties_count_among_the_bytes_of_retained_messages() {
+    let edge = TestEdge::with(|config| config.limits.retained_bytes = 450).await;
+    let mut publisher = edge.connect(5, "p").await;
+    let user = [&[0x26, 0, 1, b'k', 0, 100][..], &[b'v'; 100]].concat();
+    for (id, kept) in (1..=8).zip([true, true, true, true, false, false, false, false]) {
+        publisher.send(&publish_with(5, 0x03, &user, &format!("r/{id}"), id, "x")).await;
+        publisher.packet().await;
+        assert_eq!(edge.counters.limit_retained.get() == 0, kept, "{id}");
+    }
 }
 
 #[tokio::test]
