@@ -35,7 +35,9 @@ const LINGER_BYTES_MAX: usize = 1024 * 1024;
 pub(super) enum End {
     /// DISCONNECT came; it took the will back or not.
     Disconnected,
-    /// The socket broke or closed.
+    /// The peer says no more; it may still read.
+    Silent,
+    /// The socket broke.
     Lost,
     KeepAlive,
     WriteTimeout,
@@ -56,9 +58,11 @@ impl End {
     fn presence(&self) -> PresenceReason {
         match self {
             Self::Disconnected => PresenceReason::Disconnected,
-            Self::Lost | Self::WriteTimeout | Self::Violation(_) | Self::Panicked => {
-                PresenceReason::ConnectionLost
-            }
+            Self::Silent
+            | Self::Lost
+            | Self::WriteTimeout
+            | Self::Violation(_)
+            | Self::Panicked => PresenceReason::ConnectionLost,
             Self::KeepAlive => PresenceReason::KeepAlive,
             Self::TakenOver(_) => PresenceReason::TakenOver,
             Self::Kicked | Self::Revoked => PresenceReason::Kicked,
@@ -69,7 +73,11 @@ impl End {
     /// What to tell the peer, if anything can be told.
     fn goodbye(&self) -> Option<Reason> {
         match self {
-            Self::Disconnected | Self::Lost | Self::WriteTimeout | Self::Panicked => None,
+            Self::Disconnected
+            | Self::Silent
+            | Self::Lost
+            | Self::WriteTimeout
+            | Self::Panicked => None,
             Self::KeepAlive => Some(Reason::KeepAliveTimeout),
             Self::TakenOver(_) => Some(Reason::TakenOver),
             Self::Kicked => Some(Reason::AdministrativeAction),
@@ -77,6 +85,11 @@ impl End {
             Self::Stopping => Some(Reason::ShuttingDown),
             Self::Violation(reason) => Some(*reason),
         }
+    }
+
+    /// Whether the peer may still read what it is owed.
+    fn leaves_a_reader(&self) -> bool {
+        !matches!(self, Self::Lost | Self::WriteTimeout | Self::Panicked)
     }
 }
 
@@ -126,11 +139,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if parked.is_none() {
             self.shared.registry.release(&self.client.id, self.client.connection);
         }
-        if let Some(reason) = end.goodbye() {
-            disconnect(&mut self.out, self.client.dialect, reason);
-            let _late = timeout(GOODBYE_TIMEOUT, self.close()).await;
+        if end.leaves_a_reader() {
+            self.say_goodbye(&end).await;
         }
         parked
+    }
+
+    /// Answers what came before the end (`[MQTT-4.3.2-4]`: who sent a QoS 1 message gets its PUBACK), says why it
+    /// ends, and closes.
+    async fn say_goodbye(&mut self, end: &End) {
+        let _not_stored_yet = timeout(GOODBYE_TIMEOUT, self.settle()).await;
+        if let Some(reason) = end.goodbye() {
+            disconnect(&mut self.out, self.client.dialect, reason);
+        }
+        let _late = timeout(GOODBYE_TIMEOUT, self.close()).await;
     }
 
     /// Whether the client finds its session again.
@@ -142,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::Panicked => false,
             End::Disconnected
             | End::Stopping
+            | End::Silent
             | End::Lost
             | End::KeepAlive
             | End::WriteTimeout
@@ -217,7 +240,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::Violation(_) => counters.violations.increment(),
             End::Panicked => counters.panics.increment(),
             End::Revoked => counters.closed_revoked.increment(),
-            End::Disconnected | End::Lost | End::TakenOver(_) | End::Kicked | End::Stopping => {}
+            End::Disconnected
+            | End::Silent
+            | End::Lost
+            | End::TakenOver(_)
+            | End::Kicked
+            | End::Stopping => {}
         }
     }
 

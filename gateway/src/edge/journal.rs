@@ -105,6 +105,11 @@ impl Journal {
         self.stored.poll_recv(context)
     }
 
+    /// Whether something waits for the disk.
+    pub(super) fn is_waited_for(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
     /// The session's number.
     pub(super) const fn session(&self) -> u32 {
         self.session

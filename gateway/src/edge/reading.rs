@@ -52,7 +52,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Packet::PubRec { id, accepted } => self.received(id, accepted)?,
             Packet::PubRel(id) => self.released(id),
             Packet::Subscribe(subscribe) => self.subscribe(&subscribe)?,
-            Packet::Unsubscribe { id, filters } => self.unsubscribe(id, &filters),
+            Packet::Unsubscribe { id, filters } => self.unsubscribe(id, &filters)?,
             Packet::PingReq => {
                 pingresp(&mut self.out);
                 self.shared.counters.packets_out.increment();

@@ -1,6 +1,6 @@
 //! How the connection of a session that is kept comes to rest: nothing that its client sent stays in doubt.
 
-use super::{connection::Connection, subscriptions::Source};
+use super::{connection::Connection, publishing::Publishing, subscriptions::Source};
 use crate::{core::Downlink, exchange::Arrival};
 use std::{
     future::poll_fn,
@@ -25,13 +25,24 @@ enum Event {
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the receipts of what the client sent, so that no QoS 2 message of the session is in
-    /// doubt. What is still open then counts as new when it comes again.
+    /// doubt, and answers what can be answered. What is still open then counts as new when it comes again.
     pub(super) async fn settle(&mut self) {
-        while !self.publishing().pending.is_empty() {
+        let waits = |publishing: &Publishing| !publishing.pending.is_empty();
+        while self.publishing.as_deref().is_some_and(waits) {
             let settled = timeout(RECEIPT_TIMEOUT, self.front_stored()).await;
             if self.stored(settled.unwrap_or(false)).is_err() {
                 return;
             }
+        }
+        let _late = timeout(RECEIPT_TIMEOUT, self.journal_settled()).await;
+    }
+
+    /// Waits until all that was noted is stored, and answers what waited for that.
+    async fn journal_settled(&mut self) {
+        self.keep_journal();
+        while let Some(journal) = self.session.journal.as_mut().filter(|it| it.is_waited_for()) {
+            poll_fn(|context| journal.poll_stored(context)).await;
+            self.keep_journal();
         }
     }
 

@@ -15,7 +15,7 @@ use super::{
     receives::is_down,
     subscriptions::{Grant, Source, Subscription, shared},
     system,
-    wire::{Subscribe, SubscribeEntry, suback, unsuback},
+    wire::{Subscribe, SubscribeEntry, listed_bytes, suback, unsuback},
 };
 use crate::exchange::{Exchange, Interest, Keeping, Link, Stopped};
 use bridge::acl;
@@ -59,6 +59,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if subscribe.entries.iter().any(|it| it.no_local && it.filter.starts_with("$share/")) {
             return Err(End::Violation(Reason::ProtocolError));
         }
+        self.check_answer(subscribe.entries.len())?;
         let (mut codes, mut granted, mut changes) = (Vec::new(), Vec::new(), Vec::new());
         for entry in &subscribe.entries {
             match self.grant(entry, subscribe.identifier) {
@@ -133,7 +134,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// UNSUBSCRIBE came.
-    pub(super) fn unsubscribe(&mut self, id: u16, filters: &[&str]) {
+    pub(super) fn unsubscribe(&mut self, id: u16, filters: &[&str]) -> Result<(), End> {
+        self.check_answer(filters.len())?;
         let (mut codes, mut changes) = (Vec::new(), Vec::new());
         for filter in filters {
             let removed = self.session.subscriptions.remove(filter);
@@ -149,6 +151,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let filters = filters.iter().map(|filter| (*filter).into()).collect();
         self.change_link(changes, Answer::Unsubscribed { id, codes, filters });
+        Ok(())
+    }
+
+    /// Refuses what asks for so many codes at once that the client does not take the answer `[MQTT-3.1.2-24]`.
+    fn check_answer(&self, codes: usize) -> Result<(), End> {
+        let takes = self.client.dialect.takes(listed_bytes(codes));
+        if takes { Ok(()) } else { Err(End::Violation(Reason::PacketTooLarge)) }
     }
 
     fn change_link(&mut self, changes: Vec<Change>, answer: Answer) {

@@ -253,6 +253,26 @@ async fn properties_count_among_the_bytes_of_retained_messages() {
 }
 
 #[tokio::test]
+async fn who_asks_for_a_larger_answer_than_it_takes_is_told_so_and_sent_away() {
+    let edge = TestEdge::start().await;
+    let small = Connect { properties: &[0x27, 0, 0, 0, 20], ..client(5, "s") };
+    for (most, fits) in [(15, true), (16, false)] {
+        let filters = vec!["a"; most];
+        let with_qos: Vec<_> = filters.iter().map(|filter| (*filter, 0)).collect();
+        for (packet, head) in
+            [(subscribe(5, 1, &with_qos), 0x90), (unsubscribe(5, 1, &filters), 0xB0)]
+        {
+            let mut peer = edge.connect_as(&small).await;
+            peer.send(&packet).await;
+            match fits {
+                true => assert_eq!(peer.packet().await.0, head),
+                false => assert_eq!(peer.rest().await, [0xE0, 1, 0x95]),
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn the_gateway_tells_its_figures_under_mosquittos_names() {
     let edge = TestEdge::start().await;
     let mut all = subscribed(&edge, &client(4, "all"), &[("#", 0)]).await;

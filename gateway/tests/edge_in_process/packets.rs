@@ -20,7 +20,7 @@ pub(crate) fn text(text: &str) -> Vec<u8> {
     bytes
 }
 
-fn version_properties(version: u8, properties: &[u8]) -> Vec<u8> {
+pub(crate) fn version_properties(version: u8, properties: &[u8]) -> Vec<u8> {
     if version == 5 { [&[properties.len() as u8], properties].concat() } else { Vec::new() }
 }
 

@@ -242,3 +242,54 @@ async fn what_came_before_the_end_still_counts() {
     drop(peer);
     assert_eq!(edge.ingest().await.0.len(), 1);
 }
+
+/// What a client of a kept session and one of none get to read that send `packets` and then say nothing more.
+async fn read_to_the_end(edge: &TestEdge, version: u8, packets: &[u8]) -> [Vec<u8>; 2] {
+    let mut all = [Vec::new(), Vec::new()];
+    for (clean, read) in [true, false].into_iter().zip(&mut all) {
+        let properties: &[u8] = if clean { &[0x17, 0] } else { &[0x17, 0, 0x11, 0, 0, 0, 60] };
+        let connect = Connect { clean, properties, ..client(version, "s") };
+        let mut peer = edge.connect_as(&connect).await;
+        peer.send(packets).await;
+        peer.says_no_more().await;
+        *read = peer.rest().await;
+    }
+    all
+}
+
+#[tokio::test]
+async fn what_came_before_the_end_is_answered() {
+    let mut edge = TestEdge::start().await;
+    edge.ignore_inputs();
+    for version in [4, 5] {
+        let messages = [
+            (PINGREQ.to_vec(), PINGRESP.to_vec()),
+            (publish(version, "devices/s/telemetry", 1, 7, r#"{"a":1}"#), ack(0x40, 7)),
+            (publish(version, "devices/s/telemetry", 2, 7, r#"{"a":1}"#), ack(0x50, 7)),
+            (
+                subscribe(version, 7, &[("a", 1)]),
+                packet(
+                    0x90,
+                    &[&[0, 7][..], version_properties(version, &[]).as_slice(), &[1]].concat(),
+                ),
+            ),
+        ];
+        for (packets, answer) in messages {
+            let goodbye = [&packets[..], &DISCONNECT].concat();
+            for end in [&packets, &goodbye] {
+                for read in read_to_the_end(&edge, version, end).await {
+                    assert_eq!(read, answer, "{version} {end:x?}");
+                }
+            }
+            let bad = [&packets[..], &[0x00, 0]].concat();
+            let told: &[u8] = if version == 5 { &[0xE0, 1, 0x81] } else { &[] };
+            for read in read_to_the_end(&edge, version, &bad).await {
+                assert_eq!(read, [&answer[..], told].concat(), "{version} {bad:x?}");
+            }
+        }
+        let mut peer = edge.socket().await;
+        peer.send(&[&client(version, "s").packet()[..], &DISCONNECT].concat()).await;
+        assert_eq!(peer.packet().await.0, 0x20);
+        peer.closes().await;
+    }
+}

@@ -49,7 +49,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     pub(in crate::edge) fn read(&mut self, read: io::Result<usize>) -> Result<(), End> {
         let bytes = match read {
-            Ok(0) | Err(_) => return Err(End::Lost),
+            Ok(0) => return Err(End::Silent),
+            Err(_) => return Err(End::Lost),
             Ok(bytes) => bytes,
         };
         self.shared.counters.bytes_in.add(bytes as u64);

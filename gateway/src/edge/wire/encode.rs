@@ -149,6 +149,12 @@ fn listed_properties(dialect: Dialect, refused: Option<Reason>, codes: usize) ->
     if explained.is_empty() { vec![0] } else { explained }
 }
 
+/// The least size of a SUBACK or UNSUBACK of MQTT 5 with so many codes.
+pub(crate) fn listed_bytes(codes: usize) -> usize {
+    let body_bytes = 2 + 1 + codes;
+    1 + variable_bytes(body_bytes) + body_bytes
+}
+
 fn listed(
     out: &mut BytesMut,
     head: u8,

@@ -20,7 +20,7 @@ mod record;
 pub(super) use connect::{BadConnect, Connect, Will, connect};
 pub(super) use decode::{Packet, Publish, Subscribe, SubscribeEntry, decode};
 pub(super) use encode::{
-    Flow, Outgoing, ack, connack, disconnect, pingresp, publish, suback, unsuback,
+    Flow, Outgoing, ack, connack, disconnect, listed_bytes, pingresp, publish, suback, unsuback,
 };
 pub(super) use frame::{Frame, FrameError, take_frame};
 pub(super) use properties::{encode as encode_properties, expires_at};
