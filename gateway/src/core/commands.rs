@@ -191,6 +191,7 @@ fn copy_for_monitors(receiver: ConnectionId, message: &DeviceMessage) -> Message
         retain: false,
         publisher: None,
         served: Some(receiver),
+        retained_as: 0,
         properties: Properties::default(),
     }
 }

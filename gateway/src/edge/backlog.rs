@@ -1,7 +1,7 @@
 //! Retained messages for a new subscription: sent as fast as the client takes them, however many there are. They wait
 //! where they are retained until its outbox has room.
 
-use super::{outbox::Room, shared::Shared};
+use super::{outbox::Room, shared::Shared, subscriptions::Subscription};
 use crate::exchange::Message;
 use protocol::{TopicFilter, TopicName, levels};
 use std::{collections::BTreeMap, ops::Bound, sync::Arc};
@@ -22,6 +22,8 @@ pub(super) struct Wanted {
     pub(super) filter: TopicFilter,
     pub(super) qos: u8,
     pub(super) identifier: Option<u32>,
+    /// Only those that were retained up to this one: the later come live.
+    through: u64,
     from: From,
     place: Place,
 }
@@ -53,8 +55,9 @@ pub(super) struct Page {
 }
 
 impl Wanted {
-    pub(super) fn new(filter: TopicFilter, qos: u8, identifier: Option<u32>) -> Self {
-        Self { filter, qos, identifier, from: From::Desired, place: Place::default() }
+    pub(super) fn new(subscription: &Subscription, through: u64) -> Self {
+        let Subscription { filter, qos, identifier, .. } = subscription.clone();
+        Self { filter, qos, identifier, through, from: From::Desired, place: Place::default() }
     }
 
     fn page(&self, shared: &Shared, room: Room) -> Page {
@@ -63,7 +66,10 @@ impl Wanted {
             // What is desired is the gateway's, whatever clients published there.
             From::Retained => {
                 let mut page = shared.retained.page(&self.filter, &self.place, room);
-                page.messages.retain(|message| shared.desired.on(message.topic.as_str()).is_none());
+                page.messages.retain(|message| {
+                    message.retained_as <= self.through
+                        && shared.desired.on(message.topic.as_str()).is_none()
+                });
                 page
             }
         }
@@ -179,6 +185,7 @@ mod tests {
             retain: true,
             publisher: None,
             served: None,
+            retained_as: 0,
             properties: Properties::default(),
         };
         let topics = topics.into_iter().map(|topic| topic.parse::<TopicName>().unwrap());

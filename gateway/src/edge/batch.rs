@@ -182,8 +182,7 @@ impl Batch {
             let data = raw(content.payload, content.qos, content.retain);
             self.input(Input::Raw { topic: known.topic.clone(), data });
         }
-        let to_exchange = shared.exchange.has_links();
-        if content.retain || known.down || to_exchange {
+        if content.retain || known.down || shared.exchange.has_links() {
             let message = Message {
                 topic: known.topic.clone(),
                 payload: Bytes::copy_from_slice(content.payload),
@@ -191,9 +190,10 @@ impl Batch {
                 retain: content.retain,
                 publisher: Some(publisher),
                 served: None,
+                retained_as: 0,
                 properties: content.properties,
             };
-            self.pass_on(shared, known, message, to_exchange);
+            self.pass_on(shared, known, message);
         }
     }
 
@@ -221,8 +221,8 @@ impl Batch {
         }
     }
 
-    fn pass_on(&mut self, shared: &Shared, known: &Known, message: Message, to_exchange: bool) {
-        if message.retain && shared.retained.keep(Arc::new(message.clone())).is_err() {
+    fn pass_on(&mut self, shared: &Shared, known: &Known, mut message: Message) {
+        if message.retain && shared.retained.keep(&mut message).is_err() {
             shared.counters.limit_retained.increment();
         }
         let kept = message.retain || shared.exchange.has_keeping_links();
@@ -242,7 +242,8 @@ impl Batch {
                 if message.qos == 0 { &counters.dropped_qos0 } else { &counters.dropped_qos12 };
             dropped.increment();
         }
-        if to_exchange {
+        // Asked once it is retained: who subscribes gets it as retained, or has a link by now.
+        if shared.exchange.has_links() {
             self.parts().steps.push(Step::Exchange(message, gathering));
         }
     }

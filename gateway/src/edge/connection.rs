@@ -19,6 +19,7 @@ use super::{
     pace::Pace,
     pending::Pending,
     publishing::Publishing,
+    reading::Decoded,
     receives::Receiving,
     registry::Takeover,
     session::Session,
@@ -132,9 +133,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Does what can be done without waiting: decodes whole packets, hands their batch on, moves
     /// messages from the outbox to the bytes that are written next.
     fn advance(&mut self) -> Result<(), End> {
-        let decoded = self.decode_packets();
-        self.hand_on();
-        decoded?;
+        loop {
+            let decoded = self.decode_packets();
+            self.hand_on();
+            if decoded? == Decoded::AllThatMay {
+                break;
+            }
+        }
         self.keep_journal();
         self.fill();
         // What could not be written is told.

@@ -301,6 +301,7 @@ fn message_of(order: &DeviceMessage) -> Message {
         retain: false,
         publisher: None,
         served: None,
+        retained_as: 0,
         properties: Properties {
             payload_is_utf8: None,
             expires_at: command.map(|command| command.not_after),

@@ -131,6 +131,7 @@ fn message(device: &DeviceId, desired: &Desired) -> Message {
         retain: true,
         publisher: None,
         served: None,
+        retained_as: 0,
         properties: Properties {
             content_type: Some("application/json".into()),
             ..Properties::default()

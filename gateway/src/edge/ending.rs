@@ -5,6 +5,7 @@ use super::{
     connection::{Connection, Done},
     journal::KeptWill,
     parked::Parked,
+    reading::Decoded,
     reason::Reason,
     registry::Heir,
     session::{Inherited, Kept, Session},
@@ -264,12 +265,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// in the socket, however late this task gets to it. False: the gateway stops, nobody takes it.
     async fn hear_out(&mut self) -> bool {
         for _ in 0..HEAR_OUT_READS_MAX {
-            if self.decode_packets().is_err() {
-                break;
-            }
+            let Ok(decoded) = self.decode_packets() else { break };
             self.hand_on();
             if !self.finish_work().await {
                 return false;
+            }
+            if decoded == Decoded::UpToChange {
+                continue;
             }
             let more = self.may_read().then(|| poll_fn(|context| self.poll_read(context)));
             let Some(read) = more.and_then(FutureExt::now_or_never) else { break };

@@ -104,6 +104,7 @@ fn message(topic: TopicName, publish: &wire::Publish<'_>) -> Message {
         retain: publish.retain,
         publisher: None,
         served: None,
+        retained_as: 0,
         properties: publish.properties.clone(),
     }
 }
@@ -175,6 +176,7 @@ impl Model {
             retain: false,
             publisher: None,
             served: None,
+            retained_as: 0,
             properties: Properties::default(),
         };
         let entry = Entry::new(Arc::new(message), Grant { qos: 2, ..Grant::default() });

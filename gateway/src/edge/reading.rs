@@ -13,17 +13,29 @@ use tokio::{
     time::Instant,
 };
 
+/// How far packets were handled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Decoded {
+    /// As far as they came, and nothing must be waited for.
+    AllThatMay,
+    /// Up to a change of subscriptions, which must not overtake the messages before it.
+    UpToChange,
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// Handles the whole packets that have come, as far as nothing must be waited for.
-    pub(super) fn decode_packets(&mut self) -> Result<(), End> {
+    /// Handles the whole packets that have come.
+    pub(super) fn decode_packets(&mut self) -> Result<Decoded, End> {
         let mut packets = 0;
         let decoded = self.decode_counting(&mut packets);
         self.shared.counters.packets_in.add(packets);
         decoded
     }
 
-    fn decode_counting(&mut self, packets: &mut u64) -> Result<(), End> {
+    fn decode_counting(&mut self, packets: &mut u64) -> Result<Decoded, End> {
         while self.may_decode() {
+            if !self.batch.is_empty() && changes_subscriptions(&self.buffer) {
+                return Ok(Decoded::UpToChange);
+            }
             let packet_bytes_max = self.shared.limits.mqtt_packet_bytes as usize;
             match take_frame(&mut self.buffer, packet_bytes_max) {
                 Ok(Some(frame)) => {
@@ -38,7 +50,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Err(FrameError::Malformed) => return Err(self.undecoded(Reason::MalformedPacket)),
             }
         }
-        Ok(())
+        Ok(Decoded::AllThatMay)
     }
 
     fn packet(&mut self, frame: &Frame) -> Result<(), End> {
@@ -82,4 +94,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         End::Disconnected
     }
+}
+
+/// Whether the next packet is SUBSCRIBE or UNSUBSCRIBE.
+fn changes_subscriptions(buffer: &[u8]) -> bool {
+    matches!(buffer.first(), Some(0x80..=0x8F | 0xA0..=0xAF))
 }

@@ -28,6 +28,8 @@ pub(super) struct Retained {
 struct Kept {
     by_topic: ByTopic,
     bytes: usize,
+    /// How many have been retained.
+    numbers: u64,
 }
 
 /// The bounds are reached: the message is not retained, an older one on its topic is gone.
@@ -51,21 +53,26 @@ impl Retained {
         }
     }
 
-    /// Keeps `message` in the place of an older one on its topic; an empty payload only removes that.
-    pub(super) fn keep(&self, message: Arc<Message>) -> Result<(), Full> {
+    /// Keeps `message` in the place of an older one on its topic, and numbers it; an empty payload only removes that.
+    pub(super) fn keep(&self, message: &mut Message) -> Result<(), Full> {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         let was_there = kept.remove(&message.topic);
         let full = kept.by_topic.len() >= self.messages_max
             || kept.bytes + message.content_bytes() > self.bytes_max;
-        if message.payload.is_empty() || full {
+        let is_empty = message.payload.is_empty();
+        if is_empty || !full {
+            kept.numbers += 1;
+            message.retained_as = kept.numbers;
+        }
+        if is_empty || full {
             if was_there {
                 self.write(Row::gone(Table::Retained, message.topic.as_str()));
             }
-            return if message.payload.is_empty() { Ok(()) } else { Err(Full) };
+            return if is_empty { Ok(()) } else { Err(Full) };
         }
-        let body = encode_record(&message, message.qos, true, &[], None);
+        let body = encode_record(message, message.qos, true, &[], None);
         self.write(Row::set(Table::Retained, message.topic.as_str(), body));
-        kept.insert(message);
+        kept.insert(Arc::new(message.clone()));
         Ok(())
     }
 
@@ -88,6 +95,11 @@ impl Retained {
     pub(super) fn counts(&self) -> (usize, usize) {
         let kept = self.kept.read().unwrap_or_else(PoisonError::into_inner);
         (kept.by_topic.len(), kept.bytes)
+    }
+
+    /// The number of the last that was retained.
+    pub(super) fn last(&self) -> u64 {
+        self.kept.read().unwrap_or_else(PoisonError::into_inner).numbers
     }
 
     /// The next messages that `filter` matches.
@@ -127,16 +139,17 @@ mod tests {
     use crate::store::{self, Database, Settings};
     use tempfile::TempDir;
 
-    fn message(topic: &str, payload: &str) -> Arc<Message> {
-        Arc::new(Message {
+    fn message(topic: &str, payload: &str) -> Message {
+        Message {
             topic: topic.parse().unwrap(),
             payload: payload.to_owned().into(),
             qos: 1,
             retain: true,
             publisher: None,
             served: None,
+            retained_as: 0,
             properties: crate::exchange::Properties::default(),
-        })
+        }
     }
 
     /// All that match.
@@ -180,11 +193,11 @@ mod tests {
     fn the_last_message_of_a_topic_stays_until_an_empty_one() {
         let fixture = fixture(10, 1_000);
         let retained = &fixture.retained;
-        retained.keep(message("a/b", "1")).unwrap();
-        retained.keep(message("a/b", "2")).unwrap();
+        retained.keep(&mut message("a/b", "1")).unwrap();
+        retained.keep(&mut message("a/b", "2")).unwrap();
         let kept = all(retained, "a/+");
         assert_eq!(kept.iter().map(|kept| &kept.payload[..]).collect::<Vec<_>>(), [b"2"]);
-        retained.keep(message("a/b", "")).unwrap();
+        retained.keep(&mut message("a/b", "")).unwrap();
         assert_eq!(found(retained, "a/+"), Vec::<String>::new());
     }
 
@@ -192,12 +205,12 @@ mod tests {
     fn messages_over_the_bounds_are_refused_and_leave_nothing_stale() {
         let fixture = fixture(2, 10);
         let retained = &fixture.retained;
-        retained.keep(message("a", "1")).unwrap();
-        retained.keep(message("b", "1")).unwrap();
-        assert_eq!(retained.keep(message("c", "1")), Err(Full));
-        assert_eq!(retained.keep(message("b", "123456789")), Err(Full));
+        retained.keep(&mut message("a", "1")).unwrap();
+        retained.keep(&mut message("b", "1")).unwrap();
+        assert_eq!(retained.keep(&mut message("c", "1")), Err(Full));
+        assert_eq!(retained.keep(&mut message("b", "123456789")), Err(Full));
         assert_eq!(found(retained, "#"), ["a"]);
-        retained.keep(message("c", "1")).unwrap();
+        retained.keep(&mut message("c", "1")).unwrap();
         assert_eq!(retained.counts(), (2, 4));
     }
 
@@ -205,7 +218,7 @@ mod tests {
     fn what_is_retained_is_there_after_a_restart() {
         let fixture = fixture(3, 1_000);
         for (topic, payload) in [("a", "1"), ("b", "2"), ("b", "3"), ("c", "4"), ("c", "")] {
-            fixture.retained.keep(message(topic, payload)).unwrap();
+            fixture.retained.keep(&mut message(topic, payload)).unwrap();
         }
         let again = fixture.restarted();
         let kept = all(&again, "#");
@@ -216,10 +229,10 @@ mod tests {
     #[test]
     fn what_has_expired_is_let_go() {
         let fixture = fixture(10, 1_000);
-        let mut brief = Message::clone(&message("a", "1"));
+        let mut brief = message("a", "1");
         brief.properties.expires_at = Some(Timestamp(1_000));
-        fixture.retained.keep(Arc::new(brief)).unwrap();
-        fixture.retained.keep(message("b", "1")).unwrap();
+        fixture.retained.keep(&mut brief).unwrap();
+        fixture.retained.keep(&mut message("b", "1")).unwrap();
         fixture.retained.sweep(Timestamp(999));
         assert_eq!(found(&fixture.retained, "#"), ["a", "b"]);
         fixture.retained.sweep(Timestamp(1_000));

@@ -43,7 +43,18 @@ pub(super) enum Answer {
 #[derive(Debug)]
 pub(super) struct Granted {
     subscription: Subscription,
-    retained_wanted: bool,
+    retained: Wish,
+}
+
+/// Whether a subscription wants retained messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Wish {
+    Nothing,
+    /// It is new: what was published before it comes as retained, what is published later comes live, and nothing
+    /// twice.
+    New,
+    /// What is retained comes beside the live messages that it gets anyway.
+    Again,
 }
 
 #[derive(Debug)]
@@ -104,8 +115,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let own = |device| share.is_none() && is_down(&filter, device);
         let source =
             if self.client.device.as_ref().is_some_and(own) { Source::Own } else { Source::Link };
-        let retained_wanted = share.is_none()
-            && (entry.retain_handling == 0 || (entry.retain_handling == 1 && !known));
+        let retained = match entry.retain_handling {
+            _ if share.is_some() => Wish::Nothing,
+            0 | 1 if !known && source == Source::Link => Wish::New,
+            0 => Wish::Again,
+            1 if !known => Wish::Again,
+            _ => Wish::Nothing,
+        };
         let subscription = Subscription {
             filter,
             share,
@@ -114,9 +130,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             retain_as_published: entry.retain_as_published,
             identifier,
             source,
+            retained_through: 0,
         };
         self.session.subscriptions.insert(subscription.clone());
-        Ok(Granted { subscription, retained_wanted })
+        Ok(Granted { subscription, retained })
     }
 
     /// Whether the client may subscribe `filter`; where it may read only a part of that, messages are asked.
@@ -180,12 +197,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// The link follows: answers the client, once the disk knows where the session is kept there.
-    pub(super) fn linked(&mut self, linked: Linked) {
+    pub(super) fn linked(&mut self, mut linked: Linked) {
         self.link = linked.link.filter(|_| self.session.subscriptions.any(Source::Link));
+        if let Answer::Subscribed { granted, .. } = &mut linked.answer {
+            self.part_retained(granted);
+        }
         self.note_connected();
         match &mut self.session.journal {
             Some(journal) => journal.then(Then::Answer(linked.answer)),
             None => self.answer(linked.answer),
+        }
+    }
+
+    /// What is retained by now comes to new subscriptions as retained: their link has begun to follow.
+    fn part_retained(&mut self, granted: &mut [Granted]) {
+        let through = self.shared.retained.last();
+        for new in granted.iter_mut().filter(|granted| granted.retained == Wish::New) {
+            new.subscription.retained_through = through;
+            self.session.subscriptions.note_retained(&new.subscription, through);
         }
     }
 
@@ -245,9 +274,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     fn send_retained(&mut self, granted: &Granted) {
-        if !granted.retained_wanted {
-            return;
-        }
+        let through = match granted.retained {
+            Wish::Nothing => return,
+            Wish::New => granted.subscription.retained_through,
+            Wish::Again => u64::MAX,
+        };
         let Subscription { filter, qos, identifier, .. } = &granted.subscription;
         for message in system::matching(&self.shared, filter).into_iter().map(Arc::new) {
             if !self.may_have(&message) {
@@ -257,7 +288,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let grant = Grant { qos: *qos, retain: true, identifiers };
             self.queue(Entry::new(message, grant), None);
         }
-        self.session.backlog.add(Wanted::new(filter.clone(), *qos, *identifier));
+        self.session.backlog.add(Wanted::new(&granted.subscription, through));
         self.pull_retained();
     }
 }

@@ -21,9 +21,17 @@ pub(super) struct Subscription {
     pub(super) identifier: Option<u32>,
     /// How messages for it come.
     pub(super) source: Source,
+    /// What was retained up to this one came, or comes, as retained, and not once more live; 0: nothing did.
+    #[serde(skip)]
+    pub(super) retained_through: u64,
 }
 
 impl Subscription {
+    /// Whether `message`, on a topic that matches, has come to it as retained, or is older than what has.
+    fn has_had(&self, message: &Message) -> bool {
+        (1..=self.retained_through).contains(&message.retained_as)
+    }
+
     /// Whether this is what a client calls `text`.
     fn is(&self, text: &str) -> bool {
         match &self.share {
@@ -125,6 +133,16 @@ impl Subscriptions {
         }
     }
 
+    /// What is retained up to this one comes to `subscription` as retained.
+    pub(super) fn note_retained(&mut self, subscription: &Subscription, through: u64) {
+        let same = |known: &&mut Subscription| {
+            known.filter == subscription.filter && known.share == subscription.share
+        };
+        if let Some(known) = self.all.iter_mut().find(same) {
+            known.retained_through = through;
+        }
+    }
+
     /// Removes the subscription to `filter`.
     pub(super) fn remove(&mut self, filter: &str) -> Option<Subscription> {
         let at = self.all.iter().position(|known| known.is(filter))?;
@@ -163,7 +181,7 @@ impl Subscriptions {
             if known.source == Source::Own && source == Source::Link {
                 return None;
             }
-            if known.no_local && message.publisher == Some(me) {
+            if (known.no_local && message.publisher == Some(me)) || known.has_had(message) {
                 continue;
             }
             let grant = grant.get_or_insert_default();
@@ -195,6 +213,7 @@ mod tests {
             retain: true,
             publisher: Some(ME),
             served: None,
+            retained_as: 0,
             properties: crate::exchange::Properties::default(),
         }
     }
@@ -208,6 +227,7 @@ mod tests {
             retain_as_published: false,
             identifier: Some(identifier),
             source: Source::Link,
+            retained_through: 0,
         }
     }
 
@@ -237,6 +257,18 @@ mod tests {
         let mut all = Subscriptions::new(Arc::default());
         all.insert(Subscription { retain_as_published: true, ..subscription("a", 1, 1) });
         assert!(all.select(&message("a"), Source::Link, ME).unwrap().retain);
+    }
+
+    #[test]
+    fn what_came_as_retained_does_not_come_live() {
+        let mut all = Subscriptions::new(Arc::default());
+        all.insert(subscription("a", 1, 1));
+        all.note_retained(&subscription("a", 1, 1), 5);
+        let comes = |retained_as: u64| {
+            let message = Message { retained_as, ..message("a") };
+            all.select(&message, Source::Link, ME).is_some()
+        };
+        assert_eq!([0, 1, 5, 6].map(comes), [true, false, false, true]);
     }
 
     #[test]

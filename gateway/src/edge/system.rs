@@ -131,6 +131,7 @@ fn message(name: &str, value: String) -> Message {
         retain: true,
         publisher: None,
         served: None,
+        retained_as: 0,
         properties: Properties::default(),
     }
 }

@@ -24,6 +24,8 @@ pub struct Message {
     pub publisher: Option<ConnectionId>,
     /// Who has received it already by the direct path of commands.
     pub served: Option<ConnectionId>,
+    /// Its place among all messages that were retained, from 1 on; 0: it was not, or not by this process.
+    pub retained_as: u64,
     /// MQTT 5 properties that travel with the message.
     pub properties: Properties,
 }

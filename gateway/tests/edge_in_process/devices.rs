@@ -246,6 +246,7 @@ async fn a_monitors_copy_is_not_for_the_receiver_itself() {
         retain: false,
         publisher: None,
         served,
+        retained_as: 0,
         properties: Properties::default(),
     };
     edge.exchange.publish(copy(&command_topic(), Some(me))).await.unwrap();

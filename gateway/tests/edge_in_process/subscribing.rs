@@ -214,3 +214,59 @@ async fn a_stuck_subscriber_harms_only_itself() {
     stuck.rest().await;
     edge.serves().await;
 }
+
+#[tokio::test]
+async fn what_was_retained_before_a_subscription_comes_once_and_nothing_older_after_it() {
+    let edge = TestEdge::start().await;
+    let mut other = edge.connect(4, "other").await;
+    other.send(&subscribe(4, 1, &[("other", 0)])).await;
+    for round in 0..20 {
+        let topic = format!("r/{round}");
+        let mut publisher = edge.connect(4, "p").await;
+        let mut peer = edge.connect(4, "s").await;
+        let burst =
+            (1..=20).flat_map(|n| publish_with(4, 0x01, &[], &topic, 0, &format!("{n:02}")));
+        publisher.send(&burst.collect::<Vec<_>>()).await;
+        peer.send(&subscribe(4, 1, &[(&topic, 0)])).await;
+        assert_eq!(peer.packet().await.0, 0x90);
+        publisher.hears_nothing().await;
+        edge.exchange_is_idle().await;
+        peer.send(&PINGREQ).await;
+        let mut came = Vec::new();
+        loop {
+            match peer.packet().await {
+                (0xD0, _) => break,
+                (_, body) => {
+                    came.push(String::from_utf8(body[2 + topic.len()..].to_vec()).unwrap())
+                }
+            }
+        }
+        assert!(came.is_sorted_by(|one, next| one < next), "{came:?}");
+        assert_eq!(came.last().map(String::as_str), Some("20"));
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_does_not_overtake_the_messages_before_it() {
+    let edge = TestEdge::start().await;
+    let mut other = edge.connect(4, "other").await;
+    other.send(&subscribe(4, 1, &[("other", 0)])).await;
+    assert_eq!(other.packet().await.0, 0x90);
+    for (version, qos) in [(4, 0), (4, 1), (5, 0), (5, 1)] {
+        let mut peer = edge.connect(version, "s").await;
+        let before = publish(version, "t", qos, 7, "before");
+        let retained = publish_with(version, 0x01 | qos << 1, &[], "r", 8, "retained");
+        let subscribes = subscribe(version, 9, &[("t", 0), ("r", 0)]);
+        peer.send(&[&before[..], &retained, &subscribes].concat()).await;
+        let mut came = Vec::new();
+        for _ in 0..2 + 2 * usize::from(qos) {
+            came.push(peer.raw().await);
+        }
+        came.retain(|packet| packet[0] & 0xF0 == 0x30);
+        assert_eq!(came, [publish_with(version, 0x01, &[], "r", 0, "retained")], "{version} {qos}");
+        edge.exchange_is_idle().await;
+        peer.hears_nothing().await;
+        peer.send(&DISCONNECT).await;
+        peer.closes().await;
+    }
+}

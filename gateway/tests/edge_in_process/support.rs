@@ -255,6 +255,7 @@ impl TestEdge {
             retain: false,
             publisher: None,
             served: None,
+            retained_as: 0,
             properties,
         };
         soon(self.exchange.publish(message)).await.unwrap();

@@ -22,6 +22,7 @@ fn entry(qos: u8, payload: &'static str) -> Entry {
         retain: false,
         publisher: None,
         served: None,
+        retained_as: 0,
         properties: Properties::default(),
     };
     Entry::new(Arc::new(message), Grant { qos: 2, ..Grant::default() })

@@ -93,6 +93,7 @@ pub(crate) fn decode_record(bytes: &[u8]) -> Result<Record, Reason> {
         retain: flags & 0x08 != 0,
         publisher: None,
         served: None,
+        retained_as: 0,
         properties: travelling,
     };
     let (qos, retain) = (flags >> 1 & 0x03, flags & 0x01 != 0);
@@ -118,6 +119,7 @@ mod tests {
             retain: true,
             publisher: None,
             served: None,
+            retained_as: 0,
             properties: Properties {
                 payload_is_utf8: Some(false),
                 expires_at: Some(Timestamp(0x0123_4567_89AB_CDEF)),

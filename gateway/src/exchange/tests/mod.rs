@@ -103,6 +103,7 @@ fn message(topic: &str, payload: impl Into<Vec<u8>>) -> Message {
         retain: false,
         publisher: None,
         served: None,
+        retained_as: 0,
         properties: Properties::default(),
     }
 }

@@ -18,6 +18,7 @@ async fn a_message_arrives_as_it_was_published() {
         retain: true,
         publisher: Some(ConnectionId(7)),
         served: Some(ConnectionId(8)),
+        retained_as: 0,
         properties: Properties {
             payload_is_utf8: Some(true),
             expires_at: Some(Timestamp(9)),
