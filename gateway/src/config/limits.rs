@@ -59,7 +59,7 @@ limits! {
     mqtt_queue_bytes: u32 = 16 * 1024 * 1024, in limits.mqtt_packet_bytes.into()..=MANY;
     /// Memory for what waits for and is in flight to all MQTT clients, in bytes.
     mqtt_queued_bytes: u32 = 512 * 1024 * 1024, in limits.mqtt_queue_bytes.into()..=MANY;
-    /// QoS 1 and 2 messages that may be in flight from and to one MQTT client.
+    /// QoS 1 and 2 messages that may be in flight from and to one MQTT client; to one of MQTT 3.1.1 100 at most.
     mqtt_inflight: u16 = 1_000, in 1..=10_000;
     /// Messages that one MQTT client may send in a second; 0: any number.
     mqtt_messages_per_s: u32 = 0, in 0..=MANY;

@@ -30,6 +30,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
         |title, body: &str| report::publish(title, body, &KINDS, options.effort.save.as_deref());
     publish("Quiet devices", &quiet(options).await?)?;
     publish("QoS 1 to one subscriber", &acknowledged(options).await?)?;
+    publish("QoS 1 in turns", &in_turns(options).await?)?;
     publish("MQTT between clients", &between_clients(options).await?)
 }
 
@@ -68,6 +69,34 @@ async fn acknowledged(options: &Options) -> anyhow::Result<String> {
          them (Mosquitto's with QoS 0). Sluice acknowledges what is committed to its database (`ingest.ack` \
          `stored`), Mosquitto what is in memory.\n\n{}",
         table.await?
+    ))
+}
+
+async fn in_turns(options: &Options) -> anyhow::Result<String> {
+    let Effort { rounds, seconds, .. } = options.effort;
+    let table = async |devices| {
+        let load = Load { devices, rate: 1, step: Step::Turns, qos: 1 };
+        report::in_turns(rounds, &KINDS, async |kind| {
+            let case =
+                Case { load, subscribers: 1, language: kind.web(), root: "devices", seconds };
+            let measured = paced::measure(kind, &case).await?;
+            let (cpu_us, messages) = (
+                ticks_us(measured.cpu.user + measured.cpu.system)?,
+                number(measured.sent.messages),
+            );
+            Ok(vec![
+                ("messages a second", messages / f64::from(seconds)),
+                ("CPU time a message, µs", cpu_us / messages.max(1.0)),
+                ("delivered, %", measured.delivered_percent(&case)),
+            ])
+        })
+        .await
+    };
+    Ok(format!(
+        "One device publishes with QoS 1, each message as soon as the one before is acknowledged, to one WebSocket \
+         subscriber as above.\n\n{}\nThe same with 20 devices:\n\n{}",
+        table(1).await?,
+        table(20).await?
     ))
 }
 

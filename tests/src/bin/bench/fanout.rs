@@ -50,6 +50,7 @@ pub(crate) async fn section(options: &Options) -> anyhow::Result<String> {
     let step = match step {
         Step::Even => "one after the other, evenly",
         Step::Together => "all at the same moment",
+        Step::Turns => "or as their last ones are acknowledged",
     };
     Ok(format!(
         "{devices} devices publish {rate} messages a second each, {step} (MQTT 3.1.1, QoS 0, a reading of 100 \

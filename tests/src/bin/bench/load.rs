@@ -3,11 +3,12 @@
 
 use crate::{
     SECOND_US, now_us,
-    part::{self, Plan},
+    part::{self, Plan, until},
     socket::{DIGITS, mqtt},
 };
 use anyhow::Context as _;
 use clap::ValueEnum;
+use futures_util::future::try_join_all;
 use serde::{Deserialize, Serialize};
 use std::{
     io::{self, Read as _, Write as _},
@@ -16,6 +17,7 @@ use std::{
     time::Duration,
 };
 use tests::{Version, mqtt::publish};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// When the devices send.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -24,6 +26,8 @@ pub(crate) enum Step {
     Even,
     /// All at once, as devices do that measure at the full second.
     Together,
+    /// Each when its last message is acknowledged, whatever the rate, as scripts do. With QoS 1.
+    Turns,
 }
 
 /// How many devices, and how fast.
@@ -64,6 +68,7 @@ impl Load {
             + match self.step {
                 Step::Even => number * SECOND_US / (devices * rate),
                 Step::Together => number / devices * SECOND_US / rate,
+                Step::Turns => 0,
             }
     }
 }
@@ -150,14 +155,35 @@ impl Device {
         self.packet(at_us);
         self.stream.write_all(&self.packet)
     }
+
+    /// Sends a message, waits for its acknowledgement, sends the next; gives how many it sent in the window.
+    async fn take_turns(mut self, plan: Plan) -> anyhow::Result<u64> {
+        let mut stream = tokio::net::TcpStream::from_std(self.stream.try_clone()?)?;
+        let (mut messages, mut acknowledgement) = (0, [0; 4]);
+        until(plan.start_us).await;
+        loop {
+            let at = now_us();
+            if at >= plan.stop_us {
+                return Ok(messages);
+            }
+            stream.write_all(self.packet(at)).await?;
+            stream.read_exact(&mut acknowledgement).await?;
+            messages += u64::from(plan.counts(at));
+        }
+    }
 }
 
 /// Sends as ordered and reports what was [`Sent`].
-pub(crate) fn run(options: &Options) -> anyhow::Result<()> {
+pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
     let Options { address, root, load } = options;
     let devices = (0..load.devices).map(|number| Device::connect(*address, root, number, load.qos));
     let mut devices: Vec<_> = devices.collect::<anyhow::Result<_>>()?;
     let plan = part::await_order()?;
+    if load.step == Step::Turns {
+        let all = devices.into_iter().map(|device| device.take_turns(plan));
+        let messages = try_join_all(all).await?.into_iter().sum();
+        return part::report(&Sent { messages, late_us_max: 0 });
+    }
     let mut sent = Sent { messages: 0, late_us_max: 0 };
     for number in 0_u64.. {
         let due = load.due(&plan, number);

@@ -70,7 +70,7 @@ async fn main() -> anyhow::Result<()> {
         Scenario::Commands(options) => commands::run(&options).await,
         Scenario::History(options) => history::run(&options).await,
         Scenario::Ask(options) => ask::run(&options).await,
-        Scenario::Load(options) => load::run(&options),
+        Scenario::Load(options) => load::run(&options).await,
         Scenario::Listen(options) => listen::run(&options),
         Scenario::Flood(options) => flood::run(&options),
         Scenario::Crowd(options) => crowd::run(&options),
