@@ -42,7 +42,7 @@ async fn main() -> anyhow::Result<()> {
     let given = Arc::new(AtomicU64::new(0));
     load(&handle, &mut numbers, "with a receipt for each batch", |_| {
         let given = Arc::clone(&given);
-        let receipt: Receipt = Box::new(move |stored| {
+        let receipt = Receipt::impatient(move |stored| {
             given.fetch_add(u64::from(stored.is_ok()), Ordering::Relaxed);
         });
         vec![receipt]

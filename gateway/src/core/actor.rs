@@ -187,14 +187,10 @@ impl Actor {
                 Waiting::Changer(receipt) if changed => receipts.push(receipt),
                 Waiting::Looker(answer) => lookers.push(answer),
                 Waiting::Ender(command, reply) => enders.push((command, reply)),
-                Waiting::Publisher(receipt) | Waiting::Changer(receipt) => receipt(Ok(())),
+                Waiting::Publisher(receipt) | Waiting::Changer(receipt) => receipt.tell(Ok(())),
             }
         }
-        receipts = match effects {
-            Some(effects) => vec![self.deferred.round(effects, receipts)],
-            None if receipts.is_empty() => receipts,
-            None => vec![self.deferred.answers(receipts)],
-        };
+        let receipts = self.deferred.take(effects, receipts);
         // Behind the round, for what they see may be what it changed.
         lookers.into_iter().for_each(|looker| self.deferred.look(looker));
         enders.into_iter().for_each(|(command, reply)| self.await_end(command, reply));
@@ -216,7 +212,7 @@ impl Actor {
                 self.bridge.ingest(now, inbound);
                 self.gatherings.extend(gathering);
                 let receipt = receipt?;
-                Some(Waiting::Publisher(Box::new(move |stored| {
+                Some(Waiting::Publisher(Receipt::patient(move |stored| {
                     if stored.is_ok() {
                         let _connection_may_be_gone = receipt.send(());
                     }

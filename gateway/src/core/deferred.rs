@@ -57,16 +57,31 @@ impl Deferred {
         (Self { rounds, kept_back, last: 0, outcomes, lookers, rhythm }, arrive)
     }
 
+    /// Takes what follows from a batch and who waits for it; the receipts are for the batch. A round that could not be
+    /// stored comes to its end at once, so who is patient does not wait for that.
+    pub(super) fn take(
+        &mut self,
+        effects: Option<Vec<Effect>>,
+        waiting: Vec<Receipt>,
+    ) -> Vec<Receipt> {
+        let (patient, impatient) = waiting.into_iter().partition(Receipt::is_patient);
+        let first = match effects {
+            Some(effects) => Some(self.round(effects, impatient)),
+            None => self.answers(impatient),
+        };
+        first.into_iter().chain(self.answers(patient)).collect()
+    }
+
     /// Takes a round and who waits for its end, before anything happens; the receipt is for the batch that it
     /// follows from.
-    pub(super) fn round(&mut self, effects: Vec<Effect>, waiting: Vec<Receipt>) -> Receipt {
+    fn round(&mut self, effects: Vec<Effect>, waiting: Vec<Receipt>) -> Receipt {
         self.last += 1;
         let (number, outcomes) = (self.last, self.outcomes.clone());
         self.rounds.push_back((number, effects));
         let rhythm = Arc::clone(&self.rhythm);
         let began = Instant::now();
         rhythm.note_begun();
-        Box::new(move |stored| {
+        Receipt::impatient(move |stored| {
             let number = Some(number);
             let _actor_may_have_ended = outcomes.send(Outcome { number, stored, waited: waiting });
             rhythm.note_ended(began.elapsed());
@@ -75,9 +90,9 @@ impl Deferred {
 
     /// Takes who waits for the end of a round without effects: the store's thread wakes the actor once, not each of
     /// them.
-    pub(super) fn answers(&self, waiting: Vec<Receipt>) -> Receipt {
+    fn answers(&self, waiting: Vec<Receipt>) -> Option<Receipt> {
         let outcomes = self.outcomes.clone();
-        Box::new(move |stored| {
+        Receipt::for_all(waiting, move |waiting, stored| {
             let outcome = Outcome { number: None, stored, waited: waiting };
             let _actor_may_have_ended = outcomes.send(outcome);
         })
@@ -86,7 +101,7 @@ impl Deferred {
     /// A round came to its end; none: that means nothing but for who waited.
     pub(super) fn settle(&mut self, outcome: Outcome) -> Option<Settled> {
         let Outcome { number, stored, waited } = outcome;
-        waited.into_iter().for_each(|receipt| receipt(stored.clone()));
+        waited.into_iter().for_each(|receipt| receipt.tell(stored.clone()));
         let number = number?;
         let mut effects = Vec::new();
         while self.rounds.front().is_some_and(|(first, _)| *first <= number)
@@ -153,15 +168,27 @@ mod tests {
         let _under_way = deferred.round(Vec::new(), Vec::new());
         for stored in [Ok(()), Err(NotStored("the disk is full".into()))] {
             let (tell, told) = mpsc::channel();
-            let who: Receipt = Box::new(move |stored: Result<(), NotStored>| {
+            let who = Receipt::impatient(move |stored| {
                 let _the_test_waits = tell.send(stored.is_ok());
             });
-            deferred.answers(vec![who])(stored.clone());
+            deferred.answers(vec![who]).expect("somebody waits").tell(stored.clone());
             let outcome = arrive.try_recv().expect("it is said at once");
             assert!(told.try_recv().is_err(), "the actor answers, nobody else");
             assert!(deferred.settle(outcome).is_none());
             assert_eq!(told.try_recv(), Ok(stored.is_ok()));
             assert_eq!(deferred.rounds.len(), 1);
         }
+    }
+
+    #[test]
+    fn a_round_does_not_wait_for_who_is_patient() {
+        let (mut deferred, _arrive) = Deferred::new(Arc::default());
+        let waiting = || vec![Receipt::patient(drop), Receipt::impatient(drop)];
+        for effects in [None, Some(Vec::new())] {
+            let receipts = deferred.take(effects, waiting());
+            let patient: Vec<_> = receipts.iter().map(Receipt::is_patient).collect();
+            assert_eq!(patient, [false, true]);
+        }
+        assert!(deferred.take(None, Vec::new()).is_empty());
     }
 }

@@ -269,14 +269,13 @@ impl Core {
         let (reply, answer) = oneshot::channel();
         let change = move |bridge: &mut Bridge<Outlet>, now| {
             let result = change(bridge, now);
-            let receipt: Receipt = Box::new(move |stored| {
+            Receipt::impatient(move |stored| {
                 let answer = stored.map(|()| result);
                 if let Ok(result) = &answer {
                     then(result);
                 }
                 let _caller_may_be_gone = reply.send(answer);
-            });
-            receipt
+            })
         };
         self.send(Input::Change(Box::new(change))).await?;
         Ok(answer.await.map_err(|_| Stopped)??)

@@ -52,7 +52,7 @@ impl Watchers {
         let publish = |change: &shadow::Change| -> Receipt {
             let shadow::Change { device, desired } = change.clone();
             let (publisher, unpublished) = (self.desired.clone(), Arc::clone(&self.unpublished));
-            Box::new(move |stored| match stored {
+            Receipt::impatient(move |stored| match stored {
                 Ok(()) => publisher.publish(&device, desired.as_ref()),
                 Err(_) => {
                     unpublished.lock().unwrap_or_else(PoisonError::into_inner).insert(device);

@@ -16,7 +16,7 @@ use crate::{
     core::{Input, raw},
     exchange::{Arrival, Message, Properties},
     rhythm::Cue,
-    store::{Gathering, Row},
+    store::{Gathering, Receipt, Row},
 };
 use bridge::{
     event::ConnectionId,
@@ -260,11 +260,11 @@ impl Batch {
         let mut receipts = Receipts::default();
         if let (Some(gathering), Wait::For(Ack::Stored | Ack::Synced)) = (&gathering, wait) {
             let (sender, receiver) = oneshot::channel();
-            gathering.then(|stored| {
+            gathering.then(Receipt::patient(|stored| {
                 if stored.is_ok() {
                     let _connection_may_be_gone = sender.send(());
                 }
-            });
+            }));
             receipts[1] = Some(receiver);
         }
         if !inbound.is_empty() {

@@ -86,7 +86,7 @@ counters! {
         publishes_out,
         /// Payloads that are not what their route says.
         undecodable,
-        /// Messages refused an acknowledgement because they could not be stored.
+        /// Messages that are never acknowledged because they were given up before they could be stored.
         unstored,
         /// Packets over `limits.mqtt_packet_bytes`.
         limit_packet,

@@ -17,7 +17,7 @@ use crate::{
     auth::Identity,
     config::Ack,
     mailbox::Mailbox,
-    store::{Batch, Gathering, NotStored, Row, StoreHandle, Table},
+    store::{Batch, Gathering, Receipt, Row, StoreHandle, Table},
 };
 use protocol::{Offset, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -192,7 +192,7 @@ impl Journal {
         if !then.is_empty() {
             let mark = self.mark();
             if !mark.is_set() {
-                batch.receipts.push(Box::new(self.receipt(mark.clone())));
+                batch.receipts.push(self.receipt(mark.clone()));
             }
             self.waiting.push_back((mark, then));
         }
@@ -204,14 +204,15 @@ impl Journal {
         self.waiting.pop_front_if(|(mark, _)| mark.is_set()).map(|(_, then)| then)
     }
 
-    /// Where the disk fails, life goes on: `mark` is set either way.
-    fn receipt(&self, mark: Mark) -> impl FnOnce(Result<(), NotStored>) + Send + 'static {
+    /// Where the disk fails, life goes on: `mark` is set as soon as that is known. What is queued is sent then and the
+    /// client answered, though a kill may undo it; who published it hears nothing until it is stored.
+    fn receipt(&self, mark: Mark) -> Receipt {
         let stored = self.stored.sender();
-        move |_either_way| {
+        Receipt::impatient(move |_either_way| {
             mark.set();
             // One is enough for all, and the session may have ended.
             let _told = stored.try_send((), 1);
-        }
+        })
     }
 
     fn key(&self, part: Part) -> String {

@@ -34,10 +34,28 @@ pub(super) struct Publishing {
     pub(super) pending: PendingQueue,
     /// QoS 1 messages without PUBACK, and QoS 2 messages without PUBREC.
     unacknowledged: [usize; 2],
-    /// Messages that could not be stored, and so stay without acknowledgement.
+    /// Messages that were given up before they were stored, and so stay without acknowledgement.
     unstored: usize,
     /// When something was acknowledged last.
     pub(super) acknowledged: Option<Instant>,
+}
+
+/// What became of a batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Outcome {
+    /// It is stored.
+    Stored,
+    /// It never will be.
+    GivenUp,
+    /// It may be, when nobody waits any more.
+    Open,
+}
+
+impl Outcome {
+    /// That of one of which it is certain.
+    pub(super) const fn of(stored: bool) -> Self {
+        if stored { Self::Stored } else { Self::GivenUp }
+    }
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
@@ -235,8 +253,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// The oldest batch is stored and can be acknowledged, or it is not and never will be.
-    pub(super) fn stored(&mut self, stored: bool) -> Result<(), End> {
+    /// What became of the oldest batch: one that is stored can be acknowledged.
+    pub(super) fn stored(&mut self, outcome: Outcome) -> Result<(), End> {
+        let stored = outcome == Outcome::Stored;
         for PendingAck { flow, id, reason } in self.publishing().pending.pop() {
             self.publishing().unacknowledged[usize::from(flow == Flow::Rec)] -= 1;
             let keep = stored && reason == Reason::Success;
@@ -248,16 +267,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                     journal.incoming_done(id);
                 }
             }
-            if stored {
-                let told = if self.client.dialect.version == Version::V3 {
-                    Reason::Success
-                } else {
-                    reason
-                };
-                self.ack(flow, id, told);
-            } else {
-                self.publishing().unstored += 1;
-                self.shared.counters.unstored.increment();
+            match (outcome, self.client.dialect.version) {
+                (Outcome::Stored, Version::V3) => self.ack(flow, id, Reason::Success),
+                (Outcome::Stored, Version::V5) => self.ack(flow, id, reason),
+                (Outcome::GivenUp, _) => {
+                    self.publishing().unstored += 1;
+                    self.shared.counters.unstored.increment();
+                }
+                (Outcome::Open, _) => {}
             }
         }
         // A client whose window is full of them would wait for ever; it is to come back and send again.

@@ -1,6 +1,10 @@
 //! How the connection of a session that is kept comes to rest: nothing that its client sent stays in doubt.
 
-use super::{connection::Connection, publishing::Publishing, subscriptions::Source};
+use super::{
+    connection::Connection,
+    publishing::{Outcome, Publishing},
+    subscriptions::Source,
+};
 use crate::{core::Downlink, exchange::Arrival};
 use std::{
     future::poll_fn,
@@ -9,11 +13,14 @@ use std::{
 };
 use tokio::{
     io::{AsyncRead, AsyncWrite},
-    time::timeout,
+    time::{Instant, timeout_at},
 };
 
-/// How long is waited for one receipt.
-const RECEIPT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long is waited for receipts.
+const RECEIPTS_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// How long is waited for them while the store fails: until it has been given all that was on the way to it.
+const FAILING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What comes while a receipt is waited for.
 enum Event {
@@ -27,14 +34,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Waits for the receipts of what the client sent, so that no QoS 2 message of the session is in
     /// doubt, and answers what can be answered. What is still open then counts as new when it comes again.
     pub(super) async fn settle(&mut self) {
+        let failing = self.shared.store.figures().error.is_some();
+        let deadline = Instant::now() + if failing { FAILING_TIMEOUT } else { RECEIPTS_TIMEOUT };
         let waits = |publishing: &Publishing| !publishing.pending.is_empty();
         while self.publishing.as_deref().is_some_and(waits) {
-            let settled = timeout(RECEIPT_TIMEOUT, self.front_stored()).await;
-            if self.stored(settled.unwrap_or(false)).is_err() {
+            let outcome = match timeout_at(deadline, self.front_stored()).await {
+                Ok(stored) => Outcome::of(stored),
+                Err(_) => Outcome::Open,
+            };
+            if self.stored(outcome).is_err() {
                 return;
             }
         }
-        let _late = timeout(RECEIPT_TIMEOUT, self.journal_settled()).await;
+        let _late = timeout_at(deadline, self.journal_settled()).await;
     }
 
     /// Waits until all that was noted is stored, and answers what waited for that.

@@ -35,9 +35,9 @@ impl Writer {
         let live = Arc::clone(&self.live);
         let (ids, new) = {
             let live = live.lock().unwrap_or_else(PoisonError::into_inner);
-            name_channels(&live, &taken.updates)
+            name_channels(&live, taken.updates())
         };
-        let rows = self.prepare(&ids, &taken.updates)?;
+        let rows = self.prepare(&ids, taken.updates())?;
         let before = self.log.last;
         schema::immediately(&mut self.connection, |connection| {
             if let Some(Lost { first, last }) = taken.lost {
@@ -67,7 +67,7 @@ impl Writer {
                 live.forget(name, offset);
             }
         }
-        for (update, id) in taken.updates.iter().zip(ids) {
+        for (update, id) in taken.updates().zip(ids) {
             live.add_data(id, update.stamp, &update.data);
         }
         live.note_committed(taken.settled);
@@ -76,17 +76,18 @@ impl Writer {
     }
 
     /// Packs the updates into rows.
-    fn prepare(
+    fn prepare<'a>(
         &mut self,
         ids: &[ChannelId],
-        updates: &[Arc<Update>],
+        updates: impl Iterator<Item = &'a Arc<Update>>,
     ) -> rusqlite::Result<Vec<Prepared>> {
         let mut prepared = Vec::new();
         let mut records = Records::default();
         let mut after = self.log.last;
-        for (at, (update, id)) in updates.iter().zip(ids).enumerate() {
+        let mut updates = updates.zip(ids).peekable();
+        while let Some((update, id)) = updates.next() {
             records.push_data(*id, update.stamp, &update.data);
-            if records.len() >= ROW_BYTES || at + 1 == updates.len() {
+            if records.len() >= ROW_BYTES || updates.peek().is_none() {
                 let row = self.pack(after, &std::mem::take(&mut records))?;
                 after = row.row.last;
                 prepared.push(row);
@@ -116,13 +117,13 @@ pub(super) fn no_memory(error: std::io::Error) -> rusqlite::Error {
 }
 
 /// The id of each update's channel, and the channels that are new.
-fn name_channels(
+fn name_channels<'a>(
     live: &Live,
-    updates: &[Arc<Update>],
+    updates: impl Iterator<Item = &'a Arc<Update>>,
 ) -> (Vec<ChannelId>, Vec<(TopicName, ChannelId)>) {
-    let mut new: HashMap<&TopicName, ChannelId> = HashMap::default();
+    let mut new: HashMap<&'a TopicName, ChannelId> = HashMap::default();
     let mut next = live.next_id();
-    let ids = updates.iter().map(|update| {
+    let ids = updates.map(|update| {
         live.id(&update.channel).unwrap_or_else(|| {
             *new.entry(&update.channel).or_insert_with(|| {
                 let id = next;

@@ -1,6 +1,6 @@
 //! Rows that several tasks gather for one commit: all of them are stored, or none.
 
-use super::{Batch, NotStored, Receipt, Row, StoreHandle};
+use super::{Batch, Receipt, Row, StoreHandle};
 use protocol::Offset;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -34,10 +34,10 @@ impl Gathering {
         self.0.lock().rows.push(row);
     }
 
-    /// Calls `receipt` when everything is stored that was gathered here, and that was given to the store
+    /// Tells `receipt` when everything is stored that was gathered here, and that was given to the store
     /// before; or when it was not.
-    pub fn then(&self, receipt: impl FnOnce(Result<(), NotStored>) + Send + 'static) {
-        self.0.lock().receipts.push(Box::new(receipt) as Receipt);
+    pub fn then(&self, receipt: Receipt) {
+        self.0.lock().receipts.push(receipt);
     }
 }
 

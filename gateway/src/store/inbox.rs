@@ -83,15 +83,15 @@ impl Inbox {
         refuse(overflown, "more waits than the store may hold");
     }
 
-    /// Puts back what could not be committed, before all that came since, and tells everybody who waits: what is
-    /// behind it cannot be committed either. Says whether the store is about to end.
+    /// Puts back what could not be committed, before all that came since. Who is patient waits on with it; the others
+    /// are told, for what is behind it cannot be committed either. Says whether the store is about to end.
     pub(super) fn put_back(&self, taken: Taken, why: &str) -> Option<Ending> {
         let mut pending = self.lock();
-        let waiting = pending.put_back(taken);
+        let impatient = pending.put_back(taken);
         let overflown = pending.trim(self.bytes_max);
         let ending = pending.ending;
         drop(pending);
-        refuse(waiting, why);
+        refuse(impatient, why);
         refuse(overflown, "more waits than the store may hold");
         ending
     }
@@ -185,5 +185,5 @@ pub(super) fn refuse(receipts: Vec<Receipt>, why: &str) {
         return;
     }
     let why = NotStored(why.into());
-    receipts.into_iter().for_each(|receipt| receipt(Err(why.clone())));
+    receipts.into_iter().for_each(|receipt| receipt.tell(Err(why.clone())));
 }

@@ -29,6 +29,7 @@ mod open;
 mod pending;
 mod reader;
 mod reading;
+mod receipt;
 mod record;
 mod recover;
 mod restore;
@@ -48,7 +49,7 @@ pub use gap::{Gap, GapReason};
 pub use gather::Gathering;
 pub use open::{Database, is_in_use, open};
 pub use reader::{LogPage, Past, RangePage};
-
+pub use receipt::Receipt;
 pub use recover::{EpochAfter, Report, Salvaged, recover};
 pub use restore::{Restored, RestoredChannel};
 pub use row::{KeyAndBody, Order, Row, Rows, RowsWanted, StoredRow, Table};
@@ -149,10 +150,6 @@ impl std::fmt::Debug for Batch {
     }
 }
 
-/// Is called once when the batch is stored, or when it was not; quick and without waiting, for it is the
-/// writer that calls.
-pub type Receipt = Box<dyn FnOnce(Result<(), NotStored>) + Send>;
-
 /// The way to the store. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct StoreHandle(Arc<Shared>);
@@ -202,7 +199,7 @@ impl StoreHandle {
         self.0.damaged_reads.load(Ordering::Relaxed)
     }
 
-    /// Waits until all that was given before is stored.
+    /// Waits until all that was given before is stored, or could not be.
     ///
     /// # Errors
     /// [`NotStored`] when it could not be.
@@ -211,7 +208,7 @@ impl StoreHandle {
     /// Nothing is lost when it is dropped.
     pub async fn settled(&self) -> Result<(), NotStored> {
         let (sender, answer) = oneshot::channel();
-        let receipt: Receipt = Box::new(move |outcome| {
+        let receipt = Receipt::impatient(move |outcome| {
             let _asker_may_be_gone = sender.send(outcome);
         });
         let (updates, rows) = (Vec::new(), Vec::new());

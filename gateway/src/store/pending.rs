@@ -4,13 +4,16 @@
 use super::{Batch, Receipt, Row, Table};
 use crate::watch::WATCH;
 use ahash::HashMap;
-use bridge::update::Update;
 use protocol::Offset;
 use std::{
     collections::VecDeque,
-    sync::Arc,
     time::{Duration, Instant},
 };
+
+mod taken;
+
+use taken::Chunk;
+pub(super) use taken::{Lost, Taken};
 
 /// How long an update or a row may wait for others before it is committed, where nobody waits for it; and how often
 /// the writer looks for such.
@@ -26,36 +29,6 @@ const PACE: Duration = Duration::from_millis(8);
 
 /// The least time between two attempts while the disk fails.
 const RETRY: Duration = Duration::from_secs(1);
-
-/// What the writer takes for one commit.
-#[derive(Default)]
-pub(super) struct Taken {
-    /// Updates in order.
-    pub(super) updates: Vec<Arc<Update>>,
-    /// The newest row of each key; none: gone.
-    pub(super) rows: HashMap<(Table, String), Option<Vec<u8>>>,
-    /// What was given up before.
-    pub(super) lost: Option<Lost>,
-    /// Everybody who waits for the commit.
-    pub(super) receipts: Vec<Receipt>,
-    /// The newest offset that was given out.
-    pub(super) through: Offset,
-    /// Once this is committed, everything up to this offset that will ever be stored is.
-    pub(super) settled: Offset,
-}
-
-impl std::fmt::Debug for Taken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Taken").field("updates", &self.updates.len()).finish_non_exhaustive()
-    }
-}
-
-/// A run of updates that were given up.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Lost {
-    pub(super) first: Offset,
-    pub(super) last: Offset,
-}
 
 /// How the store ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -154,19 +127,6 @@ pub(super) enum Haste {
     AtOnce,
 }
 
-#[derive(Default)]
-struct Chunk {
-    updates: Vec<Arc<Update>>,
-    bytes: usize,
-    receipts: Vec<Receipt>,
-}
-
-impl std::fmt::Debug for Chunk {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Chunk").field("updates", &self.updates.len()).finish_non_exhaustive()
-    }
-}
-
 impl Pending {
     /// Takes a batch in. Where somebody waits, it is committed with `haste` at least.
     pub(super) fn put(&mut self, batch: Batch, haste: Haste, now: Instant) {
@@ -192,10 +152,7 @@ impl Pending {
                 (false, true) => Haste::None,
             };
             self.haste = self.haste.max(haste);
-            let bytes = updates.iter().map(|update| update.weight()).sum();
-            self.bytes += bytes;
-            self.updates += updates.len() as u64;
-            self.chunks.push_back(Chunk { updates, bytes, receipts });
+            self.push(Chunk::new(updates, receipts));
         }
     }
 
@@ -206,10 +163,7 @@ impl Pending {
             let Some(chunk) = self.chunks.pop_front() else { break };
             self.forget(&chunk);
             self.lost_updates += chunk.updates.len() as u64;
-            if let [first, ..] = &chunk.updates[..]
-                && let [.., last] = &chunk.updates[..]
-            {
-                let lost = Lost { first: first.stamp.offset, last: last.stamp.offset };
+            if let Some(lost) = chunk.lost() {
                 self.lost = Some(Lost::joined(self.lost, lost));
             }
             receipts.extend(chunk.receipts);
@@ -225,6 +179,12 @@ impl Pending {
         waiting
     }
 
+    fn push(&mut self, chunk: Chunk) {
+        self.bytes += chunk.bytes;
+        self.updates += chunk.updates.len() as u64;
+        self.chunks.push_back(chunk);
+    }
+
     fn forget(&mut self, chunk: &Chunk) {
         self.bytes -= chunk.bytes;
         self.updates -= chunk.updates.len() as u64;
@@ -234,7 +194,7 @@ impl Pending {
     pub(super) fn take(&mut self, now: Instant) -> Taken {
         let mut taken = Taken {
             rows: std::mem::take(&mut self.rows),
-            receipts: self.hasty.take().unwrap_or_default(),
+            hasty: self.hasty.take().unwrap_or_default(),
             lost: self.lost.take(),
             through: self.through,
             ..Taken::default()
@@ -248,8 +208,7 @@ impl Pending {
         {
             bytes += chunk.bytes;
             self.forget(&chunk);
-            taken.updates.extend(chunk.updates);
-            taken.receipts.extend(chunk.receipts);
+            taken.chunks.push(chunk);
         }
         if self.chunks.is_empty() {
             (self.since, self.haste) = (None, Haste::None);
@@ -264,11 +223,8 @@ impl Pending {
         if waits { Offset(0) } else { self.through }
     }
 
-    /// Puts back what could not be committed, before all that came since; those who wait for any of it.
+    /// Puts back what could not be committed, before all that came since; those who then wait no longer.
     pub(super) fn put_back(&mut self, taken: Taken) -> Vec<Receipt> {
-        let behind = self.chunks.iter_mut().flat_map(|chunk| std::mem::take(&mut chunk.receipts));
-        let mut waiting = taken.receipts;
-        waiting.extend(behind);
         for (key, body) in taken.rows {
             self.rows.entry(key).or_insert(body);
         }
@@ -276,14 +232,20 @@ impl Pending {
             self.lost = Some(Lost::joined(self.lost, lost));
         }
         self.since.get_or_insert_with(Instant::now);
-        for updates in taken.updates.chunks(CHUNK_UPDATES).rev() {
-            let bytes = updates.iter().map(|update| update.weight()).sum();
-            self.bytes += bytes;
-            self.updates += updates.len() as u64;
-            let chunk = Chunk { updates: updates.to_vec(), bytes, receipts: Vec::new() };
-            self.chunks.push_front(chunk);
+        let mut hasty = taken.hasty;
+        hasty.extend(self.hasty.take().unwrap_or_default());
+        let came_since = std::mem::take(&mut self.chunks);
+        (self.bytes, self.updates) = (0, 0);
+        let all = taken.chunks.into_iter().chain(came_since);
+        let mut impatient = Vec::new();
+        for chunk in all.chain([Chunk::new(Vec::new(), hasty)]) {
+            let (chunk, others) = chunk.without_impatient();
+            impatient.extend(others);
+            if !chunk.is_empty() {
+                self.push(chunk);
+            }
         }
-        waiting
+        impatient
     }
 
     /// When the writer shall commit; none while nothing waits.
@@ -323,18 +285,6 @@ impl Pending {
             (self.asleep, self.called_at) = (None, Some(now));
         }
         rouses
-    }
-}
-
-/// How finely what was put back can be given up.
-const CHUNK_UPDATES: usize = 256;
-
-impl Lost {
-    fn joined(before: Option<Self>, more: Self) -> Self {
-        before.map_or(more, |before| Self {
-            first: before.first.min(more.first),
-            last: before.last.max(more.last),
-        })
     }
 }
 

@@ -117,13 +117,14 @@ impl Writer {
         self.live.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Commits what waits. What cannot be is put back, and everybody who waits for it told.
+    /// Commits what waits. What cannot be is put back.
     fn commit(&mut self, taken: Taken) -> Result<(), Refused> {
         match self.write(&taken) {
             Ok(()) => {
                 self.note_well();
-                taken.receipts.into_iter().for_each(|receipt| receipt(Ok(())));
-                self.reserve(taken.through);
+                let through = taken.through;
+                taken.into_receipts().for_each(|receipt| receipt.tell(Ok(())));
+                self.reserve(through);
                 Ok(())
             }
             Err(error) => {

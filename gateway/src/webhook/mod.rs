@@ -157,8 +157,7 @@ impl Webhook {
         let row = Row::set(Table::Post, post.id.as_str(), post.body.to_vec());
         let shared = Arc::clone(&self.0);
         // One that cannot be kept is posted all the same: it may be about that very disk.
-        let receipt: Receipt = Box::new(move |_kept_or_not| shared.put(post));
-        Some((row, receipt))
+        Some((row, Receipt::impatient(move |_kept_or_not| shared.put(post))))
     }
 
     /// What it counts.

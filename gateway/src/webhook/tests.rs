@@ -89,10 +89,10 @@ impl Kept {
         let (sender, kept) = oneshot::channel();
         let gathering = Gathering::new(self.database.handle());
         gathering.add(row);
-        gathering.then(move |outcome| {
-            receipt(outcome);
+        gathering.then(Receipt::impatient(move |outcome| {
+            receipt.tell(outcome);
             sender.send(()).expect("the test waits");
-        });
+        }));
         drop(gathering);
         kept.await.unwrap();
     }

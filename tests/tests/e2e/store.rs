@@ -7,6 +7,7 @@ use tests::{Connect, Ended, Packet, Peer, Program, TestGateway, Version, until};
 
 const CONNACK: u8 = 2;
 const PUBACK: u8 = 4;
+const PUBREC: u8 = 5;
 
 async fn publisher(gateway: &TestGateway) -> Peer {
     Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "publisher")).await
@@ -101,7 +102,7 @@ async fn while_the_disk_fails_live_data_flows_and_nothing_is_promised_and_it_rec
     }
     peer.settle().await;
     let answers: Vec<Packet> = peer.waiting();
-    assert_eq!(answers, [], "but it is not acknowledged");
+    assert_eq!(answers, [], "but it is not acknowledged yet");
 
     let path = "/api/v1/devices/d2/commands";
     let (status, problem) = gateway.post(path, &json!({"name": "open"})).await;
@@ -131,6 +132,9 @@ async fn while_the_disk_fails_live_data_flows_and_nothing_is_promised_and_it_rec
         gateway.get_text("/readyz").await.0 == StatusCode::OK
     })
     .await;
+    let id = |qos: u16| (first + qos).to_be_bytes();
+    assert_eq!(peer.expect(PUBACK).await.body[..2], id(1), "it is stored after all");
+    assert_eq!(peer.expect(PUBREC).await.body[..2], id(2), "and this is");
     let accepted = live.reply(command).await;
     assert_eq!(accepted["type"], "ok", "{accepted}");
     assert_eq!(device.take().await.order["name"], "open");

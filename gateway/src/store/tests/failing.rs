@@ -13,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tempfile::TempDir;
+use tokio::sync::oneshot::{self, error::TryRecvError};
 
 /// Writes until there is no room; what is said then, and how many updates were given.
 async fn fill_the_disk(store: &mut TestStore) -> (NotStored, usize) {
@@ -83,7 +84,7 @@ async fn what_there_is_no_room_for_is_counted_and_left_as_a_gap() {
     let text = format!(r#"{{"n":"{:0>200}"}}"#, "");
     while handle.figures().lost_updates == 0 {
         let update = store.numbers.update("telemetry/a", 1, &text);
-        let refused: Receipt = Box::new(drop);
+        let refused = Receipt::impatient(drop);
         let through = Offset(store.numbers.offset);
         let (updates, rows) = (vec![update], Vec::new());
         handle.keep(Batch { updates, rows, receipts: vec![refused], through });
@@ -105,6 +106,64 @@ async fn what_there_is_no_room_for_is_counted_and_left_as_a_gap() {
     assert_eq!(store.restored.last_offset, Offset(through));
 }
 
+/// Keeps an update with a receipt of somebody who is patient; where it arrives.
+fn kept_patiently(store: &mut TestStore) -> oneshot::Receiver<Result<(), NotStored>> {
+    let text = format!(r#"{{"n":"{}"}}"#, "x".repeat(1_000));
+    let updates = vec![store.numbers.update("state/p", 1, &text)];
+    let (sender, told) = oneshot::channel();
+    let receipt = Receipt::patient(move |stored| {
+        let _the_test_may_have_failed = sender.send(stored);
+    });
+    let (rows, through) = (Vec::new(), Offset(store.numbers.offset));
+    store.handle().keep(Batch { updates, rows, receipts: vec![receipt], through });
+    told
+}
+
+#[tokio::test]
+async fn who_is_patient_is_told_when_it_is_stored_after_all_and_others_at_once() {
+    let mut store = TestStore::new();
+    let handle = store.handle();
+    let _full = fill_the_disk(&mut store).await;
+    let mut told = kept_patiently(&mut store);
+    handle.settled().await.expect_err("there is no room");
+    assert_eq!(told.try_recv(), Err(TryRecvError::Empty));
+    handle.0.pages_max.store(0, Ordering::Relaxed);
+    settle_within(&store, Duration::from_secs(10)).await;
+    assert_eq!(told.await.unwrap(), Ok(()));
+}
+
+#[tokio::test]
+async fn who_is_patient_is_told_the_truth_of_what_was_given_up() {
+    let mut store = TestStore::with(|settings| settings.pending_bytes = 64 * 1024);
+    let handle = store.handle();
+    let _full = fill_the_disk(&mut store).await;
+    let first = store.numbers.offset + 1;
+    let mut waiting = Vec::new();
+    for round in 0..3 {
+        waiting.extend((0..40).map(|_| kept_patiently(&mut store)));
+        handle.settled().await.expect_err(&format!("no room in round {round}"));
+    }
+    handle.0.pages_max.store(0, Ordering::Relaxed);
+    settle_within(&store, Duration::from_secs(10)).await;
+    let newest = handle.newest(name("state/p"), 1_000).await.unwrap();
+    let stored: Vec<_> = newest.iter().map(|(stamp, _)| stamp.offset.0).collect();
+    let mut acknowledged = Vec::new();
+    for (told, offset) in waiting.into_iter().zip(first..) {
+        acknowledged.extend(told.await.unwrap().is_ok().then_some(offset));
+    }
+    assert_eq!(acknowledged, stored);
+    assert!((1..120).contains(&stored.len()), "{stored:?}");
+}
+
+#[tokio::test]
+async fn who_is_patient_is_refused_at_the_end() {
+    let mut store = TestStore::new();
+    let _full = fill_the_disk(&mut store).await;
+    let told = kept_patiently(&mut store);
+    store.database.close(Offset(store.numbers.offset)).expect_err("there is no room");
+    told.await.unwrap().expect_err("it is not stored");
+}
+
 /// Tells the child below that it is the one to be killed, and where to write.
 const CHILD: &str = "SLUICE_TEST_STORE_DIR";
 
@@ -121,7 +180,7 @@ async fn child_that_writes_until_it_is_killed() {
         let updates = (0..7).map(|n| numbers.update(&format!("telemetry/{n}"), 1, r#"{"n":1}"#));
         let updates = updates.collect();
         let offset = numbers.offset;
-        let receipt: Receipt = Box::new(move |stored| {
+        let receipt = Receipt::impatient(move |stored| {
             stored.unwrap();
             println!("stored {offset}");
         });

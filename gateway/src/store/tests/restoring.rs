@@ -2,7 +2,8 @@
 
 use super::{
     super::{
-        Batch, GapReason, OpenError, Order, ReadError, Row, RowsWanted, Table, open, schema::Meta,
+        Batch, GapReason, OpenError, Order, ReadError, Receipt, Row, RowsWanted, Table, open,
+        schema::Meta,
     },
     support::{TestStore, name, settings, texts},
 };
@@ -163,7 +164,7 @@ async fn receipts_are_given_after_the_commit_and_refused_once_it_is_closed() {
     handle.keep(Batch {
         updates: Vec::new(),
         rows: Vec::new(),
-        receipts: vec![Box::new(|outcome| assert!(outcome.is_err()))],
+        receipts: vec![Receipt::patient(|outcome| assert!(outcome.is_err()))],
         through: Offset(1),
     });
 }
