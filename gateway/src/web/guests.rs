@@ -91,6 +91,22 @@ impl Here {
         Ok(())
     }
 
+    /// Has a connection go on with another user, or the same: one token has one place for it.
+    fn renew(
+        &mut self,
+        number: u64,
+        renewed: (User, CancellationToken),
+        limits: TokenLimits,
+    ) -> Result<(), TooMany> {
+        let before = self.connections.get(&number).map(|(user, _)| user.clone());
+        if before.as_ref().map(User::token) != Some(renewed.0.token()) {
+            self.count(&renewed.0, limits)?;
+            before.inspect(|user| self.uncount(user));
+        }
+        self.connections.insert(number, renewed);
+        Ok(())
+    }
+
     fn uncount(&mut self, user: &User) {
         let Some(token) = user.token() else { return };
         if let Some(account) = self.accounts.get_mut(token) {
@@ -136,10 +152,16 @@ impl Guest {
     /// The connection goes on with `user`.
     ///
     /// # Errors
-    /// [`TooMany`], which is counted; it goes on as before then.
+    /// [`TooMany`], which is counted; it is as before then.
     pub(super) fn renew(&mut self, user: &User) -> Result<(), TooMany> {
-        let renewed = Self::enter(&self.web, user, &self.web.farewell)?;
-        *self = renewed;
+        let interrupt = self.web.farewell.child_token();
+        let renewed = (user.clone(), interrupt.clone());
+        self.web
+            .guests
+            .lock()
+            .renew(self.number, renewed, self.web.guests.limits)
+            .inspect_err(|_too_many| self.web.stats.web.refused_token_connections.increment())?;
+        self.interrupt = interrupt;
         Ok(())
     }
 

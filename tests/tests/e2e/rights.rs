@@ -297,6 +297,24 @@ async fn a_token_has_bounds_for_all_its_connections_together() {
 }
 
 #[tokio::test]
+async fn a_token_is_renewed_in_the_place_that_its_connection_has() {
+    let gateway = TestGateway::with(&[("LIMITS__TOKEN_CONNECTIONS", "1")]).await;
+    let mine = token(&gateway, &["create", "mia"]).await;
+    let next = token(&gateway, &["create", "mia"]).await;
+    until_counts(&gateway, &next).await;
+    let connect = async |token: &str| Live::connect_as(gateway.http(), token).await;
+    let mut live = connect(&mine).await.expect("welcomed");
+    for token in [&mine, &mine, &next, &mine] {
+        let renewed = live.reply(json!({"type": "hello", "token": token})).await;
+        assert_eq!(renewed["type"], "ok", "{renewed}");
+    }
+    assert_eq!(connect(&mine).await.err(), Some(4005), "it has its place still");
+    let _takes_the_place_of_next = connect(&next).await.expect("welcomed");
+    live.ask(json!({"type": "hello", "token": next})).await;
+    assert_eq!(live.closed().await, 4005, "a token with no place left");
+}
+
+#[tokio::test]
 async fn a_change_of_credentials_counts_at_once() {
     let gateway = TestGateway::start().await;
     let viewer =
