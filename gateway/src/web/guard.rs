@@ -28,12 +28,14 @@ enum Verdict {
     Own,
     /// From a page of an allowed origin, which may read the answer.
     Allowed(HeaderValue),
-    /// `Host` is missing or not a name of the gateway.
+    /// `Host` is not a name of the gateway.
     BadHost(String),
-    /// There are so many `Host`, of which proxies and servers may each take another.
-    SeveralHosts(usize),
+    /// There are so many `Host`: none, or several, of which proxies and servers may each take another.
+    NotOneHost(usize),
     /// `Origin` is another site's.
     BadOrigin(String),
+    /// There are so many `Origin`, of which one may be another site's.
+    SeveralOrigins(usize),
 }
 
 impl Guard {
@@ -47,22 +49,25 @@ impl Guard {
     }
 
     fn judge(&self, target: Option<&Authority>, headers: &HeaderMap) -> Verdict {
-        let hosts = headers.get_all(header::HOST).iter().count();
-        if hosts > 1 {
-            return Verdict::SeveralHosts(hosts);
-        }
-        let host = match (target, headers.get(header::HOST)) {
-            (Some(authority), _) => authority.as_str().to_lowercase(),
-            (None, Some(value)) => String::from_utf8_lossy(value.as_bytes()).to_lowercase(),
-            (None, None) => return Verdict::BadHost(String::new()),
-        };
+        let hosts: Vec<_> = headers.get_all(header::HOST).iter().collect();
+        let [host] = hosts.as_slice() else { return Verdict::NotOneHost(hosts.len()) };
+        let host = target.map_or(host.as_bytes(), |authority| authority.as_str().as_bytes());
+        let host = String::from_utf8_lossy(host).to_lowercase();
         if !name_of(&host).is_some_and(|name| self.is_own_name(name)) {
             return Verdict::BadHost(host);
         }
-        let Some(value) = headers.get(header::ORIGIN) else { return Verdict::Own };
+        let origins: Vec<_> = headers.get_all(header::ORIGIN).iter().collect();
+        match origins.as_slice() {
+            [] => Verdict::Own,
+            [origin] => self.judge_origin(&host, origin),
+            several => Verdict::SeveralOrigins(several.len()),
+        }
+    }
+
+    fn judge_origin(&self, host: &str, value: &HeaderValue) -> Verdict {
         let origin = String::from_utf8_lossy(value.as_bytes()).to_lowercase();
         let authority = origin.strip_prefix("http://").or(origin.strip_prefix("https://"));
-        if authority == Some(&host) {
+        if authority == Some(host) {
             Verdict::Own
         } else if self.origins.contains(&origin) {
             Verdict::Allowed(value.clone())
@@ -125,7 +130,7 @@ pub(super) async fn check<Answer: Future<Output = Response>>(
             );
             Refused::new(StatusCode::FORBIDDEN, "bad_host", detail).into_response()
         }
-        Verdict::SeveralHosts(hosts) => {
+        Verdict::NotOneHost(hosts) => {
             web.stats.web.refused_hosts.increment();
             let detail =
                 format!("a request has one Host (RFC 9112, section 3.2), this one has {hosts}");
@@ -136,6 +141,11 @@ pub(super) async fn check<Answer: Future<Output = Response>>(
             let detail =
                 format!("pages of '{origin}' may not use this gateway: see http.allowed_origins");
             Refused::new(StatusCode::FORBIDDEN, "bad_origin", detail).into_response()
+        }
+        Verdict::SeveralOrigins(origins) => {
+            web.stats.web.refused_origins.increment();
+            let detail = format!("a request has one Origin at most, this one has {origins}");
+            Refused::new(StatusCode::BAD_REQUEST, "bad_origin", detail).into_response()
         }
     }
 }
@@ -195,7 +205,6 @@ mod tests {
             let verdict = judge(loopback, Some(other), None);
             assert_eq!(verdict, Verdict::BadHost(other.into()));
         }
-        assert_eq!(judge(loopback, None, None), Verdict::BadHost(String::new()));
         assert_eq!(
             judge("192.0.2.1:80", Some("localhost"), None),
             Verdict::BadHost("localhost".into())
@@ -204,13 +213,22 @@ mod tests {
     }
 
     #[test]
-    fn a_request_has_one_host() {
+    fn a_request_has_one_host_and_one_origin_at_most() {
         let guard = Guard::new(&Http::default(), "127.0.0.1:8080".parse().unwrap());
-        let own = HeaderValue::from_static("localhost:8080");
+        let target = Authority::from_static("localhost:8080");
         let mut headers = HeaderMap::new();
+        let own = HeaderValue::from_static("localhost:8080");
+        assert_eq!(guard.judge(None, &headers), Verdict::NotOneHost(0));
+        assert_eq!(guard.judge(Some(&target), &headers), Verdict::NotOneHost(0));
         headers.append(header::HOST, own.clone());
-        headers.append(header::HOST, own);
-        assert_eq!(guard.judge(None, &headers), Verdict::SeveralHosts(2));
+        assert_eq!(guard.judge(Some(&target), &headers), Verdict::Own);
+        headers.append(header::HOST, own.clone());
+        assert_eq!(guard.judge(None, &headers), Verdict::NotOneHost(2));
+        headers.insert(header::HOST, own);
+        headers.append(header::ORIGIN, HeaderValue::from_static("http://localhost:8080"));
+        assert_eq!(guard.judge(None, &headers), Verdict::Own);
+        headers.append(header::ORIGIN, HeaderValue::from_static("http://evil.example"));
+        assert_eq!(guard.judge(None, &headers), Verdict::SeveralOrigins(2));
     }
 
     #[test]

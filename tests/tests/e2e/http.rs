@@ -3,7 +3,11 @@
 use crate::orders::{id, make_known};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use tests::{Connect, Peer, TestGateway, Version};
+use tests::{Connect, Peer, TestGateway, Version, soon};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
 
 /// What a request is answered, as status, content type and text.
 async fn answer(request: reqwest::RequestBuilder) -> (StatusCode, String, String) {
@@ -41,6 +45,24 @@ async fn a_request_must_name_the_gateway() {
         let (status, ..) =
             answer(gateway.request(Method::GET, "/healthz").header("host", host)).await;
         assert_eq!(status, StatusCode::OK, "{host}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_with_no_host_or_several_origins_is_malformed() {
+    let gateway = TestGateway::start().await;
+    let own = format!("http://{}", gateway.http());
+    for headers in [
+        String::new(),
+        format!("host: {0}\r\nhost: {0}\r\n", gateway.http()),
+        format!("host: {}\r\norigin: {own}\r\norigin: http://evil.example\r\n", gateway.http()),
+    ] {
+        let request = format!("GET /healthz HTTP/1.1\r\nconnection: close\r\n{headers}\r\n");
+        let mut socket = TcpStream::connect(gateway.http()).await.expect("it listens");
+        socket.write_all(request.as_bytes()).await.expect("it is written");
+        let mut answer = String::new();
+        soon("an answer", socket.read_to_string(&mut answer)).await.expect("it is read");
+        assert!(answer.starts_with("HTTP/1.1 400 "), "{headers}: {answer}");
     }
 }
 

@@ -8,8 +8,8 @@ fn meaning(code: &str) -> &'static str {
     match code {
         "already_cleared" => "the alert is cleared",
         "already_final" => "the command or batch has ended",
-        "bad_host" => "`Host` is not a name of this gateway",
-        "bad_origin" => "a page of another site asks",
+        "bad_host" => "`Host` is not a name of this gateway, or there is not one",
+        "bad_origin" => "a page of another site asks, or there are several `Origin`",
         "bad_params" => {
             "the parameters are not what the device's type says; each mistake names its field"
         }
@@ -55,6 +55,7 @@ fn meaning(code: &str) -> &'static str {
 pub(super) fn answers(given: Value, refusals: &[(u16, &[&str])]) -> Value {
     let Value::Object(mut answers) = given else { panic!("answers stand by their status") };
     let mut by_status = BTreeMap::from([
+        (400, vec!["bad_host", "bad_origin"]),
         (401, vec!["unauthenticated"]),
         (403, vec!["bad_host", "bad_origin", "forbidden"]),
         (429, vec!["too_many_sign_ins"]),
