@@ -365,7 +365,7 @@ mod tests {
         let options = refused(options);
         assert!(options.contains("throttle: invalid type"), "{options}");
         let history =
-            r#"{"type":"subscribe","channels":["a"],"options":{"history":{"last":1,"x":2}}}"#;
+            r#"{"type":"subscribe","channels":["a"],"options":{"history":{"last":1,"points":2}}}"#;
         let history = refused(history);
         assert!(
             history.ends_with(r#"history: it is neither {"last":n} nor {"since":ms,"points":n}"#)
