@@ -60,6 +60,15 @@ pub(super) fn frames() -> Vec<Value> {
     });
     let mut snapshot = update.clone();
     snapshot["snapshot"] = true.into();
+    let selected = [
+        ("topics/hall/door", json!({"payload": "open"})),
+        ("gateway/stats", json!({"devices_online": 12, "messages_in_per_s": 3})),
+    ];
+    let selected = selected.map(|(channel, data)| {
+        let mut update = update.clone();
+        (update["channel"], update["data"]) = (channel.into(), data);
+        update
+    });
     let history = json!({
         "type": "history",
         "channel": "telemetry/pump-1",
@@ -80,6 +89,7 @@ pub(super) fn frames() -> Vec<Value> {
             ]),
         ),
         ("live updates", json!([update])),
+        ("only the members that `fields` names", json!(selected)),
         ("the past", json!([history])),
         (
             "continuity is lost",

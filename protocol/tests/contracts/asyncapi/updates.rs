@@ -15,10 +15,16 @@ const DATA: [(&str, &str); 8] = [
     ("^gateway/stats$", "GatewayStats"),
 ];
 
+/// Those of which `fields` may leave members out.
+const SELECTED: [&str; 2] = ["TopicData", "GatewayStats"];
+
 /// Adds the schemas of the data, and makes that of an update say which one it bears.
 pub(super) fn describe(schemas: &mut Map<String, Value>) {
     schemas.insert("TelemetryData".into(), telemetry());
     schemas.insert("TopicData".into(), topic());
+    for name in SELECTED {
+        select(&mut schemas[name]);
+    }
     let by_channel = DATA.map(|(pattern, schema)| {
         json!({
             "if": {"properties": {"channel": {"pattern": pattern}}},
@@ -26,6 +32,14 @@ pub(super) fn describe(schemas: &mut Map<String, Value>) {
         })
     });
     schemas["Update"]["allOf"] = by_channel.as_slice().into();
+}
+
+/// Lets members be missing, as those that the option `fields` does not name are.
+fn select(schema: &mut Value) {
+    let all = schema["description"].as_str().expect("a schema has a description");
+    let selected = format!("{all} With the option `fields` of a subscription only what it names.");
+    schema["description"] = selected.into();
+    schema.as_object_mut().expect("a schema is an object").remove("required");
 }
 
 fn telemetry() -> Value {
@@ -50,6 +64,5 @@ fn topic() -> Value {
             "qos": {"type": "integer", "minimum": 0, "maximum": 2},
             "retain": {"type": "boolean"},
         },
-        "required": ["payload", "encoding", "qos", "retain"],
     })
 }
