@@ -259,6 +259,10 @@ async fn csv_has_a_column_a_metric_and_names_its_next_page() {
         row(4, "2.0"),
     ];
     assert_eq!(rows, expected);
+    let (_, text) = gateway.get_text("/api/v1/devices/d1/telemetry?format=csv&points=2").await;
+    let columns =
+        "timestamp,half.min,half.max,half.last,n.min,n.max,n.last,text.min,text.max,text.last";
+    assert_eq!(text.lines().next(), Some(columns), "downsampled it has three");
 }
 
 #[tokio::test]

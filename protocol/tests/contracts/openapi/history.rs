@@ -25,7 +25,8 @@ fn telemetry() -> Value {
                     "application/json": {"schema": page()},
                     "text/csv": {"schema": {
                         "type": "string",
-                        "description": "A first row with names, then `timestamp` and a column a metric.",
+                        "description": "A first row with names. The columns: `timestamp`, then one a metric by its name; \
+                            downsampled three, `{metric}.min`, `{metric}.max` and `{metric}.last`.",
                     }},
                 },
             }}),
