@@ -1,12 +1,12 @@
-// What a closed connection asks of the client: the range of the close code says it.
+// What a closed connection asks of the client: the close code says it, all but one by its range.
 import { closeCodes } from "../generated/protocol";
 
 /** Whether and when to come back. */
 export type Comeback = "never" | "at_once" | "after_backoff";
 
-/** 40xx: not as we are. 42xx: at once. Everything else, a broken connection too: after a back-off. */
+/** 40xx and a message too big: not as we are. 42xx: at once. Everything else, a broken connection too: after a back-off. */
 export function comebackAfter(code: number): Comeback {
-  if (code >= 4000 && code < 4100) return "never";
+  if ((code >= 4000 && code < 4100) || code === closeCodes.MessageTooBig) return "never";
   if (code >= 4200 && code < 4300) return "at_once";
   return "after_backoff";
 }
