@@ -171,7 +171,7 @@ fn commands(latest: &Latest) -> [Number; 14] {
         ("commands_late", "Commands settled by an answer after they had timed out", commands.late),
         (
             "commands_results_too_large",
-            "Results and errors over limits.command_result_bytes, left out",
+            "Results and errors over limits.command_result_bytes, or too deep, left out",
             *results_too_large,
         ),
         (

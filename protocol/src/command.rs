@@ -231,7 +231,7 @@ pub struct CommandRequest {
     /// What to do, in the device's own words; 1-128 bytes.
     #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     pub name: String,
-    /// The arguments, an object; none means `{}`.
+    /// The arguments, an object of at most 100 levels; none means `{}`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(type = "Record<string, unknown>"))]
     pub params: Option<serde_json::Map<String, Value>>,
@@ -324,7 +324,7 @@ pub struct Answer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 0, max = 100)))]
     pub progress: Option<f64>,
-    /// What it returns.
+    /// What it returns; left out if it has more than 100 levels.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<Value>,
     /// Why it failed or was rejected.

@@ -29,7 +29,7 @@ pub struct Expect {
     pub state: Option<String>,
     /// How the two compare.
     pub op: Operator,
-    /// What it is compared with; a number where `op` is one of order.
+    /// What it is compared with, of at most 100 levels; a number where `op` is one of order.
     #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub value: Value,
     /// How long after success it may take (30,000 unless told).

@@ -196,7 +196,7 @@ impl Unwritten {
 pub struct Totals {
     /// As everybody is told.
     pub figures: CommandFigures,
-    /// Results and errors of devices that were left out, as they were too large.
+    /// Results and errors of devices that were left out, as they were too large or too deep.
     pub results_too_large: u64,
     /// Refused by the gateway itself once they were to be written.
     pub unwritten: u64,

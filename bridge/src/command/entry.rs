@@ -4,6 +4,7 @@
 
 use super::{
     book::Caller,
+    depth,
     lane::Place,
     machine::{Step, forward},
 };
@@ -13,6 +14,7 @@ use protocol::{
     DeviceId, Expect, Millis, Timestamp, Transition,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use std::cmp::Reverse;
 
 /// How long a command waits to be sent, unless told.
@@ -262,7 +264,7 @@ impl Entry {
     }
 
     /// Takes what an answer says over. Gives what is to be noted: a result that is larger than
-    /// `bytes_max` is left out.
+    /// `bytes_max`, or nests too deep, is left out.
     pub(super) fn take_answer(
         &mut self,
         answer: Option<&Answer>,
@@ -273,9 +275,9 @@ impl Entry {
         command.progress = answer.progress.or(command.progress);
         let mut left_out = None;
         if let Some(result) = &answer.result {
-            match result.to_string().len() {
-                bytes if bytes <= bytes_max => command.result = Some(result.clone()),
-                bytes => left_out = Some(too_large("result", bytes, bytes_max)),
+            match check_result(result, bytes_max) {
+                Ok(()) => command.result = Some(result.clone()),
+                Err(why) => left_out = Some(why),
             }
         }
         if let Some(AnswerError { code, message }) = &answer.error {
@@ -307,6 +309,14 @@ impl Entry {
             self.details.transitions.push(Transition { state, at: now, by, reason: Some(reason) });
         }
     }
+}
+
+fn check_result(result: &Value, bytes_max: usize) -> Result<(), String> {
+    let bytes = result.to_string().len();
+    if bytes > bytes_max {
+        return Err(too_large("result", bytes, bytes_max));
+    }
+    depth::check("the result was left out: it", depth::of(result))
 }
 
 fn too_large(what: &str, bytes: usize, bytes_max: usize) -> String {

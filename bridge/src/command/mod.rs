@@ -5,6 +5,7 @@
 
 mod batch;
 pub mod book;
+mod depth;
 mod entry;
 mod lane;
 pub mod machine;

@@ -66,7 +66,7 @@ device: DeviceId,
  */
 name: string, 
 /**
- * The arguments, an object; none means `{}`.
+ * The arguments, an object of at most 100 levels; none means `{}`.
  */
 params?: Record<string, unknown>, 
 /**
@@ -564,7 +564,7 @@ export type CommandRequest = {
  */
 name: string, 
 /**
- * The arguments, an object; none means `{}`.
+ * The arguments, an object of at most 100 levels; none means `{}`.
  */
 params?: Record<string, unknown>, 
 /**
@@ -626,7 +626,7 @@ state?: string,
  */
 op: Operator, 
 /**
- * What it is compared with; a number where `op` is one of order.
+ * What it is compared with, of at most 100 levels; a number where `op` is one of order.
  */
 value: unknown, 
 /**

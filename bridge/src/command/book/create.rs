@@ -1,7 +1,10 @@
 //! Taking commands in.
 
 use super::{
-    super::entry::{Entry, would_be_delivered_by},
+    super::{
+        depth,
+        entry::{Entry, would_be_delivered_by},
+    },
     Asked, Caller, CommandLimits, Commands, CreateError, DURATION_MAX, Effect, FirstTime, Target,
     check as checked,
 };
@@ -198,10 +201,12 @@ fn check_supersede(key: &str) -> Result<(), String> {
 
 fn check_params(params: &Map<String, Value>, limits: &CommandLimits) -> Result<(), String> {
     let (bytes, max) = (json_bytes(params), limits.params_bytes);
-    if bytes <= max {
-        return Ok(());
+    if bytes > max {
+        return Err(format!(
+            "params has {bytes} bytes, more than limits.command_params_bytes, {max}"
+        ));
     }
-    Err(format!("params has {bytes} bytes, more than limits.command_params_bytes, {max}"))
+    depth::check("params", depth::of_object(params))
 }
 
 fn check_duration(name: &str, value: Option<Millis>, least: Millis) -> Result<(), String> {
@@ -229,6 +234,7 @@ fn check_expect(expect: &Expect) -> Result<(), String> {
     if !(1..=NAME_BYTES_MAX).contains(&named.len()) {
         return Err(format!("expect names '{named}', not a text of 1-{NAME_BYTES_MAX} bytes"));
     }
+    depth::check("expect.value", depth::of(&expect.value))?;
     if expect.op.is_of_order() && !expect.value.is_number() {
         let (sign, value) = (expect.op.sign(), &expect.value);
         return Err(format!("expect.value {value} is no number, which '{sign}' compares"));

@@ -330,6 +330,11 @@ fn an_answer_of_another_device_counts_nothing() {
     assert_eq!(bench.state(id), CommandState::Sent);
 }
 
+/// Arrays in arrays, so many levels of them.
+fn nested(levels: usize) -> serde_json::Value {
+    (0..levels).fold(json!(0), |inner, _| json!([inner]))
+}
+
 /// What a restart finds of these rows.
 fn read_back<'a>(rows: impl Iterator<Item = (RowKind, &'a str, &'a str)>) -> Kept {
     let (mut commands, mut batches) = (Vec::new(), Vec::new());

@@ -11,7 +11,7 @@ fn start(bench: &mut Bench, count: usize, request: serde_json::Value) -> Batch {
     try_start(bench, count, request, None).unwrap()
 }
 
-fn try_start(
+pub(super) fn try_start(
     bench: &mut Bench,
     count: usize,
     request: serde_json::Value,

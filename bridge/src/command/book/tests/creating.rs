@@ -28,6 +28,27 @@ fn values_that_cannot_be_are_refused_by_name() {
 }
 
 #[test]
+fn what_nests_too_deep_is_refused_alone_in_a_batch_and_in_a_dry_run() {
+    let mut bench = Bench::new();
+    let deep = json!({"x": nested(100)});
+    let expect = json!({"metric": "m", "op": "==", "value": nested(101)});
+    for (request, what) in [
+        (json!({"name": "a", "params": deep}), "params"),
+        (json!({"name": "a", "expect": expect}), "expect.value"),
+    ] {
+        let why = format!("{what} nests 101 levels deep, more than 100");
+        let alone = bench.try_create(request.clone()).map(drop);
+        assert_eq!(alone, Err(CreateError::Invalid(why.clone())));
+        let batch = json!({"devices": ["d"], "command": request});
+        let batch = batches::try_start(&mut bench, 1, batch, None).map(drop);
+        assert_eq!(batch, Err(CreateError::Invalid(why.clone())));
+        let request = serde_json::from_value(request).unwrap();
+        let dry = bench.commands.dry_run(bench.time(), &device(), &request, vec![], "ada");
+        assert_eq!((dry.valid, dry.errors), (false, vec![why]));
+    }
+}
+
+#[test]
 fn the_same_key_and_request_give_the_same_command_and_another_request_a_conflict() {
     let mut bench = Bench::new();
     let mut ask =

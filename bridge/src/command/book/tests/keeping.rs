@@ -84,6 +84,45 @@ fn a_key_is_known_after_a_restart() {
 }
 
 #[test]
+fn what_is_accepted_is_read_again_however_deep_it_nests() {
+    for levels in [1, 50, 99, 100] {
+        let mut bench = Bench::online();
+        bench.commands.limits.result_bytes = 1_000;
+        let expect = json!({"metric": "m", "op": "==", "value": nested(levels)});
+        let params = json!({"x": nested(levels - 1)});
+        let request = json!({"name": "a", "params": params, "expect": expect});
+        let id = bench.try_create_with_key(request.clone(), Some("k")).unwrap();
+        bench.answer(id, json!({"status": "succeeded", "result": nested(levels)}));
+        let batch = json!({"devices": ["d"], "command": request});
+        let batch = batches::try_start(&mut bench, 1, batch, Some("b")).unwrap();
+        let before = bench.commands.get(id).cloned();
+        restart(&mut bench);
+        assert_eq!(bench.commands.get(id).cloned(), before, "{levels}");
+        assert_eq!(before.unwrap().command.result, Some(nested(levels)));
+        assert!(bench.commands.batch(&batch.id).is_some());
+    }
+}
+
+#[test]
+fn a_result_that_nests_too_deep_is_left_out_and_the_rest_is_read_again() {
+    for levels in 101..=126 {
+        let mut bench = Bench::online();
+        bench.commands.limits.result_bytes = 1_000;
+        let id = bench.create(json!({"name": "a"}));
+        bench.answer(id, json!({"status": "succeeded", "result": nested(levels)}));
+        restart(&mut bench);
+        let details = bench.commands.get(id).unwrap();
+        assert_eq!(
+            (details.command.state, &details.command.result),
+            (CommandState::Succeeded, &None)
+        );
+        let said = details.transitions.last().and_then(|last| last.reason.clone());
+        let why = format!("the result was left out: it nests {levels} levels deep, more than 100");
+        assert_eq!(said, Some(why));
+    }
+}
+
+#[test]
 fn ended_commands_are_listed_after_a_restart_up_to_the_limit() {
     let mut bench = Bench::new();
     let ids: Vec<_> = (0..4).map(|_| bench.create(json!({"name": "a", "ttl_ms": 0}))).collect();
