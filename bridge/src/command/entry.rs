@@ -117,9 +117,10 @@ impl Entry {
         request: CommandRequest,
         caller: Caller<'_>,
     ) -> Self {
-        let state = match request.not_before.filter(|at| *at > now) {
-            Some(_) => CommandState::Scheduled,
-            None => CommandState::Queued,
+        let state = if is_scheduled(now, &request) {
+            CommandState::Scheduled
+        } else {
+            CommandState::Queued
         };
         let asked = |key: &str| {
             let (user, key) = (caller.user.into(), key.into());
@@ -323,6 +324,11 @@ fn too_large(what: &str, bytes: usize, bytes_max: usize) -> String {
     format!(
         "the {what} was left out: {bytes} bytes are more than limits.command_result_bytes, {bytes_max}"
     )
+}
+
+/// Whether a command that is asked for now waits for its time.
+pub(super) fn is_scheduled(now: Timestamp, request: &CommandRequest) -> bool {
+    request.not_before.is_some_and(|at| at > now)
 }
 
 /// When a command expires unsent: its time to live counts from when it may first be sent.

@@ -83,13 +83,16 @@ fn before_sending(state: CommandState, happening: Happening) -> Step {
         Happening::Sent if state == CommandState::Queued => Step::To(CommandState::Sent),
         Happening::DeliverByPassed => Step::To(CommandState::Expired),
         Happening::CancelAsked { .. } => Step::To(CommandState::Cancelled),
-        Happening::Superseded => Step::To(CommandState::Superseded),
+        Happening::Superseded if state == CommandState::Queued => {
+            Step::To(CommandState::Superseded)
+        }
         Happening::NoRoom => Step::To(CommandState::Rejected),
         Happening::Answered { .. } => Step::Note,
         Happening::Due
         | Happening::Sent
         | Happening::Acknowledged
         | Happening::FinishByPassed
+        | Happening::Superseded
         | Happening::NotWritten { .. } => Step::Nothing,
     }
 }
@@ -294,14 +297,21 @@ mod tests {
             ("deliver_by", Step::To(S::Expired)),
             ("cancel", Step::To(S::Cancelled)),
             ("cancel deaf", Step::To(S::Cancelled)),
-            ("superseded", Step::To(S::Superseded)),
             ("no room", Step::To(S::Rejected)),
         ];
         let done = [("cancel", Step::AlreadyFinal), ("cancel deaf", Step::AlreadyFinal)];
         let underway = |own: &[(&'static str, Step)]| [own, &ends, &cancels, &old].concat();
         let mut rows = vec![
             (S::Scheduled, [&[("due", Step::To(S::Queued))], &waiting[..], &noted].concat()),
-            (S::Queued, [&[("sent", Step::To(S::Sent))], &waiting[..], &noted].concat()),
+            (
+                S::Queued,
+                [
+                    &[("sent", Step::To(S::Sent)), ("superseded", Step::To(S::Superseded))],
+                    &waiting[..],
+                    &noted,
+                ]
+                .concat(),
+            ),
             (
                 S::Sent,
                 underway(&[

@@ -140,7 +140,7 @@ impl Commands {
         entry.release = Release::Free;
         let command = &mut entry.details.command;
         command.deliver_by = deliver_by(now, command.not_before, entry.ttl);
-        let (device, ordinal) = (command.device.clone(), entry.ordinal);
+        let device = command.device.clone();
         let (state, place, supersede) = (command.state, entry.place(), entry.supersede.clone());
         let max = self.limits.open_per_device;
         let lane = self.lanes.entry(device.clone()).or_default();
@@ -153,7 +153,9 @@ impl Commands {
             return self.apply(now, id, Happening::NoRoom, &Actor::Gateway, None);
         }
         lane.join(state, place);
-        self.supersede(now, &device, supersede.as_deref(), (ordinal, id));
+        if state == CommandState::Queued {
+            self.supersede(now, &device, supersede.as_deref(), place);
+        }
         self.set_deadline(id);
         self.dirty.insert(id);
         self.pump(now, &device);

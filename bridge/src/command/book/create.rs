@@ -3,12 +3,12 @@
 use super::{
     super::{
         depth,
-        entry::{Entry, would_be_delivered_by},
+        entry::{Entry, is_scheduled, would_be_delivered_by},
     },
     Asked, Caller, CommandLimits, Commands, CreateError, DURATION_MAX, Effect, FirstTime, Target,
     check as checked,
 };
-use crate::command::lane::Lane;
+use crate::command::lane::{Lane, Place};
 use protocol::{
     Actor, Command, CommandId, CommandRequest, CommandState, DeviceId, DryRun, Expect, Millis,
     Status, Timestamp,
@@ -46,10 +46,9 @@ impl Commands {
         if let Some(asked) = &entry.asked {
             self.keys.insert(Self::key_of(asked), Target::Command(id));
         }
-        entry.displaced =
-            self.supersede(now, device, entry.supersede.as_deref(), (entry.ordinal, id));
         let (state, place) = (entry.state(), entry.place());
         if state == CommandState::Queued {
+            entry.displaced = self.supersede(now, device, entry.supersede.as_deref(), place);
             entry.details.transitions[0].reason = self.waits_for(device, &entry);
         }
         self.insert(id, entry);
@@ -79,7 +78,7 @@ impl Commands {
         }
         let before = |lane: &Lane| {
             let all = lane.before(request.priority.unwrap_or(0));
-            all - self.displaced_before(lane, request)
+            all - self.displaced_before(now, lane, request)
         };
         let receiver = lane.and_then(|lane| lane.receiver());
         DryRun {
@@ -93,9 +92,11 @@ impl Commands {
         }
     }
 
-    /// How many of those that would go before a command it would take the place of.
-    fn displaced_before(&self, lane: &Lane, request: &CommandRequest) -> usize {
-        let Some(key) = request.supersede.as_deref() else { return 0 };
+    /// How many of those that would go before a command it would take the place of now.
+    fn displaced_before(&self, now: Timestamp, lane: &Lane, request: &CommandRequest) -> usize {
+        let Some(key) = request.supersede.as_deref().filter(|_| !is_scheduled(now, request)) else {
+            return 0;
+        };
         let earlier = lane.waiting_before(request.priority.unwrap_or(0));
         earlier.filter(|id| self.entries[id].supersede.as_deref() == Some(key)).count()
     }
@@ -149,20 +150,23 @@ impl Commands {
         }
     }
 
-    /// Ends those queued with the same key that were created before `newer`; gives them.
+    /// Ends those queued with the same key, as the command at `place` is queued; gives them. Of those that their batches
+    /// have not begun only older ones.
     pub(super) fn supersede(
         &mut self,
         now: Timestamp,
         device: &DeviceId,
         key: Option<&str>,
-        (ordinal, newer): (u64, CommandId),
+        (_, ordinal, newer): Place,
     ) -> Vec<CommandId> {
         let (Some(key), Some(lane)) = (key, self.lanes.get(device)) else { return Vec::new() };
-        let mut older = lane.unsent();
-        older.retain(|id| {
+        let waiting = lane.waiting.iter().map(|(.., id)| *id).filter(|id| *id != newer);
+        let held = lane.held.iter().copied().filter(|id| {
             let entry = &self.entries[id];
-            entry.supersede.as_deref() == Some(key) && entry.ordinal < ordinal
+            entry.state() == CommandState::Queued && entry.ordinal < ordinal
         });
+        let mut older: Vec<_> = waiting.chain(held).collect();
+        older.retain(|id| self.entries[id].supersede.as_deref() == Some(key));
         for id in &older {
             let reason = Some(format!("command {newer} took its place"));
             self.enter(now, *id, CommandState::Superseded, Actor::Gateway, reason);

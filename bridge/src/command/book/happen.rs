@@ -255,7 +255,12 @@ impl Commands {
         let entry = self.entries.get_mut(&id).expect("a deadline is of a known command");
         let (_, due) = entry.wanted_deadline().expect("a command with a deadline wants one");
         let happening = match due {
-            Due::NotBefore => Happening::Due,
+            Due::NotBefore => {
+                let (device, key) = (entry.device().clone(), entry.supersede.clone());
+                let place = entry.place();
+                self.supersede(now, &device, key.as_deref(), place);
+                Happening::Due
+            }
             Due::DeliverBy => Happening::DeliverByPassed,
             Due::WriteBy => return self.not_kept_in_time(now, id),
             Due::FinishBy => Happening::FinishByPassed,

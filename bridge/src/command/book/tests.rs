@@ -315,6 +315,23 @@ fn a_newer_command_takes_the_place_of_a_queued_one() {
 }
 
 #[test]
+fn a_scheduled_command_neither_takes_nor_loses_a_place_before_its_time() {
+    let mut bench = Bench::new();
+    let request = |not_before| json!({"name": "a", "supersede": "k", "not_before": not_before});
+    let first = bench.create(request(0));
+    let scheduled = bench.create(request(3_000));
+    use CommandState as S;
+    assert_eq!([first, scheduled].map(|id| bench.state(id)), [S::Queued, S::Scheduled]);
+    let second = bench.create(request(0));
+    let states = |bench: &Bench| [first, scheduled, second].map(|id| bench.state(id));
+    assert_eq!(states(&bench), [S::Superseded, S::Scheduled, S::Queued]);
+    bench.wait(2_000);
+    assert_eq!(states(&bench), [S::Superseded, S::Queued, S::Superseded]);
+    bench.receives(FIRST, true);
+    assert_eq!(bench.sent(), [(FIRST, scheduled, 1)]);
+}
+
+#[test]
 fn an_answer_of_another_device_counts_nothing() {
     let mut bench = Bench::online();
     let id = bench.create(json!({"name": "a"}));

@@ -243,3 +243,21 @@ fn the_same_key_gives_the_same_batch() {
     let other = try_start(&mut bench, 2, json!({"command": {"name": "b"}}), Some("k"));
     assert_eq!(other, Err(CreateError::KeyReused("k".into())));
 }
+
+#[test]
+fn a_row_that_is_scheduled_keeps_its_place_and_one_that_is_queued_loses_it_to_a_newer_one() {
+    let mut bench = Bench::new();
+    let start_row = |bench: &mut Bench, not_before: u64| {
+        let command = json!({"name": "a", "supersede": "k", "not_before": not_before});
+        let batch = json!({"devices": ["d0"], "command": command, "concurrency": 1});
+        let batch = start(bench, 1, batch);
+        bench.commands.list(None).find(|row| row.batch.as_ref() == Some(&batch.id)).unwrap().id
+    };
+    let scheduled = start_row(&mut bench, 3_000);
+    let queued = start_row(&mut bench, 0);
+    use CommandState as S;
+    assert_eq!([scheduled, queued].map(|id| bench.state(id)), [S::Scheduled, S::Queued]);
+    let newer = start_row(&mut bench, 0);
+    let states = [scheduled, queued, newer].map(|id| bench.state(id));
+    assert_eq!(states, [S::Scheduled, S::Superseded, S::Queued]);
+}

@@ -80,7 +80,11 @@ fn a_dry_run_says_what_would_happen_and_makes_nothing() {
     assert_eq!((good.valid, good.position, good.receiver), (true, 1, Status::Offline));
     assert_eq!(good.deliver_by, Timestamp(1_007));
     assert_eq!(dry(&bench, json!({"name": "b", "priority": 1})).position, 0);
+    bench.create(json!({"name": "a", "supersede": "k"}));
+    assert_eq!(dry(&bench, json!({"name": "b", "supersede": "k"})).position, 1);
+    let tonight = json!({"name": "b", "supersede": "k", "not_before": 5_000});
+    assert_eq!(dry(&bench, tonight).position, 2, "now it takes no place");
     let bad = dry(&bench, json!({"name": ""}));
     assert_eq!((bad.valid, bad.errors.len()), (false, 1));
-    assert_eq!(bench.commands.open_count(), 1);
+    assert_eq!(bench.commands.open_count(), 2);
 }
