@@ -1,9 +1,22 @@
-//! The log: structured lines on standard error, as text or JSON.
+//! The log: structured lines on standard error, as text or JSON. Who reads them holds up nobody (`lines`).
 
-use crate::config::{Log, LogFormat};
+mod lines;
+
+pub use lines::Writing;
+
+use crate::{
+    config::{Log, LogFormat},
+    count::counters,
+};
 use anyhow::Context as _;
-use std::io::{self, IsTerminal as _};
-use tracing::{Level, Metadata};
+use lines::Lines;
+use std::{
+    backtrace::{Backtrace, BacktraceStatus},
+    io::{self, IsTerminal as _},
+    panic::{self, PanicHookInfo},
+    sync::{Arc, LazyLock},
+};
+use tracing::{Level, Metadata, field::display};
 use tracing_subscriber::{
     Layer as _, Registry,
     filter::{FilterExt as _, FilterFn, LevelFilter, ParseError, Targets},
@@ -12,19 +25,60 @@ use tracing_subscriber::{
     util::SubscriberInitExt as _,
 };
 
-/// Starts logging as configured.
+counters! {
+    /// What the log counts.
+    Counters {
+        /// Lines of the log that were not written, as nobody read standard error.
+        lines_dropped,
+    }
+}
+
+/// The log of this process.
+static LOG: LazyLock<Arc<Lines>> = LazyLock::new(Arc::default);
+
+/// What the log of this process counts.
+pub(crate) fn counters() -> &'static Counters {
+    &LOG.counters
+}
+
+/// Starts logging as configured; what is said waits until it is [`written`].
 ///
 /// # Errors
 /// When logging was started before, or the level cannot be read, which the configuration checks.
 pub fn start(log: &Log) -> anyhow::Result<()> {
-    let lines = fmt::layer().with_writer(io::stderr).with_ansi(io::stderr().is_terminal());
+    let lines = fmt::layer().with_writer(Arc::clone(&LOG)).with_ansi(io::stderr().is_terminal());
     let lines = match log.format {
         LogFormat::Text => lines.boxed(),
         LogFormat::Json => lines.json().boxed(),
     };
     let filter = filter(&log.level).context("log.level")?;
     tracing_subscriber::registry().with(lines.with_filter(filter)).try_init()?;
+    // What the standard library does instead waits for who reads standard error.
+    panic::set_hook(Box::new(panicked));
     Ok(())
+}
+
+/// Writes what is said until [`Writing`] is dropped.
+///
+/// # Errors
+/// When there is no thread for it.
+pub fn written() -> anyhow::Result<Writing> {
+    Arc::clone(&LOG).write_to(io::stderr()).context("the log has no thread")
+}
+
+/// Tells how the process fails, as far as somebody reads it in time.
+pub fn tell(failure: &str) {
+    let lines = Arc::new(Lines::default());
+    lines.say(format!("error: {failure}\n").as_bytes());
+    // Without a thread, as without standard error, there is nobody to tell.
+    drop(lines.write_to(io::stderr()));
+}
+
+fn panicked(panic: &PanicHookInfo<'_>) {
+    let message = panic.payload_as_str().unwrap_or("something that is no text");
+    let backtrace = Backtrace::capture();
+    let backtrace = (backtrace.status() == BacktraceStatus::Captured).then(|| display(&backtrace));
+    tracing::error!(location = panic.location().map(display), backtrace, "panicked: {message}");
 }
 
 /// What is written at `level`.

@@ -8,7 +8,7 @@ use gateway::{
     app::{self, Start},
     args::{Action, Args},
     config::Config,
-    process,
+    logging, process,
 };
 use std::{
     io::{self, Write as _},
@@ -78,8 +78,7 @@ fn report(outcome: anyhow::Result<()>, code: u8) -> ExitCode {
     match outcome {
         Ok(()) => code.into(),
         Err(error) => {
-            // Without standard error there is nobody to tell.
-            let _nobody_reads = writeln!(io::stderr(), "error: {}", process::told(&error));
+            logging::tell(&process::told(&error));
             ExitCode::FAILURE
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     exchange::{self, Exchange},
+    logging,
     stats::{Latest, Stats},
     webhook::{self, Webhook},
 };
@@ -98,6 +99,7 @@ impl Collector for Snapshot {
             ("listeners", self.stats.arrivals.each().collect()),
             ("exchange", self.exchange.each().collect()),
             ("webhook", self.webhook.each().collect()),
+            ("log", logging::counters().each().collect()),
         ];
         for (group, counts) in groups {
             for (name, help, value) in counts {

@@ -17,6 +17,8 @@ pub fn run(config: Config, start: app::Start) -> anyhow::Result<()> {
     // Before there are threads.
     files::raise_limit();
     files::make_table(&config.limits);
+    // Ends last: what is said to the end is written, if somebody reads it.
+    let _log = logging::written()?;
     let rhythm = Arc::new(Rhythm::default());
     let runtime = runtime(config.workers.count(), Arc::clone(&rhythm))?;
     let signals = {

@@ -16,6 +16,7 @@ mod hostile;
 mod http;
 mod http_headers;
 mod interop;
+mod log;
 mod malformed;
 mod mappings;
 mod mqtt_websocket;
