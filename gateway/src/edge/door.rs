@@ -47,7 +47,7 @@ impl Door {
     }
 
     /// Serves MQTT on a stream that buffers what is written, until its connection and the session that
-    /// outlives it have ended, or `stop`.
+    /// outlives it have ended, or `stop`. Who comes before the edge has restored the sessions waits for that.
     pub async fn serve<S>(
         &self,
         stream: S,
@@ -57,7 +57,8 @@ impl Door {
     ) where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        if let Some(ticket) = self.ticket() {
+        let Some(ticket) = self.ticket() else { return };
+        if stop.run_until_cancelled(self.shared.restored.cancelled()).await.is_some() {
             self.enter(Flushed::new(stream), address, brought, ticket, stop).live().await;
         }
     }

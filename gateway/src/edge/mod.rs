@@ -184,8 +184,8 @@ impl Edge {
         DesiredPublisher(Arc::downgrade(&self.door.shared))
     }
 
-    /// Serves until `stop`; then no one new is accepted and clients are told. Sessions that are kept take what
-    /// the last connections said; it returns when all have ended.
+    /// Restores the sessions that are kept, then serves until `stop`; then no one new is accepted and clients are
+    /// told. Sessions that are kept take what the last connections said; it returns when all have ended.
     pub async fn run(mut self, stop: CancellationToken) {
         self.door.shared.stopping.get_or_init(|| stop.clone());
         let mut tasks = JoinSet::new();
@@ -193,6 +193,7 @@ impl Edge {
         for parked in restoring::restore(&self.door.shared, sessions).await {
             tasks.spawn(parked.run());
         }
+        self.door.shared.restored.cancel();
         tasks.spawn(system::run(self.door.shared.clone(), stop.clone()));
         tasks.spawn(revoking::run(self.door.shared.clone(), stop.clone()));
         loop {

@@ -52,6 +52,8 @@ pub(super) struct Shared {
     pub(super) sessions: Arc<Semaphore>,
     /// Fires when the gateway stops. What ends one connection may fire alone, when who came in over HTTP may not stay.
     pub(super) stopping: OnceLock<CancellationToken>,
+    /// Fires when the sessions that the disk has are there: before, no client may come for its own.
+    pub(super) restored: CancellationToken,
     /// Connections, from their accepting to their end.
     pub(super) serving: TaskTracker,
     /// No connection adds to sessions any more: they end, and are on the disk.
@@ -88,6 +90,7 @@ impl Shared {
             connections: AtomicU64::new(1),
             sessions: Arc::new(Semaphore::new(limits.mqtt_sessions as usize)),
             stopping: OnceLock::new(),
+            restored: CancellationToken::new(),
             serving: TaskTracker::new(),
             sessions_end: CancellationToken::new(),
             limits,

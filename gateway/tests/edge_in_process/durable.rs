@@ -1,6 +1,7 @@
 //! What survives the end of the process: sessions, their queues and flows, wills, retained messages.
 
 use super::{packets::*, support::*};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 /// An MQTT 5 client whose session is to last for an hour.
 fn kept(id: &str) -> Connect<'_> {
@@ -200,4 +201,25 @@ async fn a_client_without_a_kept_session_leaves_nothing_on_the_disk() {
     assert_eq!(edge.session_rows().await, Vec::<String>::new());
     let _kept = subscribed(&edge, &kept("kept"), &[("a", 2)]).await;
     assert_eq!(edge.session_rows().await, ["kept"]);
+}
+
+#[tokio::test]
+async fn who_comes_back_before_the_sessions_are_restored_waits_for_its_own() {
+    let edge = TestEdge::start().await;
+    let connect = Connect { version: 4, properties: &[], ..kept("s") };
+    let mut peer = subscribed(&edge, &connect, &[("a", 1)]).await;
+    peer.send(&DISCONNECT).await;
+    peer.closes().await;
+    edge.counts("sessions_now", 1).await;
+    let (mut early, far_end) = duplex(4_096);
+    early.write_all(&connect.packet()).await.unwrap();
+    let edge = edge.restarted_under(Some(far_end)).await;
+    let mut answer = [0; 4];
+    soon(early.read_exact(&mut answer)).await.unwrap();
+    assert_eq!(answer, [0x20, 2, 1, 0], "its session is present");
+    let mut publisher = edge.connect(4, "p").await;
+    publisher.send(&publish(4, "a", 1, 1, "x")).await;
+    let mut message = vec![0; publish(4, "a", 1, 1, "x").len()];
+    soon(early.read_exact(&mut message)).await.unwrap();
+    assert_eq!(message, publish(4, "a", 1, 1, "x"), "nobody takes its place");
 }

@@ -4,7 +4,7 @@ use super::packets::{Connect, PINGREQ, PINGRESP, client};
 use bridge::{event::EdgeEvent, ingest::Inbound, route::RouteTable};
 use gateway::{
     arrival::Listeners,
-    auth::{Auth, Gate},
+    auth::{Auth, Brought, Gate},
     config::Config,
     core::{Core, Downlink, Input, Inputs},
     edge::{Counters, Edge, Past, Topics},
@@ -16,7 +16,7 @@ use protocol::Offset;
 use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 use tempfile::TempDir;
 use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
     net::TcpStream,
     sync::oneshot,
     task::JoinSet,
@@ -60,7 +60,7 @@ impl TestEdge {
         let mut config = Config::default();
         config.mqtt.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);
-        Self::on(config, Arc::new(TempDir::new().unwrap())).await
+        Self::on(config, Arc::new(TempDir::new().unwrap()), None).await
     }
 
     /// With credentials that are there before it starts.
@@ -73,11 +73,11 @@ impl TestEdge {
         let mut config = Config::default();
         config.mqtt.listen = SocketAddr::from(([127, 0, 0, 1], 0));
         change(&mut config);
-        Self::on(config, folder).await
+        Self::on(config, folder, None).await
     }
 
-    /// On what another one left.
-    async fn on(config: Config, folder: Arc<TempDir>) -> Self {
+    /// On what another one left. `early` comes in as over a WebSocket, before the edge runs.
+    async fn on(config: Config, folder: Arc<TempDir>, early: Option<DuplexStream>) -> Self {
         let settings = store::Settings::new(folder.path().into());
         let (database, mut restored) = store::open(settings).unwrap();
         let past = Past {
@@ -98,6 +98,12 @@ impl TestEdge {
         let edge = Edge::bind(&config, arrivals, core, exchange.clone(), topics, gate, past).await;
         let edge = edge.unwrap();
         let (address, counters) = (edge.local_address().unwrap(), edge.counters());
+        if let Some(stream) = early {
+            let (door, stop) = (edge.door(), stop.clone());
+            others.spawn(async move {
+                door.serve(stream, address, Brought::NothingByHttp, stop).await;
+            });
+        }
         tasks.spawn(edge.run(stop.clone()));
         let watching = stop.clone();
         others.spawn(async move { auth.watch(watching).await });
@@ -135,21 +141,26 @@ impl TestEdge {
     pub(crate) async fn killed_and_restarted(mut self) -> Self {
         // Tasks end where they stand: nothing of the end is noted.
         self.tasks.shutdown().await;
-        self.start_again().await
+        self.start_again(None).await
     }
 
     /// Ends in order, and starts again.
-    pub(crate) async fn restarted(mut self) -> Self {
-        self.stop.cancel();
-        soon(self.tasks.join_next()).await.expect("the edge runs").expect("it does not panic");
-        self.start_again().await
+    pub(crate) async fn restarted(self) -> Self {
+        self.restarted_under(None).await
     }
 
-    async fn start_again(mut self) -> Self {
+    /// The same, with a client that is there before the edge runs.
+    pub(crate) async fn restarted_under(mut self, early: Option<DuplexStream>) -> Self {
+        self.stop.cancel();
+        soon(self.tasks.join_next()).await.expect("the edge runs").expect("it does not panic");
+        self.start_again(early).await
+    }
+
+    async fn start_again(mut self, early: Option<DuplexStream>) -> Self {
         self.others.shutdown().await;
         let database = self.database.take().expect("it is open");
         tokio::task::spawn_blocking(move || database.close(Offset(0))).await.unwrap().unwrap();
-        Self::on(self.config.clone(), Arc::clone(&self.folder)).await
+        Self::on(self.config.clone(), Arc::clone(&self.folder), early).await
     }
 
     /// The next input of the core; that a connection is gone says nothing of a device.
