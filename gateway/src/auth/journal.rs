@@ -10,7 +10,7 @@ use protocol::{DeviceId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{
-    fs::{self, File, OpenOptions},
+    fs::{self, File, OpenOptions, TryLockError},
     io::{self, Write as _},
     os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
@@ -64,7 +64,8 @@ fn note(data_dir: &Path, changes: &[Change]) -> io::Result<()> {
         lines.push_str(&serde_json::to_string(change)?);
         lines.push('\n');
     }
-    let _lock = lock(data_dir)?;
+    let lock = lock_file(data_dir)?;
+    lock.lock()?;
     // A write that a full disk cut short is to spoil its own line alone.
     if fs::read(fresh(data_dir)).is_ok_and(|text| text.last().is_some_and(|last| *last != b'\n')) {
         lines.insert(0, '\n');
@@ -76,15 +77,19 @@ fn note(data_dir: &Path, changes: &[Change]) -> io::Result<()> {
 }
 
 /// The notes that are to be taken over, and how many lines are none; [`forget`] them once they are. Until then they
-/// are the same.
+/// are the same. Where somebody is writing notes there are none yet: this waits for nobody.
 pub(crate) fn take(data_dir: &Path) -> io::Result<(Vec<Change>, usize)> {
     let (fresh, taken) = (fresh(data_dir), taken(data_dir));
     if !taken.exists() {
         if !fresh.exists() {
             return Ok((Vec::new(), 0));
         }
-        let _lock = lock(data_dir)?;
-        fs::rename(&fresh, &taken)?;
+        let lock = lock_file(data_dir)?;
+        match lock.try_lock() {
+            Ok(()) => fs::rename(&fresh, &taken)?,
+            Err(TryLockError::WouldBlock) => return Ok((Vec::new(), 0)),
+            Err(TryLockError::Error(error)) => return Err(error),
+        }
     }
     let text = String::from_utf8_lossy(&fs::read(&taken)?).into_owned();
     let changes: Vec<_> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
@@ -97,10 +102,9 @@ pub(crate) fn forget(data_dir: &Path) -> io::Result<()> {
     fs::remove_file(taken(data_dir))
 }
 
-fn lock(data_dir: &Path) -> io::Result<File> {
-    let lock = File::create(data_dir.join("changes.lock"))?;
-    lock.lock()?;
-    Ok(lock)
+/// Locked by who writes or takes notes.
+fn lock_file(data_dir: &Path) -> io::Result<File> {
+    File::create(data_dir.join("changes.lock"))
 }
 
 fn fresh(data_dir: &Path) -> PathBuf {
@@ -149,6 +153,18 @@ mod tests {
         assert_eq!(take(dir).unwrap(), (vec![later], 0));
         forget(dir).unwrap();
         assert_eq!(take(dir).unwrap(), (vec![], 0));
+    }
+
+    #[test]
+    fn while_somebody_writes_notes_nothing_is_taken_and_nobody_waits() {
+        let folder = tempfile::tempdir().unwrap();
+        let change = Change::new("token.created", None, json!({}));
+        note(folder.path(), std::slice::from_ref(&change)).unwrap();
+        let writing = lock_file(folder.path()).unwrap();
+        writing.lock().unwrap();
+        assert_eq!(take(folder.path()).unwrap(), (vec![], 0));
+        drop(writing);
+        assert_eq!(take(folder.path()).unwrap(), (vec![change], 0));
     }
 
     #[test]
