@@ -11,6 +11,7 @@ use sha2::{Digest as _, Sha256};
 #[derive(Debug, Deserialize)]
 struct Place {
     number: u64,
+    device: Option<String>,
     previous: String,
     hash: String,
     action: String,
@@ -33,7 +34,11 @@ pub(crate) async fn verify(gateway: &Gateway, output: &mut Output) -> Result<Exi
             chain.add(entry.get())?;
         }
     }
-    chain.check_beginning()?;
+    if !chain.is_in_sight {
+        output.error(NOT_IN_SIGHT);
+        return Ok(Exit::NotInSight);
+    }
+    chain.check_whole()?;
     let Chain { entries, head, last, .. } = chain;
     let (head, first) = (head.unwrap_or_default(), last.map_or(0, |place| place.number));
     match output.format() {
@@ -41,13 +46,16 @@ pub(crate) async fn verify(gateway: &Gateway, output: &mut Output) -> Result<Exi
             let said = json!({"entries": entries, "first": first, "head": head}).to_string();
             output.raw(&RawValue::from_string(said)?)?;
         }
-        Format::Text if entries == 0 => output.line("the audit log is empty")?,
         Format::Text => output.line(&format!(
             "{entries} entries, from number {first} on, are one chain; its head is {head}"
         ))?,
     }
     Ok(Exit::Fine)
 }
+
+/// A narrowed token sees entries about its devices only.
+const NOT_IN_SIGHT: &str = "this token does not see the whole audit log, so nothing can be said of it: verify it with \
+                            a token that is narrowed neither to devices nor to channels";
 
 /// What was verified, from the newest entry on.
 #[derive(Debug, Default)]
@@ -59,6 +67,11 @@ struct Chain {
     last: Option<Place>,
     /// What the newest `audit.pruned` says.
     pruned: Option<Pruned>,
+    /// Whether an entry about no device was among them: each start of the gateway is one, and who does not see the whole
+    /// log sees none.
+    is_in_sight: bool,
+    /// The newest place where an entry does not follow the one before: the numbers of both.
+    broken: Option<(u64, u64)>,
 }
 
 impl Chain {
@@ -80,8 +93,9 @@ impl Chain {
         if let Some(last) = &self.last
             && (last.number != number + 1 || last.previous != place.hash)
         {
-            bail!("entry {} of the audit log does not follow entry {number}", last.number);
+            self.broken.get_or_insert((last.number, number));
         }
+        self.is_in_sight |= place.device.is_none();
         if place.action == AuditEntry::PRUNED && self.pruned.is_none() {
             self.pruned = Some(serde_json::from_str(place.details.get())?);
         }
@@ -91,11 +105,14 @@ impl Chain {
         Ok(())
     }
 
-    /// The oldest entry is the first of all, or follows what `audit.pruned` says was let go.
+    /// Each entry follows the one before; the oldest is the first of all, or follows what `audit.pruned` says was let go.
     ///
     /// # Errors
-    /// That entries before it are missing.
-    fn check_beginning(&self) -> Result<()> {
+    /// That one does not, or that entries before the oldest are missing.
+    fn check_whole(&self) -> Result<()> {
+        if let Some((entry, before)) = self.broken {
+            bail!("entry {entry} of the audit log does not follow entry {before}");
+        }
         let Some(first) = &self.last else { return Ok(()) };
         let before = match &self.pruned {
             Some(Pruned { through, hash }) => (*through, hash.clone()),
@@ -135,7 +152,7 @@ mod tests {
     fn verified(entries: &[String]) -> Result<u64> {
         let mut chain = Chain::default();
         entries.iter().try_for_each(|entry| chain.add(entry))?;
-        chain.check_beginning()?;
+        chain.check_whole()?;
         Ok(chain.entries)
     }
 
@@ -152,6 +169,23 @@ mod tests {
         entries[1] = entries[1].replace(r#""b""#, r#""x""#);
         let error = verified(&entries).unwrap_err().to_string();
         assert!(error.contains("entry 2") && error.contains("changed"), "{error}");
+    }
+
+    #[test]
+    fn entries_about_devices_alone_are_not_the_whole_log() {
+        let mut entries = chained(1, AuditEntry::NO_HASH, &[("a", "{}"), ("b", "{}"), ("c", "{}")]);
+        let seen = |entries: &[String]| {
+            let mut chain = Chain::default();
+            entries.iter().try_for_each(|entry| chain.add(entry)).map(|()| chain.is_in_sight)
+        };
+        assert!(seen(&entries).unwrap());
+        for entry in &mut entries {
+            let (text, _) = entry.rsplit_once(AuditEntry::BEFORE_HASH).unwrap();
+            let text = format!(r#"{text},"device":"pump-1"}}"#);
+            let (hash, open) = (digest(&text), text.strip_suffix('}').unwrap());
+            *entry = format!(r#"{open},"hash":"{hash}"}}"#);
+        }
+        assert!(!seen(&entries).unwrap() && !seen(&[]).unwrap());
     }
 
     #[test]

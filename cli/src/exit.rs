@@ -14,6 +14,8 @@ pub enum Exit {
     NotSucceeded,
     /// 3: what was waited for was still open when waiting ended.
     StillOpen,
+    /// 4: the token does not see all that is to be verified.
+    NotInSight,
     /// 64: the arguments are wrong.
     Usage,
 }
@@ -26,6 +28,7 @@ Exit codes:
   2   --wait: it ended, and not as wanted (a command that did not succeed or was not seen to
       do what it was expected to; a row of a batch that did not succeed)
   3   --wait: it was still open when waiting ended
+  4   audit verify: the token does not see the whole log, so nothing can be said of it
   64  the arguments are wrong";
 
 impl Exit {
@@ -37,6 +40,7 @@ impl Exit {
             Self::Failed => 1,
             Self::NotSucceeded => 2,
             Self::StillOpen => 3,
+            Self::NotInSight => 4,
             Self::Usage => 64,
         }
     }

@@ -264,3 +264,23 @@ async fn what_is_done_on_the_command_line_is_in_it_with_or_without_a_running_gat
     let ended = verify.env("SLUICE_TOKEN", &anna).run().await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
+
+#[tokio::test]
+async fn the_command_line_tells_a_token_that_does_not_see_all_from_a_broken_chain() {
+    let gateway = TestGateway::start().await;
+    a_day(&gateway).await;
+    let dir = gateway.data_dir();
+    let dir = dir.to_str().expect("UTF-8");
+    for device in ["pump-*", "nobody"] {
+        let create = ["token", "--data-dir", dir, "create", "vera", "--devices", device];
+        let token = Program::new("sluice-gateway", &create).run().await;
+        let verify = Program::new("sluice", &["audit", "verify", "--token", token.stdout.trim()]);
+        let ended = verify.env("SLUICE_URL", &gateway.url()).run().await;
+        assert_eq!(ended.code, Some(4), "{device}: {}", ended.stderr);
+        assert!(
+            ended.stderr.contains("does not see") && ended.stdout.is_empty(),
+            "{}",
+            ended.stderr
+        );
+    }
+}
