@@ -52,9 +52,16 @@ impl fmt::Display for Mistakes {
 
 impl std::error::Error for Mistakes {}
 
-/// Variables with our prefix that are no settings: of the `sluice` command line, and of test builds.
-const OTHERS: &[&str] =
-    if cfg!(feature = "faults") { &["SLUICE_URL", "SLUICE_FAULT"] } else { &["SLUICE_URL"] };
+/// Variables with our prefix that are settings of the `sluice` command line, and none of the gateway's.
+const OF_COMMAND_LINE: [&str; 3] = ["SLUICE_URL", "SLUICE_TOKEN", "SLUICE_CA"];
+
+/// One that test builds read.
+const OF_TESTS: &str = "SLUICE_FAULT";
+
+/// Whether a variable is another program's or a test's, though it has our prefix.
+fn is_of_others(name: &str) -> bool {
+    OF_COMMAND_LINE.contains(&name) || (cfg!(feature = "faults") && name == OF_TESTS)
+}
 
 /// Reads all sources.
 ///
@@ -77,7 +84,7 @@ pub(crate) fn read(sources: &Sources) -> (Config, Vec<String>) {
     variables.sort_unstable();
     for (name, text) in variables {
         if let Some(key) = name.strip_prefix("SLUICE_")
-            && !OTHERS.contains(&name.as_str())
+            && !is_of_others(name)
         {
             let key = key.to_lowercase().replace("__", ".");
             reader.text(&key, text, &format!("from {name}"));

@@ -43,6 +43,14 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 }
 
 #[test]
+fn what_the_command_line_is_told_by_the_environment_is_no_setting_and_a_typo_of_it_is_a_mistake() {
+    let told = OF_COMMAND_LINE.map(|name| (name, "of the command line"));
+    assert_eq!(with_file("", &told), Ok(Config::default()));
+    let Mistakes(mistakes) = with_file("", &[("SLUICE_TOKENS", "slt_x")]).unwrap_err();
+    assert!(mistakes[0].contains("unknown key (from SLUICE_TOKENS)"), "{mistakes:?}");
+}
+
+#[test]
 fn every_mistake_is_in_one_report() {
     let report = with_file(
         r#"
