@@ -67,14 +67,33 @@ impl Args {
     /// What clap finds wrong with it, or that it contradicts itself.
     pub fn read(line: impl IntoIterator<Item = OsString>) -> Result<Self, clap::Error> {
         let args = Self::try_parse_from(line)?;
-        if let Action::Desired { action: DesiredAction::Set(desire) } = &args.action
-            && let Some(member) = desire.contradiction()
-        {
-            let why =
-                format!("'{member}' is to be removed and has a value: leave out one of them\n");
-            return Err(Self::command().error(ErrorKind::ArgumentConflict, why));
+        match args.contradiction() {
+            Some(why) => {
+                Err(Self::command().error(ErrorKind::ArgumentConflict, format!("{why}\n")))
+            }
+            None => Ok(args),
         }
-        Ok(args)
+    }
+
+    /// What clap cannot see: arguments that say two things, or another than they were meant to.
+    fn contradiction(&self) -> Option<String> {
+        match &self.action {
+            Action::Desired { action: DesiredAction::Set(desire) } => {
+                let member = desire.contradiction()?;
+                Some(format!("'{member}' is to be removed and has a value: leave out one of them"))
+            }
+            Action::Send(order) => order.forgotten_name(),
+            Action::Batch { action: BatchAction::Send(order) } => order.forgotten_name(),
+            Action::Devices(_)
+            | Action::Watch(_)
+            | Action::Command { .. }
+            | Action::Batch { .. }
+            | Action::Desired { .. }
+            | Action::Alerts { .. }
+            | Action::Top
+            | Action::Audit { .. }
+            | Action::Completions { .. } => None,
+        }
     }
 
     /// How results are to be printed.
@@ -272,6 +291,16 @@ mod tests {
         for with_value in [" x=1", " --object {\"x\":1}"] {
             let error = refused(&format!("{line}{with_value}")).to_string();
             assert!(error.contains("'x' is to be removed and has a value"), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_parameter_in_the_place_of_the_name_is_refused_and_a_name_like_it_can_be_meant() {
+        for line in ["send pump-1 rpm=5 --wait", "batch send rpm=5 valve=2 --type pump"] {
+            let error = refused(&format!("sluice {line}")).to_string();
+            assert!(error.contains("NAME rpm=5'"), "{error}");
+            let meant = format!("sluice {line} --params {{}}");
+            assert!(Args::read(meant.split(' ').map(Into::into)).is_ok(), "{meant}");
         }
     }
 

@@ -28,6 +28,11 @@ impl Order {
     pub(crate) fn request(&self) -> CommandRequest {
         CommandRequest { dry_run: self.dry_run.then_some(true), ..self.what.request() }
     }
+
+    /// What is wrong where the command's name was left out.
+    pub(super) fn forgotten_name(&self) -> Option<String> {
+        self.what.forgotten_name(&format!("send {}", self.device))
+    }
 }
 
 /// A command for many devices.
@@ -64,6 +69,11 @@ impl BatchOrder {
             abort_after: self.abort_after,
             dry_run: None,
         }
+    }
+
+    /// What is wrong where the command's name was left out.
+    pub(super) fn forgotten_name(&self) -> Option<String> {
+        self.what.forgotten_name("batch send")
     }
 }
 
@@ -159,6 +169,18 @@ impl What {
                 .clone()
                 .map(|expect| Expect { within_ms: self.within.map(millis), ..expect }),
         }
+    }
+
+    /// A name may have a `=`, but most often the name was left out, and a parameter stands in its place. Who gives the
+    /// parameters as an object means it.
+    fn forgotten_name(&self, before: &str) -> Option<String> {
+        let Self { name, params, .. } = self;
+        (name.contains('=') && params.is_none()).then(|| {
+            format!(
+                "'{name}' is a parameter, and the command has no name: write 'sluice {before} NAME {name}'; for a \
+                 command that is called so give its parameters with --params, none with --params '{{}}'"
+            )
+        })
     }
 
     fn merged_params(&self) -> Option<Map<String, Value>> {

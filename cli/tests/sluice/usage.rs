@@ -31,6 +31,7 @@ async fn wrong_arguments_end_with_64() {
         &["send", "a/b", "set"],
         &["send", "pump-1", ""],
         &["send", "pump-1", "set", "rpm"],
+        &["send", "pump-1", "rpm=5", "--wait"],
         &["command", "explain", "17"],
         &["command", "list", "--state", "lost"],
         &["batch", "send", "set"],
