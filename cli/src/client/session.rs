@@ -2,7 +2,7 @@
 
 use super::columns::Columns;
 use crate::{
-    gateway::{ANSWER_MAX, Endpoint, Refused, Unreachable, root_cause},
+    gateway::{ANSWER_MAX, Endpoint, Refused, Unreachable, root_cause, speaks_tls},
     text::clean,
 };
 use futures_util::{SinkExt, StreamExt};
@@ -234,6 +234,7 @@ fn not_opened(error: Error, unreachable: impl FnOnce(String) -> Broken) -> Broke
         Error::Protocol(ProtocolError::HandshakeIncomplete) => {
             unreachable("it hung up during the handshake".into())
         }
+        error if speaks_tls(&error.to_string()) => unreachable(root_cause(&error)),
         error => Broken::Strange(error.to_string()),
     }
 }

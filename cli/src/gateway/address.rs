@@ -45,6 +45,25 @@ impl GatewayUrl {
         address.as_str().replacen("http", "ws", 1)
     }
 
+    /// The same place over TLS.
+    pub(super) fn over_tls(&self) -> Self {
+        self.with_scheme("https")
+    }
+
+    /// The same place without TLS.
+    pub(super) fn in_plain(&self) -> Self {
+        self.with_scheme("http")
+    }
+
+    /// The port stays, also where the other scheme has one of its own.
+    fn with_scheme(&self, scheme: &str) -> Self {
+        let mut url = self.0.clone();
+        let port = url.port_or_known_default();
+        url.set_scheme(scheme).expect("http and https may be exchanged");
+        url.set_port(port).expect("an http URL has a port");
+        Self(url)
+    }
+
     /// Whether it is asked over TLS.
     fn is_secure(&self) -> bool {
         self.0.scheme() == "https"
@@ -154,6 +173,12 @@ mod tests {
         assert_eq!(url("http://gw/http/?x#y").websocket(), "ws://gw/http/ws");
         assert_eq!(url("https://gw").api(&["devices"]).as_str(), "https://gw/api/v1/devices");
         assert_eq!(url("https://gw/http").websocket(), "wss://gw/http/ws");
+    }
+
+    #[test]
+    fn another_scheme_is_spoken_at_the_same_port() {
+        assert_eq!(url("http://gw:8080/a").over_tls().to_string(), "https://gw:8080/a");
+        assert_eq!(url("https://gw").in_plain().to_string(), "http://gw:443");
     }
 
     #[test]

@@ -31,12 +31,18 @@ pub(crate) struct Unreachable {
 }
 
 impl Unreachable {
-    fn way_out(&self) -> &'static str {
-        // What rustls says of a certificate that does not count.
-        if self.why.contains("invalid peer certificate") {
-            "name who signed its certificate with --ca or SLUICE_CA, and the gateway as the certificate does"
+    fn way_out(&self) -> String {
+        let Self { url, why } = self;
+        if speaks_tls(why) {
+            format!("it speaks no plain HTTP; if it speaks https, give --url {}", url.over_tls())
+        } else if why.contains("InvalidContentType") {
+            // What rustls says of an answer that is none of TLS.
+            format!("it speaks no https; if it speaks http, give --url {}", url.in_plain())
+        } else if why.contains("invalid peer certificate") {
+            // What rustls says of a certificate that does not count.
+            "name who signed its certificate with --ca or SLUICE_CA, and the gateway as the certificate does".into()
         } else {
-            "start one with 'sluice-gateway', or name another with --url or SLUICE_URL"
+            "start one with 'sluice-gateway', or name another with --url or SLUICE_URL".into()
         }
     }
 }
@@ -64,6 +70,11 @@ pub(super) fn unconfirmed(error: CallError) -> CallError {
         }
         CallError::Unreachable(_) | CallError::Refused(_) | CallError::Strange { .. } => error,
     }
+}
+
+/// Whether `why` is what httparse says of an alert of TLS. Whoever sends one has not seen what was asked.
+pub(crate) fn speaks_tls(why: &str) -> bool {
+    why.contains("invalid HTTP version")
 }
 
 /// The innermost cause: it says what happened, the layers around it only where.

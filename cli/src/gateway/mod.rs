@@ -5,7 +5,7 @@ mod error;
 
 pub use address::BadEndpoint;
 pub(crate) use address::{Endpoint, GatewayUrl, Token};
-pub(crate) use error::{CallError, Refused, Unreachable, root_cause};
+pub(crate) use error::{CallError, Refused, Unreachable, root_cause, speaks_tls};
 
 use error::unconfirmed;
 use protocol::{
@@ -168,12 +168,13 @@ impl Gateway {
 
     fn failed(&self, error: &reqwest::Error) -> CallError {
         let url = self.endpoint.url.clone();
-        if error.is_connect() {
-            CallError::Unreachable(Unreachable { url, why: root_cause(error) })
+        let why = root_cause(error);
+        if error.is_connect() || speaks_tls(&why) {
+            CallError::Unreachable(Unreachable { url, why })
         } else if error.is_timeout() {
             CallError::NoAnswer { url, why: format!("not within {} s", ANSWER_MAX.as_secs()) }
         } else {
-            CallError::NoAnswer { url, why: root_cause(error) }
+            CallError::NoAnswer { url, why }
         }
     }
 

@@ -5,7 +5,7 @@ use crate::support::{
     fake::{Fake, Script},
     run,
 };
-use tokio::net::TcpListener;
+use tokio::{io::AsyncWriteExt as _, net::TcpListener, task::JoinSet};
 
 /// Where no run of these tests gets to.
 const NOWHERE: &str = "http://127.0.0.1:9";
@@ -78,6 +78,31 @@ async fn a_gateway_that_is_not_there_is_named_with_the_way_out() {
         transcripts += &run(&url, line).await.transcript();
     }
     assert_transcript!(transcripts);
+}
+
+#[tokio::test]
+async fn a_gateway_that_speaks_the_other_scheme_is_told_with_the_address_to_give() {
+    let fake = Fake::start(Script::default()).await;
+    let over_tls = fake.url.replace("http", "https");
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let in_plain = format!("http://{}", listener.local_addr().unwrap());
+    let mut server = JoinSet::new();
+    server.spawn(async move {
+        loop {
+            // An alert, as TLS answers what is none of it.
+            let (mut peer, _) = listener.accept().await.unwrap();
+            peer.write_all(&[0x15, 3, 3, 0, 2, 2, 50]).await.unwrap();
+            let mut asked = [0; 1_024];
+            let _read = tokio::io::AsyncReadExt::read(&mut peer, &mut asked).await;
+        }
+    });
+    let mut transcripts = String::new();
+    for url in [over_tls, in_plain] {
+        for line in [&["devices"][..], &["watch", "#"], &["send", "pump-1", "set"]] {
+            transcripts += &run(&url, line).await.transcript();
+        }
+    }
+    assert_transcript!(transcripts.replace("https://127", "[tls] http://127"));
 }
 
 #[tokio::test]
