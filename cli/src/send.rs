@@ -1,5 +1,7 @@
 //! `sluice send`: hands a command over, and follows it to its end where that is wanted.
 
+mod ahead;
+
 use crate::{
     Exit, Output,
     args::{Order, Waiting},
@@ -9,6 +11,7 @@ use crate::{
     output::{Format, OutputError},
     text::{bar, clean, local, now, seconds},
 };
+use ahead::Ahead;
 use anyhow::{Context, Result, bail};
 use protocol::{
     Command, CommandDetails, CommandId, CommandRequest, CommandState, DryRun, Status, Update,
@@ -81,8 +84,9 @@ async fn send_and_follow(gateway: &Gateway, order: &Order, output: &mut Output) 
     let accepted = Accepted::offer(gateway, order).await?;
     let id = accepted.command.id;
     let expects = order.request().expect.is_some();
-    let reached = accepted.command;
-    let mut sent = Sent { gateway, id, expects, begin: Instant::now(), shown: None, reached };
+    let (reached, ahead) = (accepted.command, Ahead::default());
+    let mut sent =
+        Sent { gateway, id, expects, begin: Instant::now(), shown: None, reached, ahead };
     sent.accepted(&accepted.raw, output)?;
     sent.follow(&mut following, order.waiting, output).await.with_context(|| goes_on(id))
 }
@@ -117,13 +121,18 @@ struct Sent<'a> {
     shown: Option<String>,
     /// The newest that is known.
     reached: Command,
+    /// What was shown of it before its channel told it.
+    ahead: Ahead,
 }
 
 impl Sent<'_> {
     /// Prints the id; the stages come over the link, but an end that is known already is shown at once.
     fn accepted(&mut self, raw: &RawValue, output: &mut Output) -> Result<(), OutputError> {
         match output.format() {
-            Format::Json => output.raw(raw)?,
+            Format::Json => {
+                output.raw(raw)?;
+                self.ahead = Ahead::answered(&self.reached);
+            }
             Format::Text => output.line(&format!("command {}", self.id))?,
         }
         if self.reached.state.is_final() {
@@ -174,7 +183,10 @@ impl Sent<'_> {
 impl Followed for Sent<'_> {
     fn update(&mut self, update: &Update, output: &mut Output) -> Result<()> {
         let command: Command = serde_json::from_str(update.data.get())?;
-        if command.id == self.id { self.saw(command, &update.data, output) } else { Ok(()) }
+        if command.id != self.id || !self.ahead.is_news(&command) {
+            return Ok(());
+        }
+        self.saw(command, &update.data, output)
     }
 
     async fn catch_up(&mut self, output: &mut Output) -> Result<()> {
@@ -183,6 +195,7 @@ impl Followed for Sent<'_> {
         if details.command.id != self.id {
             bail!("the gateway showed another command: {}", details.command.id);
         }
+        self.ahead = Ahead::answered(&details.command);
         self.saw(details.command, &raw, output)
     }
 

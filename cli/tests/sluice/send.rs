@@ -59,6 +59,25 @@ async fn waiting_in_json_gives_a_command_a_line() {
 }
 
 #[tokio::test]
+async fn in_json_an_answer_that_overtook_updates_is_not_followed_by_older_ones() {
+    let sessions = vec![Session::new(vec![
+        Step::UntilPosted,
+        stage("queued", json!({})),
+        stage("sent", json!({})),
+        stage("delivered", json!({})),
+        stage("started", json!({ "progress": 10 })),
+        stage("started", json!({ "progress": 20 })),
+        stage("succeeded", json!({})),
+    ])];
+    let accepted = Some(command_in("sent", json!({})));
+    let fake = Fake::start(Script { accepted, sessions, ..Script::default() }).await;
+    let run = run(&fake.url, &["send", "pump-1", "set", "--wait", "--json"]).await;
+    let state = |line| serde_json::from_str::<Value>(line).unwrap()["state"].clone();
+    let states: Vec<_> = run.stdout.lines().map(state).collect();
+    assert_eq!(states, ["sent", "delivered", "started", "started", "succeeded"]);
+}
+
+#[tokio::test]
 async fn an_end_other_than_success_is_2() {
     let error = json!({ "error": { "code": "jammed", "message": "the rotor is stuck" } });
     let mut transcripts = String::new();
