@@ -12,8 +12,11 @@ import { metricsMax } from "../worker/messages";
 /** Fewer metrics than this are found by looking. */
 const filterFrom = 16;
 
-/** The newest value of each metric that passes the filter, and how old it is. */
-export function DeviceValues(props: { device: DeviceRecord; filter: MetricFilter }) {
+/** When a metric was last measured, where only the past tells; null where it does not. */
+type DatedAt = (metric: string) => number | null;
+
+/** The newest value of each metric that passes the filter, and how old it is where that is known. */
+export function DeviceValues(props: { device: DeviceRecord; filter: MetricFilter; datedAt: DatedAt }) {
   const isFiltered = () => props.filter.text() !== "";
   return (
     <section class="card" aria-labelledby="values-title">
@@ -43,7 +46,7 @@ export function DeviceValues(props: { device: DeviceRecord; filter: MetricFilter
             </thead>
             <tbody>
               <For each={props.filter.passing()}>
-                {(name) => <ValueRow device={props.device} name={name} />}
+                {(name) => <ValueRow device={props.device} name={name} datedAt={props.datedAt} />}
               </For>
             </tbody>
           </table>
@@ -77,20 +80,28 @@ function MetricField(props: { filter: MetricFilter }) {
   );
 }
 
-function ValueRow(props: { device: DeviceRecord; name: string }) {
+function ValueRow(props: { device: DeviceRecord; name: string; datedAt: DatedAt }) {
   const app = useApp();
   const [isInView, see] = createInView();
   const metric = createGlance(isInView, () => props.device.read().metrics.get(props.name));
-  const at = () => metric()?.at ?? 0;
+  const at = () => metric()?.at ?? props.datedAt(props.name);
   return (
     <tr data-metric={props.name} ref={see}>
       <th scope="row">{props.name}</th>
       <td class="end" title={exactText(metric()?.value)}>
         <ValueText metric={metric()} decimals={props.device.digits.of(props.name)} />
       </td>
-      <td class="end num muted" title={formatMoment(at())}>
-        {formatAgo(app.now() - at())}
+      <td class="end num muted" data-testid="age" title={ageTitle(at())}>
+        {ageText(at(), app.now())}
       </td>
     </tr>
   );
+}
+
+function ageText(at: number | null, now: number): string {
+  return at === null ? "–" : formatAgo(now - at);
+}
+
+function ageTitle(at: number | null): string {
+  return at === null ? "not measured in the last minutes, nor while this page was open" : formatMoment(at);
 }

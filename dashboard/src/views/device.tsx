@@ -3,6 +3,7 @@ import { createEffect, createSignal, For, Match, onCleanup, Show, Switch } from 
 import { pageHref } from "../router";
 import { useApp } from "../store/app";
 import { Commands } from "../store/commands";
+import { Dates } from "../store/dates";
 import type { DeviceRecord } from "../store/device";
 import { History } from "../store/history";
 import type { Wish } from "../store/shadow";
@@ -28,6 +29,7 @@ export default function DevicePage(props: { id: string }) {
   // A page lives as long as its id: the shell makes a new one for another device.
   const id = props.id;
   const history = new History(app.now);
+  const dates = new Dates();
   const commands = new Commands();
   // It outlives a look at another part of the page.
   const draft = createSignal<Wish | null>(null);
@@ -47,10 +49,13 @@ export default function DevicePage(props: { id: string }) {
       case "samples":
         return history.hear(event.samples);
       case "past":
+        dates.take(event.history);
         return history.backfill(event.history);
       case "gap":
+        dates.forget();
         return history.interrupt();
       case "void":
+        dates.forget();
         return history.clear();
       case "command":
         return commands.hear(event.command, event.at);
@@ -76,7 +81,14 @@ export default function DevicePage(props: { id: string }) {
           <div class="device-main">
             <Tabs device={device()} />
             <Switch
-              fallback={<DeviceMeasures device={device()} history={history} version={historyVersion()} />}
+              fallback={
+                <DeviceMeasures
+                  device={device()}
+                  history={history}
+                  dates={dates}
+                  version={historyVersion()}
+                />
+              }
             >
               <Match when={app.place.query().tab === "state"}>
                 <DeviceState id={id} draft={draft} />

@@ -138,25 +138,29 @@ export class Fleet {
     const record = this.#measured(update.channel);
     if (record === null || !isObject(update.data)) return;
     const revision = this.#next();
+    const isSnapshot = update.snapshot === true;
+    const at = isSnapshot ? null : update.timestamp;
     for (const [name, value] of Object.entries(update.data)) {
-      if (record.put(name, value, update.timestamp, revision)) this.#listChanged();
+      if (record.put(name, value, at, revision)) this.#listChanged();
     }
-    this.#heard(record, update.timestamp, update.snapshot === true);
+    this.#heard(record, update.timestamp, isSnapshot);
   }
 
   /** Takes updates of `telemetry/{device}` as columns. */
   measureTable(table: Table): void {
     const columns = table.columns.map((column) => numbersOf(column) ?? column);
+    const isSnapshot = table.mark === "snapshot";
     const revision = this.#next();
     for (let row = 0; row < table.rows; row += 1) {
       const record = this.#measured(channelOf(table, row));
       if (record === null) continue;
-      const at = table.timestamps[row] ?? 0;
+      const heardAt = table.timestamps[row] ?? 0;
+      const at = isSnapshot ? null : heardAt;
       for (const [index, column] of columns.entries()) {
         const value = column instanceof Float64Array ? column[row] : valueAt(column, row);
         if (record.put(table.metrics[index] ?? "", value, at, revision)) this.#listChanged();
       }
-      this.#heard(record, at, table.mark === "snapshot");
+      this.#heard(record, heardAt, isSnapshot);
     }
   }
 

@@ -232,7 +232,8 @@ export interface DevicePatch {
 export interface MetricPatch {
   readonly name: string;
   readonly value: unknown;
-  readonly at: number;
+  /** When it was taken; null where that was not told. */
+  readonly at: number | null;
   readonly changes: number;
   /** The newest samples as a path; null where it is no number. */
   readonly trend: string | null;

@@ -13,8 +13,11 @@ const trendLength = 40;
 export interface Metric {
   readonly name: string;
   value: unknown;
-  /** When the value was taken, by the device's clock or that of its arrival. */
-  at: number;
+  /**
+   * When the value was taken, by the device's clock or that of its arrival; null where it was told together with others
+   * that may be newer.
+   */
+  at: number | null;
   /** Counts the times that the value became another. */
   changes: number;
   /** The newest samples, where it is a number. */
@@ -59,7 +62,7 @@ export class DeviceState {
     if (seenAt === null) return;
     this.seen(seenAt);
     for (const [name, value] of Object.entries(device.values)) {
-      if (!this.metrics.has(name)) this.put(name, value, seenAt, revision);
+      if (!this.metrics.has(name)) this.put(name, value, null, revision);
     }
   }
 
@@ -82,7 +85,7 @@ export class DeviceState {
   }
 
   /** Takes the value of a metric; gives whether it had none of that name. */
-  put(name: string, value: unknown, at: number, revision: number): boolean {
+  put(name: string, value: unknown, at: number | null, revision: number): boolean {
     const known = this.metrics.get(name);
     const metric = known ?? this.#add(name);
     if (metric === null) return false;
@@ -117,7 +120,7 @@ export class DeviceState {
 
   #add(name: string): Metric | null {
     if (this.metrics.size >= metricsMax) return null;
-    const metric: Metric = { name, value: undefined, at: 0, changes: -1, trend: null, revision: 0 };
+    const metric: Metric = { name, value: undefined, at: null, changes: -1, trend: null, revision: 0 };
     this.metrics.set(name, metric);
     return metric;
   }

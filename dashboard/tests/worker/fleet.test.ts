@@ -46,6 +46,14 @@ it("takes a snapshot for heard when it was measured, but never later than now", 
   expect(known("b").lastSeenAt).toBe(now);
 });
 
+it("dates a value by an update of its own, and not by a snapshot or the list, whose time is that of the newest", () => {
+  devices.fill(aDevice("a", { last_seen_at: now - 1_000, values: { u: 1 } }));
+  telemetry("a", { humidity: 50, t: 1 }, { timestamp: now - 1_000, snapshot: true });
+  telemetry("a", { t: 2 }, { timestamp: now - 500 });
+  const at = (name: string) => known("a").metrics.get(name)?.at;
+  expect([at("u"), at("humidity"), at("t")]).toEqual([null, null, now - 500]);
+});
+
 it("has heard nobody later than now when the clock turns out to be another", () => {
   now = start + 7_200_000;
   telemetry("a", { t: 1 });
