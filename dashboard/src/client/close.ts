@@ -25,6 +25,11 @@ export function adviceMs(code: number, reason: string): number | null {
   return wait <= adviceMsMax ? wait : null;
 }
 
+/** Whether a close tells why, rather than only that there is no connection. */
+export function tellsWhy(code: number, reason: string): boolean {
+  return closeTexts.has(code) || reason !== "";
+}
+
 /** What a close code means, for a person. */
 export function describeClose(code: number, reason: string): string {
   const text = closeTexts.get(code);

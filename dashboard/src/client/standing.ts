@@ -1,6 +1,6 @@
 // How the connection stands, and when it is tried again. Whether one is there is the client's to know.
 import { backoffMs } from "./backoff";
-import { adviceMs, comebackAfter, describeClose } from "./close";
+import { adviceMs, comebackAfter, describeClose, tellsWhy } from "./close";
 import type { ConnectionState } from "./state";
 
 /** A connection that held this long is good: the next failure starts with a short wait again. */
@@ -56,7 +56,7 @@ export class Standing {
   ended(code: number, reason: string): void {
     const wasLive = this.#state.kind === "live";
     clearTimeout(this.#stableTimer);
-    const why = describeClose(code, reason);
+    const why = this.#whyEnded(code, reason);
     switch (comebackAfter(code)) {
       case "never":
         this.#brokenSince = null;
@@ -95,6 +95,12 @@ export class Standing {
     const since = this.#brokenSince ?? Date.now();
     if (!this.#options.hasNetwork()) return { kind: "offline", since, attempt: this.#attempt, nextTryAt };
     return { kind: "recovering", since, attempt: this.#attempt, nextTryAt, why };
+  }
+
+  /** A try that finds nobody tells nothing new: what was known before still is why. */
+  #whyEnded(code: number, reason: string): string {
+    const known = this.#why();
+    return known === "" || tellsWhy(code, reason) ? describeClose(code, reason) : known;
   }
 
   #why(): string {

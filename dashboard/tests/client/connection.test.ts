@@ -52,6 +52,27 @@ it("comes back when a gateway that shuts down asks it to", () => {
   expect(world.connections).toHaveLength(2);
 });
 
+it("keeps saying why the connection broke while tries find nobody, until one tells more", () => {
+  world.goLive();
+  world.gateway.close(4100);
+  vi.advanceTimersByTime(750);
+  world.gateway.close(1006);
+  expect(world.state).toMatchObject({ kind: "recovering", attempt: 2, why: "the gateway is shutting down" });
+  world.client.tryNow();
+  world.gateway.close(4113);
+  expect(world.state).toMatchObject({ attempt: 3, why: "this page sent too many messages" });
+});
+
+it("says why a later connection broke, not why an earlier one did", () => {
+  world.goLive();
+  world.gateway.close(4100);
+  world.client.tryNow();
+  world.gateway.welcome();
+  expect(world.state.kind).toBe("live");
+  world.gateway.close(1006);
+  expect(world.state).toMatchObject({ kind: "recovering", why: "the connection was closed (1006)" });
+});
+
 it.each([
   [4100, "shutting down; come back after 20001 ms"],
   [4100, "shutting down; come back after -1 ms"],
