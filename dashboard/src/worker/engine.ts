@@ -5,11 +5,11 @@ import { SluiceClient, type Subscription } from "../client/client";
 import type { OpenSocket } from "../client/socket";
 import type { Answer, ConnectionState, Health } from "../client/state";
 import type { Wish } from "../client/subscriptions";
-import type { Command, GatewayStats } from "../generated/protocol";
+import type { Command, GatewayStats, Update } from "../generated/protocol";
 import { AlertBook, isAlert } from "./alerts";
 import { censusOf } from "./census";
 import { Ears } from "./ears";
-import { Fleet } from "./fleet";
+import { Fleet, isPresence } from "./fleet";
 import type { Patch, RosterState, ToPage, ToWorker } from "./messages";
 import { Pace } from "./pace";
 import { Recalls } from "./recalls";
@@ -77,6 +77,8 @@ export class Engine {
   #clockOffsetMs = 0;
   #refusals: readonly Refusal[] = [];
   #watch: Watching | null = null;
+  /** Whether the gateway that we are connected to is going. */
+  #isStopping = false;
   /** What changed since the last patch, of what is sent whole. */
   #changes: Changes = {};
   #toldList = 0;
@@ -186,7 +188,7 @@ export class Engine {
       tabled: (table) => this.#fleet.measureTable(table),
       reset: (channels) => this.#fleet.forget(channels),
     });
-    this.#listen({ channels: ["presence/#"], updated: (update) => this.#fleet.appear(update) });
+    this.#listen({ channels: ["presence/#"], updated: (update) => this.#appear(update) });
     this.#listen({
       channels: ["alerts/#"],
       updated: ({ data, snapshot }) => {
@@ -226,7 +228,16 @@ export class Engine {
     this.#change({ refusals: refusals.map(({ text }) => text) });
   }
 
+  #appear(update: Update): void {
+    const { data, snapshot, replayed } = update;
+    const isNew = snapshot !== true && replayed !== true;
+    if (isNew && isPresence(data) && data.reason === "shutdown") this.#isStopping = true;
+    this.#fleet.appear(update);
+  }
+
+  /** A gateway that stops tells of all its devices at once, and every connection is slow for that moment. */
   #countedBy(stats: GatewayStats): void {
+    if (this.#isStopping) return;
     this.#roster.counted(stats.devices_known);
     this.#change({ stats });
   }
@@ -246,6 +257,7 @@ export class Engine {
 
   /** The list is read while values and presences come: neither waits for the other. */
   #greeted(): void {
+    this.#isStopping = false;
     void this.#roster.load();
     void this.#lookUpWatched();
   }

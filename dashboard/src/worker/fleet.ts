@@ -256,6 +256,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-function isPresence(value: unknown): value is Presence {
+/** Whether it is what `presence/{device}` tells. */
+export function isPresence(value: unknown): value is Presence {
   return isObject(value) && (value.status === "online" || value.status === "offline");
 }

@@ -264,6 +264,22 @@ it("asks for the gateway's word about itself anew, for it has no past", async ()
   expect(options.find(([channel]) => channel === "gateway/stats")?.[1]).toEqual({});
 });
 
+it("shows no figures of a gateway that stops, but those of the next one, where devices are away since it stopped", async () => {
+  await goLive();
+  const figures = (seq: number, lagging: number) =>
+    update("gateway/stats", seq, { data: { lagging_connections: lagging } as GatewayStats });
+  const away = { data: aPresence({ status: "offline", reason: "shutdown" }) };
+  gateway.frame(figures(1, 0));
+  gateway.frame(update("presence/x", 1, away), figures(2, 6));
+  expect((await drawAll()).stats).toMatchObject({ lagging_connections: 0 });
+  gateway.close(4100);
+  await vi.advanceTimersByTimeAsync(20_000);
+  gateway.welcome();
+  gateway.grantAll(update("presence/x", 1, { ...away, snapshot: true }));
+  gateway.frame(figures(3, 1));
+  expect((await drawAll()).stats).toMatchObject({ lagging_connections: 1 });
+});
+
 it("shows the rows in the order that is asked for, also when it changes", async () => {
   list = [aDevice("x", { type: "pump" }), aDevice("y")];
   await goLive();
