@@ -58,6 +58,22 @@ scenario("no view is wider than a phone, and no name so long that it hides an al
   }
 });
 
+scenario("on a phone the connection's figures and the names of metrics are not cut off", async (world) => {
+  const device = await world.device("thermostat-1");
+  await device.measure({ temperature: 21.5, humidity: 60 });
+  const page = await world.open();
+  const isCut = (element) => element.scrollWidth > element.clientWidth;
+  for (const width of [390, 320]) {
+    await page.page.setViewportSize({ width, height: 740 });
+    const name = page.row("thermostat-1").locator(".reading-name").first();
+    await untilEqual(`"temperature" is cut at ${width}`, () => name.evaluate(isCut), false);
+    await page.by("connection").locator("summary").click();
+    const panel = page.by("connection").locator(".panel");
+    await untilEqual(`the figures are cut at ${width}`, () => panel.evaluate(isCut), false);
+    await page.page.keyboard.press("Escape");
+  }
+});
+
 scenario("the end of the table is reached in a low window", async (world) => {
   const page = await world.open("", { viewport: { width: 844, height: 390 } });
   const hidden = () =>
