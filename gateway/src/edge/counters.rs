@@ -103,7 +103,8 @@ counters! {
         limit_rate_out,
         /// Sessions ended with their connection because `limits.mqtt_sessions` are kept already.
         limit_sessions,
-        /// Retained messages over `limits.retained_messages` or `limits.retained_bytes`; delivered, not kept.
+        /// Retained messages over `limits.retained_messages` or `limits.retained_bytes`, or on new topics while the disk
+        /// fails and no more may wait for it; delivered, not kept.
         limit_retained,
         /// QoS 0 messages dropped because the client's queue was full.
         dropped_qos0,

@@ -32,7 +32,8 @@ struct Kept {
     numbers: u64,
 }
 
-/// The bounds are reached: the message is not retained, an older one on its topic is gone.
+/// The bounds are reached: the message is not retained, an older one on its topic is gone. So is one on a new topic
+/// while more waits for the disk than may: those that are there can still be replaced and removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Full;
 
@@ -58,7 +59,8 @@ impl Retained {
         let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
         let was_there = kept.remove(&message.topic);
         let full = kept.by_topic.len() >= self.messages_max
-            || kept.bytes + message.content_bytes() > self.bytes_max;
+            || kept.bytes + message.content_bytes() > self.bytes_max
+            || !(was_there || self.store.has_room());
         let is_empty = message.payload.is_empty();
         if is_empty || !full {
             kept.numbers += 1;
@@ -171,8 +173,18 @@ mod tests {
     }
 
     fn fixture(messages_max: u32, bytes_max: u32) -> Fixture {
+        fixture_on(messages_max, bytes_max, |_| {})
+    }
+
+    fn fixture_on(
+        messages_max: u32,
+        bytes_max: u32,
+        change: impl FnOnce(&mut Settings),
+    ) -> Fixture {
         let folder = TempDir::new().unwrap();
-        let (database, _) = store::open(Settings::new(folder.path().into())).unwrap();
+        let mut settings = Settings::new(folder.path().into());
+        change(&mut settings);
+        let (database, _) = store::open(settings).unwrap();
         let retained = Retained::new(messages_max, bytes_max, database.handle());
         Fixture { retained, database: Some(database), folder }
     }
@@ -212,6 +224,20 @@ mod tests {
         assert_eq!(found(retained, "#"), ["a"]);
         retained.keep(&mut message("c", "1")).unwrap();
         assert_eq!(retained.counts(), (2, 4));
+    }
+
+    #[test]
+    fn without_room_for_what_waits_nothing_new_is_retained() {
+        let fixture = fixture_on(10, 1_000, |settings| settings.pending_bytes = 0);
+        let retained = &fixture.retained;
+        let body = |topic| encode_record(&message(topic, "1"), 1, true, &[], None);
+        retained.restore(["a", "b"].map(|topic| (topic.to_owned(), body(topic))).into());
+        assert_eq!(retained.keep(&mut message("c", "1")), Err(Full));
+        retained.keep(&mut message("a", "2")).unwrap();
+        retained.keep(&mut message("b", "")).unwrap();
+        let kept = all(retained, "#");
+        assert_eq!(kept.iter().map(|kept| &kept.payload[..]).collect::<Vec<_>>(), [b"2"]);
+        assert_eq!(found(&fixture.restarted(), "#"), ["a"]);
     }
 
     #[test]

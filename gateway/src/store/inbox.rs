@@ -118,6 +118,7 @@ impl Inbox {
     /// Waits for what the writer shall do next.
     pub(super) fn next(&self, rounds: &Rounds) -> Work {
         let mut pending = self.lock();
+        pending.note_done();
         let mut idle_since = None;
         loop {
             let now = Instant::now();
@@ -165,6 +166,11 @@ impl Inbox {
     pub(super) fn abandon(&self) {
         let waiting = self.lock().abandon();
         refuse(waiting, "the store ends");
+    }
+
+    /// Whether more may wait.
+    pub(super) fn has_room(&self) -> bool {
+        self.lock().has_room(self.bytes_max)
     }
 
     /// How many updates wait, and how many were given up since the start.

@@ -79,7 +79,8 @@ pub struct Settings {
     pub recovery_bytes: u64,
     /// The wall clock.
     pub clock: fn() -> Timestamp,
-    /// The memory for updates that wait for the disk, in bytes; beyond, the oldest are given up.
+    /// The memory for what waits for the disk, in bytes; beyond, the oldest updates are given up. Rows are not: who lets
+    /// others make ever new ones asks for room ([`StoreHandle::has_room`]).
     pub pending_bytes: usize,
     /// How much is read before it opens.
     pub checks: Checks,
@@ -177,6 +178,12 @@ impl StoreHandle {
     /// Takes a batch; never waits. Who must know that it is stored adds a receipt.
     pub fn keep(&self, batch: Batch) {
         self.0.inbox.put(batch);
+    }
+
+    /// Whether more than is there now may wait for the disk.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
+        self.0.inbox.has_room()
     }
 
     /// How the store is.

@@ -1,17 +1,18 @@
 //! What waits for the writer: bounded in bytes, and taken by it in pieces that make one commit each. When that is due
 //! is decided here; who waits for whom is the inbox's business.
 
-use super::{Batch, Receipt, Row, Table};
+use super::{Batch, Receipt};
 use crate::watch::WATCH;
-use ahash::HashMap;
 use protocol::Offset;
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
+mod rows;
 mod taken;
 
+use rows::WaitingRows;
 use taken::Chunk;
 pub(super) use taken::{Lost, Taken};
 
@@ -89,7 +90,7 @@ pub(super) struct Pending {
     chunks: VecDeque<Chunk>,
     bytes: usize,
     pub(super) updates: u64,
-    rows: HashMap<(Table, String), Option<Vec<u8>>>,
+    rows: WaitingRows,
     /// Hasty rows wait that came without updates; these wait for them.
     hasty: Option<Vec<Receipt>>,
     lost: Option<Lost>,
@@ -140,9 +141,7 @@ impl Pending {
             self.haste = self.haste.max(haste);
         }
         self.through = self.through.max(through);
-        for Row { table, key, body } in rows {
-            self.rows.insert((table, key), body);
-        }
+        rows.into_iter().for_each(|row| self.rows.put(row));
         if hasty && updates.is_empty() {
             self.hasty.get_or_insert_default().extend(receipts);
         } else if !updates.is_empty() || !receipts.is_empty() {
@@ -171,6 +170,16 @@ impl Pending {
         receipts
     }
 
+    /// Whether what waits takes less than `bytes_max`, updates and rows together.
+    pub(super) const fn has_room(&self, bytes_max: usize) -> bool {
+        self.bytes + self.rows.bytes() < bytes_max
+    }
+
+    /// The writer has done what it took before.
+    pub(super) fn note_done(&mut self) {
+        self.rows.note_done();
+    }
+
     /// Gives everything up, for there is no writer any more; all who wait.
     pub(super) fn abandon(&mut self) -> Vec<Receipt> {
         self.writer = Presence::Gone;
@@ -193,7 +202,7 @@ impl Pending {
     /// What one commit takes.
     pub(super) fn take(&mut self, now: Instant) -> Taken {
         let mut taken = Taken {
-            rows: std::mem::take(&mut self.rows),
+            rows: self.rows.take(),
             hasty: self.hasty.take().unwrap_or_default(),
             lost: self.lost.take(),
             through: self.through,
@@ -225,9 +234,7 @@ impl Pending {
 
     /// Puts back what could not be committed, before all that came since; those who then wait no longer.
     pub(super) fn put_back(&mut self, taken: Taken) -> Vec<Receipt> {
-        for (key, body) in taken.rows {
-            self.rows.entry(key).or_insert(body);
-        }
+        self.rows.put_back(taken.rows);
         if let Some(lost) = taken.lost {
             self.lost = Some(Lost::joined(self.lost, lost));
         }

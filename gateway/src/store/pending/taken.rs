@@ -1,7 +1,6 @@
 //! What waits and is taken in pieces, as they were put: one that cannot be committed waits on whole.
 
-use super::super::{Receipt, Table};
-use ahash::HashMap;
+use super::{super::Receipt, rows::RowsByKey};
 use bridge::update::Update;
 use protocol::Offset;
 use std::sync::Arc;
@@ -49,7 +48,7 @@ pub(in super::super) struct Taken {
     /// Who waits for rows alone.
     pub(super) hasty: Vec<Receipt>,
     /// The newest row of each key; none: gone.
-    pub(in super::super) rows: HashMap<(Table, String), Option<Vec<u8>>>,
+    pub(in super::super) rows: RowsByKey,
     /// What was given up before.
     pub(in super::super) lost: Option<Lost>,
     /// The newest offset that was given out.

@@ -1,6 +1,9 @@
 //! When a commit is due, what it takes, and when the writer is woken for it.
 
-use super::{super::tests::support::Numbers, *};
+use super::{
+    super::{Row, Table, tests::support::Numbers},
+    *,
+};
 
 #[test]
 fn what_clients_of_mqtt_left_is_committed_soon_though_nobody_waits() {

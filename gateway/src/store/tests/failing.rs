@@ -1,7 +1,7 @@
 //! A disk that is full, a process that is killed.
 
 use super::{
-    super::{Batch, NotStored, ReadError, Receipt},
+    super::{Batch, NotStored, ReadError, Receipt, Row, Table},
     support::{TestStore, name},
 };
 use protocol::{Offset, StoreState};
@@ -104,6 +104,26 @@ async fn what_there_is_no_room_for_is_counted_and_left_as_a_gap() {
     let store = store.reopen();
     assert_eq!(store.restored.gaps.len(), 1, "{:?}", store.restored.gaps);
     assert_eq!(store.restored.last_offset, Offset(through));
+}
+
+#[tokio::test]
+async fn rows_that_wait_take_room_until_they_are_stored() {
+    let mut store = TestStore::with(|settings| settings.pending_bytes = 512 * 1024);
+    let handle = store.handle();
+    let _full = fill_the_disk(&mut store).await;
+    let mut topics = 0;
+    while handle.has_room() {
+        topics += 1;
+        assert!(topics < 10_000, "they are counted");
+        let key = format!("t/{topics}");
+        store.keep_with(Vec::new(), vec![Row::set(Table::Retained, key.as_str(), [0; 100])]);
+        store.keep_with(Vec::new(), vec![Row::gone(Table::Retained, key)]);
+    }
+    handle.settled().await.expect_err("there is no room");
+    assert!(!handle.has_room(), "what was tried waits on");
+    handle.0.pages_max.store(0, Ordering::Relaxed);
+    settle_within(&store, Duration::from_secs(10)).await;
+    assert!(handle.has_room());
 }
 
 /// Keeps an update with a receipt of somebody who is patient; where it arrives.
