@@ -7,7 +7,7 @@ use std::{
     collections::BTreeMap,
     time::{Duration, Instant},
 };
-use tests::{Connect, Live, Peer, TestGateway, Version, is_update};
+use tests::{Connect, Live, Peer, TestGateway, Version, is_update, until};
 use tokio_tungstenite::tungstenite::{
     Message,
     protocol::{CloseFrame, frame::coding::CloseCode},
@@ -182,6 +182,34 @@ async fn what_several_subscriptions_match_comes_once_by_the_one_that_gives_most(
         measure(&mut peer, "d1", json!({ "n": number })).await;
         assert_eq!(live.next().await["seq"], number);
     }
+}
+
+#[tokio::test]
+async fn what_is_live_comes_while_an_answer_waits_for_the_store() {
+    const TRIES: u64 = 10;
+    let mut gateway = TestGateway::start().await;
+    // Where the machine is slow, the store gives up before the update is here.
+    gateway.expect_error("database is locked");
+    let mut live = gateway.live().await;
+    let mut peer = publisher(&gateway).await;
+    measure(&mut peer, "d1", json!({"n": 0})).await;
+    live.subscribe(&["telemetry/d1"]).await;
+    let file = gateway.data_dir().join("sluice.db");
+    for number in 1..=TRIES {
+        let database = rusqlite::Connection::open(&file).expect("the gateway's database");
+        database.execute_batch("PRAGMA busy_timeout = 5000; BEGIN IMMEDIATE").expect("a moment");
+        let asked = live.ask(json!({"type": "command", "device": "d1", "name": "go"})).await;
+        let reading = json!({ "n": number }).to_string();
+        peer.publish("devices/d1/telemetry", reading.as_bytes(), 0).await;
+        assert_eq!(live.update("telemetry/d1").await["data"]["n"], number);
+        database.execute_batch("ROLLBACK").expect("it is ours");
+        if live.find(|message| message["id"] == asked).await["type"] == "ok" {
+            return;
+        }
+        until("the store keeps again", async || gateway.get_text("/readyz").await.0.is_success())
+            .await;
+    }
+    panic!("each update came only when the store had given the command up");
 }
 
 #[tokio::test]

@@ -1,33 +1,17 @@
-//! What a client asks, and what it is answered.
+//! What a client asks: what is answered at once, and what the core or the store are asked for it (`asked`).
 
 use super::{
-    super::{
-        Web, api, caller,
-        history::{self, Budget},
-        problem::Refused,
-        who::Who,
-    },
+    super::{Web, caller, problem::Refused, who::Who},
+    asked::{Answered, Asker, subscribe},
     closing::End,
     connection::Connection,
 };
-use crate::{
-    clock,
-    core::{Outlet, Stopped},
-};
-use bridge::{
-    bridge::Bridge,
-    data::Fields,
-    hub::{Prelude, Sink as _},
-};
-use protocol::{
-    ClientMessage, CloseCode, CommandDetails, CommandId, CommandRequest, DeviceId, History,
-    HistoryRequest, Offset, Reply, RequestId, Role, SubscribeOptions, TopicFilter,
-};
+use crate::{clock, core::Stopped};
+use protocol::{ClientMessage, Reply, RequestId, Role, TopicFilter};
 use std::sync::Arc;
-use tokio::time::Instant;
 
 impl Connection {
-    /// Answers one message.
+    /// Answers one message, or begins to.
     pub(super) async fn answer(
         &mut self,
         mark: Option<RequestId>,
@@ -39,60 +23,48 @@ impl Connection {
             self.refuse(mark, "bad_filter", why);
             return Ok(());
         }
-        let id = self.id;
-        let core = self.web.core.clone();
-        let done = match message {
+        let asker = self.asker();
+        match message {
             ClientMessage::Hello { token } => {
                 self.renew(token.as_deref()).await?;
                 self.outlet.say(&Reply::Ok { id: mark, command: None });
-                Ok(())
             }
             ClientMessage::Ping {} => {
                 self.outlet.say(&Reply::Pong { id: mark, server_time: clock::now() });
-                Ok(())
             }
             ClientMessage::Subscribe { channels, options } => {
-                self.past.expect();
-                subscribe(self, mark, channels, options).await
+                self.wait_for(subscribe(asker, mark, channels, options));
             }
             ClientMessage::Unsubscribe { channels } => {
-                work(self, move |bridge| bridge.hub.unsubscribe(id, mark, channels)).await
+                self.wait_for(asker.unsubscribe(mark, channels));
             }
             ClientMessage::Replay { channel, from, to } => {
-                self.past.expect();
-                core.ask(move |bridge, _| bridge.hub.replay(id, mark, channel, (from, to))).await
+                self.wait_for(asker.replay(mark, channel, (from, to)));
             }
             ClientMessage::Command { device, request } => {
-                let created = self.command(mark.clone(), device, request).await;
-                self.tell_refusal(mark, created);
-                Ok(())
+                self.wait_for(asker.command(mark, self.operator(), device, request));
             }
             ClientMessage::Cancel { command } => {
-                let cancelled = self.cancel(mark.clone(), command).await;
-                self.tell_refusal(mark, cancelled);
-                Ok(())
+                self.wait_for(asker.cancel(mark, self.operator(), command));
             }
-        };
-        done.map_err(|Stopped| End::Close(CloseCode::ShuttingDown))
+        }
+        Ok(())
     }
 
-    async fn command(
+    /// Has an answer come while the connection goes on.
+    fn wait_for(
         &mut self,
-        mark: Option<RequestId>,
-        device: DeviceId,
-        request: CommandRequest,
-    ) -> Result<CommandDetails, Refused> {
-        let (who, tell) = (self.operator()?, self.tells(mark));
-        api::create_command(&self.web, who, device, request, None, tell).await
+        answer: impl Future<Output = Result<Answered, Stopped>> + Send + 'static,
+    ) {
+        self.answering = Some(Box::pin(answer));
     }
 
-    async fn cancel(
-        &mut self,
-        mark: Option<RequestId>,
-        command: CommandId,
-    ) -> Result<CommandDetails, Refused> {
-        let (who, tell) = (self.operator()?, self.tells(mark));
-        api::cancel_command(&self.web, who, command, tell).await
+    fn asker(&self) -> Asker {
+        Asker { web: Arc::clone(&self.web), id: self.id, outlet: self.outlet.clone() }
+    }
+
+    pub(super) fn refuse(&self, id: Option<RequestId>, code: &str, message: String) {
+        self.asker().refuse(id, code, message);
     }
 
     /// Who is here, as one who may command.
@@ -101,18 +73,6 @@ impl Connection {
             return Err(caller::forbidden(&self.user, Role::Operator));
         }
         Ok(self.who())
-    }
-
-    /// Answers with a command as soon as it is stored: who asked knows its id before its first update comes.
-    fn tells(&self, id: Option<RequestId>) -> impl FnOnce(&CommandDetails) + Send + 'static {
-        let outlet = self.outlet.clone();
-        move |command| outlet.say(&Reply::Ok { id, command: Some(Box::new(command.clone())) })
-    }
-
-    fn tell_refusal(&self, id: Option<RequestId>, outcome: Result<CommandDetails, Refused>) {
-        if let Err(Refused { code, detail, .. }) = outcome {
-            self.refuse(id, code, detail);
-        }
     }
 }
 
@@ -129,90 +89,4 @@ pub(in crate::web) fn filter_over_limit(web: &Web, filters: &[TopicFilter]) -> O
         "channel filter '{filter}' is over a limit: topics have at most {bytes} bytes and {levels} levels \
          (limits.topic_bytes, limits.topic_levels)"
     ))
-}
-
-/// The most channels whose history one subscription may ask for.
-const HISTORY_CHANNELS_MAX: usize = 1_000;
-
-/// The most points of all of them.
-const HISTORY_POINTS_MAX: usize = 200_000;
-
-/// Has the core do what may take it long where there are many channels; the client rests for it.
-async fn work<R: Send + 'static>(
-    connection: &mut Connection,
-    question: impl FnOnce(&mut Bridge<Outlet>) -> R + Send + 'static,
-) -> Result<R, Stopped> {
-    let timed = move |bridge: &mut Bridge<Outlet>, _| {
-        let began = Instant::now();
-        (question(bridge), began.elapsed())
-    };
-    let (answer, worked) = connection.web.core.ask(timed).await?;
-    connection.rest(worked);
-    Ok(answer)
-}
-
-async fn subscribe(
-    connection: &mut Connection,
-    mark: Option<RequestId>,
-    channels: Vec<TopicFilter>,
-    options: SubscribeOptions,
-) -> Result<(), Stopped> {
-    let (past, through) = match histories(connection, &channels, &options).await {
-        Ok(found) => found,
-        Err(Refused { code, detail, .. }) => {
-            connection.refuse(mark, code, detail);
-            return Ok(());
-        }
-    };
-    let (id, resumes) = (connection.id, options.since.is_some());
-    let subscribe = move |bridge: &mut Bridge<Outlet>| {
-        bridge.hub.subscribe(id, mark, channels, &options, |hub, sink| {
-            let names: Vec<_> = past.iter().map(|history| history.channel.clone()).collect();
-            for history in past {
-                sink.reply(&Reply::History(history));
-            }
-            if resumes {
-                // What came since is part of what was missed.
-                return Prelude::Whole;
-            }
-            // What came since the store was read. Where the store fails, memory may not reach back to what it has.
-            hub.send_newer((id, sink), &names, through, &options)
-        });
-    };
-    work(connection, subscribe).await
-}
-
-/// The histories that a subscription asks for, and the offset that they go up to.
-async fn histories(
-    connection: &mut Connection,
-    channels: &[TopicFilter],
-    options: &SubscribeOptions,
-) -> Result<(Vec<History>, Offset), Refused> {
-    let Some(request) = options.history else { return Ok((Vec::new(), Offset(0))) };
-    let (web, id) = (Arc::clone(&connection.web), connection.id);
-    let filters = channels.to_vec();
-    let most = HISTORY_CHANNELS_MAX + 1;
-    let find = move |bridge: &mut Bridge<Outlet>| bridge.hub.telemetry(id, &filters, most);
-    let names = work(connection, find).await?;
-    let (HistoryRequest::Last { last: points } | HistoryRequest::Since { points, .. }) = request;
-    if names.len() >= most || names.len() * points as usize > HISTORY_POINTS_MAX {
-        let detail = format!(
-            "the history of {} channels with {points} points each is too much: at most \
-             {HISTORY_CHANNELS_MAX} channels and {HISTORY_POINTS_MAX} points in all",
-            names.len()
-        );
-        return Err(history::too_much(detail));
-    }
-    let fields = options.fields.as_ref();
-    let fields = fields.map(|names| Fields::new(names.iter().map(String::as_str)));
-    // What was published before is to be found, though it may still wait to be stored.
-    let _failing_is_told_elsewhere = web.store.settled().await;
-    let (mut found, mut through, mut budget) = (Vec::new(), Offset(u64::MAX), Budget::default());
-    for name in names {
-        let (history, up_to) =
-            history::wanted(&web, name, request, fields.as_ref(), &mut budget).await?;
-        through = through.min(up_to);
-        found.push(history);
-    }
-    Ok((found, through))
 }

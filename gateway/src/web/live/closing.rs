@@ -14,6 +14,9 @@ pub(super) const CLOSE_WITHIN: Duration = Duration::from_secs(1);
 /// The same for a reader that is too slow: what is in the socket goes out first.
 const CLOSE_SLOW_WITHIN: Duration = Duration::from_secs(30);
 
+/// How long an answer that is under way may hold up the close frame.
+const ANSWER_WITHIN: Duration = Duration::from_millis(500);
+
 /// When clients of a gateway that shuts down are asked to come back: protocol.md's back-off.
 const COME_BACK_MS: std::ops::Range<u64> = 500..20_000;
 
@@ -54,8 +57,14 @@ impl Connection {
         }
     }
 
-    /// Who leaves because the gateway does is told first what waits, such as that the devices are gone.
+    /// Who leaves because the gateway does is told first what it asked, and what waits, such as that the devices are
+    /// gone.
     async fn part(&mut self, code: CloseCode, reason: String) {
+        if code == CloseCode::ShuttingDown
+            && let Some(answer) = self.answering.take()
+        {
+            let _told_or_late = time::timeout(ANSWER_WITHIN, answer).await;
+        }
         while code == CloseCode::ShuttingDown
             && let Some(frame) = self.next_frame()
         {

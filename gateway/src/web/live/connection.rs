@@ -1,10 +1,11 @@
 //! One WebSocket: reads what the client asks, writes what its outlet holds, and keeps the rules of
-//! protocol.md, section 3. It waits for what comes next and hands that on: frames go at the pace of `pace`,
-//! pings by `heartbeat`, a demanding client has its `rests`, the past comes by `past`; `standing` says
-//! whether the user may go on, `closing` how it ends.
+//! protocol.md, section 3. It waits for what comes next and hands that on: what is asked is done by `asked`, and the
+//! next message is read when that is answered; frames go at the pace of `pace`, pings by `heartbeat`, a demanding
+//! client has its `rests`, the past comes by `past`; `standing` says whether the user may go on, `closing` how it ends.
 
 use super::{
     super::{Web, guests::Guest, who::Who},
+    asked::{Answered, Answering, answer_of},
     closing::{End, breach},
     heartbeat::{Beat, Heartbeat, PING_EVERY},
     pace::Pace,
@@ -44,6 +45,8 @@ enum Event {
     Look,
     /// A piece of the past came.
     Past(Piece),
+    /// What the client asked last is answered.
+    Answered(Result<Answered, Stopped>),
     /// It is time to go, or the user may not go on as before.
     Interrupted,
 }
@@ -56,6 +59,8 @@ pub(super) struct Connection {
     pub(super) peer: SocketAddr,
     pub(super) outlet: Outlet,
     pub(super) past: Past,
+    /// The answer that is under way; the client's next message is read after it.
+    pub(super) answering: Option<Answering>,
     pub(super) reader: SplitStream<WebSocket>,
     pub(super) writer: SplitSink<WebSocket, Message>,
     /// A frame was handed to the socket and has not left it.
@@ -91,6 +96,7 @@ impl Connection {
             peer,
             outlet,
             past: Past::default(),
+            answering: None,
             reader,
             writer,
             writing: false,
@@ -160,12 +166,13 @@ impl Connection {
 
     /// In order of haste: the shutdown, the socket, then the clocks.
     async fn next_event(&mut self) -> Event {
-        let may_write = !self.writing;
+        let (may_write, may_hear) = (!self.writing, self.answering.is_none());
         tokio::select! {
             biased;
             () = self.guest.interrupt.cancelled() => Event::Interrupted,
             flushed = self.writer.flush(), if self.writing => Event::Flushed(flushed),
-            message = self.rests.hear(&mut self.reader) => Event::Received(message),
+            answered = answer_of(&mut self.answering), if !may_hear => Event::Answered(answered),
+            message = self.rests.hear(&mut self.reader), if may_hear => Event::Received(message),
             piece = self.past.piece() => Event::Past(piece),
             () = self.pace.due(&self.outlet, &self.web.rhythm, &self.web.traffic), if may_write => Event::Ready,
             () = time::sleep_until(self.heartbeat.next_at()) => Event::BeatDue,
@@ -190,6 +197,7 @@ impl Connection {
             Event::BeatDue => self.beat().await,
             Event::Look => self.look(),
             Event::Past(piece) => self.past.take(piece),
+            Event::Answered(answered) => self.take_note(answered),
             Event::Interrupted if self.web.farewell.is_cancelled() => {
                 Err(End::Close(CloseCode::ShuttingDown))
             }
@@ -238,6 +246,11 @@ impl Connection {
             // What is stuck in the socket proves as much as a ping would.
             Beat::Ping if self.writing => Ok(()),
             Beat::Ping => self.hand_over(Message::Ping(Vec::new().into())).await,
+            // The pong may lie in the socket, from which nothing is read now.
+            Beat::Late if self.answering.is_some() => {
+                self.heartbeat.pong(Instant::now());
+                Ok(())
+            }
             Beat::Late => {
                 self.web.stats.web.closed_no_pong.increment();
                 Err(End::Close(CloseCode::NoPong))
@@ -310,16 +323,17 @@ impl Connection {
         End::Close(CloseCode::Malformed)
     }
 
-    pub(super) fn refuse(&self, id: Option<RequestId>, code: &str, message: String) {
-        self.web.stats.web.refused_messages.increment();
-        self.outlet.say(&Reply::Error { id, code: code.into(), message });
-    }
-
-    /// Has the client rest after the core has worked for it for so long.
-    pub(super) fn rest(&mut self, worked: Duration) {
-        if self.rests.after(worked) {
+    /// The client has its answer, rests if the core has worked for it, and may ask again.
+    fn take_note(&mut self, answered: Result<Answered, Stopped>) -> Result<(), End> {
+        self.answering = None;
+        let answered = answered.map_err(|Stopped| End::Close(CloseCode::ShuttingDown))?;
+        if answered.past_follows {
+            self.past.expect();
+        }
+        if self.rests.after(answered.worked) {
             self.web.stats.web.rests.increment();
         }
+        Ok(())
     }
 }
 

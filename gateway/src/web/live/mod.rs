@@ -1,6 +1,7 @@
 //! `/ws`: the handshake. What comes after it is in `connection`.
 
 mod answer;
+mod asked;
 mod closing;
 mod connection;
 mod heartbeat;
