@@ -62,6 +62,22 @@ async fn who_comes_back_gets_what_it_missed_once_in_order_and_goes_on_live() {
 }
 
 #[tokio::test]
+async fn what_two_subscriptions_missed_comes_with_each_and_once_live() {
+    let gateway = TestGateway::start().await;
+    let mut peer = publisher(&gateway).await;
+    let start = json!({"epoch": gateway.live().await.welcome["epoch"], "offset": 0});
+    count(&mut peer, "d1", 1..=3).await;
+    let mut live = gateway.live().await;
+    for channel in ["telemetry/d1", "telemetry/+"] {
+        let told = live.subscribe_with(&[channel], json!({ "since": start })).await;
+        assert_eq!(numbers(&told, "telemetry/d1", Some("replayed")), [1, 2, 3], "{channel}");
+    }
+    count(&mut peer, "d1", 4..=5).await;
+    let told = live.through(|message| message["data"]["n"] == 5).await;
+    assert_eq!(numbers(&told, "telemetry/d1", None), [4, 5]);
+}
+
+#[tokio::test]
 async fn what_comes_while_the_past_is_sent_comes_once() {
     const MANY: u64 = 3_000;
     let gateway = TestGateway::start().await;
