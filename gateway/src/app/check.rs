@@ -1,6 +1,6 @@
 //! What a start would refuse though the settings are fine, found without a change: `--check-config`.
 
-use super::StartError;
+use super::{StartError, endpoints::check_is_no_file};
 use crate::{arrival::Listeners, auth::Auth, config::Config, store::OpenError};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::{fs, io, path::Path};
@@ -9,8 +9,12 @@ use std::{fs, io, path::Path};
 #[must_use]
 pub fn refusals(config: &Config) -> Vec<StartError> {
     let dir = &config.data_dir.0;
-    let credentials = Auth::open(dir).map_err(StartError::from).err();
     let tls = Listeners::new(config).map_err(StartError::from).err();
+    // Then there is no file in it either.
+    if let Err(no_directory) = check_is_no_file(dir) {
+        return [no_directory].into_iter().chain(tls).collect();
+    }
+    let credentials = Auth::open(dir).map_err(StartError::from).err();
     let data_dir = usable(dir).err();
     data_dir.into_iter().chain(credentials).chain(tls).collect()
 }
@@ -61,7 +65,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("file");
         fs::write(&file, "").unwrap();
-        assert!(told(&file.join("below"))[0].contains("file"));
+        for path in [file.clone(), file.join("below")] {
+            let told = told(&path);
+            let named = format!("'{}' is a file and no directory", file.display());
+            assert!(told.len() == 1 && told[0].contains(&named), "{told:?}");
+        }
         for name in ["credentials.json", "devices.json"] {
             fs::write(dir.path().join(name), "no JSON").unwrap();
             assert!(told(dir.path()).concat().contains(name), "{name}");

@@ -68,12 +68,21 @@ impl EndpointsFile {
 /// Makes the data directory; what a gateway left there that is gone is removed.
 pub(super) fn prepare_data_dir(path: &Path) -> Result<(), StartError> {
     let error = |source| StartError::DataDir { path: path.into(), source };
+    check_is_no_file(path)?;
     std::fs::create_dir_all(path).map_err(error)?;
     if store::is_in_use(path) {
         // That gateway goes on, and its file with it.
         return Ok(());
     }
     remove_if_there(&path.join(ENDPOINTS_FILE)).map_err(error)
+}
+
+/// What the system says of a file in the place of a directory names neither.
+pub(super) fn check_is_no_file(path: &Path) -> Result<(), StartError> {
+    let there = path.ancestors().find(|path| path.exists()).filter(|there| !there.is_dir());
+    there.map_or(Ok(()), |file| {
+        Err(StartError::NoDirectory { path: path.into(), file: file.into() })
+    })
 }
 
 fn remove_if_there(path: &Path) -> io::Result<()> {

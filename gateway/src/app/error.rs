@@ -22,6 +22,18 @@ pub enum StartError {
         /// What the system says.
         source: io::Error,
     },
+    /// The data directory, or what it is to be made in, is something else.
+    #[error(
+        "data_dir = {} cannot be used: '{}' is a file and no directory; give data_dir a directory, or a name \
+         that is free",
+        .path.display(), .file.display()
+    )]
+    NoDirectory {
+        /// What was given.
+        path: PathBuf,
+        /// What is no directory.
+        file: PathBuf,
+    },
     /// The data directory cannot be used.
     #[error(
         "data_dir = {} cannot be used: give data_dir a directory that can be made and written to",

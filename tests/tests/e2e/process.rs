@@ -375,4 +375,7 @@ async fn checking_the_settings_tells_what_else_a_start_would_refuse_and_changes_
     let check = ["--check-config", "--data-dir", below.to_str().expect("UTF-8")];
     let Ended { code, stderr, .. } = run(&check, &[]).await;
     assert!(code == Some(1) && stderr.contains("data_dir"), "{stderr}");
+    let start = ["--data-dir", file.to_str().expect("UTF-8")];
+    let Ended { code, stderr, .. } = run(&start, &[]).await;
+    assert!(code == Some(1) && stderr.contains("is a file and no directory"), "{stderr}");
 }
