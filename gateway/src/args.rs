@@ -3,7 +3,7 @@
 use crate::config::{Config, Mistakes, Sources, load, read};
 use crate::{acl::AclAction, devices::DeviceAction, tokens::TokenAction};
 use clap::{Parser, Subcommand};
-use std::{net::SocketAddr, path::PathBuf};
+use std::{ffi::OsString, path::PathBuf};
 
 /// Bridges MQTT devices and browsers: an MQTT broker, a WebSocket server and a dashboard in one.
 ///
@@ -26,10 +26,10 @@ pub struct Args {
     pub check_config: bool,
     /// Where MQTT listens (mqtt.listen)
     #[arg(long, value_name = "ADDRESS")]
-    mqtt_listen: Option<SocketAddr>,
+    mqtt_listen: Option<OsString>,
     /// Where HTTP listens (http.listen)
     #[arg(long, value_name = "ADDRESS")]
-    http_listen: Option<SocketAddr>,
+    http_listen: Option<OsString>,
     /// Where files are kept (data_dir)
     #[arg(long, global = true, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -76,11 +76,10 @@ impl Args {
     }
 
     fn sources(&self) -> Sources {
-        let address = |address: SocketAddr| address.to_string().into();
         let dir = self.data_dir.clone().map(PathBuf::into_os_string);
         let flags = [
-            ("mqtt.listen", self.mqtt_listen.map(address)),
-            ("http.listen", self.http_listen.map(address)),
+            ("mqtt.listen", self.mqtt_listen.clone()),
+            ("http.listen", self.http_listen.clone()),
             ("data_dir", dir),
         ];
         let flags = flags.into_iter().filter_map(|(key, value)| Some((key, value?)));
@@ -91,6 +90,24 @@ impl Args {
             file: self.config.clone(),
             environment: environment.collect(),
             flags: flags.collect(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_is_none_is_told_as_one_from_a_file_with_an_example() {
+        let flags = ["--http-listen=localhost:8081", "--mqtt-listen=1883", "--data-dir=/tmp"];
+        let args = Args::try_parse_from(["sluice-gateway"].iter().chain(&flags)).unwrap();
+        let Mistakes(mut told) = args.read().unwrap_err();
+        // The environment of the test may have some too.
+        told.retain(|told| told.contains("from the command line"));
+        assert_eq!(told.len(), 2, "{told:?}");
+        for (key, told) in ["mqtt.listen = ", "http.listen = "].iter().zip(&told) {
+            assert!(told.starts_with(key) && told.contains("such as 127.0.0.1"), "{told}");
         }
     }
 }
