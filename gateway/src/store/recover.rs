@@ -62,14 +62,29 @@ pub struct Salvaged {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for Salvaged { table, kept, lost } in &self.tables {
-            writeln!(f, "{table}: {kept} rows kept, {lost} lost")?;
+        if self.has_nothing() {
+            // Each table has one place that could not be read, and that says nothing.
+            writeln!(
+                f,
+                "nothing in it could be read: it may never have been a database of Sluice"
+            )?;
+        } else {
+            for Salvaged { table, kept, lost } in &self.tables {
+                writeln!(f, "{table}: {kept} rows kept, {lost} lost")?;
+            }
         }
         writeln!(f, "the damaged file is '{}' now", self.set_aside.display())?;
         f.write_str(match self.epoch {
             EpochAfter::Kept => "the numbers of updates go on",
             EpochAfter::New => "the numbers of updates begin a new epoch",
         })
+    }
+}
+
+impl Report {
+    /// Whether not one row was found.
+    fn has_nothing(&self) -> bool {
+        self.tables.iter().all(|table| table.kept == 0)
     }
 }
 

@@ -210,6 +210,16 @@ async fn recovery_of_a_whole_file_loses_nothing_and_goes_on() {
     }
 }
 
+#[test]
+fn recovery_of_what_never_was_a_database_says_that_nothing_could_be_read() {
+    let dir = TempDir::new().unwrap();
+    fs::write(dir.path().join("sluice.db"), "a note, and no database\n".repeat(1_000)).unwrap();
+    let report = recover(dir.path(), Timestamp(1)).unwrap().to_string();
+    assert!(report.starts_with("nothing in it could be read"), "{report}");
+    assert!(!report.contains("rows") && report.contains("damaged-1"), "{report}");
+    assert!(open(settings(dir.path())).is_ok());
+}
+
 #[tokio::test]
 async fn recovery_salvages_most_of_a_damaged_file_and_serves_nothing_wrong() {
     let (dir, kept) = made().await;
