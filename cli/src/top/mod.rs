@@ -3,6 +3,7 @@
 //! [`fleet`] is what is known, [`keys`] what was chosen, [`rows`] and [`view`] how it is shown; all of them are
 //! tested without a terminal. Here they meet the connection, the keyboard, time and signals.
 
+mod cut;
 mod fleet;
 mod keys;
 mod rows;

@@ -2,6 +2,7 @@
 //! and a line of keys.
 
 use super::{
+    cut::{self, Cells},
     fleet::{Fleet, Row as Device},
     keys::{Choice, Order, Pane},
     rows,
@@ -17,7 +18,7 @@ use ratatui::{
     layout::{Constraint, Layout, Rect},
     style::Style,
     text::{Line, Span},
-    widgets::{Block, Borders, Paragraph, Row, Table},
+    widgets::{Block, Borders, Table},
 };
 
 /// From this width on alerts and commands stand beside the devices.
@@ -42,10 +43,11 @@ pub(super) fn page(height: u16) -> usize {
 impl View<'_> {
     pub(super) fn draw(&self, frame: &mut Frame<'_>, choice: &mut Choice) {
         let area = frame.area();
-        let [head, body, foot] =
-            Layout::vertical([Constraint::Length(2), Constraint::Min(0), Constraint::Length(1)])
-                .areas(area);
-        frame.render_widget(Paragraph::new(vec![self.gateway(), self.figures()]), head);
+        let line = Constraint::Length(1);
+        let [first, second, body, foot] =
+            Layout::vertical([line, line, Constraint::Min(0), line]).areas(area);
+        cut::line(frame, first, &self.gateway());
+        cut::line(frame, second, &self.figures());
         if area.width >= WIDE {
             let [left, right] =
                 Layout::horizontal([Constraint::Percentage(60), Constraint::Percentage(40)])
@@ -64,7 +66,7 @@ impl View<'_> {
                 Pane::Commands => self.commands(frame, body, choice),
             }
         }
-        frame.render_widget(Paragraph::new(self.keys(choice)), foot);
+        cut::line(frame, foot, &self.keys(choice));
     }
 
     fn gateway(&self) -> Line<'_> {
@@ -130,17 +132,17 @@ impl View<'_> {
         ];
         let shown = self.shown(area, choice, Pane::Devices, &all);
         let shown = shown.iter().map(|(id, row)| self.device(id, row));
-        self.list(frame, area, (Pane::Devices, title), choice, &widths, shown.collect());
+        self.list(frame, area, (Pane::Devices, title), choice, widths, shown.collect());
     }
 
-    fn device(&self, id: &str, row: &Device) -> Row<'static> {
+    fn device(&self, id: &str, row: &Device) -> Cells<5> {
         let online = row.is_online();
         let status = row.status.map_or("-", |status| status.name());
         let style = if online { Style::new() } else { self.theme.quiet() };
         let seen = row.seen.map_or_else(|| "never".into(), |seen| ago(self.now, seen));
         let seen = seen.trim_end_matches(" ago").to_owned();
         let rate = if row.rate == 0.0 { "-".into() } else { format!("{:.1}/s", row.rate) };
-        Row::new([clean(id), status.into(), rate, seen, row.values()]).style(style)
+        Cells { texts: [clean(id), status.into(), rate, seen, row.values()], style }
     }
 
     fn alerts(&self, frame: &mut Frame<'_>, area: Rect, choice: &mut Choice) {
@@ -154,16 +156,16 @@ impl View<'_> {
         let shown = self.shown(area, choice, Pane::Alerts, &all);
         let shown = shown.iter().map(|alert| self.alert(alert)).collect();
         let title = counted(all.len(), "alert");
-        self.list(frame, area, (Pane::Alerts, title), choice, &widths, shown);
+        self.list(frame, area, (Pane::Alerts, title), choice, widths, shown);
     }
 
-    fn alert(&self, alert: &Alert) -> Row<'static> {
+    fn alert(&self, alert: &Alert) -> Cells<4> {
         let known = alert.acknowledged_by.as_ref().map(|by| format!(" (known to {})", clean(by)));
         let message = if alert.message.is_empty() { &alert.code } else { &alert.message };
         let what = format!("{}{}", clean(message), known.unwrap_or_default());
         let raised = ago(self.now, alert.raised_at).trim_end_matches(" ago").to_owned();
-        Row::new([alert.severity.to_string(), alert.device.to_string(), raised, what])
-            .style(self.theme.severity(alert.severity))
+        let texts = [alert.severity.to_string(), alert.device.to_string(), raised, what];
+        Cells { texts, style: self.theme.severity(alert.severity) }
     }
 
     fn commands(&self, frame: &mut Frame<'_>, area: Rect, choice: &mut Choice) {
@@ -177,18 +179,18 @@ impl View<'_> {
         let shown = self.shown(area, choice, Pane::Commands, &all);
         let shown = shown.iter().map(|command| self.command(command)).collect();
         let title = format!("{} under way", counted(all.len(), "command"));
-        self.list(frame, area, (Pane::Commands, title), choice, &widths, shown);
+        self.list(frame, area, (Pane::Commands, title), choice, widths, shown);
     }
 
-    fn command(&self, command: &Command) -> Row<'static> {
+    fn command(&self, command: &Command) -> Cells<4> {
         let created = ago(self.now, command.created_at).trim_end_matches(" ago").to_owned();
         let progress = command.progress.filter(|_| !command.state.is_final());
-        let progress = progress.map(|percent| format!("{} ", bar(percent / 100.0)));
+        let progress = progress.map(|percent| format!(" {}", bar(percent / 100.0)));
         let params = command.params.as_object().filter(|params| !params.is_empty());
         let params = params.map(|_| format!(" {}", compact(&command.params))).unwrap_or_default();
-        let what = format!("{}{}{params}", progress.unwrap_or_default(), clean(&command.name));
-        Row::new([command.device.to_string(), command.state.to_string(), created, what])
-            .style(self.theme.numbered(color_number(command.state)))
+        let what = format!("{}{}{params}", clean(&command.name), progress.unwrap_or_default());
+        let texts = [command.device.to_string(), command.state.to_string(), created, what];
+        Cells { texts, style: self.theme.numbered(color_number(command.state)) }
     }
 
     /// The rows that are in sight: only the chosen list is scrolled.
@@ -199,18 +201,19 @@ impl View<'_> {
         all.get(first..last).unwrap_or_default()
     }
 
-    fn list(
+    fn list<const N: usize>(
         &self,
         frame: &mut Frame<'_>,
         area: Rect,
         (pane, title): (Pane, String),
         choice: &Choice,
-        widths: &[Constraint],
-        rows: Vec<Row<'static>>,
+        widths: [Constraint; N],
+        rows: Vec<Cells<N>>,
     ) {
         let style = if choice.pane == pane { self.theme.heading() } else { self.theme.quiet() };
         let block = Block::new().borders(Borders::TOP).title(Span::styled(title, style));
-        frame.render_widget(Table::new(rows, widths.to_vec()).block(block), area);
+        let (rows, widths) = cut::rows(area, widths, rows);
+        frame.render_widget(Table::new(rows, widths).block(block), area);
     }
 
     fn keys(&self, choice: &Choice) -> Line<'static> {

@@ -88,6 +88,21 @@ fn a_narrow_terminal_shows_what_was_chosen() {
 }
 
 #[test]
+fn no_number_is_cut_so_that_it_looks_whole() {
+    let mut fleet = fleet();
+    fleet.frame(&[said("telemetry/pump-2", 6, json!({"pressure": 123.456, "temperature": 21.5}))]);
+    for width in 60..140 {
+        let screen = screen(&fleet, &mut Choice::default(), None, (width, 14));
+        for (value, whole) in [("temperature=", "21.5"), ("pressure=", "123.456")] {
+            let shown = screen.split_once(value).map(|(_, rest)| rest);
+            let shown = shown.and_then(|rest| rest.split([' ', '"', '\u{2026}']).next());
+            let cut = screen.contains(&format!("{value}{}\u{2026}", shown.unwrap_or_default()));
+            assert!(shown.is_none_or(|shown| shown == whole || cut), "{screen}");
+        }
+    }
+}
+
+#[test]
 fn devices_are_ordered_as_chosen() {
     let fleet = fleet();
     let first = |order| {
