@@ -130,12 +130,21 @@ fn what(alert: &Alert) -> String {
         what += &format!(" ({} times)", alert.count);
     }
     let known = alert.data.as_object().into_iter().flatten().filter(|(_, value)| !value.is_null());
-    let known: Map<_, _> = known.map(|(key, value)| (key.clone(), value.clone())).collect();
+    let known: Map<_, _> = known.map(|(key, value)| (key.clone(), readable(key, value))).collect();
     if !known.is_empty() {
         what += &format!("  {}", compact(&Value::Object(known)));
     }
     what
 }
+
+/// Since when it is so reads as a time: what the gateway's own rules say, and any device that says it the same way.
+fn readable(key: &str, value: &Value) -> Value {
+    let at = value.as_i64().filter(|at| key == "since" && *at >= YEAR_2000);
+    at.map_or_else(|| value.clone(), |at| local(now(), Timestamp(at)).into())
+}
+
+/// No alert is older; a smaller number is something else.
+const YEAR_2000: i64 = 946_684_800_000;
 
 async fn change(
     gateway: &Gateway,

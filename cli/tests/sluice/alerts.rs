@@ -60,7 +60,8 @@ async fn an_alert_is_acknowledged_and_cleared_once() {
 #[tokio::test]
 async fn watching_shows_what_stands_and_each_change() {
     let channel = "alerts/critical/pump-1";
-    let older = alert("active", json!({ "id": OLDER, "code": "hot" }));
+    let since = json!({ "since": THEN, "longer_than_ms": 60_000 });
+    let older = alert("active", json!({ "id": OLDER, "code": "hot", "data": since }));
     let newest = alert("active", json!({}));
     let items = json!([newest, older, alert("cleared", json!({ "id": OLDEST }))]);
     let session = Session::new(vec![
