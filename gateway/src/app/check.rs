@@ -1,11 +1,16 @@
 //! What a start would refuse though the settings are fine, found without a change: `--check-config`.
 
 use super::{StartError, endpoints::check_is_no_file};
-use crate::{arrival::Listeners, auth::Auth, config::Config, store::OpenError};
+use crate::{
+    arrival::Listeners,
+    auth::Auth,
+    config::Config,
+    store::{self, OpenError},
+};
 use rustix::fs::{Access, AtFlags, CWD, accessat};
 use std::{fs, io, path::Path};
 
-/// All that is found. The database is not opened and no port is taken, so a gateway that runs is not disturbed.
+/// All that is found. The database is only looked at and no port is taken, so a gateway that runs is not disturbed.
 #[must_use]
 pub fn refusals(config: &Config) -> Vec<StartError> {
     let dir = &config.data_dir.0;
@@ -15,7 +20,7 @@ pub fn refusals(config: &Config) -> Vec<StartError> {
         return [no_directory].into_iter().chain(tls).collect();
     }
     let credentials = Auth::open(dir).map_err(StartError::from).err();
-    let data_dir = usable(dir).err();
+    let data_dir = usable(dir).and_then(|()| Ok(store::look(dir)?)).err();
     data_dir.into_iter().chain(credentials).chain(tls).collect()
 }
 
@@ -58,6 +63,28 @@ mod tests {
         assert!(!below.exists());
         assert_eq!(told(dir.path()), [""; 0]);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_is_no_database_or_a_newer_one_is_told_and_not_changed() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut config = Config::default();
+        config.data_dir.0 = dir.path().to_owned();
+        let (database, restored) = store::open(config.store_settings()).unwrap();
+        assert_eq!(told(dir.path()), [""; 0], "one that runs");
+        database.close(restored.last_offset).unwrap();
+        assert_eq!(told(dir.path()), [""; 0]);
+        let file = dir.path().join("sluice.db");
+        let whole = fs::read(&file).unwrap();
+        // The place of the version in the first page.
+        let newer = [&whole[..60], &99_u32.to_be_bytes(), &whole[64..]].concat();
+        let none = b"a note, and no database\n".repeat(100);
+        for (bytes, said) in [(newer, "version 99"), (none, "--recover"), (vec![], "0 bytes")] {
+            fs::write(&file, &bytes).unwrap();
+            let told = told(dir.path());
+            assert!(told.len() == 1 && told[0].contains(said), "{told:?}");
+            assert_eq!(fs::read(&file).unwrap(), bytes);
+        }
     }
 
     #[test]

@@ -41,6 +41,15 @@ pub(super) fn with_end(path: &Path, end: &str) -> PathBuf {
 /// # Errors
 /// [`OpenError`].
 pub(super) fn make_if_none(path: &Path) -> Result<(), OpenError> {
+    check_shape(path)?;
+    if fs::symlink_metadata(path).is_ok() { Ok(()) } else { make(path) }
+}
+
+/// Whether what is there can be a database, or a new one may be made there.
+///
+/// # Errors
+/// [`OpenError`].
+pub(super) fn check_shape(path: &Path) -> Result<(), OpenError> {
     let has_log = fs::metadata(with_end(path, WAL)).is_ok_and(|file| file.len() > 0);
     match (fs::symlink_metadata(path).is_ok(), fs::metadata(path)) {
         // To open a pipe would wait for somebody at its other end.
@@ -50,11 +59,10 @@ pub(super) fn make_if_none(path: &Path) -> Result<(), OpenError> {
         (true, Ok(file)) if file.len() < BYTES_MIN => {
             Err(damaged(path, Damage(format!("it has {} bytes", file.len()))))
         }
-        (true, _) => Ok(()),
         (false, _) if has_log => {
             Err(damaged(path, Damage::new("it is gone, and its write-ahead log is there")))
         }
-        (false, _) => make(path),
+        (_, _) => Ok(()),
     }
 }
 

@@ -47,7 +47,7 @@ pub use aside::set_aside;
 pub use error::{NotStored, OpenError, Place, ReadError};
 pub use gap::{Gap, GapReason};
 pub use gather::Gathering;
-pub use open::{Database, is_in_use, open};
+pub use open::{Database, is_in_use, look, open};
 pub use reader::{LogPage, Past, RangePage};
 pub use receipt::Receipt;
 pub use recover::{EpochAfter, Report, Salvaged, recover};

@@ -136,10 +136,7 @@ fn connect(path: &Path) -> Result<(Connection, Meta), OpenError> {
     let in_file = |error: rusqlite::Error| named(path, error.into());
     let mut connection = Connection::open(path).map_err(in_file)?;
     let version = schema::version(&connection).map_err(in_file)?;
-    if version > schema::VERSION {
-        let (path, known) = (path.into(), schema::VERSION);
-        return Err(OpenError::Newer { path, found: version, known });
-    }
+    check_version(path, version)?;
     check(&connection, version).map_err(|trouble| named(path, trouble))?;
     schema::prepare(&connection).map_err(in_file)?;
     schema::migrate(&mut connection).map_err(in_file)?;
@@ -152,6 +149,34 @@ fn connect(path: &Path) -> Result<(Connection, Meta), OpenError> {
         tracing::warn!(%path, "the write-ahead log is gone or empty: what was last committed is lost");
     }
     Ok((connection, meta))
+}
+
+/// What a start would refuse of the database in `dir`, as far as its first page tells: that it is none, or a newer
+/// gateway's. Nothing is locked or changed, so that a gateway which runs is not disturbed; whether all of it is whole,
+/// only a start looks.
+///
+/// # Errors
+/// [`OpenError`].
+pub fn look(dir: &Path) -> Result<(), OpenError> {
+    let path = dir.join(FILE);
+    file::check_shape(&path)?;
+    if !path.exists() {
+        return Ok(());
+    }
+    let in_file = |error: rusqlite::Error| named(&path, error.into());
+    let connection = file::without_log(&path).map_err(in_file)?;
+    let version = schema::version(&connection).map_err(in_file)?;
+    check_version(&path, version)?;
+    let tables = schema::check_tables(&connection, version).map_err(in_file)?;
+    tables.map_err(|damage| damaged(&path, damage))
+}
+
+fn check_version(path: &Path, found: u32) -> Result<(), OpenError> {
+    let known = schema::VERSION;
+    if found > known {
+        return Err(OpenError::Newer { path: path.into(), found, known });
+    }
+    Ok(())
 }
 
 /// Looks at the write-ahead log before SQLite takes it up: what it does not read of it, it does not tell.
