@@ -42,6 +42,9 @@ pub(crate) struct Args {
         default_value = "thermostat,pump,tracker"
     )]
     types: Vec<Kind>,
+    /// What their ids begin with; the fleet of 'sluice-gateway --demo' has none, so that both can be there
+    #[arg(long, value_name = "TEXT", default_value = "sim-")]
+    prefix: String,
     /// The same seed gives the same devices
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -93,6 +96,7 @@ impl Args {
             devices: self.devices,
             rate_per_s: self.rate,
             kinds: self.types,
+            prefix: self.prefix,
             seed: self.seed,
             telemetry_qos,
             chaos: self.chaos.unwrap_or_default(),

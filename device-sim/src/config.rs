@@ -9,6 +9,9 @@ pub(crate) const RATE_PER_S: std::ops::RangeInclusive<f64> = 0.01..=1_000.0;
 /// The most devices in one process: each has a task, a socket and some 40 KiB.
 pub(crate) const DEVICES_MAX: u32 = 50_000;
 
+/// The end of an id at its longest.
+const LONGEST: &str = "thermostat-50000";
+
 /// What a fleet is to be; start from [`FleetConfig::new`].
 #[derive(Clone, Debug, PartialEq)]
 pub struct FleetConfig {
@@ -22,6 +25,8 @@ pub struct FleetConfig {
     pub rate_per_s: f64,
     /// What the devices are, in turns; not empty, each once.
     pub kinds: Vec<Kind>,
+    /// What their ids begin with.
+    pub prefix: String,
     /// Decides everything random: the same seed gives the same devices.
     pub seed: u64,
     /// How telemetry is published; states and answers always go at least once.
@@ -46,6 +51,7 @@ impl FleetConfig {
             devices: 10,
             rate_per_s: 1.0,
             kinds: Kind::ALL.into(),
+            prefix: String::new(),
             seed: 1,
             telemetry_qos: TelemetryQos::AtLeastOnce,
             chaos: Chaos::default(),
@@ -64,6 +70,8 @@ impl FleetConfig {
             Err(BadConfig::Devices(self.devices))
         } else if !RATE_PER_S.contains(&self.rate_per_s) {
             Err(BadConfig::Rate(self.rate_per_s))
+        } else if format!("{}{LONGEST}", self.prefix).parse::<DeviceId>().is_err() {
+            Err(BadConfig::Prefix(self.prefix.clone()))
         } else if self.kinds.is_empty() {
             Err(BadConfig::NoKind)
         } else {
@@ -191,6 +199,8 @@ pub enum BadConfig {
     Devices(u32),
     /// Too slow or too fast.
     Rate(f64),
+    /// No beginning of ids.
+    Prefix(String),
     /// No kind of device at all.
     NoKind,
     /// A kind that is there twice.
@@ -219,6 +229,12 @@ impl fmt::Display for BadConfig {
                 RATE_PER_S.start(),
                 RATE_PER_S.end()
             ),
+            Self::Prefix(prefix) => {
+                write!(
+                    f,
+                    "'{prefix}' cannot begin ids: use letters, digits, and . _ : -, at most 112 characters"
+                )
+            }
             Self::NoKind => f.write_str("a fleet needs at least one type of device"),
             Self::NoSecret(id) => {
                 write!(f, "there is no secret for '{id}': add a line '{id},SECRET' to the file")
@@ -268,6 +284,10 @@ mod tests {
         assert_eq!(rate.check(), Err(BadConfig::Rate(0.001)));
         let not_a_rate = FleetConfig { rate_per_s: f64::NAN, ..good.clone() };
         assert!(not_a_rate.check().is_err());
+        for prefix in ["a/", "#", "\u{e4}", &"x".repeat(120)] {
+            let named = FleetConfig { prefix: prefix.into(), ..good.clone() };
+            assert_eq!(named.check(), Err(BadConfig::Prefix(prefix.into())));
+        }
         let kinds = FleetConfig { kinds: vec![], ..good.clone() };
         assert_eq!(kinds.check(), Err(BadConfig::NoKind));
         let repeat = FleetConfig { kinds: vec![Kind::Pump, Kind::Tracker, Kind::Pump], ..good };

@@ -30,7 +30,7 @@ use tracing::Instrument;
 /// # }
 /// ```
 ///
-/// Device ids are `{type}-{number:03}`, such as `pump-001`; a device's client id is its own id.
+/// Device ids are `{prefix}{type}-{number:03}`, such as `pump-001` without a prefix; a device's client id is its own id.
 pub struct Fleet {
     config: Arc<FleetConfig>,
     tls: Option<Arc<ClientConfig>>,
@@ -160,8 +160,8 @@ fn name(config: &FleetConfig, index: u32) -> (DeviceId, Kind) {
     let kinds = config.kinds.len();
     let kind = config.kinds[index as usize % kinds];
     let number = index as usize / kinds + 1;
-    let id = format!("{kind}-{number:03}").parse();
-    (id.expect("a kind and a number make a device id"), kind)
+    let id = format!("{}{kind}-{number:03}", config.prefix).parse();
+    (id.expect("a prefix that was checked, a kind and a number make a device id"), kind)
 }
 
 fn summarise(remains: Vec<Remains>, elapsed: Duration) -> Summary {

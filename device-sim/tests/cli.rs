@@ -16,7 +16,9 @@ fn said(output: &Output) -> String {
 
 #[test]
 fn wrong_flags_end_with_64_and_a_hint() {
-    for flags in [&["--devices", "0"][..], &["--chaos", "fail=2"], &["--colour"]] {
+    for flags in
+        [&["--devices", "0"][..], &["--chaos", "fail=2"], &["--prefix", "a/"], &["--colour"]]
+    {
         let output = device_sim(flags);
         assert_eq!(output.status.code(), Some(64), "{flags:?}");
         assert!(said(&output).contains("--help"), "{flags:?}: {}", said(&output));

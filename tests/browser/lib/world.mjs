@@ -124,7 +124,8 @@ export class World {
 
   /** Starts simulated devices; the ids are `pump-001` and so on. */
   simulate(devices, flags = []) {
-    const args = ["--devices", String(devices), "--mqtt", this.gateway.mqtt, ...flags];
+    const fleet = ["--devices", String(devices), "--prefix", ""];
+    const args = [...fleet, "--mqtt", this.gateway.mqtt, ...flags];
     const sim = new Program("device-sim", args, { nice: this.#nice });
     this.#programs.push(sim);
     return sim;

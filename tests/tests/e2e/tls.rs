@@ -310,7 +310,7 @@ async fn simulated_devices_speak_tls_and_believe_whom_they_are_told_to() {
         assert_eq!(ended.code, Some(0), "{version}: {}", ended.stderr);
         let accepted = gateway.metric("sluice_listeners_tls_accepted_total").await;
         assert!(accepted >= count, "{version}: {accepted}");
-        let (status, _) = gateway.get("/api/v1/devices/pump-001").await;
+        let (status, _) = gateway.get("/api/v1/devices/sim-pump-001").await;
         assert_eq!(status, 200, "{version}");
     }
     let ended = fleet(&stranger, "5").await;
