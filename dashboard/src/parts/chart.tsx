@@ -4,27 +4,20 @@ import uPlot from "uplot";
 import type { Series } from "../store/samples";
 import { formatNumber } from "../text/number";
 import { formatClock, formatDateTime } from "../text/time";
+import { timeStep, timeTextPx, valueStep } from "./axes";
 import { lonePlaces } from "./lone";
 import { theme } from "./theme";
 
 const heightPx = 132;
 const paddingPx = 8;
-/** Times are told apart by their seconds in what is shorter. */
-const secondsBelowMs = 240_000;
 /** The width of the values' axis, and of a digit in its font. */
 const axisWidthPx = 52;
 const digitWidthPx = 6.6;
 const fillAlpha = 0.09;
 /** The size of a sample that no line goes through. */
 const lonePx = 5;
-/** The width of a time with seconds, in the axis' font. */
-const timeWidthPx = 52;
 /** Charts with one key show the same moment under the pointer. */
 const syncKey = "device";
-/** How far the lines of the grid are apart where nothing lies between two whole numbers. */
-const wholeSteps = Array.from({ length: 12 }, (_, power) =>
-  [1, 2, 5].map((step) => step * 10 ** power),
-).flat();
 
 /**
  * The samples between `from` and `until` (milliseconds since the epoch); `version` grows with each new one. With
@@ -146,17 +139,18 @@ function options(
         stroke: text,
         font,
         size: 24,
-        space: (_, __, from, until) => (until - from < secondsBelowMs ? 62 : 44),
+        space: 1,
+        incrs: (_, __, from, until, widthPx) => [timeStep(until - from, widthPx)],
         grid: { show: false },
         ticks: { stroke: lines, width: 1, size: 4 },
-        values: (plot, splits) => splits.map((at) => (fits(plot, at) ? timeText(at, splits) : "")),
+        values: (plot, splits) => splits.map((at) => (fits(plot, at, splits) ? timeText(at, splits) : "")),
       },
       {
         stroke: text,
         font,
         size: (_, texts) => widthOf(texts ?? []),
-        space: 28,
-        ...(isCount ? { incrs: wholeSteps } : {}),
+        space: 1,
+        incrs: (_, __, low, high, heightPx) => [valueStep(high - low, heightPx, isCount)],
         grid: { stroke: lines, width: 1 },
         ticks: { show: false },
         values: (_, splits) => splits.map((value) => axisText(value, splits)),
@@ -208,16 +202,20 @@ function spread(low: number | null, high: number | null, isCount: boolean): [num
  * Whether a time's text, which stands around its place, ends before the edge. Where that is, the plot knows: an element
  * that is asked for its width has the whole page laid out first, once for each chart.
  */
-function fits(plot: uPlot, at: number): boolean {
+function fits(plot: uPlot, at: number, splits: readonly number[]): boolean {
   const edge = plot.valToPos(plot.scales.x?.max ?? at, "x");
-  return plot.valToPos(at, "x") + timeWidthPx / 2 <= edge + paddingPx;
+  return plot.valToPos(at, "x") + timeTextPx(stepOf(splits)) / 2 <= edge + paddingPx;
 }
 
 /** Seconds only where the lines of the grid are closer than a minute, the day where they are further than half of one. */
 function timeText(at: number, splits: readonly number[]): string {
-  const step = (splits[1] ?? 0) - (splits[0] ?? 0);
+  const step = stepOf(splits);
   if (step >= 43_200_000) return new Date(at).toLocaleDateString("en-GB", { day: "numeric", month: "short" });
   return step >= 60_000 ? formatClock(at).slice(0, 5) : formatClock(at);
+}
+
+function stepOf(splits: readonly number[]): number {
+  return (splits[1] ?? 0) - (splits[0] ?? 0);
 }
 
 /** The room for the texts beside the lines of the grid: the same for all charts but those with long ones. */
@@ -228,7 +226,7 @@ function widthOf(texts: readonly string[]): number {
 
 /** As many digits as it takes to tell the lines of the grid apart. */
 function axisText(value: number, splits: readonly number[]): string {
-  const step = Math.abs((splits[1] ?? 0) - (splits[0] ?? 0));
+  const step = Math.abs(stepOf(splits));
   const digits = String(Number(step.toPrecision(3))).split(".")[1]?.length ?? 0;
   return formatNumber(value, Math.min(5, digits));
 }
