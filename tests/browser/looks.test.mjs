@@ -74,6 +74,26 @@ scenario("on a phone the connection's figures and the names of metrics are not c
   }
 });
 
+scenario("names and ages of a device's values have room beside its charts", async (world) => {
+  const device = await world.device("thermostat-1");
+  await device.measure({ temperature: 21.5, t: 1 });
+  const page = await world.open("#/device/thermostat-1");
+  const row = (metric) => page.by("values").locator(`[data-metric="${metric}"]`);
+  const height = async (metric) => (await row(metric).boundingBox()).height;
+  await row("temperature").waitFor();
+  assert.ok(Math.abs((await height("temperature")) - (await height("t"))) < 2, "the name is on one line");
+  const apart = await row("temperature").evaluate((element) => {
+    const ends = (text) => {
+      const range = document.createRange();
+      range.selectNodeContents(element.querySelector(`[data-testid="${text}"]`));
+      return range.getBoundingClientRect();
+    };
+    element.querySelector('[data-testid="age"]').textContent = "59 min";
+    return ends("age").left - ends("value").right;
+  });
+  assert.ok(apart >= 8, `${apart} pixels lie between value and age`);
+});
+
 scenario("the end of the table is reached in a low window", async (world) => {
   const page = await world.open("", { viewport: { width: 844, height: 390 } });
   const hidden = () =>
