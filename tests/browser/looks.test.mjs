@@ -94,6 +94,41 @@ scenario("names and ages of a device's values have room beside its charts", asyn
   assert.ok(apart >= 8, `${apart} pixels lie between value and age`);
 });
 
+scenario("a device and the gateway are no wider than the narrowest phone, whatever is open", async (world) => {
+  const device = await world.device("pump-1");
+  await device.measure({ flow: 3 });
+  await device.raise({ severity: "warning", code: "pressure_low", message: "Pressure under 3.2 bar" });
+  const page = await world.open("#/device/pump-1", { viewport: { width: 320, height: 740 } });
+  const over = () =>
+    page.page.evaluate(() =>
+      [...document.querySelectorAll("html, main .card")].reduce(
+        (most, { scrollWidth, clientWidth }) => Math.max(most, scrollWidth - clientWidth),
+        0,
+      ),
+    );
+  await page.by("tab-events").locator(".count").waitFor();
+  await page.by("command-more").click();
+  await page.by("command-expect").check();
+  await untilEqual("what is beyond the edges", over, 0);
+  await visit(world, page, ["#/gateway", "figure-now"]);
+  await untilEqual("what is beyond the edges", over, 0);
+});
+
+scenario("a longer time does not move the charts", async (world) => {
+  const device = await world.device("pump-1");
+  // More than are drawn: values are put together then.
+  const start = Date.now() - 80_000;
+  const batch = Array.from({ length: 800 }, (_, at) => ({ timestamp: start + at * 100, data: { flow: at } }));
+  await device.publish("devices/pump-1/telemetry", batch);
+  const page = await world.open("#/device/pump-1");
+  const place = async () => (await page.by("chart").boundingBox()).y;
+  await page.by("chart").waitFor();
+  const before = await place();
+  await page.by("span-7d").locator("..").click();
+  await page.page.locator(".buckets:not(:empty)").waitFor();
+  assert.equal(await place(), before);
+});
+
 scenario("the end of the table is reached in a low window", async (world) => {
   const page = await world.open("", { viewport: { width: 844, height: 390 } });
   const hidden = () =>

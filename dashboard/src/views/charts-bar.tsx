@@ -75,11 +75,10 @@ export function ChartsBar(props: {
           {rangeText(...ends())}
         </span>
       </Show>
-      <Show when={props.past.bucketMs()}>
-        {(ms) => <span class="muted num">least and greatest of each {formatDuration(ms())}</span>}
-      </Show>
       <Problem text={unread("The past", props.past.problem())} />
-      <span class="grow" />
+      <span class="buckets muted num" title={bucketsTitle(props.past.bucketMs())}>
+        {bucketsText(props.past.bucketMs())}
+      </span>
       <CsvButton device={props.device} ends={ends} />
     </fieldset>
   );
@@ -125,6 +124,14 @@ function CsvButton(props: { device: string; ends: () => [number, number] }) {
       </button>
     </>
   );
+}
+
+function bucketsText(ms: number | null): string {
+  return ms === null ? "" : `extremes of each ${formatDuration(ms)}`;
+}
+
+function bucketsTitle(ms: number | null): string {
+  return ms === null ? "" : `the least and the greatest value of each ${formatDuration(ms)}`;
 }
 
 function rangeText(from: number, to: number): string {
