@@ -30,6 +30,22 @@ scenario(
   },
 );
 
+scenario("who sends with the keyboard may go on from there", async (world) => {
+  const device = await world.device("arm-1");
+  const page = await world.open("#/device/arm-1");
+  await page.by("command-name").fill("move");
+  await page.by("command-send").focus();
+  world.gateway.hold();
+  await page.page.keyboard.press("Enter");
+  await untilEqual("the button", () => page.by("command-send").innerText(), "Sending …");
+  // A browser takes the focus from what is disabled when it draws the next frame.
+  await page.page.evaluate(() => new Promise((drawn) => requestAnimationFrame(() => setTimeout(drawn))));
+  const focused = await page.page.evaluate(() => document.activeElement?.getAttribute("data-testid"));
+  world.gateway.resume();
+  assert.equal(focused, "command-send");
+  await device.nextCommand();
+});
+
 scenario("each stage is shown when it comes, and not before", async (world) => {
   const device = await world.device("arm-1");
   const page = await world.open("#/device/arm-1");

@@ -37,12 +37,13 @@ export function CommandForm(props: {
   };
   const tryOut = async () => {
     const request = draft.request();
-    if (!form.reportValidity() || request === null) return;
+    if (isSending() || !form.reportValidity() || request === null) return;
     const read = await app.api.dryRun(props.device, request);
     setOutlook(read.kind === "ok" ? read.value : null);
     setProblem(read.kind === "ok" ? null : `${read.message} (${read.code})`);
   };
-  const canTry = () => app.isLive() && !isSending() && draft.understood().kind === "ok";
+  // Not disabled while it sends: the keyboard's focus would be lost.
+  const canTry = () => app.isLive() && draft.understood().kind === "ok";
   return (
     <section class="card" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>Send a command</h2>
@@ -54,6 +55,7 @@ export function CommandForm(props: {
             class="primary"
             data-testid="command-send"
             disabled={!canTry() || app.isViewer()}
+            aria-disabled={isSending()}
           >
             {isSending() ? "Sending …" : "Send"}
           </button>

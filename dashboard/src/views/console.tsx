@@ -56,7 +56,8 @@ export function Console() {
     const request = draft.request();
     if (form.reportValidity() && request !== null) void sender.tryOut(target(), request);
   };
-  const canTry = () => app.isLive() && !sender.isBusy() && draft.understood().kind === "ok";
+  // Not disabled while it sends: the keyboard's focus would be lost.
+  const canTry = () => app.isLive() && draft.understood().kind === "ok";
   const canSend = () => canTry() && !app.isViewer();
   return (
     <section class="card console" aria-labelledby="console-title">
@@ -66,7 +67,13 @@ export function Console() {
         <Reach census={isOne() ? null : reach()} />
         <CommandFields draft={draft} type={type()} />
         <div class="form-end">
-          <button type="submit" class="primary" data-testid="console-send" disabled={!canSend()}>
+          <button
+            type="submit"
+            class="primary"
+            data-testid="console-send"
+            disabled={!canSend()}
+            aria-disabled={sender.isBusy()}
+          >
             {isOne() ? "Send" : "Send to all of them …"}
           </button>
           <button type="button" data-testid="console-dry-run" disabled={!canTry()} onClick={tryOut}>

@@ -18,6 +18,7 @@ export function Publish(props: { topic: string }) {
   createEffect(() => setTopic(props.topic));
   const send = async (event: SubmitEvent) => {
     event.preventDefault();
+    if (isBusy()) return;
     setBusy(true);
     const url = new URL("mqtt", document.baseURI);
     url.protocol = url.protocol === "https:" ? "wss:" : "ws:";
@@ -67,7 +68,8 @@ export function Publish(props: { topic: string }) {
             type="submit"
             class="primary"
             data-testid="publish-send"
-            disabled={isBusy() || !app.canAct() || topic().trim() === ""}
+            aria-disabled={isBusy()}
+            disabled={!app.canAct() || topic().trim() === ""}
           >
             Publish
           </button>
