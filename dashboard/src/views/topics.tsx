@@ -13,7 +13,7 @@ import { windowOnto } from "../parts/virtual";
 import { walk } from "../parts/walk";
 import { useApp } from "../store/app";
 import { formatRate } from "../text/number";
-import type { TopicRow } from "../worker/messages";
+import type { TopicRow, TopicsState } from "../worker/messages";
 import { Publish } from "./publish";
 import { TopicDetails } from "./topic-details";
 
@@ -119,9 +119,7 @@ export default function TopicsPage() {
             </ul>
           </div>
           <Show when={(state()?.shown ?? 0) === 0}>
-            <p class="empty">
-              {app.isLive() ? "Nothing has been published since this page was opened." : "Waiting …"}
-            </p>
+            <p class="empty">{emptyText(app.isLive(), state())}</p>
           </Show>
         </section>
         <div class="topics-side">
@@ -133,6 +131,13 @@ export default function TopicsPage() {
       </div>
     </div>
   );
+}
+
+function emptyText(isLive: boolean, state: TopicsState | null): string {
+  if (!isLive) return "Waiting …";
+  if (state?.isListening !== true) return "Not listening.";
+  const isNone = state.topics === 0;
+  return isNone ? "Nothing has been published since this page began to listen." : "No topic contains that.";
 }
 
 function TreeRow(props: {

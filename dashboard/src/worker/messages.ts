@@ -144,6 +144,8 @@ export interface TopicsView {
 
 /** The tree of topics, as far as it is looked at. */
 export interface TopicsState {
+  /** Whether the gateway has let us listen to what was asked for. */
+  readonly isListening: boolean;
   readonly rows: readonly TopicRow[];
   readonly from: number;
   readonly shown: number;

@@ -46,6 +46,7 @@ export class Topics {
   #root = node("", "", -1);
   #view: TopicsView | null = null;
   #subscription: Subscription | null = null;
+  #isListening = false;
   #count = 0;
   #beyond = 0;
   #countedAt = Date.now();
@@ -74,6 +75,7 @@ export class Topics {
     const text = view.text.toLowerCase();
     for (const child of inOrder(this.#root)) flatten(child, open, text, rows);
     return {
+      isListening: this.#isListening,
       rows: rows.slice(view.from, view.to).map((shown) => rowOf(shown, open, text)),
       from: view.from,
       shown: rows.length,
@@ -87,6 +89,7 @@ export class Topics {
   #restart(view: TopicsView | null): void {
     this.#subscription?.close();
     this.#subscription = null;
+    this.#isListening = false;
     clearInterval(this.#timer);
     this.#forget();
     if (view === null) return;
@@ -98,8 +101,14 @@ export class Topics {
       // It has no past.
       resumeWithinMs: 0,
       updated: (update) => this.#hear(update),
+      live: () => this.#begin(),
       reset: () => this.#forget(),
     });
+  }
+
+  #begin(): void {
+    this.#isListening = true;
+    this.#touch();
   }
 
   #forget(): void {

@@ -31,6 +31,14 @@ it("listens as long as it is looked at, and to what is asked for", () => {
   expect(topics.take()).toBeNull();
 });
 
+it("tells whether it listens: not before the gateway lets it, nor to another filter yet", () => {
+  expect(topics.take()?.isListening).toBe(false);
+  wishes[0]?.live?.();
+  expect(topics.take()?.isListening).toBe(true);
+  topics.look({ ...all, filter: "devices/#/events" });
+  expect(topics.take()?.isListening).toBe(false);
+});
+
 it("counts what was merged on the way by its numbers, on each level", () => {
   hear("a/b", 1);
   hear("a/b", 5);
