@@ -1,6 +1,6 @@
 //! Where the gateway can be reached, and the file that tells scripts so while it runs.
 
-use super::error::{StartError, listen_error};
+use super::error::{StartError, data_dir_error, listen_error};
 use crate::{config::Config, edge::Edge, store, web};
 use anyhow::Context as _;
 use serde::Serialize;
@@ -67,14 +67,13 @@ impl EndpointsFile {
 
 /// Makes the data directory; what a gateway left there that is gone is removed.
 pub(super) fn prepare_data_dir(path: &Path) -> Result<(), StartError> {
-    let error = |source| StartError::DataDir { path: path.into(), source };
     check_is_no_file(path)?;
-    std::fs::create_dir_all(path).map_err(error)?;
+    std::fs::create_dir_all(path).map_err(data_dir_error(path))?;
     if store::is_in_use(path) {
         // That gateway goes on, and its file with it.
         return Ok(());
     }
-    remove_if_there(&path.join(ENDPOINTS_FILE)).map_err(error)
+    remove_if_there(&path.join(ENDPOINTS_FILE)).map_err(data_dir_error(path))
 }
 
 /// What the system says of a file in the place of a directory names neither.

@@ -7,7 +7,11 @@ use crate::{
     edge,
     store::{OpenError, StoredRow},
 };
-use std::{io, net::SocketAddr, path::PathBuf};
+use std::{
+    io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 /// Why the gateway could not start.
 #[derive(Debug, thiserror::Error)]
@@ -97,6 +101,11 @@ impl From<edge::BindError> for StartError {
     fn from(edge::BindError { key, address, source }: edge::BindError) -> Self {
         Self::Listen { key, address, source }
     }
+}
+
+/// What could not be done in the data directory.
+pub(super) fn data_dir_error(path: &Path) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::DataDir { path: path.into(), source }
 }
 
 /// What could not be done with the listener of a key.

@@ -31,7 +31,7 @@ use crate::{
 use anyhow::Context as _;
 use bridge::{bridge::Bridge, route::RouteTable};
 use endpoints::{EndpointsFile, prepare_data_dir};
-use error::listen_error;
+use error::{data_dir_error, listen_error};
 use kept::Kept;
 use parts::{ExchangeTask, Parts};
 use std::{sync::Arc, time::Duration};
@@ -80,6 +80,7 @@ impl App {
     ) -> Result<Self, StartError> {
         prepare_data_dir(&config.data_dir.0)?;
         let auth = Auth::open(&config.data_dir.0)?;
+        auth.remember().map_err(data_dir_error(&config.data_dir.0))?;
         let Listeners { mqtt, http, secured, counters: arrivals, room } = Listeners::new(&config)?;
         let Kept { database, edge: edge_past, posts, bridge: past } = Kept::open(&config, start)?;
         let epoch: Arc<str> = past.hub.epoch.as_str().into();

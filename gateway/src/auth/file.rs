@@ -74,6 +74,26 @@ pub(super) fn read<T: DeserializeOwned>(path: &Path) -> Result<Option<T>, BadFil
     }
 }
 
+/// Whether the file was there when a gateway looked.
+pub(super) fn was_there(path: &Path) -> bool {
+    known(path).exists()
+}
+
+/// Notes that the file is there: once it was, a start without it is a mishap.
+pub(super) fn remember(path: &Path) -> io::Result<()> {
+    if was_there(path) {
+        return Ok(());
+    }
+    OpenOptions::new().append(true).create(true).mode(MODE).open(known(path))?.sync_all()
+}
+
+/// Where that is noted: `known.credentials` of `credentials.json`. What removes the one by the beginning of its name
+/// does not remove the other.
+fn known(path: &Path) -> PathBuf {
+    let name = path.file_stem().unwrap_or_default().to_string_lossy();
+    path.with_file_name(format!("known.{name}"))
+}
+
 /// Changes the file, whether a gateway reads it or not. One change waits for another; what `change` refuses leaves no
 /// file where none was, for with the first one everybody must sign in.
 pub(super) fn edit<T: Default + DeserializeOwned + Serialize, R>(

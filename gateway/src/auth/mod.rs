@@ -4,7 +4,8 @@
 //! `sluice-gateway token` and `sluice-gateway device` write a file whole (`file`); a running gateway looks at it
 //! whenever somebody signs in by what is in it, and at both twice a second for those who are here ([`Auth::watch`]).
 //! Before the first exists everybody on the machine is trusted over HTTP, before the second (unless the configuration
-//! wants more) over MQTT; from then on nobody is. [`Gate`] is where all sign in, and who guesses is held back.
+//! wants more) over MQTT; from then on nobody is, and no gateway starts without the file.
+//! [`Gate`] is where all sign in, and who guesses is held back.
 
 mod brought;
 mod by_token;
@@ -37,7 +38,7 @@ pub use tokens::{Grant, Token, Tokens};
 use crate::clock;
 use bridge::rights::{Member, Rights};
 use protocol::{Role, Session, Timestamp};
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{io, path::Path, sync::Arc, time::Duration};
 use tokio::{
     sync::watch,
     time::{MissedTickBehavior, interval},
@@ -139,11 +140,20 @@ impl Auth {
     /// Reads the credentials in `data_dir`, if there are any.
     ///
     /// # Errors
-    /// When the file is there and cannot be read: nobody is to be let in by mistake.
+    /// When a file is there and cannot be read, or was there once: nobody is to be let in by mistake.
     pub fn open(data_dir: &Path) -> Result<Self, BadFile> {
-        let tokens = Watched::open(tokens::path(data_dir))?;
-        let devices = Watched::open(devices::path(data_dir))?;
+        let tokens = Watched::open(tokens::path(data_dir), "sluice-gateway token create")?;
+        let devices = Watched::open(devices::path(data_dir), "sluice-gateway device add")?;
         Ok(Self(Arc::new(Inner { tokens, devices, changes: watch::Sender::new(()) })))
+    }
+
+    /// Remembers for later starts which credentials there are.
+    ///
+    /// # Errors
+    /// When that cannot be noted in the data directory.
+    pub fn remember(&self) -> io::Result<()> {
+        self.0.tokens.remember()?;
+        self.0.devices.remember()
     }
 
     /// Whether a token is needed.

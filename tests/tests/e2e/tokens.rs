@@ -270,3 +270,29 @@ async fn who_guesses_tokens_waits_on_every_way_in_and_who_came_through_once_does
     assert_eq!(told["details"]["addresses"], json!(["127.0.0.1"]));
     assert_eq!(told["details"]["names"], json!(["anna"]), "never what was tried");
 }
+
+#[tokio::test]
+async fn a_start_without_the_credentials_that_there_were_is_refused() {
+    let mut gateway = TestGateway::start().await;
+    created(&gateway, "anna", "admin").await;
+    until_status(&gateway, None, 401).await;
+    gateway.terminate();
+    assert_eq!(gateway.ended().await.code(), Some(0));
+    let file = gateway.data_dir().join("credentials.json");
+    std::fs::remove_file(&file).expect("it is there");
+    let dir = gateway.data_dir();
+    let anywhere = ["--mqtt-listen", "127.0.0.1:0", "--http-listen", "127.0.0.1:0"];
+    for flags in [&[][..], &["--check-config"]] {
+        let data_dir = ["--data-dir", dir.to_str().expect("UTF-8")];
+        let arguments = [&data_dir[..], &anywhere, flags].concat();
+        let Ended { code, stderr, .. } = Program::new("sluice-gateway", &arguments).run().await;
+        assert_eq!(code, Some(1), "{stderr}");
+        let file = file.to_str().expect("UTF-8");
+        assert!(stderr.contains(file) && stderr.contains("token create"), "{stderr}");
+    }
+    let token = created(&gateway, "anna", "viewer").await;
+    gateway.start_again().await;
+    for (token, wanted) in [(None, 401), (Some(&*token), 200)] {
+        assert_eq!(status(&gateway, Method::GET, "/api/v1/devices", token).await, wanted);
+    }
+}
