@@ -17,6 +17,11 @@ impl Counter {
         self.add(1);
     }
 
+    /// Adds one; gives what that makes.
+    pub fn incremented(&self) -> u64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
     /// Takes one away.
     pub fn decrement(&self) {
         self.0.fetch_sub(1, Ordering::Relaxed);

@@ -271,7 +271,7 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let shared = connection.shared.clone();
-    shared.counters.connections_now.increment();
+    shared.system.note_clients(shared.counters.connections_now.incremented());
     let served = AssertUnwindSafe(connection.serve()).catch_unwind().await;
     let parked = Box::pin(connection.finish(served.unwrap_or(End::Panicked))).await;
     shared.counters.connections_now.decrement();

@@ -12,7 +12,10 @@ use crate::{
 use protocol::TopicFilter;
 use std::{
     fmt::Write as _,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 use tokio::time::{Instant, MissedTickBehavior, interval};
@@ -45,6 +48,8 @@ const MINUTES: [u32; 3] = [1, 5, 15];
 pub(super) struct System {
     started: Instant,
     remembered: Mutex<Remembered>,
+    /// The most that were connected at the same time.
+    clients_most: AtomicU64,
 }
 
 #[derive(Debug)]
@@ -52,7 +57,6 @@ struct Remembered {
     at: Instant,
     counts: [u64; LOADS.len()],
     averages: [[f64; MINUTES.len()]; LOADS.len()],
-    clients_most: u64,
 }
 
 impl System {
@@ -62,9 +66,13 @@ impl System {
             at: started,
             counts: [0; LOADS.len()],
             averages: [[0.0; MINUTES.len()]; LOADS.len()],
-            clients_most: 0,
         };
-        Self { started, remembered: Mutex::new(remembered) }
+        Self { started, remembered: Mutex::new(remembered), clients_most: AtomicU64::new(0) }
+    }
+
+    /// So many are connected, now that one more is.
+    pub(super) fn note_clients(&self, connected: u64) {
+        self.clients_most.fetch_max(connected, Ordering::Relaxed);
     }
 }
 
@@ -169,8 +177,7 @@ fn figures(shared: &Shared) -> Vec<(String, String)> {
     let (connected, away) = (counters.connections_now.get(), counters.sessions_now.get());
     let (retained, retained_bytes) = shared.retained.counts();
     let kept_bytes = retained_bytes + shared.budget.used_bytes();
-    let mut remembered = shared.system.remembered.lock().unwrap_or_else(PoisonError::into_inner);
-    remembered.clients_most = remembered.clients_most.max(connected);
+    let remembered = shared.system.remembered.lock().unwrap_or_else(PoisonError::into_inner);
     let uptime = shared.system.started.elapsed().as_secs();
     let version = concat!("sluice version ", env!("CARGO_PKG_VERSION"));
     let mut all = vec![
@@ -185,7 +192,7 @@ fn figures(shared: &Shared) -> Vec<(String, String)> {
         ("clients/active", connected),
         ("clients/disconnected", away),
         ("clients/inactive", away),
-        ("clients/maximum", remembered.clients_most),
+        ("clients/maximum", shared.system.clients_most.load(Ordering::Relaxed)),
         ("clients/expired", counters.sessions_expired.get()),
         ("messages/received", received),
         ("messages/sent", sent),

@@ -276,6 +276,13 @@ async fn who_asks_for_a_larger_answer_than_it_takes_is_told_so_and_sent_away() {
 async fn the_gateway_tells_its_figures_under_mosquittos_names() {
     let edge = TestEdge::start().await;
     let mut all = subscribed(&edge, &client(4, "all"), &[("#", 0)]).await;
+    let short = [edge.connect(4, "a").await, edge.connect(4, "b").await];
+    edge.until_connected(3).await;
+    for mut short in short {
+        short.send(&DISCONNECT).await;
+        short.closes().await;
+    }
+    edge.until_connected(1).await;
     let filters = [("$SYS/broker/version", 0), ("$SYS/broker/clients/#", 0)];
     let mut peer = edge.connect(4, "s").await;
     peer.send(&subscribe(4, 1, &filters)).await;
@@ -290,5 +297,6 @@ async fn the_gateway_tells_its_figures_under_mosquittos_names() {
     }
     assert!(came["$SYS/broker/version"].starts_with("sluice version "));
     assert_eq!(came["$SYS/broker/clients/connected"], "2");
+    assert_eq!(came["$SYS/broker/clients/maximum"], "3", "though nobody asked then");
     all.hears_nothing().await;
 }

@@ -282,6 +282,16 @@ impl TestEdge {
         peer.closes().await;
     }
 
+    /// Waits until so many clients are connected.
+    pub(crate) async fn until_connected(&self, clients: u64) {
+        let reached = async {
+            while self.counters.connections_now.get() != clients {
+                tokio::task::yield_now().await;
+            }
+        };
+        soon(reached).await;
+    }
+
     /// Waits until `counter` has reached `count`.
     pub(crate) async fn counts(&self, name: &str, count: u64) {
         soon(async {
