@@ -7,6 +7,7 @@ use bridge::{
     outbox::Counts,
 };
 use protocol::{GatewayStats, Millis, StoreFigures, Timestamp};
+use rustix::param::page_size;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::Instant,
@@ -202,7 +203,23 @@ fn rate(events: u64, time: Millis) -> f64 {
 
 /// Resident memory, where the system tells it (Linux: proc(5), statm).
 pub(crate) fn memory_bytes() -> Option<u64> {
-    let statm = std::fs::read_to_string("/proc/self/statm").ok()?;
+    resident(&std::fs::read_to_string("/proc/self/statm").ok()?, page_size() as u64)
+}
+
+/// What statm says in pages, of which the second number is the resident set.
+fn resident(statm: &str, page_bytes: u64) -> Option<u64> {
     let pages: u64 = statm.split_ascii_whitespace().nth(1)?.parse().ok()?;
-    Some(pages * 4_096)
+    Some(pages * page_bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn resident_memory_is_counted_in_pages_of_this_machine() {
+        assert_eq!(resident("5000 300 200 10 0 900 0\n", 16_384), Some(300 * 16_384));
+        let told = memory_bytes().unwrap();
+        assert!(told > 0 && told.is_multiple_of(page_size() as u64), "{told}");
+    }
 }
