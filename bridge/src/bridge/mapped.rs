@@ -115,7 +115,7 @@ impl<S: Sink> Bridge<S> {
         }
         match self.mappings.named(spoken, payload) {
             Some(command) => self.answered_by_id(now, spoken, payload, command),
-            None => self.answered_underway(now, spoken, payload),
+            None => self.answered_in_turn(now, spoken, payload),
         }
     }
 
@@ -149,11 +149,12 @@ impl<S: Sink> Bridge<S> {
         }
     }
 
-    /// Without an id it is to the oldest command that is underway and fits.
-    fn answered_underway(&mut self, now: Timestamp, spoken: &Spoken, payload: &Value) {
+    /// Without an id it is to the oldest command that waits for an answer and fits: what timed out just before may be
+    /// answered late, and that is not the next one's.
+    fn answered_in_turn(&mut self, now: Timestamp, spoken: &Spoken, payload: &Value) {
         let Some(device) = &spoken.device else { return };
         let Some(mapping) = self.mapping_of(device) else { return };
-        let found = self.commands.written_underway(device).find_map(|command| {
+        let found = self.commands.unanswered(now, device).find_map(|command| {
             Some((command.id, mapping.answer(spoken, payload, command, false)?))
         });
         if let Some((id, answer)) = found {

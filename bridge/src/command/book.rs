@@ -12,6 +12,7 @@ mod departing;
 mod expecting;
 mod happen;
 mod keeping;
+mod late;
 mod steps;
 
 pub use expecting::Said;
@@ -222,6 +223,8 @@ pub struct Commands {
     /// Batches whose rows changed.
     touched: BTreeSet<String>,
     ended_batches: VecDeque<String>,
+    /// What timed out of each device, for as long as an answer that names no command may be to it.
+    timed_out: HashMap<DeviceId, Vec<CommandId>>,
     /// Devices of whom something is expected.
     expecting: HashMap<DeviceId, Vec<CommandId>>,
     effects: Vec<Effect>,
@@ -264,6 +267,7 @@ impl Commands {
             alarms: BTreeSet::new(),
             touched: BTreeSet::new(),
             ended_batches: VecDeque::new(),
+            timed_out: HashMap::default(),
             expecting: HashMap::default(),
             effects: Vec::new(),
             dirty: HashSet::default(),

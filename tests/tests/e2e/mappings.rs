@@ -178,10 +178,29 @@ async fn a_late_answer_without_an_id_is_not_credited_to_the_next_command() {
     let off = create(&gateway, "tasmota_9CF9D1", switch("OFF", 20_000)).await;
     down(&mut device).await;
     say(&mut device, "stat/tasmota_9CF9D1/RESULT", &json!({"POWER": "ON"})).await;
+    assert_eq!(reaches(&mut live, &on, "succeeded").await["late"], true);
     assert_eq!(state(&gateway, &off).await, "delivered");
     say(&mut device, "stat/tasmota_9CF9D1/RESULT", &json!({"POWER": "OFF"})).await;
-    reaches(&mut live, &off, "succeeded").await;
-    assert_eq!(state(&gateway, &on).await, "timed_out");
+    assert_eq!(reaches(&mut live, &off, "succeeded").await["late"], false);
+}
+
+#[tokio::test]
+async fn a_late_answer_that_fits_the_next_command_too_is_not_credited_to_it() {
+    let (gateway, mut live) = arrange("tasmota.toml").await;
+    let mut device = client(&gateway, "DVES_9CF9D1", "cmnd/tasmota_9CF9D1/#", 1).await;
+    say(&mut device, "tele/tasmota_9CF9D1/LWT", &json!("Online")).await;
+    let nonsense = json!({"name": "Nonsense", "params": {"value": 1}, "timeout_ms": 100});
+    let nonsense = create(&gateway, "tasmota_9CF9D1", nonsense).await;
+    down(&mut device).await;
+    reaches(&mut live, &nonsense, "timed_out").await;
+    let dim = json!({"name": "Dimmer", "params": {"value": 50}});
+    let dim = create(&gateway, "tasmota_9CF9D1", dim).await;
+    down(&mut device).await;
+    say(&mut device, "stat/tasmota_9CF9D1/RESULT", &json!({"Command": "Unknown"})).await;
+    assert_eq!(reaches(&mut live, &nonsense, "rejected").await["late"], true);
+    assert_eq!(state(&gateway, &dim).await, "delivered");
+    say(&mut device, "stat/tasmota_9CF9D1/RESULT", &json!({"Dimmer": 50})).await;
+    reaches(&mut live, &dim, "succeeded").await;
 }
 
 #[tokio::test]

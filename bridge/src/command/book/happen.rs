@@ -263,7 +263,10 @@ impl Commands {
             }
             Due::DeliverBy => Happening::DeliverByPassed,
             Due::WriteBy => return self.not_kept_in_time(now, id),
-            Due::FinishBy => Happening::FinishByPassed,
+            Due::FinishBy => {
+                self.note_timed_out(now, id);
+                Happening::FinishByPassed
+            }
             Due::Resend => {
                 entry.resend_at = None;
                 let device = entry.device().clone();

@@ -104,7 +104,7 @@ impl Commands {
             kept.commands.into_iter().map(|KeptCommand(entry)| entry).collect();
         entries.iter().for_each(|entry| known(&entry.details));
         entries.sort_by_key(|entry| entry.ordinal);
-        entries.into_iter().for_each(|entry| self.take_back(entry));
+        entries.into_iter().for_each(|entry| self.take_back(now, entry));
         self.order_ended();
         self.touched.extend(self.batches.keys().cloned());
         self.tick(now);
@@ -185,7 +185,7 @@ impl Commands {
         self.tick(now);
     }
 
-    fn take_back(&mut self, entry: Entry) {
+    fn take_back(&mut self, now: Timestamp, entry: Entry) {
         let id = entry.details.command.id;
         self.created = self.created.max(entry.ordinal);
         if let Some(asked) = &entry.asked {
@@ -208,6 +208,9 @@ impl Commands {
             self.expecting.entry(entry.device().clone()).or_default().push(id);
         }
         self.entries.insert(id, entry);
+        if state == CommandState::TimedOut {
+            self.note_timed_out(now, id);
+        }
         self.set_deadline(id);
     }
 

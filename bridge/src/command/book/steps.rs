@@ -234,6 +234,7 @@ impl Commands {
             self.keys.remove(&Self::key_of(asked));
         }
         self.expect_no_more(entry.device(), id);
+        self.forget_timed_out(entry.device(), id);
         self.dirty.insert(id);
     }
 

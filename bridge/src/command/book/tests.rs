@@ -4,6 +4,7 @@ mod creating;
 mod departing;
 mod expecting;
 mod keeping;
+mod late;
 
 use super::*;
 use protocol::{Answer, AnswerStatus, Status};

@@ -24,7 +24,7 @@ impl Store {
 }
 
 /// Lets the gateway die and start again on what was stored.
-fn restart(bench: &mut Bench) {
+pub(super) fn restart(bench: &mut Bench) {
     let mut store = Store::default();
     store.commit(bench.commands.take_rows());
     let limits = bench.commands.limits;
