@@ -85,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let subscriptions = &self.session.subscriptions;
         let grant = match &share {
             Some(share) => subscriptions.select_shared(&message, share),
+            None if self.session.stands_by(&self.client.access, &message) => None,
             None => subscriptions.select(&message, source, me),
         };
         if let Some(grant) = grant.filter(|_| self.may_have(&message)) {

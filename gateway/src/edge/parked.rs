@@ -126,6 +126,7 @@ impl Parked {
         let session = &mut self.kept.session;
         let grant = match &share {
             Some(share) => session.subscriptions.select_shared(&message, share),
+            None if session.stands_by(&self.access, &message) => None,
             None => session.subscriptions.select(&message, source, self.connection),
         };
         let Some(grant) = grant else { return };

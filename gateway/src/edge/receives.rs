@@ -61,15 +61,29 @@ pub(super) fn receives<'a>(
     device: &DeviceId,
     own: bool,
 ) -> Option<Receives> {
-    let names = |filter: &TopicFilter| levels(filter.as_str()).nth(1) == Some(device.as_str());
     let topic = ["devices", device.as_str(), "commands", SOME_COMMAND, "cancel"];
     let matched = |topic: &[&str]| {
-        filters
-            .clone()
-            .any(|filter| (own || names(filter)) && filter.matches_levels(topic.iter().copied()))
+        filters.clone().any(|filter| {
+            (own || names(filter, device)) && filter.matches_levels(topic.iter().copied())
+        })
     };
     let (cancel, command) = (&topic[..], &topic[..4]);
     matched(command).then(|| Receives { own, cancels: matched(cancel) })
+}
+
+/// Whether a client with these filters, which is not the receiver of what is sent to `device` on `topic`, stands by: it
+/// could receive that itself, and no filter makes it a monitor.
+pub(super) fn stands_by<'a>(
+    filters: impl Iterator<Item = &'a TopicFilter> + Clone,
+    device: &DeviceId,
+    topic: &str,
+) -> bool {
+    receives(filters.clone(), device, false).is_some()
+        && filters.filter(|filter| filter.matches(topic)).all(|filter| names(filter, device))
+}
+
+fn names(filter: &TopicFilter, device: &DeviceId) -> bool {
+    levels(filter.as_str()).nth(1) == Some(device.as_str())
 }
 
 /// Whether `filter` selects nothing but what goes down to `device`: its commands and desired state.
@@ -120,6 +134,23 @@ mod tests {
         assert_eq!(check(&["devices/+/commands/#", "#"], false), None);
         assert_eq!(check(&["devices/d1/commands/+", "#"], false), Some(false));
         assert_eq!(check(&["+/d1/#"], false), Some(true));
+    }
+
+    #[test]
+    fn who_could_receive_stands_by_and_a_monitor_does_not() {
+        for (filters, expected) in [
+            (&["devices/d1/commands/+"][..], true),
+            (&["+/d1/#", "devices/d2/#"], true),
+            (&["devices/d1/commands/+", "#"], false),
+            (&["devices/d1/commands/+", "devices/+/commands/+/cancel"], true),
+            (&["devices/+/commands/+"], false),
+            (&["devices/d1/commands/7"], false),
+        ] {
+            let all: Vec<TopicFilter> = filters.iter().map(|text| text.parse().unwrap()).collect();
+            let device = "d1".parse().unwrap();
+            let stands_by = stands_by(all.iter(), &device, "devices/d1/commands/7");
+            assert_eq!(stands_by, expected, "{filters:?}");
+        }
     }
 
     #[test]

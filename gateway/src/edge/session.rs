@@ -5,6 +5,7 @@ use super::{
     backlog::Backlog,
     journal::{Head, Journal, KeptWill},
     outbox::{Answer, Bounds, Ended, Entry, Next, Outbox, Received, Room, WrongFlow},
+    receives::{down_device, stands_by},
     shared::Shared,
     subscriptions::{Subscription, Subscriptions},
 };
@@ -132,6 +133,16 @@ impl Session {
             shared.counters.dropped_unreadable.increment();
         }
         may
+    }
+
+    /// Whether `message` is a copy of what another client receives for a device, and its client stands by for that one.
+    pub(super) fn stands_by(&self, access: &MaybeAccess, message: &Message) -> bool {
+        let topic = message.topic.as_str();
+        let device = message.served.and_then(|_| down_device(topic)?.parse().ok());
+        device.is_some_and(|device| {
+            access.as_ref().is_none_or(|access| access.may_receive(&device))
+                && stands_by(self.subscriptions.filters(), &device, topic)
+        })
     }
 
     /// PUBACK or PUBCOMP came.

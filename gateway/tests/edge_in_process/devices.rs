@@ -239,7 +239,15 @@ async fn a_monitors_copy_is_not_for_the_receiver_itself() {
     peer.send(&subscribe(4, 2, &[("#", 0)])).await;
     peer.packet().await;
     order(&mailbox, me);
-    let copy = |topic: &str, served| Message {
+    edge.exchange.publish(copy(&command_topic(), Some(me))).await.unwrap();
+    edge.exchange.publish(copy("other", None)).await.unwrap();
+    assert_eq!(peer.raw().await, publish(4, &command_topic(), 0, 0, "{}"));
+    assert_eq!(peer.raw().await, publish(4, "other", 0, 0, "{}"));
+}
+
+/// What the gateway sends through the exchange; `served` has received it already.
+fn copy(topic: &str, served: Option<ConnectionId>) -> Message {
+    Message {
         topic: topic.parse().unwrap(),
         payload: "{}".into(),
         qos: 1,
@@ -248,11 +256,40 @@ async fn a_monitors_copy_is_not_for_the_receiver_itself() {
         served,
         retained_as: 0,
         properties: Properties::default(),
-    };
-    edge.exchange.publish(copy(&command_topic(), Some(me))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn who_names_a_device_and_is_not_its_receiver_gets_no_copy() {
+    let edge = TestEdge::start().await;
+    let lasting = Connect { clean: false, ..client(4, "away") };
+    let mut hubs = [edge.connect(4, "hub").await, edge.connect_as(&lasting).await];
+    for hub in &mut hubs {
+        hub.send(&subscribe(4, 1, &[("devices/d1/commands/#", 1), ("other", 1)])).await;
+        hub.packet().await;
+    }
+    let mut monitors = [edge.connect(4, "all").await, edge.connect(4, "both").await];
+    monitors[0].send(&subscribe(4, 1, &[("#", 0)])).await;
+    monitors[1].send(&subscribe(4, 1, &[("devices/d1/#", 0), ("devices/+/commands/#", 0)])).await;
+    for monitor in &mut monitors {
+        monitor.packet().await;
+    }
+    let [mut here, away] = hubs;
+    drop(away);
+    edge.counts("sessions_now", 1).await;
+
+    let cancel = format!("{}/cancel", command_topic());
+    for topic in [&command_topic(), &cancel] {
+        edge.exchange.publish(copy(topic, Some(ConnectionId(u64::MAX)))).await.unwrap();
+        for monitor in &mut monitors {
+            assert_eq!(monitor.raw().await, publish(4, topic, 0, 0, "{}"));
+        }
+    }
     edge.exchange.publish(copy("other", None)).await.unwrap();
-    assert_eq!(peer.raw().await, publish(4, &command_topic(), 0, 0, "{}"));
-    assert_eq!(peer.raw().await, publish(4, "other", 0, 0, "{}"));
+    assert_eq!(here.raw().await, publish(4, "other", 1, 1, "{}"));
+    edge.exchange_is_idle().await;
+    let (mut away, _) = edge.come_back(&lasting).await;
+    assert_eq!(away.raw().await, publish(4, "other", 1, 1, "{}"));
 }
 
 #[tokio::test]
