@@ -230,9 +230,8 @@ impl ClientMessage {
             }),
             Ok("command") => Ok(Self::Command {
                 device: field(&mut fields, "device")?,
-                request: read(text).map_err(|error| {
-                    bad_request(format!("the command is not valid: {}", said(&error)))
-                })?,
+                request: read(text)
+                    .map_err(|why| bad_request(format!("the command is not valid: {why}")))?,
             }),
             Ok("cancel") => Ok(Self::Cancel { command: field(&mut fields, "command")? }),
             Ok("ping") => Ok(Self::Ping {}),
@@ -277,11 +276,13 @@ fn field<T: DeserializeOwned>(fields: &mut Fields<'_>, name: &str) -> Result<T, 
         .map_err(|error| bad_request(format!("{name} = {value} is not valid: {}", said(&error))))
 }
 
-/// Reads JSON; what is wrong with it names the member.
-fn read<T: DeserializeOwned>(
-    json: &str,
-) -> Result<T, serde_path_to_error::Error<serde_json::Error>> {
+/// Reads JSON that a client wrote, over whatever it came.
+///
+/// # Errors
+/// What is wrong with it, and with which member.
+pub fn read<T: DeserializeOwned>(json: &str) -> Result<T, String> {
     serde_path_to_error::deserialize(&mut serde_json::Deserializer::from_str(json))
+        .map_err(|error| said(&error))
 }
 
 /// What is wrong, without its line and column: who has a library write the message knows neither.
@@ -315,7 +316,7 @@ fn options(fields: &mut Fields<'_>) -> Result<SubscribeOptions, Refusal> {
     let options = match fields.remove("options").map(RawValue::get) {
         None | Some("null") => SubscribeOptions::default(),
         Some(object) if object.starts_with('{') => {
-            read(object).map_err(|error| bad(format!("options are not valid: {}", said(&error))))?
+            read(object).map_err(|why| bad(format!("options are not valid: {why}")))?
         }
         Some(other) => return Err(bad(format!("options {other} is not an object"))),
     };

@@ -29,7 +29,9 @@ mod whole;
 
 pub use access::{DevicePattern, Role, Session, SignIn};
 pub use alert::{Alert, AlertFigures, AlertId, AlertState, BadAlertId, DeviceEvent, Severity};
-pub use ask::{ClientMessage, Cursor, DecodeError, Mode, Refusal, RequestId, SubscribeOptions};
+pub use ask::{
+    ClientMessage, Cursor, DecodeError, Mode, Refusal, RequestId, SubscribeOptions, read,
+};
 pub use audit::{AuditEntry, AuditParty};
 pub use batch::{AbortAfter, Batch, BatchRequest, BatchState};
 pub use close::{CloseCode, Retry};

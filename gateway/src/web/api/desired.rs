@@ -1,6 +1,6 @@
 //! What is desired of devices, over HTTP.
 
-use super::{Body, parse};
+use super::{Body, object, parse};
 use crate::{
     core::Outlet,
     web::{
@@ -21,7 +21,7 @@ use bridge::{
     shadow::{DesireError, Expected},
 };
 use protocol::{DeviceId, DeviceState};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// `GET /devices/{id}/desired`.
@@ -51,7 +51,7 @@ pub(super) async fn put(
     let id: DeviceId = parse(&path?)?;
     who.check_of("state", &id)?;
     let expected = expected(&headers);
-    let Json(desired) = body?;
+    let desired: Map<String, Value> = object(body)?;
     let asked = id.clone();
     let change = move |bridge: &mut Bridge<Outlet>, now| {
         bridge.devices().get(&asked)?;

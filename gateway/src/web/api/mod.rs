@@ -19,8 +19,11 @@ use axum::{
     middleware,
     routing::{get, post},
 };
-use serde::de::DeserializeOwned;
-use serde_json::{Map, Value};
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
+use serde_json::value::RawValue;
 use std::sync::Arc;
 
 /// What takes a query.
@@ -83,16 +86,74 @@ fn page_rows(asked: Option<usize>) -> Result<usize, Refused> {
 }
 
 /// The body of a request, which is to be a JSON object.
-pub(super) type Body = Result<Json<Map<String, Value>>, JsonRejection>;
+pub(super) type Body = Result<Json<Object>, JsonRejection>;
 
-/// Reads an object's members as `T`'s; serde alone would take an array for one.
+/// An object as it was written: a member that stands in it twice is still seen.
+pub(super) struct Object(Box<RawValue>);
+
+impl<'de> Deserialize<'de> for Object {
+    /// Serde alone would take an array for an object.
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let text = Box::<RawValue>::deserialize(from)?;
+        if text.get().starts_with('{') {
+            return Ok(Self(text));
+        }
+        Err(D::Error::custom("it is another kind of value"))
+    }
+}
+
+/// Reads an object's members as `T`'s, as a message of a WebSocket is read.
 pub(super) fn object<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
-    let Json(members) = body?;
-    serde_path_to_error::deserialize(Value::Object(members))
-        .map_err(|error| Refused::bad_request(format!("the body is not valid: {error}")))
+    let Json(Object(text)) = body?;
+    protocol::read(text.get())
+        .map_err(|why| Refused::bad_request(format!("the body is not valid: {why}")))
 }
 
 /// Reads a text of the path or query as `T`.
 fn parse<T: std::str::FromStr<Err = E>, E: std::fmt::Display>(text: &str) -> Result<T, Refused> {
     text.parse().map_err(|error: E| Refused::bad_request(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use protocol::{ClientMessage, CommandRequest};
+
+    fn refused(body: &str) -> String {
+        let read = object::<CommandRequest>(Json::from_bytes(body.as_bytes()));
+        format!("{:?}", read.map(drop).expect_err(body))
+    }
+
+    #[test]
+    fn a_command_is_read_as_a_message_of_a_websocket_is() {
+        let whole = r#"{"name":"open","params":{"percent":40},"ttl_ms":3e4,"else":[{}]}"#;
+        let request: CommandRequest = object(Json::from_bytes(whole.as_bytes())).ok().unwrap();
+        assert_eq!(
+            (request.name.as_str(), request.ttl_ms.map(|ttl| ttl.0)),
+            ("open", Some(30_000))
+        );
+        for (members, why) in [
+            (r#""name":"open","name":"close""#, "duplicate field `name`"),
+            (r#""name":"open","ttl_ms":-1"#, "ttl_ms: invalid value: integer `-1`, expected u64"),
+            (
+                r#""name":"open","expect":{"metric":"m","op":"==","op":"<","value":1}"#,
+                "expect: duplicate field `op`",
+            ),
+        ] {
+            let said = refused(&format!("{{{members}}}"));
+            assert!(said.contains(&format!("the body is not valid: {why}")), "{said}");
+            let message = format!(r#"{{"type":"command","device":"d",{members}}}"#);
+            let said = ClientMessage::decode(&message).unwrap_err().to_string();
+            assert_eq!(said, format!("the command is not valid: {why}"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_as_such() {
+        for body in ["[\"open\"]", "7", "null", "\"open\""] {
+            let said = refused(body);
+            assert!(said.contains("the body is not a JSON object: it is another kind"), "{said}");
+        }
+        assert!(refused("{\"name\":").contains("the body is not JSON"));
+    }
 }
