@@ -11,7 +11,10 @@ use std::{
     ffi::OsString,
     fs::{self, File, OpenOptions},
     io,
-    os::unix::{ffi::OsStringExt as _, fs::OpenOptionsExt as _},
+    os::unix::{
+        ffi::OsStringExt as _,
+        fs::{MetadataExt as _, OpenOptionsExt as _},
+    },
     path::{Path, PathBuf},
 };
 
@@ -126,6 +129,46 @@ pub(super) fn if_there<T: Default>(done: io::Result<T>) -> io::Result<T> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(T::default()),
         done => done,
     }
+}
+
+/// The database and its write-ahead log as they were opened.
+#[derive(Debug)]
+pub(super) struct Opened([(PathBuf, Identity); 2]);
+
+/// What a file is, wherever it lies: its device and its inode.
+type Identity = (u64, u64);
+
+impl Opened {
+    /// Those at `path`.
+    ///
+    /// # Errors
+    /// The system's.
+    pub(super) fn at(path: &Path) -> io::Result<Self> {
+        let opened = |end| {
+            let path = with_end(path, end);
+            identity(&path).map(|identity| (path, identity))
+        };
+        Ok(Self([opened("")?, opened(WAL)?]))
+    }
+
+    /// Whether they are where they were: what is written to others is not found again.
+    ///
+    /// # Errors
+    /// What is wrong, for a person.
+    pub(super) fn check(&self) -> Result<(), String> {
+        self.0.iter().try_for_each(|(path, opened)| match if_there(identity(path).map(Some)) {
+            Ok(Some(found)) if found == *opened => Ok(()),
+            Ok(_) => Err(format!(
+                "'{}' is gone or another file than the one that was opened: put that back, or restart the gateway",
+                path.display()
+            )),
+            Err(error) => Err(format!("cannot look at '{}': {error}", path.display())),
+        })
+    }
+}
+
+fn identity(path: &Path) -> io::Result<Identity> {
+    fs::metadata(path).map(|file| (file.dev(), file.ino()))
 }
 
 /// A connection that cannot write.

@@ -267,6 +267,8 @@ fn start(
         live,
         settings,
         path: path.clone(),
+        opened: file::Opened::at(&path).map_err(&unusable)?,
+        out_of_place: None,
         packer: Packer::new().map_err(&unusable)?,
         meta,
         log: contents.log,

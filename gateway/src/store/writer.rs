@@ -3,6 +3,7 @@
 
 use super::{
     NotStored, Settings, Shared,
+    file::Opened,
     inbox::Work,
     live::Live,
     pending::{Ending, Health, Rounds, Taken},
@@ -27,6 +28,9 @@ pub(super) struct Writer {
     pub(super) live: Arc<Mutex<Live>>,
     pub(super) settings: Settings,
     pub(super) path: PathBuf,
+    pub(super) opened: Opened,
+    /// Why nothing is written: the files are not where they were.
+    pub(super) out_of_place: Option<String>,
     pub(super) packer: Packer,
     pub(super) meta: Meta,
     pub(super) log: Log,
@@ -100,7 +104,7 @@ impl Writer {
                 Work::Tick { through, settled } => {
                     rounds.ticked = Instant::now();
                     self.live().note_committed(settled);
-                    self.tick(through);
+                    rounds.health = self.tick(through, rounds.health);
                 }
                 Work::End(Ending::Clean(last)) => return self.finish(last),
                 Work::End(Ending::Abandoned) => return Ok(()),
@@ -119,7 +123,11 @@ impl Writer {
 
     /// Commits what waits. What cannot be is put back.
     fn commit(&mut self, taken: Taken) -> Result<(), Refused> {
-        match self.write(&taken) {
+        let written = match &self.out_of_place {
+            Some(why) => Err(why.clone()),
+            None => self.write(&taken).map_err(|error| error.to_string()),
+        };
+        match written {
             Ok(()) => {
                 self.note_well();
                 let through = taken.through;
@@ -127,8 +135,7 @@ impl Writer {
                 self.reserve(through);
                 Ok(())
             }
-            Err(error) => {
-                let why = error.to_string();
+            Err(why) => {
                 self.note_failing(&why);
                 Err(Refused { ending: self.shared.inbox.put_back(taken, &why), why })
             }
@@ -154,7 +161,14 @@ impl Writer {
         self.settings.survives.into()
     }
 
-    fn tick(&mut self, through: Offset) {
+    /// Looks round; whether the store is well then.
+    fn tick(&mut self, through: Offset, health: Health) -> Health {
+        let was_out_of_place = self.out_of_place.is_some();
+        self.out_of_place = self.opened.check().err();
+        if let Some(why) = &self.out_of_place {
+            self.note_failing(why);
+            return Health::Failing;
+        }
         self.reserve(through);
         let size = |end: &str| {
             let mut path = self.path.clone().into_os_string();
@@ -162,6 +176,7 @@ impl Writer {
             std::fs::metadata(path).map_or(0, |file| file.len())
         };
         self.shared.file_bytes.store(size("") + size("-wal"), Ordering::Relaxed);
+        if was_out_of_place { Health::Well } else { health }
     }
 
     /// The work that nobody waits for, a little at a time.
@@ -190,6 +205,7 @@ impl Writer {
 
     /// Records that the end was in order, and leaves one file behind.
     fn finish(mut self, last: Offset) -> Result<(), NotStored> {
+        self.opened.check().map_err(|why| NotStored(why.into()))?;
         let last = last.max(self.live().committed());
         let meta = Meta { clean: Some(last), ..self.meta.clone() };
         let afterwards = self.synchronous();

@@ -126,6 +126,33 @@ async fn rows_that_wait_take_room_until_they_are_stored() {
     assert!(handle.has_room());
 }
 
+#[tokio::test]
+async fn files_that_are_not_where_they_were_are_not_written_until_they_are() {
+    for file in ["sluice.db", "sluice.db-wal"] {
+        let mut store = TestStore::new();
+        store.fill("telemetry/a", 10, 0).await;
+        let (handle, path) = (store.handle(), store.dir.path().join(file));
+        let aside = store.dir.path().join("aside");
+        std::fs::rename(&path, &aside).unwrap();
+        std::fs::copy(&aside, &path).unwrap();
+        let deadline = Instant::now() + Duration::from_secs(20);
+        while handle.figures().state == StoreState::Ok {
+            assert!(Instant::now() < deadline, "it is seen");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        let told = kept_patiently(&mut store);
+        let refused = handle.settled().await.expect_err("it would not be found again");
+        assert!(refused.to_string().contains(path.to_str().unwrap()), "{refused}");
+        std::fs::rename(&aside, &path).unwrap();
+        settle_within(&store, Duration::from_secs(20)).await;
+        assert_eq!(told.await.unwrap(), Ok(()));
+        assert_eq!(handle.figures().state, StoreState::Ok);
+        std::fs::remove_file(&path).unwrap();
+        let closed = store.database.close(Offset(store.numbers.offset));
+        closed.expect_err("an end that nobody finds is none");
+    }
+}
+
 /// Keeps an update with a receipt of somebody who is patient; where it arrives.
 fn kept_patiently(store: &mut TestStore) -> oneshot::Receiver<Result<(), NotStored>> {
     let text = format!(r#"{{"n":"{}"}}"#, "x".repeat(1_000));
