@@ -34,7 +34,7 @@ pub struct Database {
     handle: StoreHandle,
     writer: Option<JoinHandle<Result<(), NotStored>>>,
     reader: Option<JoinHandle<()>>,
-    _lock: File,
+    _lock: Lock,
 }
 
 /// Opens the database in `settings.dir`, or makes one, and restores what it holds.
@@ -94,24 +94,44 @@ impl Drop for Database {
     }
 }
 
+/// What keeps other gateways out: a file, and the directory itself for the day when somebody removes that.
+#[derive(Debug)]
+pub(super) struct Lock {
+    _file: File,
+    /// None: the file system locks no directories.
+    _dir: Option<File>,
+}
+
 /// Takes the directory for this process.
 ///
 /// # Errors
 /// [`OpenError::Locked`] or [`OpenError::Unusable`].
-pub(super) fn lock(dir: &Path) -> Result<File, OpenError> {
+pub(super) fn lock(dir: &Path) -> Result<Lock, OpenError> {
     std::fs::create_dir_all(dir).map_err(unusable(dir))?;
     let path = dir.join("lock");
     let open = File::options().create(true).truncate(false).write(true).open(&path);
     let file = open.map_err(unusable(&path))?;
+    let locked = |file: &File| match lock_soon(file) {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Err(OpenError::Locked(dir.into())),
+        Err(TryLockError::Error(error)) => Ok(Some(error)),
+    };
+    if let Some(error) = locked(&file)? {
+        return Err(unusable(dir)(error));
+    }
+    let itself = File::open(dir).map_err(unusable(dir))?;
+    let refused = locked(&itself)?;
+    Ok(Lock { _file: file, _dir: refused.is_none().then_some(itself) })
+}
+
+fn lock_soon(file: &File) -> Result<(), TryLockError> {
     let begun = Instant::now();
     loop {
         match file.try_lock() {
-            Ok(()) => return Ok(file),
             Err(TryLockError::WouldBlock) if begun.elapsed() < LOCKED_FOR => {
                 thread::sleep(LOCK_AGAIN);
             }
-            Err(TryLockError::WouldBlock) => return Err(OpenError::Locked(dir.into())),
-            Err(TryLockError::Error(source)) => return Err(unusable(dir)(source)),
+            tried => return tried,
         }
     }
 }
@@ -241,7 +261,7 @@ fn start(
     connection: Connection,
     meta: Meta,
     contents: Contents,
-    lock: File,
+    lock: Lock,
 ) -> Result<Database, OpenError> {
     let unusable = unusable(&path);
     let (requests, asked) = mpsc::sync_channel(REQUESTS_MAX);

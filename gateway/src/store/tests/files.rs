@@ -46,6 +46,18 @@ fn a_new_database_is_for_its_user_alone_and_leaves_nothing_beside_it() {
 }
 
 #[test]
+fn who_removes_the_lock_lets_nobody_in() {
+    let store = TestStore::new();
+    fs::remove_file(store.dir.path().join("lock")).unwrap();
+    for _ in 0..2 {
+        let second = open(settings(store.dir.path())).map(drop);
+        assert!(matches!(second, Err(OpenError::Locked(_))), "{second:?}");
+    }
+    let dir = store.close();
+    open(settings(dir.path())).expect("it is free again");
+}
+
+#[test]
 fn a_pipe_is_refused_and_not_waited_for() {
     let dir = TempDir::new().unwrap();
     let made = Command::new("mkfifo").arg(dir.path().join(FILE)).status().unwrap();
