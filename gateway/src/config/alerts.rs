@@ -88,7 +88,7 @@ const fn warning() -> Severity {
     Severity::Warning
 }
 
-/// The longest time that a rule may say: a year.
+/// The longest time that a rule may say: 366 days.
 const LASTING_MAX_MS: u64 = 366 * 86_400_000;
 
 impl AlertRule {
@@ -103,7 +103,7 @@ impl AlertRule {
         rule.check().map_err(|error| error.to_string())?;
         match self.for_ms.or(self.offline_ms) {
             Some(lasting) if lasting > LASTING_MAX_MS => {
-                Err(format!("{lasting} ms is longer than a year, {LASTING_MAX_MS} ms"))
+                Err(format!("{lasting} ms is longer than 366 days, {LASTING_MAX_MS} ms"))
             }
             Some(_) | None => Ok(rule),
         }
@@ -302,7 +302,7 @@ mod tests {
             assert_eq!(refused, Err(SHAPE.into()));
         }
         assert!(rule(|rule| rule.clear = Some(31.0)).unwrap_err().contains("wrong side"));
-        assert!(rule(|rule| rule.for_ms = Some(u64::MAX)).unwrap_err().contains("a year"));
+        assert!(rule(|rule| rule.for_ms = Some(u64::MAX)).unwrap_err().contains("366 days"));
     }
 
     #[test]

@@ -169,7 +169,7 @@ async fn admit(
     };
     let told = Told::to(shared, &connect, is_assigned.then(|| Arc::clone(&id)));
     let properties = connack_properties(shared, connect.version, &told).map_err(|error| {
-        tracing::error!(%error, "limits.mqtt_packet_bytes must be from 1 to 268,435,455");
+        tracing::error!(%error, "the properties of CONNACK cannot be made");
         Reason::ImplementationSpecific
     })?;
     if connect.packet_bytes_max.is_some() && !takes_connack(dialect(&connect), &properties) {

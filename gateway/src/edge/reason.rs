@@ -65,7 +65,7 @@ impl Reason {
         }
     }
 
-    /// What an MQTT 5 client is told in words, at most 127 bytes; none where there is nothing to explain.
+    /// What an MQTT 5 client is told in words, at most 124 bytes; none where there is nothing to explain.
     pub(super) const fn words(self) -> Option<&'static str> {
         let words = match self {
             Self::Success | Self::NoSubscriptionExisted => return None,
@@ -95,5 +95,45 @@ impl Reason {
             Self::ConnectionRateExceeded => "too many sign-ins from this address: come back later",
         };
         Some(words)
+    }
+}
+
+/// With three bytes before them they are properties whose length is one byte, so 127 at most.
+#[cfg(test)]
+const WORDS_BYTES_MAX: usize = 124;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_short_enough_for_a_length_of_one_byte() {
+        let told = [
+            Reason::MalformedPacket,
+            Reason::ProtocolError,
+            Reason::ImplementationSpecific,
+            Reason::UnsupportedVersion,
+            Reason::ClientIdNotValid,
+            Reason::BadUserNameOrPassword,
+            Reason::NotAuthorized,
+            Reason::ServerBusy,
+            Reason::Banned,
+            Reason::ShuttingDown,
+            Reason::BadAuthenticationMethod,
+            Reason::KeepAliveTimeout,
+            Reason::TakenOver,
+            Reason::TopicFilterInvalid,
+            Reason::TopicNameInvalid,
+            Reason::PacketIdNotFound,
+            Reason::ReceiveMaximumExceeded,
+            Reason::TopicAliasInvalid,
+            Reason::PacketTooLarge,
+            Reason::QuotaExceeded,
+            Reason::AdministrativeAction,
+            Reason::ConnectionRateExceeded,
+        ];
+        for reason in told {
+            assert!(reason.words().unwrap().len() <= WORDS_BYTES_MAX, "{reason:?}");
+        }
     }
 }

@@ -14,10 +14,11 @@ use protocol::Timestamp;
 #[derive(Debug)]
 pub(crate) enum Packet<'a> {
     Publish(Publish<'a>),
-    /// The id, and whether the client took the message.
+    /// The id, as of all acknowledgements.
     PubAck(u16),
     PubRec {
         id: u16,
+        /// Whether the client took the message.
         accepted: bool,
     },
     PubRel(u16),

@@ -83,7 +83,7 @@ pub(crate) fn ack(out: &mut BytesMut, dialect: Dialect, flow: Flow, id: u16, rea
 fn explanation(dialect: Dialect, reason: Reason, other_bytes: usize) -> Vec<u8> {
     let Some(words) = dialect.words(reason) else { return Vec::new() };
     let properties = [&[REASON_STRING, 0, words.len() as u8][..], words.as_bytes()].concat();
-    // The words are short: their length, and that of the packet, take a byte or two.
+    // The words have 124 bytes at most: so the length of the properties takes one, and that of the packet one or two.
     if !dialect.takes(other_bytes + properties.len() + 2) {
         return Vec::new();
     }
