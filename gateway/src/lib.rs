@@ -17,6 +17,7 @@ mod demo;
 pub mod devices;
 pub mod edge;
 pub mod exchange;
+pub mod exit;
 mod fault;
 mod files;
 pub mod fuzzing;
