@@ -37,7 +37,8 @@ impl Commands {
         self.written_underway(device).filter(seen).map(|command| command.id).collect()
     }
 
-    /// A device said something; `value` gives what it said of a metric, or of a member of its state.
+    /// A device said something, which counts as of its arrival: the device's clock may be wrong. `value` gives what it
+    /// said of a metric, or of a member of its state.
     pub fn observe(
         &mut self,
         now: Timestamp,
