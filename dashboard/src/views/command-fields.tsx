@@ -1,5 +1,6 @@
 // What a command is: its name, its parameters, and what few commands need.
 import { createMemo, createUniqueId, For, Show } from "solid-js";
+import type { Command } from "../generated/protocol";
 import { useDeviceTypes } from "../store/device-types";
 import type { Draft } from "../store/draft";
 import { fromParams, readParams } from "../text/params";
@@ -8,14 +9,14 @@ import { CommandExtras } from "./command-extras";
 import { ParamsEditor } from "./params-editor";
 import { type Suggestion, suggestionsFor } from "./suggestions";
 
-/** The fields of a command for devices of a type. */
-export function CommandFields(props: { draft: Draft; type: string | null }) {
+/** The fields of a command for devices of a type; `sent` are the commands that they got before, the newest first. */
+export function CommandFields(props: { draft: Draft; type: string | null; sent: readonly Command[] }) {
   const id = createUniqueId();
   const types = useDeviceTypes();
   const known = () => (props.type === null ? undefined : types().get(props.type));
   const suggestions = (): readonly Suggestion[] => {
     const commands = known()?.commands;
-    if (commands === undefined) return suggestionsFor(props.type);
+    if (commands === undefined) return suggestionsFor(props.type, props.sent);
     return Object.entries(commands).map(([name, { params }]) => ({
       name,
       params: initialOf(fieldsOf(params) ?? []),

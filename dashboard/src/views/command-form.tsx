@@ -9,11 +9,12 @@ import { describeAnswer } from "../text/command";
 import { CommandFields } from "./command-fields";
 import { DryRunResult } from "./dry-run";
 
-/** The form; `created` is told of each command that the gateway took. */
+/** The form; `sent` are the device's commands, the newest first, and `created` is told of each command that the gateway took. */
 export function CommandForm(props: {
   device: string;
   type: string | null;
   isOffline: boolean;
+  sent: readonly Command[];
   created: (command: Command) => void;
 }) {
   const app = useApp();
@@ -48,7 +49,7 @@ export function CommandForm(props: {
     <section class="card" aria-labelledby={`${id}-title`}>
       <h2 id={`${id}-title`}>Send a command</h2>
       <form class="command-form" data-testid="command-form" ref={form} onSubmit={(event) => void send(event)}>
-        <CommandFields draft={draft} type={props.type} />
+        <CommandFields draft={draft} type={props.type} sent={props.sent} />
         <div class="form-end">
           <button
             type="submit"

@@ -65,7 +65,7 @@ export function Console() {
       <form class="command-form" data-testid="console" ref={form} onSubmit={submit}>
         <ConsoleTarget target={target()} change={change} />
         <Reach census={isOne() ? null : reach()} />
-        <CommandFields draft={draft} type={type()} />
+        <CommandFields draft={draft} type={type()} sent={[]} />
         <div class="form-end">
           <button
             type="submit"

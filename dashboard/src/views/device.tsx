@@ -105,6 +105,7 @@ export default function DevicePage(props: { id: string }) {
             <CommandForm
               device={device().id}
               type={device().read().type}
+              sent={commands.all().map(({ command }) => command)}
               isOffline={device().read().presence.status === "offline"}
               created={(command) => commands.add(command)}
             />
