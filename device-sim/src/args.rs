@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn all_flags_together_describe_a_fleet() {
         let flags = "--devices 200 --rate 2 --mqtt mqtts://localhost:1 --ca ca.pem --mqtt-version 5 --types pump,tracker \
-                     --seed 7 --duration 90s --qos 0 --chaos fail=0.1,drop=0.01";
+                     --prefix hall- --seed 7 --duration 90s --qos 0 --chaos fail=0.1,drop=0.01";
         let (config, duration) = parse(flags).expect("these flags are right");
         let expected = FleetConfig {
             mqtt: MqttVersion::V5,
@@ -163,12 +163,20 @@ mod tests {
             devices: 200,
             rate_per_s: 2.0,
             kinds: vec![Kind::Pump, Kind::Tracker],
+            prefix: "hall-".into(),
             seed: 7,
             telemetry_qos: TelemetryQos::AtMostOnce,
             chaos: "fail=0.1,drop=0.01".parse().expect("this chaos is right"),
             ..FleetConfig::new("mqtts://localhost:1".parse().expect("this broker is right"))
         };
         assert_eq!((config, duration), (expected, Some(Duration::from_secs(90))));
+    }
+
+    #[test]
+    fn no_device_has_the_id_of_one_of_the_demo_unless_it_is_asked_for() {
+        for (flags, prefix) in [("", "sim-"), ("--prefix=", "")] {
+            assert_eq!(parse(flags).expect("these flags are right").0.prefix, prefix);
+        }
     }
 
     #[test]
