@@ -78,7 +78,7 @@ async fn serve(
     rhythm: Arc<Rhythm>,
     mut signals: Signals,
 ) -> anyhow::Result<()> {
-    let routes = config.routes().map_err(|mistakes| anyhow::anyhow!("{mistakes:?}"))?;
+    let routes = config.routes().expect("checked with the other settings");
     let app = app::App::bind(config, routes, start, rhythm).await?;
     let app::Endpoints { mqtt, mqtt_tls, http, https } = app.endpoints();
     let scheme = if https.is_some() { "https" } else { "http" };

@@ -151,12 +151,6 @@ impl<S: Sink> Hub<S> {
         }
     }
 
-    /// What the numbers belong to.
-    #[must_use]
-    pub fn epoch(&self) -> &str {
-        &self.epoch
-    }
-
     /// The newest offset.
     #[must_use]
     pub fn offset(&self) -> Offset {
@@ -167,12 +161,6 @@ impl<S: Sink> Hub<S> {
     #[must_use]
     pub fn topics_wanted(&self) -> bool {
         self.topics_subscribers > 0
-    }
-
-    /// How many subscribers there are.
-    #[must_use]
-    pub fn subscriber_count(&self) -> usize {
-        self.subscribers.len()
     }
 
     /// Numbers and sends an update of `channel`. Without a time of its own it has that of arrival.

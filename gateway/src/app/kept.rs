@@ -10,7 +10,7 @@ use bridge::{
     update::Stamp,
 };
 use protocol::{Offset, ResetReason};
-use store::{Batch, Checks, OpenError, Row, StoreHandle, StoredRow, Table};
+use store::{Checks, OpenError, Row, StoreHandle, StoredRow, Table};
 
 /// The open store, and what was in it.
 pub(super) struct Kept {
@@ -57,7 +57,7 @@ fn set_aside(
     let (rows, path, count) = (named(&unread), path.display().to_string(), unread.len());
     tracing::warn!(rows, path, count, "rows that cannot be read are set aside");
     let gone = unread.into_iter().map(|row| Row::gone(row.table, row.key)).collect();
-    store.keep(Batch { updates: vec![], rows: gone, receipts: vec![], through: Offset(0) });
+    store.keep_rows(gone);
     Ok(by_gateway(
         "rows.set_aside",
         serde_json::json!({"rows": rows, "count": count, "file": path}),
@@ -173,7 +173,7 @@ mod tests {
         ];
         let rows = rows.map(|(table, key, body)| Row::set(table, key, body)).into();
         let through = restored.last_offset;
-        database.handle().keep(Batch { updates: vec![], rows, receipts: vec![], through });
+        database.handle().keep(store::Batch { updates: vec![], rows, receipts: vec![], through });
         database.close(through).unwrap();
         config
     }

@@ -27,7 +27,7 @@ pub(super) fn of_bridge(
         hub: of_hub(limits),
         commands: of_commands(limits),
         alert_limits: of_alerts(limits),
-        alerts: config.alert_rules().unwrap_or_default(),
+        alerts: config.alert_rules().expect("checked with the other settings"),
         desired_bytes_max: limits.desired_bytes as usize,
         types: device_types(config, start),
         mappings,

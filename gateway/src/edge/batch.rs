@@ -5,6 +5,7 @@
 
 use super::{
     access::MaybeAccess,
+    pending::Receipts,
     reason::Reason,
     receives::down_device,
     shared::Shared,
@@ -265,13 +266,13 @@ impl Batch {
                     let _connection_may_be_gone = sender.send(());
                 }
             }));
-            receipts[1] = Some(receiver);
+            receipts.left = Some(receiver);
         }
         if !inbound.is_empty() {
             let wanted = wait != Wait::ForNothing;
             let (receipt, receiver) = wanted.then(oneshot::channel).unzip();
             steps.push(Step::Core(Input::Ingest { connection, cue, inbound, receipt, gathering }));
-            receipts[0] = receiver;
+            receipts.said = receiver;
         }
         (steps, receipts)
     }
@@ -284,9 +285,6 @@ pub(super) enum Wait {
     For(Ack),
     ForNothing,
 }
-
-/// Of the core, and of what is left in queues and of retained messages.
-pub(super) type Receipts = [Option<oneshot::Receiver<()>>; 2];
 
 /// The core or the exchange has ended.
 #[derive(Clone, Copy, Debug)]

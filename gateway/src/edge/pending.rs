@@ -16,11 +16,19 @@ pub(super) struct PendingAck {
     pub(super) reason: Reason,
 }
 
+/// Each fires when a part of a batch is stored, and is there as far as somebody waits for it.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    /// What it says: the core's.
+    pub(super) said: Option<oneshot::Receiver<()>>,
+    /// What it left in queues, and of retained messages.
+    pub(super) left: Option<oneshot::Receiver<()>>,
+}
+
 /// The acknowledgements of one batch.
 #[derive(Debug)]
 pub(super) struct Pending {
-    /// Each fires when a part of the batch is stored: what it says, what it left in queues.
-    pub(super) receipts: [Option<oneshot::Receiver<()>>; 2],
+    pub(super) receipts: Receipts,
     pub(super) acks: Vec<PendingAck>,
 }
 
@@ -44,7 +52,7 @@ impl PendingQueue {
     /// there is none. It stays until [`Self::pop`]. Who polled last is woken.
     pub(super) fn poll_front_stored(&mut self, context: &mut Context<'_>) -> Poll<bool> {
         let Some(front) = self.0.front_mut() else { return Poll::Pending };
-        for receipt in &mut front.receipts {
+        for receipt in [&mut front.receipts.said, &mut front.receipts.left] {
             if let Some(waiting) = receipt {
                 let stored = ready!(waiting.poll_unpin(context)).is_ok();
                 *receipt = None;
@@ -73,7 +81,7 @@ mod tests {
 
     fn pending(id: u16, receipt: Option<oneshot::Receiver<()>>) -> Pending {
         Pending {
-            receipts: [receipt, None],
+            receipts: Receipts { said: receipt, left: None },
             acks: vec![PendingAck { flow: Flow::Ack, id, reason: Reason::Success }],
         }
     }
@@ -107,7 +115,10 @@ mod tests {
         let mut queue = PendingQueue::default();
         let (first, one) = oneshot::channel();
         let (second, two) = oneshot::channel();
-        queue.push(Pending { receipts: [Some(one), Some(two)], ..pending(1, None) });
+        queue.push(Pending {
+            receipts: Receipts { said: Some(one), left: Some(two) },
+            ..pending(1, None)
+        });
         first.send(()).unwrap();
         let early = tokio::time::timeout(std::time::Duration::ZERO, front_stored(&mut queue)).await;
         assert!(early.is_err());

@@ -32,8 +32,7 @@ pub(super) struct Publishing {
     /// Of the batch that is being collected.
     acks: Vec<PendingAck>,
     pub(super) pending: PendingQueue,
-    /// QoS 1 messages without PUBACK, and QoS 2 messages without PUBREC.
-    unacknowledged: [usize; 2],
+    unacknowledged: Unacknowledged,
     /// Messages that were given up before they were stored, and so stay without acknowledgement.
     unstored: usize,
     /// When something was acknowledged last.
@@ -58,6 +57,32 @@ impl Outcome {
     }
 }
 
+/// What the topic of a PUBLISH names.
+enum Named {
+    Known(Arc<Known>),
+    /// It is valid, but not accepted.
+    Refused(Reason),
+}
+
+/// How many messages wait for the first answer to them.
+#[derive(Clone, Copy, Debug, Default)]
+struct Unacknowledged {
+    /// For PUBACK.
+    qos1: usize,
+    /// For PUBREC.
+    qos2: usize,
+}
+
+impl Unacknowledged {
+    const fn of(&mut self, qos: u8) -> &mut usize {
+        if qos == 2 { &mut self.qos2 } else { &mut self.qos1 }
+    }
+
+    const fn all(self) -> usize {
+        self.qos1 + self.qos2
+    }
+}
+
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Made for the first message: a device may only listen.
     pub(super) fn publishing(&mut self) -> &mut Publishing {
@@ -66,8 +91,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Whether the next packet may be decoded.
     pub(super) fn may_decode(&self) -> bool {
-        let unacknowledged = |publishing: &Publishing| publishing.unacknowledged.iter().sum();
-        let unacknowledged: usize = self.publishing.as_deref().map_or(0, unacknowledged);
+        let unacknowledged = |publishing: &Publishing| publishing.unacknowledged.all();
+        let unacknowledged = self.publishing.as_deref().map_or(0, unacknowledged);
         let full =
             self.client.dialect.version == Version::V3 && unacknowledged >= self.receive_maximum();
         self.work.is_none() && !full && self.rests().reading.is_none()
@@ -91,8 +116,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         counters.payload_bytes_in.add(publish.payload.len() as u64);
         self.pace_reading(publish.payload.len());
         let known = match self.known(&publish)? {
-            Ok(known) => known,
-            Err(reason) => return self.refuse(&publish, reason),
+            Named::Known(known) => known,
+            Named::Refused(reason) => return self.refuse(&publish, reason),
         };
         if let Some(id) = publish.id
             && !self.receive(id, publish.qos)?
@@ -121,8 +146,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Ok(())
     }
 
-    /// The topic of `publish`, by alias or name; a name that is valid but not accepted gives a reason.
-    fn known(&mut self, publish: &Publish<'_>) -> Result<Result<Arc<Known>, Reason>, End> {
+    /// The topic of `publish`, by alias or name.
+    fn known(&mut self, publish: &Publish<'_>) -> Result<Named, End> {
         let alias_fits =
             publish.alias.is_none_or(|alias| (1..=TOPIC_ALIAS_MAXIMUM).contains(&alias));
         if !alias_fits {
@@ -131,20 +156,20 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if publish.topic.is_empty() {
             let alias = publish.alias.ok_or(End::Violation(Reason::ProtocolError))?;
             let known = self.publishing().aliases.get(&alias).cloned();
-            return known.map(Ok).ok_or(End::Violation(Reason::ProtocolError));
+            return known.map(Named::Known).ok_or(End::Violation(Reason::ProtocolError));
         }
         let known = match self.publishing().known.get(publish.topic) {
             Some(known) => known.clone(),
             None => match Known::new(&self.shared, publish.topic, &self.client.access) {
                 Ok(known) => self.remember(known),
-                Err(BadName::OverLimit) => return Ok(Err(Reason::TopicNameInvalid)),
+                Err(BadName::OverLimit) => return Ok(Named::Refused(Reason::TopicNameInvalid)),
                 Err(BadName::Invalid) => return Err(End::Violation(Reason::TopicNameInvalid)),
             },
         };
         if let Some(alias) = publish.alias {
             self.publishing().aliases.insert(alias, known.clone());
         }
-        Ok(Ok(known))
+        Ok(Named::Known(known))
     }
 
     fn remember(&mut self, known: Known) -> Arc<Known> {
@@ -183,7 +208,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 None => {}
             }
         }
-        let unfinished = self.publishing().unacknowledged[0] + self.session.incoming.len();
+        let unfinished = self.publishing().unacknowledged.qos1 + self.session.incoming.len();
         if self.client.dialect.version == Version::V5 && unfinished >= self.receive_maximum() {
             self.shared.counters.limit_receive_maximum.increment();
             return Err(End::Violation(Reason::ReceiveMaximumExceeded));
@@ -191,7 +216,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         if qos == 2 {
             self.session.incoming.insert(id, Incoming::Pending);
         }
-        self.publishing().unacknowledged[usize::from(qos == 2)] += 1;
+        *self.publishing().unacknowledged.of(qos) += 1;
         Ok(true)
     }
 
@@ -257,7 +282,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn stored(&mut self, outcome: Outcome) -> Result<(), End> {
         let stored = outcome == Outcome::Stored;
         for PendingAck { flow, id, reason } in self.publishing().pending.pop() {
-            self.publishing().unacknowledged[usize::from(flow == Flow::Rec)] -= 1;
+            *self.publishing().unacknowledged.of(if flow == Flow::Rec { 2 } else { 1 }) -= 1;
             let keep = stored && reason == Reason::Success;
             if flow == Flow::Rec && keep {
                 self.session.incoming.insert(id, Incoming::Recorded);

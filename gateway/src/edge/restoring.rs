@@ -15,10 +15,10 @@ use crate::{
     clock,
     exchange::{Attendance, Keeping, Link, Stopped},
     mailbox::Mailbox,
-    store::{Batch, KeyAndBody, Row, Table},
+    store::{KeyAndBody, Row, Table},
 };
 use futures_util::{StreamExt as _, stream};
-use protocol::{Millis, Offset, Timestamp};
+use protocol::{Millis, Timestamp};
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::time::Instant;
 
@@ -38,8 +38,7 @@ pub(super) async fn restore(shared: &Arc<Shared>, rows: Vec<KeyAndBody>) -> Vec<
     let (found, garbage) = sort(rows);
     if !garbage.is_empty() {
         let rows = garbage.into_iter().map(|key| Row::gone(Table::Session, key)).collect();
-        let (updates, receipts) = (Vec::new(), Vec::new());
-        shared.store.keep(Batch { updates, rows, receipts, through: Offset(0) });
+        shared.store.keep_rows(rows);
     }
     let sessions = found.into_iter().map(|(client_id, head, parts)| {
         let shared = Arc::clone(shared);

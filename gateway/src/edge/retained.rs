@@ -10,9 +10,9 @@ use super::{
 };
 use crate::{
     exchange::Message,
-    store::{Batch, KeyAndBody, Row, StoreHandle, Table},
+    store::{KeyAndBody, Row, StoreHandle, Table},
 };
-use protocol::{Offset, Timestamp, TopicFilter, TopicName};
+use protocol::{Timestamp, TopicFilter, TopicName};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// All retained messages, bounded in number and bytes.
@@ -115,8 +115,7 @@ impl Retained {
     }
 
     fn write(&self, row: Row) {
-        let (updates, receipts) = (Vec::new(), Vec::new());
-        self.store.keep(Batch { updates, rows: vec![row], receipts, through: Offset(0) });
+        self.store.keep_rows(vec![row]);
     }
 }
 
@@ -139,6 +138,7 @@ impl Kept {
 mod tests {
     use super::*;
     use crate::store::{self, Database, Settings};
+    use protocol::Offset;
     use tempfile::TempDir;
 
     fn message(topic: &str, payload: &str) -> Message {

@@ -60,15 +60,16 @@ impl Inlet {
     /// The next message; none when the exchange has stopped. Who polled last is woken.
     pub(super) fn poll_recv(&mut self, context: &mut Context<'_>) -> Poll<Option<Arrival>> {
         let arrival = ready!(self.queue.poll_recv(context));
-        if let Some(Arrival { message, .. }) = &arrival {
-            self.state.queued_bytes.fetch_sub(message.weight_bytes(), Relaxed);
-        }
-        Poll::Ready(arrival)
+        Poll::Ready(arrival.inspect(|arrival| self.note_taken(arrival)))
     }
 
     /// A message that has come.
     pub(super) fn try_recv(&mut self) -> Option<Arrival> {
-        self.queue.try_recv().ok()
+        self.queue.try_recv().ok().inspect(|arrival| self.note_taken(arrival))
+    }
+
+    fn note_taken(&self, arrival: &Arrival) {
+        self.state.queued_bytes.fetch_sub(arrival.message.weight_bytes(), Relaxed);
     }
 
     /// Notes whether the client is connected.

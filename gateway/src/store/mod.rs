@@ -170,6 +170,12 @@ struct Shared {
 }
 
 impl StoreHandle {
+    /// Keeps rows alone, for which nobody waits.
+    pub fn keep_rows(&self, rows: Vec<Row>) {
+        let (updates, receipts) = (Vec::new(), Vec::new());
+        self.keep(Batch { updates, rows, receipts, through: Offset(0) });
+    }
+
     /// Notes what made a client publish that will wait for a commit: whom it is gathered for decides that.
     pub(crate) fn note(&self, cue: Cue) {
         self.0.inbox.note(cue);
