@@ -178,23 +178,12 @@ fn fixed_part(filter: &TopicFilter) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::exchange::Properties;
+    use super::{super::retained::tests::message, *};
     use proptest::prelude::*;
 
     fn kept<'a>(topics: impl IntoIterator<Item = &'a str>, payload: &str) -> ByTopic {
-        let message = |topic: &TopicName| Message {
-            topic: topic.clone(),
-            payload: payload.to_owned().into(),
-            qos: 1,
-            retain: true,
-            publisher: None,
-            served: None,
-            retained_as: 0,
-            properties: Properties::default(),
-        };
-        let topics = topics.into_iter().map(|topic| topic.parse::<TopicName>().unwrap());
-        topics.map(|topic| (topic.clone(), Arc::new(message(&topic)))).collect()
+        let messages = topics.into_iter().map(|topic| message(topic, payload));
+        messages.map(|message| (message.topic.clone(), Arc::new(message))).collect()
     }
 
     /// The topics of each page, of three topics at most.

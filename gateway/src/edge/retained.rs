@@ -135,13 +135,13 @@ impl Kept {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
     use crate::store::{self, Database, Settings};
     use protocol::Offset;
     use tempfile::TempDir;
 
-    fn message(topic: &str, payload: &str) -> Message {
+    pub(in crate::edge) fn message(topic: &str, payload: &str) -> Message {
         Message {
             topic: topic.parse().unwrap(),
             payload: payload.to_owned().into(),

@@ -113,10 +113,7 @@ impl Subscriptions {
 
     /// Adds `subscription` or takes its options over; tells whether the filter was there already.
     pub(super) fn insert(&mut self, subscription: Subscription) -> bool {
-        let same = |known: &&mut Subscription| {
-            known.filter == subscription.filter && known.share == subscription.share
-        };
-        match self.all.iter_mut().find(same) {
+        match self.known(&subscription) {
             Some(known) => {
                 *known = subscription;
                 true
@@ -135,12 +132,15 @@ impl Subscriptions {
 
     /// What is retained up to this one comes to `subscription` as retained.
     pub(super) fn note_retained(&mut self, subscription: &Subscription, through: u64) {
-        let same = |known: &&mut Subscription| {
-            known.filter == subscription.filter && known.share == subscription.share
-        };
-        if let Some(known) = self.all.iter_mut().find(same) {
+        if let Some(known) = self.known(subscription) {
             known.retained_through = through;
         }
+    }
+
+    /// The one to the same filter, by the same share.
+    fn known(&mut self, subscription: &Subscription) -> Option<&mut Subscription> {
+        let mut all = self.all.iter_mut();
+        all.find(|it| it.filter == subscription.filter && it.share == subscription.share)
     }
 
     /// Removes the subscription to `filter`.

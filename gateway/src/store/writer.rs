@@ -3,7 +3,7 @@
 
 use super::{
     NotStored, Settings, Shared,
-    file::Opened,
+    file::{Opened, WAL, with_end},
     inbox::Work,
     live::Live,
     pending::{Ending, Health, Rounds, Taken},
@@ -170,12 +170,8 @@ impl Writer {
             return Health::Failing;
         }
         self.reserve(through);
-        let size = |end: &str| {
-            let mut path = self.path.clone().into_os_string();
-            path.push(end);
-            std::fs::metadata(path).map_or(0, |file| file.len())
-        };
-        self.shared.file_bytes.store(size("") + size("-wal"), Ordering::Relaxed);
+        let size = |end| std::fs::metadata(with_end(&self.path, end)).map_or(0, |file| file.len());
+        self.shared.file_bytes.store(size("") + size(WAL), Ordering::Relaxed);
         if was_out_of_place { Health::Well } else { health }
     }
 
