@@ -105,7 +105,7 @@ impl App {
         let (webhook, posting) = Webhook::new(&config.webhook, posts, store.clone()).unzip();
         let watchers = Watchers::new(edge.desired_publisher(), webhook.clone());
         let database = database.started();
-        let keeping = Keeping { database, acknowledge: settings::acknowledge(&config), watchers };
+        let keeping = Keeping { database, watchers };
         let (to_exchange, figures) = (exchange.clone(), Arc::clone(&stats));
         let actor = Actor::new(&core, bridge, keeping, to_exchange, figures, Arc::clone(&rhythm));
         let (to_core, mqtt) = (core.clone(), edge.door());

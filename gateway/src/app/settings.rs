@@ -1,10 +1,7 @@
 //! The configuration as the bridge and the core take it.
 
 use super::{Endpoints, Start};
-use crate::{
-    config::{self, Ack, Config, Limits},
-    core::Acknowledge,
-};
+use crate::config::{self, Config, Limits};
 use bridge::{
     alerts::AlertLimits, bridge::Settings, command::book::CommandLimits, hub::HubLimits,
     mapping::Mappings, types::DeviceTypes,
@@ -68,13 +65,5 @@ fn device_types(config: &Config, start: Start) -> DeviceTypes {
     match &config.types.dir {
         None if start.demo => config::demo_types(),
         _ => config.device_types().expect("checked with the other settings"),
-    }
-}
-
-/// When what devices publish is acknowledged.
-pub(super) fn acknowledge(config: &Config) -> Acknowledge {
-    match config.ingest.ack {
-        Ack::Accepted => Acknowledge::Accepted,
-        Ack::Stored | Ack::Synced => Acknowledge::Stored,
     }
 }

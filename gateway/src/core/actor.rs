@@ -39,7 +39,6 @@ pub struct Actor {
     pub(super) bridge: Bridge<Outlet>,
     database: Database,
     store: StoreHandle,
-    acknowledge: Acknowledge,
     /// The newest offset that the store was told of.
     kept_through: Offset,
     pub(super) exchange: Exchange,
@@ -80,7 +79,7 @@ impl Actor {
         stats: Arc<Stats>,
         rhythm: Arc<Rhythm>,
     ) -> Self {
-        let Keeping { database, acknowledge, watchers } = keeping;
+        let Keeping { database, watchers } = keeping;
         watchers.begin(&bridge);
         let (deferred, settled) = Deferred::new(Arc::clone(&rhythm));
         Self {
@@ -88,7 +87,6 @@ impl Actor {
             bridge,
             store: database.handle(),
             database,
-            acknowledge,
             exchange,
             watchers,
             stats,
@@ -181,13 +179,11 @@ impl Actor {
         let (mut lookers, mut enders) = (Vec::new(), Vec::new());
         for waiting in waiting {
             match waiting {
-                Waiting::Publisher(receipt) if self.acknowledge == Acknowledge::Stored => {
-                    receipts.push(receipt);
-                }
+                Waiting::Publisher(receipt) => receipts.push(receipt),
                 Waiting::Changer(receipt) if changed => receipts.push(receipt),
                 Waiting::Looker(answer) => lookers.push(answer),
                 Waiting::Ender(command, reply) => enders.push((command, reply)),
-                Waiting::Publisher(receipt) | Waiting::Changer(receipt) => receipt.tell(Ok(())),
+                Waiting::Changer(receipt) => receipt.tell(Ok(())),
             }
         }
         let receipts = self.deferred.take(effects, receipts);
@@ -298,19 +294,8 @@ impl Actor {
 pub struct Keeping {
     /// The store.
     pub database: Database,
-    /// When publishers are told.
-    pub acknowledge: Acknowledge,
     /// Who else is told.
     pub watchers: Watchers,
-}
-
-/// When a QoS 1 or 2 publish is acknowledged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Acknowledge {
-    /// Once the core has it.
-    Accepted,
-    /// Once the store has it, in the sense that the store was opened with.
-    Stored,
 }
 
 fn device_row(change: Change) -> Row {

@@ -13,7 +13,7 @@ mod record;
 mod tests;
 pub(crate) mod watched;
 
-pub use actor::{Acknowledge, Actor, Keeping};
+pub use actor::{Actor, Keeping};
 pub use outlet::Outlet;
 pub use queue::Inputs;
 pub(crate) use record::{report_guesses, take_over};

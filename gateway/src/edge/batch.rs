@@ -259,7 +259,7 @@ impl Batch {
         let Parts { inbound, mut steps, gathering } =
             self.0.map(|parts| *parts).unwrap_or_default();
         let mut receipts = Receipts::default();
-        if let (Some(gathering), Wait::For(Ack::Stored | Ack::Synced)) = (&gathering, wait) {
+        if let (Some(gathering), Wait::UntilStored) = (&gathering, wait) {
             let (sender, receiver) = oneshot::channel();
             gathering.then(Receipt::patient(|stored| {
                 if stored.is_ok() {
@@ -269,7 +269,7 @@ impl Batch {
             receipts.left = Some(receiver);
         }
         if !inbound.is_empty() {
-            let wanted = wait != Wait::ForNothing;
+            let wanted = wait == Wait::UntilStored;
             let (receipt, receiver) = wanted.then(oneshot::channel).unzip();
             steps.push(Step::Core(Input::Ingest { connection, cue, inbound, receipt, gathering }));
             receipts.said = receiver;
@@ -278,12 +278,21 @@ impl Batch {
     }
 }
 
-/// Whether somebody waits until a batch is stored.
+/// What somebody waits for once a batch is handed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wait {
-    /// As `ingest.ack` says.
-    For(Ack),
+    UntilStored,
     ForNothing,
+}
+
+impl Wait {
+    /// What an acknowledgement waits for: one of what is in memory for nothing more.
+    pub(super) const fn of(ack: Ack) -> Self {
+        match ack {
+            Ack::Accepted => Self::ForNothing,
+            Ack::Stored | Ack::Synced => Self::UntilStored,
+        }
+    }
 }
 
 /// The core or the exchange has ended.

@@ -243,7 +243,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let batch: Batch = std::mem::take(&mut self.batch);
         let (cue, wait) = match acks.is_empty() {
             true => (Cue::Own, Wait::ForNothing),
-            false => (self.cue(), Wait::For(self.shared.ack)),
+            false => (self.cue(), Wait::of(self.shared.ack)),
         };
         let (steps, receipts) = batch.into_steps(self.client.connection, cue, wait);
         let pending = Pending { receipts, acks };
