@@ -103,8 +103,8 @@ impl Fields {
 
 /// Appends `content` as a JSON text in quotes.
 pub(crate) fn push_json_text(text: &mut String, content: &str) {
-    let plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if content.bytes().all(plain) {
+    // To the end, whatever is found: several bytes are looked at at once then.
+    if content.bytes().fold(true, |plain, byte| plain & scan::is_unescaped(byte)) {
         text.push('"');
         text.push_str(content);
         text.push('"');

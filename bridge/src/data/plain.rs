@@ -67,7 +67,7 @@ impl<'a> Rest<'a> {
 
     /// Passes the rest of a text; gives its inside.
     fn text_inside(&mut self) -> Option<&'a [u8]> {
-        let inside = self.take_while(|byte| byte >= 0x20 && byte != b'"' && byte != b'\\')?;
+        let inside = self.take_while(scan::is_unescaped)?;
         self.word(b"\"").map(|()| inside)
     }
 

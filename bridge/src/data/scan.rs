@@ -78,6 +78,11 @@ fn behind(text: &[u8], name_end: usize) -> Option<usize> {
     Some(next_start(text, value_end(text, value_start(text, name_end)?)?))
 }
 
+/// Whether a byte stands for itself in a JSON text (RFC 8259, 7).
+pub(super) const fn is_unescaped(byte: u8) -> bool {
+    byte >= b' ' && byte != b'"' && byte != b'\\'
+}
+
 /// The place of the first character from `at` on that is no blank.
 pub(super) fn blanks(text: &[u8], mut at: usize) -> usize {
     while matches!(text.get(at), Some(b' ' | b'\t' | b'\n' | b'\r')) {

@@ -50,10 +50,6 @@ impl<S: Sink> Channels<S> {
         self.0.len()
     }
 
-    pub(super) fn has(&self, name: &TopicName) -> bool {
-        self.0.contains_key(name)
-    }
-
     pub(super) fn get(&self, name: &TopicName) -> Option<&Channel<S>> {
         self.0.get(name).map(|channel| &**channel)
     }

@@ -174,11 +174,14 @@ impl<S: Sink> Hub<S> {
         timestamp: Option<Timestamp>,
         data: Data,
     ) -> Result<(), TooManyChannels> {
-        if !self.channels.has(channel) {
-            self.open(channel)?;
-        }
+        let entry = match self.channels.get_mut(channel) {
+            Some(entry) => entry,
+            None => {
+                self.open(channel)?;
+                self.channels.get_mut(channel).expect("opened above")
+            }
+        };
         self.offset.0 += 1;
-        let entry = self.channels.get_mut(channel).expect("opened above");
         entry.seq.0 += 1;
         entry.newest = self.offset;
         let timestamp = timestamp.unwrap_or(now);

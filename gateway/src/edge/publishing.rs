@@ -28,6 +28,8 @@ const KNOWN_TOPICS_MAX: usize = 256;
 #[derive(Debug, Default)]
 pub(super) struct Publishing {
     known: HashMap<Box<str>, Arc<Known>>,
+    /// The topic of the last message, mostly that of the next too.
+    last: Option<Arc<Known>>,
     aliases: BTreeMap<u16, Arc<Known>>,
     /// Of the batch that is being collected.
     acks: Vec<PendingAck>,
@@ -62,6 +64,28 @@ enum Named {
     Known(Arc<Known>),
     /// It is valid, but not accepted.
     Refused(Reason),
+}
+
+impl Publishing {
+    /// The topic with this name, where a message came on it before.
+    fn recall(&mut self, name: &str) -> Option<Arc<Known>> {
+        if let Some(last) = &self.last
+            && last.topic.as_str() == name
+        {
+            return Some(last.clone());
+        }
+        self.last = self.known.get(name).cloned();
+        self.last.clone()
+    }
+
+    fn remember(&mut self, known: Known) -> Arc<Known> {
+        if self.known.len() >= KNOWN_TOPICS_MAX {
+            self.known.clear();
+        }
+        let known = Arc::new(known);
+        self.known.insert(known.topic.as_str().into(), known.clone());
+        known
+    }
 }
 
 /// How many messages wait for the first answer to them.
@@ -158,10 +182,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             let known = self.publishing().aliases.get(&alias).cloned();
             return known.map(Named::Known).ok_or(End::Violation(Reason::ProtocolError));
         }
-        let known = match self.publishing().known.get(publish.topic) {
-            Some(known) => known.clone(),
+        let known = match self.publishing().recall(publish.topic) {
+            Some(known) => known,
             None => match Known::new(&self.shared, publish.topic, &self.client.access) {
-                Ok(known) => self.remember(known),
+                Ok(known) => self.publishing().remember(known),
                 Err(BadName::OverLimit) => return Ok(Named::Refused(Reason::TopicNameInvalid)),
                 Err(BadName::Invalid) => return Err(End::Violation(Reason::TopicNameInvalid)),
             },
@@ -170,16 +194,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.publishing().aliases.insert(alias, known.clone());
         }
         Ok(Named::Known(known))
-    }
-
-    fn remember(&mut self, known: Known) -> Arc<Known> {
-        let topics = &mut self.publishing().known;
-        if topics.len() >= KNOWN_TOPICS_MAX {
-            topics.clear();
-        }
-        let known = Arc::new(known);
-        topics.insert(known.topic.as_str().into(), known.clone());
-        known
     }
 
     /// Tells an MQTT 5 client that its message is not accepted; who cannot be told is disconnected,

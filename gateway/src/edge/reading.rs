@@ -27,7 +27,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn decode_packets(&mut self) -> Result<Decoded, End> {
         let mut packets = 0;
         let decoded = self.decode_counting(&mut packets);
-        self.shared.counters.packets_in.add(packets);
+        if packets > 0 {
+            self.heard = Instant::now();
+            self.shared.counters.packets_in.add(packets);
+        }
         decoded
     }
 
@@ -56,7 +59,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     fn packet(&mut self, frame: &Frame) -> Result<(), End> {
         let packet = decode(self.client.dialect.version, frame, now);
         let packet = packet.map_err(|reason| self.undecoded(reason))?;
-        self.heard = Instant::now();
         match packet {
             Packet::Publish(publish) => self.published(publish)?,
             Packet::PubAck(id) => self.acknowledged(id, Answer::Acknowledged)?,

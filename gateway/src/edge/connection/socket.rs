@@ -15,7 +15,7 @@ use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 pub(in crate::edge) const OUT_BYTES_HIGH: usize = 64 * 1024;
 
 /// How much is read at a time at first, and at most: it follows what the client sends.
-pub(super) const READ_BYTES: std::ops::RangeInclusive<usize> = 1024..=64 * 1024;
+pub(super) const READ_BYTES: std::ops::RangeInclusive<usize> = 4 * 1024..=64 * 1024;
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Whether the socket is read: nothing that came before waits, and the client reads what it is sent.

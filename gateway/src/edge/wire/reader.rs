@@ -81,7 +81,8 @@ impl<'a> Reader<'a> {
     pub(super) fn text(&mut self) -> Result<&'a str, Reason> {
         let text = self.utf_8()?;
         let has_controls = if text.is_ascii() {
-            text.bytes().any(|byte| byte.is_ascii_control())
+            // To the end, whatever is found: several bytes are looked at at once then.
+            text.bytes().fold(false, |found, byte| found | byte.is_ascii_control())
         } else {
             text.chars().any(char::is_control)
         };
