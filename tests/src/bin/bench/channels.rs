@@ -1,7 +1,7 @@
 //! What channels cost: fan-out at a pace and at full speed, many who only listen, a fleet on one page.
 
 use crate::{
-    crowd, fanout,
+    bare, crowd, fanout,
     fanout::{Effort, KINDS},
     flood::Flow,
     idle,
@@ -17,7 +17,7 @@ use clap::ValueEnum;
 #[derive(Debug, clap::Args)]
 pub(crate) struct Options {
     /// Only these parts
-    #[arg(long, value_delimiter = ',', default_values_t = [Piece::Even, Piece::Together, Piece::Most, Piece::Idle, Piece::Fleet])]
+    #[arg(long, value_delimiter = ',', default_values_t = [Piece::Even, Piece::Together, Piece::Bare, Piece::Most, Piece::Idle, Piece::Fleet])]
     only: Vec<Piece>,
     /// Idle WebSockets
     #[arg(long, default_value_t = 10_000)]
@@ -33,6 +33,8 @@ enum Piece {
     Even,
     /// Fan-out, the devices in step
     Together,
+    /// What the system takes for a message that is passed on at once
+    Bare,
     /// The most deliveries
     Most,
     /// Idle WebSockets
@@ -53,11 +55,16 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
         let (title, body) = match piece {
             Piece::Even => ("Fan-out", fan_out(options, Step::Even).await?),
             Piece::Together => ("Fan-out in step", fan_out(options, Step::Together).await?),
+            Piece::Bare => ("A bare write", bare::section(&options.effort)?),
             Piece::Most => ("The most deliveries", most(options).await?),
             Piece::Idle => ("Idle WebSockets", idle(options).await?),
             Piece::Fleet => ("A fleet on one page", fleet(options).await?),
         };
-        let kinds = if *piece == Piece::Fleet { &KINDS[..1] } else { &KINDS };
+        let kinds = match piece {
+            Piece::Bare => &KINDS[..0],
+            Piece::Fleet => &KINDS[..1],
+            Piece::Even | Piece::Together | Piece::Most | Piece::Idle => &KINDS[..],
+        };
         report::publish(title, &body, kinds, options.effort.save.as_deref())?;
     }
     Ok(())

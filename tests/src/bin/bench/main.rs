@@ -6,6 +6,7 @@
 //! ([`ask`]), and this one, which starts them ([`part`]) and reads the clocks. [`report`] writes what came out.
 
 mod ask;
+mod bare;
 mod channels;
 mod commands;
 mod crowd;

@@ -59,7 +59,11 @@ fn cell(value: f64) -> String {
 
 fn median(all: &[(Kind, Figures)], kind: Kind, name: &str) -> f64 {
     let figures = all.iter().filter(|(measured, _)| *measured == kind).flat_map(|(_, all)| all);
-    let mut values: Vec<_> = figures.filter(|it| it.0 == name).map(|it| it.1).collect();
+    middle(figures.filter(|it| it.0 == name).map(|it| it.1).collect())
+}
+
+/// The median.
+pub(crate) fn middle(mut values: Vec<f64>) -> f64 {
     values.sort_unstable_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
