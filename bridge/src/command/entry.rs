@@ -290,9 +290,9 @@ impl Entry {
         left_out
     }
 
-    /// Renews the device's time when it said that it works, where that was asked for.
-    pub(super) fn extend(&mut self, now: Timestamp, state: CommandState) {
-        if self.progress_extends && state == CommandState::Started {
+    /// Renews the device's time, for it said that it works, where that was asked for.
+    pub(super) fn extend(&mut self, now: Timestamp) {
+        if self.progress_extends {
             self.details.command.finish_by = Some(now.plus(self.timeout));
         }
     }

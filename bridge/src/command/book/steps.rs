@@ -25,7 +25,9 @@ impl Commands {
         match step(before, happening) {
             Step::To(state) => {
                 left_out = entry.take_answer(answer, bytes_max);
-                entry.extend(now, state);
+                if state == CommandState::Started {
+                    entry.extend(now);
+                }
                 self.enter(now, id, state, by.clone(), reason(happening));
             }
             Step::Late(state) => {
@@ -42,7 +44,7 @@ impl Commands {
             }
             Step::Progress => {
                 left_out = entry.take_answer(answer, bytes_max);
-                entry.extend(now, before);
+                entry.extend(now);
                 self.set_deadline(id);
                 self.changed(now, id);
             }

@@ -44,6 +44,22 @@ fn a_command_that_is_not_given_up_goes_back_to_the_stage_that_it_reached_meanwhi
 }
 
 #[test]
+fn progress_renews_the_time_of_a_command_that_somebody_wants_back_too() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a", "timeout_ms": 100, "progress_extends": true}));
+    bench.commit();
+    bench.answer(id, json!({"status": "started"}));
+    bench.commands.cancel(bench.time(), id, "ada").unwrap();
+    for progress in [10, 20] {
+        bench.wait(80);
+        bench.answer(id, json!({"status": "progress", "progress": progress}));
+    }
+    assert_eq!(bench.state(id), CommandState::Cancelling);
+    bench.wait(100);
+    assert_eq!(bench.state(id), CommandState::TimedOut);
+}
+
+#[test]
 fn a_device_that_comes_back_is_asked_again_to_give_a_command_up() {
     let mut bench = Bench::online();
     let id = bench.create(json!({"name": "open"}));
