@@ -152,9 +152,15 @@ impl Journal {
         self.then.push(Then::Release(number.id()));
     }
 
-    /// The row for a QoS 2 message of the client.
-    pub(super) fn incoming(&self, id: u16) -> Row {
-        Row::set(Table::Session, self.key(Part::Incoming(id)), Vec::new())
+    /// A QoS 2 message of the client came. Gives the row that is to be stored with what it says; none where its PUBREC
+    /// does not wait for that: PUBREL might come first, so the row is noted here, in the order of the flow.
+    pub(super) fn incoming(&mut self, id: u16) -> Option<Row> {
+        let row = Row::set(Table::Session, self.key(Part::Incoming(id)), Vec::new());
+        if self.ack == Ack::Accepted {
+            self.rows.push(row);
+            return None;
+        }
+        Some(row)
     }
 
     /// A QoS 2 message of the client is no longer known.
@@ -190,10 +196,8 @@ impl Journal {
         let mut batch =
             Batch { updates: Vec::new(), rows, receipts: Vec::new(), through: Offset(0) };
         if !then.is_empty() {
-            let mark = self.mark();
-            if !mark.is_set() {
-                batch.receipts.push(self.receipt(mark.clone()));
-            }
+            let mark = Mark::default();
+            batch.receipts.push(self.receipt(mark.clone()));
             self.waiting.push_back((mark, then));
         }
         self.store.keep(batch);

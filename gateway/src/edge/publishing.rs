@@ -150,9 +150,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
         let refused = known.forbidden;
         if let (Some(journal), Some(id), 2, None) =
-            (&self.session.journal, publish.id, publish.qos, refused)
+            (&mut self.session.journal, publish.id, publish.qos, refused)
+            && let Some(row) = journal.incoming(id)
         {
-            self.batch.row(&self.shared, journal.incoming(id));
+            self.batch.row(&self.shared, row);
         }
         if refused.is_some() {
             self.shared.counters.dropped_forbidden.increment();

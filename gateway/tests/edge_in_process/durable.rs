@@ -1,6 +1,7 @@
 //! What survives the end of the process: sessions, their queues and flows, wills, retained messages.
 
 use super::{packets::*, support::*};
+use gateway::config::Ack;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 /// An MQTT 5 client whose session is to last for an hour.
@@ -99,6 +100,31 @@ async fn a_qos_2_message_received_before_a_kill_is_a_duplicate_after_it() {
     peer.send(&publish(5, "a", 2, 8, "new")).await;
     assert_eq!(peer.raw().await, ack(0x50, 8));
     assert_eq!(reader.raw().await, publish(5, "a", 0, 0, "new"));
+}
+
+#[tokio::test]
+async fn a_qos_2_message_that_is_over_leaves_no_id_behind_whatever_is_waited_for() {
+    const FLOWS: std::ops::RangeInclusive<u16> = 1..=40;
+    for ack_when in [Ack::Accepted, Ack::Stored, Ack::Synced] {
+        let edge = TestEdge::with(|config| config.ingest.ack = ack_when).await;
+        let _reader = subscribed(&edge, &kept("reader"), &[("a", 0)]).await;
+        let mut peer = edge.connect_as(&kept("s")).await;
+        for id in FLOWS {
+            peer.send(&publish(5, "a", 2, id, "old")).await;
+            assert_eq!(peer.raw().await, ack(0x50, id));
+            peer.send(&ack(0x62, id)).await;
+            assert_eq!(peer.raw().await, ack(0x70, id));
+        }
+        let edge = edge.killed_and_restarted().await;
+        let mut reader = edge.connect_as(&kept("reader")).await;
+        let (mut peer, present) = edge.come_back(&kept("s")).await;
+        assert!(present);
+        for id in FLOWS {
+            peer.send(&publish(5, "a", 2, id, "new")).await;
+            assert_eq!(peer.raw().await, ack(0x50, id));
+            assert_eq!(reader.raw().await, publish(5, "a", 0, 0, "new"), "{ack_when:?}, {id}");
+        }
+    }
 }
 
 #[tokio::test]
