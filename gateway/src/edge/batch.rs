@@ -225,6 +225,13 @@ impl Batch {
     fn pass_on(&mut self, shared: &Shared, known: &Known, mut message: Message) {
         if message.retain && shared.retained.keep(&mut message).is_err() {
             shared.counters.limit_retained.increment();
+            if shared.complaints.due("retained messages", Instant::now()) {
+                let topic = known.topic.as_str();
+                tracing::warn!(
+                    topic,
+                    "delivered but not retained: limits.retained_* is reached, or the disk fails"
+                );
+            }
         }
         let kept = message.retain || shared.exchange.has_keeping_links();
         // An empty one too: who waits for it waits for the rows of retained messages before it.

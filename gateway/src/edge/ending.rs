@@ -192,6 +192,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let room = self.shared.sessions.clone().try_acquire_owned().ok();
         if room.is_none() && !matches!(end, End::Stopping) {
             self.shared.counters.limit_sessions.increment();
+            if self.shared.complaints.due("kept sessions", std::time::Instant::now()) {
+                let client = &*self.client.id;
+                tracing::warn!(client, "its session is not kept: limits.mqtt_sessions is reached");
+            }
             self.session.forget();
             return None;
         }
