@@ -10,7 +10,7 @@ use super::{
     token::{COOKIE, Shown, shown, unauthenticated, user_of},
     who::Who,
 };
-use crate::auth::User;
+use crate::auth::{Standing, User};
 use axum::{
     Json,
     extract::{ConnectInfo, FromRequestParts, Request, State},
@@ -18,7 +18,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use protocol::{Role, Session, SignIn};
-use std::{convert::Infallible, net::SocketAddr, sync::Arc};
+use std::{convert::Infallible, net::SocketAddr, sync::Arc, time::Duration};
+use tokio::time;
+
+/// How often it is looked whether a token has expired whose request waits; of changes it is told.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
 
 /// The user who makes a request, on every path that is not open.
 #[derive(Clone, Debug)]
@@ -106,6 +110,26 @@ async fn user(web: &Web, peer: SocketAddr, headers: &HeaderMap) -> Result<User, 
 fn count(web: &Web, refused: &Refused) {
     if refused.status == StatusCode::UNAUTHORIZED {
         web.stats.web.refused_unauthenticated.increment();
+    }
+}
+
+/// Waits until `user`, whose request waits, may not go on as before; gives what is to be said of it.
+pub(super) async fn sent_away(web: &Web, user: &User) -> Refused {
+    let mut changes = web.auth.changes();
+    loop {
+        match web.auth.standing(user) {
+            Standing::Good => {}
+            Standing::Ended => {
+                web.stats.web.refused_unauthenticated.increment();
+                return unauthenticated();
+            }
+            Standing::Changed => {
+                web.stats.web.refused_forbidden.increment();
+                let detail = format!("the token of '{}' allows something else now", user.name);
+                return Refused::new(StatusCode::FORBIDDEN, "forbidden", detail);
+            }
+        }
+        let _told_or_time_to_look = time::timeout(LOOK_EVERY, changes.changed()).await;
     }
 }
 

@@ -12,14 +12,14 @@ use tokio_tungstenite::{
 };
 
 /// Runs `sluice-gateway token ...` in the gateway's data directory.
-async fn token(gateway: &TestGateway, arguments: &[&str]) -> Ended {
+pub(crate) async fn token(gateway: &TestGateway, arguments: &[&str]) -> Ended {
     let file = gateway.endpoints_file();
     let dir = file.parent().and_then(|dir| dir.to_str()).expect("UTF-8");
     let arguments = [&["token", "--data-dir", dir][..], arguments].concat();
     Program::new("sluice-gateway", &arguments).run().await
 }
 
-async fn created(gateway: &TestGateway, user: &str, role: &str) -> String {
+pub(crate) async fn created(gateway: &TestGateway, user: &str, role: &str) -> String {
     let ended = token(gateway, &["create", user, "--role", role]).await;
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
     ended.stdout.trim().into()

@@ -2,11 +2,12 @@
 
 use super::{Body, object, page_rows, parse};
 use crate::{
+    auth::User,
     core::Outlet,
     web::{
         Web,
         asked::Asked,
-        caller::{Caller, forbidden},
+        caller::{Caller, forbidden, sent_away},
         elements::elements,
         problem::Refused,
         who::Who,
@@ -148,18 +149,21 @@ pub(super) async fn create(
     let command = create_command(&web, who.clone(), device, request, key, |_| {}).await?;
     match wait {
         None => Ok((StatusCode::ACCEPTED, Json(command)).into_response()),
-        Some(wait) => end_within(&web, who, command.command.id, wait).await,
+        Some(wait) => end_within(&web, (&user, who), command.command.id, wait).await,
     }
 }
 
-/// Answers with the end of a command where that comes in time, else with how far it is.
+/// Answers with the end of a command where that comes in time, else with how far it is; nobody who may not go on
+/// waiting.
 async fn end_within(
     web: &Web,
-    who: Who,
+    (user, who): (&User, Who),
     id: CommandId,
     wait: Duration,
 ) -> Result<Response, Refused> {
     let ended = tokio::select! {
+        biased;
+        refused = sent_away(web, user) => return Err(refused),
         ended = time::timeout(wait, web.core.end_of(id)) => ended.ok(),
         () = web.stopping.cancelled() => None,
     };

@@ -1,7 +1,10 @@
 //! What those who command are answered, over HTTP and WebSocket.
 
 use super::*;
+use crate::tokens::{created, token};
 use reqwest::Method;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use tests::{soon, until};
 
 #[tokio::test]
 async fn a_caller_may_wait_for_the_end() {
@@ -46,6 +49,55 @@ async fn a_caller_that_goes_away_changes_nothing() {
     };
     device.answer(&id, &json!({"status": "succeeded"})).await;
     reaches(&mut live, &id, "succeeded").await;
+}
+
+/// Has the running gateway find another `member` of a token.
+fn change(gateway: &TestGateway, token: &str, member: &str, value: Value) {
+    let file = gateway.data_dir().join("credentials.json");
+    let text = std::fs::read(&file).expect("there");
+    let mut credentials: Value = serde_json::from_slice(&text).expect("JSON");
+    let id = token.split('_').nth(1).expect("a token has an id");
+    credentials["tokens"][id][member] = value;
+    let draft = file.with_extension("draft");
+    std::fs::write(&draft, credentials.to_string()).expect("written");
+    std::fs::rename(&draft, &file).expect("renamed");
+}
+
+#[tokio::test]
+async fn who_waits_for_the_end_waits_no_longer_than_the_token_counts() {
+    let gateway = TestGateway::start().await;
+    gateway.device(DEVICE).await.say("telemetry", &json!({"t": 1})).await;
+    let (revoked, expiring) =
+        (created(&gateway, "rita", "operator").await, created(&gateway, "emil", "operator").await);
+    let (changed, stays) =
+        (created(&gateway, "carl", "operator").await, created(&gateway, "stan", "operator").await);
+    let wait = async |token: &str| {
+        let path = format!("/api/v1/devices/{DEVICE}/commands");
+        let post = gateway.request(Method::POST, &path).bearer_auth(token);
+        let post = post.header("prefer", "wait=60").json(&json!({"name": "fill"}));
+        let answer = soon("an answer", post.send()).await.expect("an answer");
+        let status = answer.status().as_u16();
+        let problem: Value = answer.json().await.expect("JSON");
+        (status, problem["code"].as_str().unwrap_or_default().to_owned())
+    };
+    let changes = async {
+        until("all to wait", async || {
+            let list = gateway.request(Method::GET, "/api/v1/commands").bearer_auth(&stays);
+            let list: Value = list.send().await.expect("an answer").json().await.expect("JSON");
+            list["items"].as_array().is_some_and(|commands| commands.len() == 3)
+        })
+        .await;
+        let end = SystemTime::now() + Duration::from_secs(1);
+        let end = end.duration_since(UNIX_EPOCH).expect("later").as_millis() as u64;
+        change(&gateway, &expiring, "expires_at", end.into());
+        change(&gateway, &changed, "role", "admin".into());
+        assert_eq!(token(&gateway, &["revoke", "rita"]).await.code, Some(0));
+    };
+    let (revoked, expired, changed, ()) =
+        tokio::join!(wait(&revoked), wait(&expiring), wait(&changed), changes);
+    let unauthenticated = (401, "unauthenticated".to_owned());
+    assert_eq!((revoked, expired), (unauthenticated.clone(), unauthenticated));
+    assert_eq!(changed, (403, "forbidden".to_owned()));
 }
 
 #[tokio::test]
