@@ -3,6 +3,9 @@
 use protocol::{Alert, DeviceId, DevicePattern, Severity, TopicFilter, TopicName, levels};
 use std::sync::Arc;
 
+/// The channels `{kind}/{device}` that a device has, beside its alerts'.
+const KINDS: [&str; 4] = ["telemetry", "presence", "state", "commands"];
+
 /// What a user may see: everything, or what both of the lists allow that are there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rights {
@@ -60,8 +63,15 @@ impl Rights {
     /// Whether the user may see that there is such a device: whether any of its channels may be seen.
     #[must_use]
     pub fn may_see_device(&self, device: &DeviceId) -> bool {
-        let channels = ["telemetry", "presence", "state", "commands"];
-        channels.iter().any(|kind| self.may_see_of(kind, device)) || self.may_see_some_alert(device)
+        KINDS.iter().any(|kind| self.may_see_of(kind, device)) || self.may_see_some_alert(device)
+    }
+
+    /// The first of a device's channels that is out of sight; none: all are in sight.
+    #[must_use]
+    pub fn hidden_of(&self, device: &DeviceId) -> Option<String> {
+        let alerts = Severity::ALL.map(|severity| format!("alerts/{severity}/{device}"));
+        let mut channels = KINDS.map(|kind| format!("{kind}/{device}")).into_iter().chain(alerts);
+        channels.find(|channel| !self.may_see_text(channel))
     }
 
     /// Whether the user may see an alert.

@@ -47,6 +47,15 @@ impl Who {
         Err(self.out_of_sight(&format!("'{kind}/{device}'")))
     }
 
+    /// The same for all that a device has on any of its channels.
+    pub(super) fn check_all_of(&self, device: &DeviceId) -> Result<(), Refused> {
+        self.check(device)?;
+        match self.rights.hidden_of(device) {
+            None => Ok(()),
+            Some(hidden) => Err(self.out_of_sight(&format!("'{hidden}'"))),
+        }
+    }
+
     /// Refuses what would be there for others.
     pub(super) fn out_of_sight(&self, what: &str) -> Refused {
         let detail = format!("{what} is not among what the token of '{}' may see", self.user);

@@ -204,6 +204,32 @@ async fn a_token_narrowed_to_channels_shows_of_a_device_what_is_on_them() {
     assert_eq!(device["values"], json!({}), "{device}");
 }
 
+#[tokio::test]
+async fn only_who_sees_all_of_a_device_deletes_it() {
+    let (gateway, _) = fleet().await;
+    let sees = async |user: &str, channels: &[&str]| {
+        let narrowed = channels.iter().flat_map(|channel| ["--channels", channel]);
+        let create = ["create", user, "--role", "operator"].into_iter().chain(narrowed);
+        token(&gateway, &create.collect::<Vec<_>>()).await
+    };
+    let all = ["telemetry/#", "presence/#", "state/#", "commands/#", "alerts/#"];
+    let whole = sees("anna", &all).await;
+    until_counts(&gateway, &whole).await;
+    let path = "/api/v1/devices/tank";
+    let delete =
+        async |token: &str| ask(&gateway, token, (Method::DELETE, path, Value::Null)).await;
+    for (left_out, hidden) in all.iter().enumerate() {
+        let rest: Vec<_> = all.iter().copied().filter(|channel| channel != hidden).collect();
+        let token = sees(&format!("user-{left_out}"), &rest).await;
+        until_counts(&gateway, &token).await;
+        let (status, problem) = delete(&token).await;
+        assert_eq!((status, &problem["code"]), (403, &json!("forbidden")), "without {hidden}");
+    }
+    let (_, alerts) = get(&gateway, &whole, "/api/v1/alerts?device=tank&state=active").await;
+    assert_eq!(alerts["items"].as_array().map(Vec::len), Some(1), "{alerts}");
+    assert_eq!(delete(&whole).await.0, 204);
+}
+
 /// Every channel named in messages.
 fn named(messages: &[Value]) -> Vec<String> {
     let channels = messages.iter().filter_map(|message| message["channel"].as_str());

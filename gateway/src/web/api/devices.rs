@@ -214,7 +214,8 @@ pub(super) async fn delete(
     path: Result<Path<String>, PathRejection>,
 ) -> Result<StatusCode, Refused> {
     let id: DeviceId = parse(&path?)?;
-    who.check(&id)?;
+    // Its values, commands, alerts and what is desired of it go with it.
+    who.check_all_of(&id)?;
     // Before its connection is closed for nothing.
     web.check_store()?;
     web.core.send(Input::Kick { device: id.clone() }).await?;
