@@ -62,8 +62,8 @@ impl<S: Sink> Bridge<S> {
         Ok(self.commands.dry_run(now, device, request, mistakes, user))
     }
 
-    /// Takes a batch in, for the devices that it names; of those that it describes, for the ones that the
-    /// caller may see. The same again under the same key gives the one that was made.
+    /// Takes a batch in, for the devices that it names, which the caller may see as for a command; of those that it
+    /// describes, for the ones that the caller may see. The same again under the same key gives the one that was made.
     ///
     /// # Errors
     /// [`CommandError`] with the value that cannot be; nothing was created then.
@@ -75,10 +75,6 @@ impl<S: Sink> Bridge<S> {
         request: BatchRequest,
         (caller, rights): (Caller<'_>, &Rights),
     ) -> Result<Batch, CommandError> {
-        let mut named = request.devices.iter().flatten();
-        if let Some(hidden) = named.find(|id| !rights.may_see_of("commands", id)) {
-            return Err(CommandError::UnknownDevice(hidden.clone()));
-        }
         let caller = match self.commands.batch_asked_before(&request, caller)? {
             Asked::Before(known) => return Ok(known),
             Asked::FirstTime(caller) => caller,

@@ -194,6 +194,9 @@ async fn a_token_narrowed_to_channels_shows_of_a_device_what_is_on_them() {
     assert_eq!(get(&gateway, &tom, "/api/v1/devices/pump-1/telemetry").await.0, 200);
     let desired = get(&gateway, &tom, "/api/v1/devices/pump-1/desired").await;
     assert_eq!((desired.0, &desired.1["code"]), (403, &json!("forbidden")));
+    let batch = json!({"devices": ["pump-1"], "command": {"name": "stop"}});
+    let batch = ask(&gateway, &tom, (Method::POST, "/api/v1/command-batches", batch)).await;
+    assert_eq!((batch.0, &batch.1["code"]), (403, &json!("forbidden")), "as for one command");
     assert_eq!(get(&gateway, &tom, "/metrics").await.0, 403, "the gateway's figures");
     for list in ["/api/v1/commands", "/api/v1/alerts"] {
         assert_eq!(get(&gateway, &tom, list).await.1["items"], json!([]), "{list}");

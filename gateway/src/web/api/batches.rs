@@ -34,6 +34,7 @@ pub(super) async fn create(
     if [request.dry_run, request.command.dry_run].contains(&Some(true)) {
         return Err(Refused::bad_request("dry_run is for one device's commands only"));
     }
+    request.devices.iter().flatten().try_for_each(|device| who.check_of("commands", device))?;
     let id = new_id().to_string();
     let create = web.change(move |bridge, now| {
         let caller = Caller { user: &who.user, key: key.as_deref() };
