@@ -25,6 +25,7 @@ use futures_util::{FutureExt, StreamExt, future::LocalBoxFuture};
 use keys::{After, Choice};
 use protocol::{AlertState, CommandState, Mode, SubscribeOptions, TopicFilter};
 use screen::Screen;
+use serde::Deserialize;
 use std::time::Duration;
 use theme::Theme;
 use tokio::{
@@ -66,7 +67,7 @@ struct Top<'a> {
     choice: Choice,
     theme: Theme,
     trouble: Option<String>,
-    /// The alerts and commands that stand, asked for and not yet here.
+    /// What there is, asked for and not yet here.
     asked: Option<LocalBoxFuture<'a, Result<Lists>>>,
 }
 
@@ -123,12 +124,17 @@ impl<'a> Top<'a> {
                 self.trouble = Some(format!("{broken}; trying again in {}", seconds(wait)));
             }
             Event::Said(frame) => {
-                if self.fleet.frame(&frame) {
-                    self.fleet.lists_asked();
-                    self.asked = Some(lists(self.gateway).boxed_local());
+                let is_live = self.fleet.frame(&frame);
+                if is_live || (self.fleet.is_behind() && self.asked.is_none()) {
+                    self.ask();
                 }
             }
         }
+    }
+
+    fn ask(&mut self) {
+        self.fleet.lists_asked();
+        self.asked = Some(lists(self.gateway).boxed_local());
     }
 
     fn listed(&mut self, lists: Result<Lists>) {
@@ -172,9 +178,18 @@ async fn asked(asked: &mut Option<LocalBoxFuture<'_, Result<Lists>>>) -> Result<
     }
 }
 
-/// The alerts that are not cleared, the commands that have not ended.
+/// A device in the gateway's list; the rest of it is told.
+#[derive(Deserialize)]
+struct Listed {
+    id: String,
+}
+
+/// The devices, the alerts that are not cleared, the commands that have not ended.
 async fn lists(gateway: &Gateway) -> Result<Lists> {
     let mut lists = Lists::default();
+    let devices =
+        Pages::new(gateway, "devices", vec![]).at_most(usize::MAX).all::<Listed>().await?;
+    lists.devices = devices.into_iter().map(|device| device.id).collect();
     let by = |state: &str| vec![("state", state.to_owned())];
     for state in [AlertState::Active, AlertState::Acknowledged] {
         lists.alerts.extend(Pages::new(gateway, "alerts", by(state.name())).all().await?);

@@ -77,7 +77,8 @@ async fn fake() -> Fake {
     };
     let answers = vec![("GET /alerts", nothing.clone().into()), ("GET /commands", nothing.into())];
     let sessions = (0..9).map(session).collect();
-    Fake::start(Script { answers, sessions, ..Script::default() }).await
+    let pages = vec![vec![json!({ "id": "pump-1" })]];
+    Fake::start(Script { pages, answers, sessions, ..Script::default() }).await
 }
 
 /// `telemetry/pump-1` with `rpm` 1234, as `sluice.v1.columns` has it.
