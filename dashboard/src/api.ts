@@ -64,9 +64,8 @@ export class Api {
   }
 
   /** The newest commands of a device. */
-  async commands(device: DeviceId): Promise<Read<Command[]>> {
-    const read = await this.commandPage({ device }, null, commandsShown);
-    return read.kind === "ok" ? { kind: "ok", value: read.value.items } : read;
+  commands(device: DeviceId): Promise<Read<Page<Command>>> {
+    return this.commandPage({ device }, null, commandsShown);
   }
 
   /** A page of commands, the newest first. */

@@ -3,7 +3,7 @@ import { type Accessor, createEffect, createSignal, on, onCleanup } from "solid-
 import type { Command } from "../generated/protocol";
 import { stateTexts } from "../text/command";
 import type { App } from "./app";
-import { Commands } from "./commands";
+import { Commands, wholeSince } from "./commands";
 import { beginningOf, type Cursors, readPages } from "./pages";
 
 /** Commands of a state that are read at a time, and kept at first. */
@@ -44,14 +44,19 @@ export function createCommandList(app: App, filter: Accessor<CommandFilter>): Co
     const wanted = filter();
     const list = commands();
     const mark = list.startLoad();
-    const read = await readPages(from, (state, cursor) =>
-      app.api.commandPage({ ...wanted, state }, cursor, pageSize),
-    );
+    let since = Number.NEGATIVE_INFINITY;
+    const read = await readPages(from, async (state, cursor) => {
+      const page = await app.api.commandPage({ ...wanted, state }, cursor, pageSize);
+      // Only beginnings are compared with what is known: what stands on earlier pages is not on this one.
+      const isFirst = page.kind === "ok" && cursor === null;
+      since = Math.max(since, isFirst ? wholeSince(page.value) : Number.POSITIVE_INFINITY);
+      return page;
+    });
     if (mine !== asked) return;
     setProblem(read.kind === "ok" ? null : read.message);
     if (read.kind !== "ok") return;
     list.keep(read.value.items.length);
-    list.fill(mark, read.value.items);
+    list.fill(mark, read.value.items, since);
     setNext(read.value.next);
     setRead(true);
   };

@@ -1,6 +1,6 @@
 // Commands, those of one device or by a filter, with the story of each as far as it was seen.
 import { createSignal } from "solid-js";
-import type { Command, CommandDetails, CommandId, CommandState } from "../generated/protocol";
+import type { Command, CommandDetails, CommandId, CommandState, Page } from "../generated/protocol";
 import { stateTexts } from "../text/command";
 import { Watched } from "./watched";
 
@@ -23,7 +23,7 @@ export class CommandRecord extends Watched {
   isWhole: boolean;
   /** When the last step happened of the story that was read; before one was, nothing had. */
   toldUntil = Number.NEGATIVE_INFINITY;
-  /** How many live updates had come for the device when this one's came; 0 for none. */
+  /** How much had been told, live or by an answer, when this one was; 0 for never. */
   heardAt = 0;
   /** Whether this page sent it or heard of it live, rather than read of it afterwards. */
   isWitnessed = false;
@@ -44,7 +44,7 @@ export class CommandRecord extends Watched {
 /** Commands, newest first. */
 export class Commands {
   readonly #records = new Map<CommandId, CommandRecord>();
-  /** Counts the live updates. */
+  /** Counts what was told: live updates, and answers to requests. */
   #heard = 0;
   readonly #readAll: () => readonly CommandRecord[];
   readonly #tellAll: () => void;
@@ -97,8 +97,12 @@ export class Commands {
     return this.#heard;
   }
 
-  /** Takes commands that were read; what came live since the reading began is newer and stays. */
-  fill(load: number, commands: readonly Command[]): void {
+  /**
+   * Takes commands that were read; what was told since the reading began is newer and stays. Of those created after
+   * `wholeSince` the reading has all: others are no more.
+   */
+  fill(load: number, commands: readonly Command[], wholeSince = Number.POSITIVE_INFINITY): void {
+    this.#dropOthers(load, commands, wholeSince);
     for (const command of commands) {
       const known = this.#records.get(command.id);
       if (known === undefined) this.#join(command);
@@ -108,7 +112,9 @@ export class Commands {
 
   /** Takes the command that a request was answered with. */
   add(command: Command): void {
+    this.#heard += 1;
     const record = this.#records.get(command.id) ?? this.#join(command);
+    record.heardAt = this.#heard;
     record.isWitnessed = true;
   }
 
@@ -120,6 +126,16 @@ export class Commands {
     record.toldUntil = details.transitions.at(-1)?.at ?? record.toldUntil;
     record.isWhole = true;
     record.tell();
+  }
+
+  #dropOthers(load: number, commands: readonly Command[], wholeSince: number): void {
+    const read = new Set(commands.map(({ id }) => id));
+    const others = [...this.#records.values()].filter(
+      ({ command, heardAt }) =>
+        this.#passes(command) && command.created_at > wholeSince && heardAt <= load && !read.has(command.id),
+    );
+    for (const { command } of others) this.#records.delete(command.id);
+    if (others.length > 0) this.#tellAll();
   }
 
   /** The command went on while we did not listen. */
@@ -143,6 +159,12 @@ export class Commands {
     const oldest = all.findLast(({ command }) => !this.#passes(command)) ?? all.at(-1);
     if (oldest !== undefined) this.#records.delete(oldest.command.id);
   }
+}
+
+/** Since when the first page of a list has all of its commands: those as old as its last may go on on the next. */
+export function wholeSince({ items, next }: Page<Command>): number {
+  if (next === null) return Number.NEGATIVE_INFINITY;
+  return items.at(-1)?.created_at ?? Number.POSITIVE_INFINITY;
 }
 
 /** Whether an update is in the story already, which may have been read before it came. */

@@ -2,10 +2,11 @@
 import { createEffect, createSignal, For, Match, onCleanup, Show, Switch } from "solid-js";
 import { pageHref } from "../router";
 import { useApp } from "../store/app";
-import { Commands } from "../store/commands";
+import { Commands, wholeSince } from "../store/commands";
 import { Dates } from "../store/dates";
 import type { DeviceRecord } from "../store/device";
 import { History } from "../store/history";
+import { onceMore } from "../store/once-more";
 import type { Wish } from "../store/shadow";
 import type { WatchEvent } from "../worker/messages";
 import { CommandForm } from "./command-form";
@@ -37,13 +38,13 @@ export default function DevicePage(props: { id: string }) {
   const [problem, setProblem] = createSignal<string | null>(null);
   const [isRead, setRead] = createSignal(false);
   const [unknown, setUnknown] = createSignal<string | null>(null);
-  const loadCommands = async () => {
+  const loadCommands = onceMore(async () => {
     const mark = commands.startLoad();
     const read = await app.api.commands(id);
-    if (read.kind === "ok") commands.fill(mark, read.value);
+    if (read.kind === "ok") commands.fill(mark, read.value.items, wholeSince(read.value));
     if (read.kind === "ok") setRead(true);
     setProblem(read.kind === "ok" ? null : read.message);
-  };
+  });
   const take = (event: WatchEvent) => {
     switch (event.kind) {
       case "samples":

@@ -2,7 +2,7 @@
 import { beforeEach, expect, it } from "vitest";
 import { aCommand } from "../../dev/samples.mjs";
 import type { Command, CommandState } from "../../src/generated/protocol";
-import { type CommandRecord, Commands } from "../../src/store/commands";
+import { type CommandRecord, Commands, wholeSince } from "../../src/store/commands";
 
 const start = 1_700_000_000_000;
 let commands: Commands;
@@ -118,6 +118,38 @@ it("lists the newest first and keeps a hundred", () => {
   expect(commands.all()[0]?.command.id).toBe("c119");
   expect(commands.all().at(-1)?.command.id).toBe("c20");
 });
+
+it("drops what a reading does not have any more, and keeps what was told since it began", () => {
+  commands.fill(commands.startLoad(), [aCommand({ id: "gone" }), aCommand({ id: "here" })]);
+  const load = commands.startLoad();
+  hear("queued", 0, { id: "heard" });
+  commands.add(aCommand({ id: "answered" }));
+  fillWith(load, [aCommand({ id: "here" })], null);
+  expect(ids().sort()).toEqual(["answered", "heard", "here"]);
+  fillWith(commands.startLoad(), [], null);
+  expect(ids()).toEqual([]);
+});
+
+it("drops nothing of what may stand on the next page", () => {
+  const last = aCommand({ id: "last", created_at: start + 2 });
+  commands.fill(commands.startLoad(), [
+    aCommand({ id: "gone", created_at: start + 3 }),
+    last,
+    aCommand({ id: "beside", created_at: start + 2 }),
+    aCommand({ id: "older", created_at: start + 1 }),
+  ]);
+  fillWith(commands.startLoad(), [last], "next");
+  expect(ids().sort()).toEqual(["beside", "last", "older"]);
+});
+
+/** Takes a first page that goes on at `next`. */
+function fillWith(load: number, items: Command[], next: string | null): void {
+  commands.fill(load, items, wholeSince({ items, next }));
+}
+
+function ids(): string[] {
+  return commands.all().map(({ command }) => command.id);
+}
 
 function hear(state: CommandState, afterMs: number, more: Partial<Command> = {}): void {
   seq += 1;

@@ -1,0 +1,1 @@
+function e(e){let t=!1,n=!1;return async()=>{if(n=!0,!t){for(t=!0;n;)n=!1,await e();t=!1}}}export{e as t};
