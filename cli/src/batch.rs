@@ -12,6 +12,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use protocol::{Batch, CommandId, CommandState, Update};
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -38,8 +39,15 @@ pub(crate) async fn run(
     }
 }
 
+/// Where there are none the batch itself is asked for, which may not exist. Who may see only some of its rows may not
+/// see it.
 async fn rows(gateway: &Gateway, query: &RowQuery, output: &mut Output) -> Result<Exit> {
-    command::print(Pages::new(gateway, "commands", query.pairs()), output).await
+    let pages = || Pages::new(gateway, "commands", query.pairs());
+    let first: Option<Vec<IgnoredAny>> = pages().at_most(1).page().await?;
+    if first.is_none_or(|rows| rows.is_empty()) {
+        gateway.show_batch(query.batch).await?;
+    }
+    command::print(pages(), output).await
 }
 
 async fn send(gateway: &Gateway, order: &BatchOrder, output: &mut Output) -> Result<Exit> {

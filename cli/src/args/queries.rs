@@ -78,7 +78,7 @@ impl CommandQuery {
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct RowQuery {
     /// The batch's id
-    batch: CommandId,
+    pub(crate) batch: CommandId,
     /// Only rows in this state
     #[arg(long, value_parser = parse_command_state)]
     state: Option<CommandState>,

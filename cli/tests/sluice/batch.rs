@@ -2,7 +2,7 @@
 
 use crate::support::{
     assert_transcript,
-    fake::{COMMAND, Fake, Script, Session, Step, command_in, update},
+    fake::{Answer, COMMAND, Fake, Script, Session, Step, command_in, update},
     run,
 };
 use serde_json::{Value, json};
@@ -14,6 +14,9 @@ fn batch(state: &str, counts: Value) -> Value {
 fn change(state: &str, counts: Value) -> Step {
     Step::Frame(vec![update(&format!("batches/{COMMAND}"), 1, batch(state, counts))])
 }
+
+/// How a batch is asked for.
+const SHOWN: &str = "GET /command-batches/0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c";
 
 const SEND: [&str; 13] = [
     "batch",
@@ -33,10 +36,7 @@ const SEND: [&str; 13] = [
 
 async fn fake(steps: Vec<Step>) -> Fake {
     let begun = batch("running", json!({ "queued": 1, "sent": 2 }));
-    let answers = vec![
-        ("POST /command-batches", begun.clone().into()),
-        ("GET /command-batches/0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c", begun.into()),
-    ];
+    let answers = vec![("POST /command-batches", begun.clone().into()), (SHOWN, begun.into())];
     let sessions = vec![Session::new(steps)];
     Fake::start(Script { answers, sessions, ..Script::default() }).await
 }
@@ -108,8 +108,32 @@ async fn rows_are_the_commands_of_the_batch() {
     let fake = Fake::start(Script { answers, ..Script::default() }).await;
     let run = run(&fake.url, &["batch", "rows", COMMAND, "--state", "failed", "--json"]).await;
     assert_eq!(run.stdout.lines().count(), 1, "{}", run.stderr);
-    let asked = format!("GET /commands?batch={COMMAND}&state=failed\n");
-    assert_eq!((fake.asked(), run.code), (asked, Some(0)));
+    let asked = fake.asked();
+    let last = asked.lines().last().unwrap();
+    assert_eq!(last, format!("GET /commands?batch={COMMAND}&state=failed"));
+    assert_eq!(run.code, Some(0));
+    assert!(!asked.contains(SHOWN), "it may be hidden from who sees this row: {asked}");
+}
+
+#[tokio::test]
+async fn rows_of_an_unknown_batch_are_refused() {
+    let unknown = Answer::Problem(404, "unknown_batch", "there is no such batch");
+    let nothing = json!({ "items": [], "next": null });
+    let answers = vec![(SHOWN, unknown), ("GET /commands", nothing.into())];
+    let fake = Fake::start(Script { answers, ..Script::default() }).await;
+    let run = run(&fake.url, &["batch", "rows", COMMAND]).await;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(1), ""));
+    assert!(run.stderr.contains("(unknown_batch)"), "{}", run.stderr);
+}
+
+#[tokio::test]
+async fn a_batch_without_such_rows_is_no_failure() {
+    let nothing = json!({ "items": [], "next": null });
+    let known = batch("done", json!({ "succeeded": 3 }));
+    let answers = vec![(SHOWN, known.into()), ("GET /commands", nothing.into())];
+    let fake = Fake::start(Script { answers, ..Script::default() }).await;
+    let run = run(&fake.url, &["batch", "rows", COMMAND, "--state", "failed"]).await;
+    assert_eq!((run.code, run.stdout.as_str()), (Some(0), ""));
 }
 
 /// Without the lines in between: how many there are is a matter of time.
