@@ -21,6 +21,9 @@ const ENDED_FOR_MS: u64 = 5_000;
 /// what is on its way: some are gone.
 const FEWER_MAX: u32 = 5;
 
+/// The gateway's figures come every second: after so many without, something is wrong.
+const SILENT_MIN_S: f64 = 4.0;
+
 /// The fleet.
 #[derive(Debug, Default)]
 pub(super) struct Fleet {
@@ -35,6 +38,8 @@ pub(super) struct Fleet {
     /// Resets since the start: continuity was lost, and the values came anew.
     pub(super) resets: u64,
     pub(super) lagging: bool,
+    /// How long no figures have come, in seconds.
+    silent_s: f64,
     /// How often in a row the gateway said that it knows fewer devices.
     fewer: u32,
     /// What was told since the lists were asked for, of devices [`Row::is_told`]: the lists know less of it.
@@ -120,6 +125,12 @@ impl Fleet {
             stats.as_ref().is_some_and(|stats| stats.devices_known < self.devices.len() as u64);
         self.fewer = if fewer { self.fewer + 1 } else { 0 };
         self.stats = stats;
+        self.silent_s = 0.0;
+    }
+
+    /// For how many seconds the gateway has told no figures, where that is too long.
+    pub(super) fn silent_s(&self) -> Option<f64> {
+        (self.stats.is_some() && self.silent_s >= SILENT_MIN_S).then_some(self.silent_s)
     }
 
     fn alert(&mut self, alert: Alert) {
@@ -198,6 +209,7 @@ impl Fleet {
 
     /// `seconds` have passed: rates are made, and what has ended some time ago goes.
     pub(super) fn tick(&mut self, now: Timestamp, seconds: f64) {
+        self.silent_s += seconds;
         self.devices.values_mut().for_each(|row| row.tick(seconds));
         let over = |at: &Timestamp| now.since(*at).0 > ENDED_FOR_MS;
         let gone: Vec<_> = self.ended.extract_if(|_, at| over(at)).map(|(id, _)| id).collect();

@@ -71,7 +71,8 @@ impl View<'_> {
 
     fn gateway(&self) -> Line<'_> {
         let mut line = vec![Span::styled("sluice top  ", self.theme.heading()), self.place.into()];
-        match (self.trouble, &self.fleet.stats) {
+        let silent = self.fleet.silent_s().map(|silent| format!("no figures for {silent:.0} s"));
+        match (self.trouble.or(silent.as_deref()), &self.fleet.stats) {
             (Some(trouble), _) => line.push(Span::styled(format!("  {trouble}"), self.theme.bad())),
             (None, None) => line.push("  connecting".into()),
             (None, Some(stats)) => line.push(

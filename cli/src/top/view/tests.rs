@@ -3,6 +3,7 @@
 use super::*;
 use crate::client::Incoming;
 use crossterm::event::{KeyCode, KeyEvent};
+use protocol::GatewayStats;
 use ratatui::{Terminal, backend::TestBackend};
 use serde_json::{Value, json, value::to_raw_value};
 
@@ -113,6 +114,24 @@ fn devices_are_ordered_as_chosen() {
     assert_eq!(orders.map(first), ["pump-1", "pump-1", "pump-1", "tracker-9"]);
     let filter = Choice { filter: "9".into(), ..Choice::default() };
     assert_eq!(rows::devices(&fleet, &filter).len(), 1);
+}
+
+#[test]
+fn a_gateway_that_falls_silent_does_not_look_live() {
+    let mut fleet = fleet();
+    let stats = GatewayStats { version: "1.2.3".into(), ..GatewayStats::default() };
+    let stats = |seq| said("gateway/stats", seq, serde_json::to_value(&stats).unwrap());
+    let head = |fleet: &Fleet| {
+        let screen = screen(fleet, &mut Choice::default(), None, (100, 10));
+        screen.lines().next().unwrap().to_owned()
+    };
+    fleet.frame(&[stats(1)]);
+    fleet.tick(Timestamp(NOW), 2.0);
+    assert!(head(&fleet).contains("1.2.3"), "{}", head(&fleet));
+    fleet.tick(Timestamp(NOW), 10.0);
+    assert!(head(&fleet).contains("no figures for 12 s"), "{}", head(&fleet));
+    fleet.frame(&[stats(2)]);
+    assert!(head(&fleet).contains("1.2.3"), "{}", head(&fleet));
 }
 
 #[test]
