@@ -17,8 +17,9 @@ mod routes;
 mod secure;
 mod store;
 mod types;
+mod webhook;
 
-pub use alerts::{AlertRule, Alerting, CommandAlerts, Secret, Webhook};
+pub use alerts::{AlertRule, Alerting, CommandAlerts};
 pub use auth::{AclAction, AclEffect, AclRule, Auth, Jwt};
 pub use check::Unusable;
 pub use http::Http;
@@ -33,6 +34,7 @@ pub use secure::{Ask, ClientCertificates, DeviceName, Network, Proxy, Tls};
 pub use store::{Ack, Ingest, Retention, Store};
 pub use types::Types;
 pub(crate) use types::demo_types;
+pub use webhook::{Secret, Webhook};
 
 use bridge::mapping::MappingSettings;
 use check::{DAY_MS, Range};

@@ -1,0 +1,133 @@
+//! Who is told of alerts: `[webhook]`.
+
+use super::{
+    Unusable,
+    check::{DAY_MS, Range},
+};
+use axum::http::{Uri, uri::Authority};
+use protocol::Severity;
+use serde::{Deserialize, Serialize};
+use std::{fmt, path::PathBuf};
+
+/// Who is told of alerts.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Webhook {
+    /// Where alerts are posted to; empty: nowhere.
+    pub url: String,
+    /// What the posts are signed with.
+    pub secret: Secret,
+    /// Who may sign the receiver's certificate: a file in PEM. None: whom the system trusts.
+    pub ca: Option<PathBuf>,
+    /// Less bad alerts are not posted.
+    pub severity: Severity,
+    /// How long an attempt may take.
+    pub timeout_ms: u64,
+    /// How often a post is tried before it is given up.
+    pub attempts: u32,
+    /// Posts that may wait; beyond, the oldest is given up.
+    pub queue: u32,
+}
+
+impl Default for Webhook {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            secret: Secret::default(),
+            ca: None,
+            severity: Severity::Info,
+            timeout_ms: 10_000,
+            attempts: 10,
+            queue: 1_000,
+        }
+    }
+}
+
+impl Webhook {
+    pub(super) fn ranges(&self) -> [Range; 3] {
+        [
+            ("webhook.timeout_ms", self.timeout_ms, 100..=DAY_MS),
+            ("webhook.attempts", self.attempts.into(), 1..=100),
+            ("webhook.queue", self.queue.into(), 1..=1_000_000),
+        ]
+    }
+
+    pub(super) fn mistake(&self) -> Option<Unusable> {
+        if self.url.is_empty() {
+            return None;
+        }
+        let unusable = |key: &str, why: String| Some(Unusable { key: key.into(), why });
+        let plain = self.url.parse::<Uri>().ok().is_some_and(|url| {
+            matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
+        });
+        if !plain {
+            return unusable("webhook.url", format!("'{}' is no http or https URL", self.url));
+        }
+        if self.authority().is_some_and(|authority| authority.as_str().contains('@')) {
+            let why = "it names a user, who is not sent: leave user and password out";
+            return unusable("webhook.url", why.into());
+        }
+        if self.secret.0.is_empty() {
+            let why = "is empty: posts are signed with it, so give one to both sides";
+            return unusable("webhook.secret", why.into());
+        }
+        let unreadable = |ca: &PathBuf| trust::in_file(ca).err();
+        let error = self.ca.as_ref().and_then(unreadable)?;
+        unusable("webhook.ca", error.to_string())
+    }
+
+    fn authority(&self) -> Option<Authority> {
+        self.url.parse::<Uri>().ok()?.into_parts().authority
+    }
+
+    /// Who is posted to, as logs may say it.
+    pub(crate) fn receiver(&self) -> String {
+        self.authority().map(|authority| authority.to_string()).unwrap_or_default()
+    }
+}
+
+/// A text that is not shown.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_empty() { "Secret(empty)" } else { "Secret(...)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_webhooks_url_logs_say_whose_it_is_and_a_user_in_it_is_told_to_be_of_no_use() {
+        let webhook = |url: &str| Webhook {
+            url: url.into(),
+            secret: Secret("geheim".into()),
+            ..Webhook::default()
+        };
+        let good = webhook("https://hooks.example:8443/services/T0/geheim?key=geheim");
+        assert_eq!((good.mistake(), &*good.receiver()), (None, "hooks.example:8443"));
+        let why = webhook("https://anna:geheim@hooks.example/").mistake().unwrap().to_string();
+        assert!(why.starts_with("webhook.url: ") && !why.contains("geheim"), "{why}");
+    }
+
+    #[test]
+    fn a_webhook_has_a_url_and_a_secret() {
+        let mistake = |url: &str, secret: &str| {
+            let (url, secret) = (url.into(), Secret(secret.into()));
+            Webhook { url, secret, ..Webhook::default() }.mistake().map(|mistake| mistake.key)
+        };
+        assert_eq!(mistake("", ""), None);
+        assert_eq!(mistake("https://ops.example/hook", "s"), None);
+        assert_eq!(mistake("https://ops.example/hook", "").as_deref(), Some("webhook.secret"));
+        assert_eq!(mistake("ops.example", "s").as_deref(), Some("webhook.url"));
+        let (url, secret) = ("https://ops.example/hook".into(), Secret("s".into()));
+        let missing =
+            Webhook { url, secret, ca: Some("/nowhere.pem".into()), ..Webhook::default() };
+        assert_eq!(missing.mistake().map(|mistake| mistake.key).as_deref(), Some("webhook.ca"));
+        assert!(!format!("{:?}", Secret("hidden".into())).contains("hidden"));
+    }
+}
