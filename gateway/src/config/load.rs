@@ -1,8 +1,9 @@
 //! Reads the configuration from its sources and reports every mistake in one run.
 //!
 //! Each setting is laid on the defaults alone and read; so one that is wrong does not hide the next. `tree` finds keys
-//! in them.
+//! in them, `telling` keeps secrets out of what is said.
 
+mod telling;
 #[cfg(test)]
 mod tests;
 mod tree;
@@ -112,7 +113,7 @@ fn read_table(path: &Path) -> Result<Map<String, Value>, String> {
 
 fn table(text: &str) -> Result<Map<String, Value>, String> {
     // The reader of `config` tells no place where a number is too large.
-    text.parse::<toml::Table>().map_err(|error| error.to_string().trim_end().to_owned())?;
+    text.parse::<toml::Table>().map_err(|error| telling::syntax(text, &error))?;
     File::from_str(text, FileFormat::Toml).collect().map_err(|error| error.to_string())
 }
 
@@ -120,13 +121,15 @@ struct Reader {
     defaults: Json,
     settings: Json,
     mistakes: Vec<String>,
+    /// Keys whose values could not be read: the defaults, which stand for them, are not to be blamed.
+    unread: Vec<String>,
 }
 
 impl Reader {
     fn new() -> Self {
         let defaults =
             serde_json::to_value(Config::default()).expect("the configuration is plain data");
-        Self { settings: defaults.clone(), defaults, mistakes: Vec::new() }
+        Self { settings: defaults.clone(), defaults, mistakes: Vec::new(), unread: Vec::new() }
     }
 
     fn table(&mut self, prefix: &str, table: Map<String, Value>, source: &str) {
@@ -147,7 +150,7 @@ impl Reader {
     /// A value given as text: a text, a list of texts, or whatever it reads as.
     fn text(&mut self, key: &str, text: &OsStr, source: &str) {
         let Some(text) = text.to_str() else {
-            return self.mistakes.push(format!("{key} = {text:?}: it is not UTF-8 ({source})"));
+            return self.mistakes.push(format!("{key}: it is not UTF-8 ({source})"));
         };
         let value = match lookup(&self.defaults, key) {
             Some(Json::Array(_)) => text.split(',').map(str::trim).collect(),
@@ -174,33 +177,43 @@ impl Reader {
             return self.mistakes.push(format!("{key}: unknown key ({source}){hint}"));
         }
         let known = self.mistakes.len();
-        match value.as_array().filter(|items| items.iter().any(Json::is_object)) {
+        let items = value.as_array().filter(|items| items.iter().any(Json::is_object));
+        match items.filter(|_| !telling::is_secret(key)) {
             Some(items) => {
                 for (place, item) in items.iter().enumerate() {
                     let alone = Json::Array(vec![item.clone()]);
-                    self.try_alone(key, alone, &format!("{key}[{place}] = {item}"), source);
+                    let told = format!("{key}[{place}] = {}", telling::entry(item));
+                    self.try_alone(key, alone, &told, source);
                 }
             }
             None => self.try_alone(key, value.clone(), &format!("{key} = {value}"), source),
         }
         if self.mistakes.len() == known {
             place(&mut self.settings, key, value);
+        } else {
+            self.unread.push(key.into());
         }
     }
 
     /// Lays a value, or one of a list's, on the defaults alone.
     fn try_alone(&mut self, key: &str, value: Json, told: &str, source: &str) {
         let mut alone = self.defaults.clone();
+        let (was, fits) = (telling::kind(&value), lookup(&self.defaults, key).map(telling::kind));
         place(&mut alone, key, value);
-        if let Err(error) = serde_json::from_value::<Config>(alone) {
-            self.mistakes.push(format!("{told}: {error} ({source})"));
-        }
+        let Err(error) = serde_json::from_value::<Config>(alone) else { return };
+        self.mistakes.push(if telling::is_secret(key) {
+            format!("{key}: it is {was}, not {} ({source})", fits.unwrap_or_default())
+        } else {
+            format!("{told}: {error} ({source})")
+        });
     }
 
     fn finish(mut self) -> (Config, Vec<String>) {
         let settings: Config =
             serde_json::from_value(self.settings).expect("each setting was read before");
-        self.mistakes.extend(settings.mistakes().iter().map(ToString::to_string));
+        let of_values = settings.mistakes().into_iter();
+        let of_values = of_values.filter(|mistake| !self.unread.contains(&mistake.key));
+        self.mistakes.extend(of_values.map(|mistake| mistake.to_string()));
         (settings, self.mistakes)
     }
 }

@@ -61,7 +61,8 @@ impl Webhook {
             matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
         });
         if !plain {
-            return unusable("webhook.url", format!("'{}' is no http or https URL", self.url));
+            let why = format!("'{}' is no http or https URL", without_secrets(&self.url));
+            return unusable("webhook.url", why);
         }
         if self.authority().is_some_and(|authority| authority.as_str().contains('@')) {
             let why = "it names a user, who is not sent: leave user and password out";
@@ -84,6 +85,18 @@ impl Webhook {
     pub(crate) fn receiver(&self) -> String {
         self.authority().map(|authority| authority.to_string()).unwrap_or_default()
     }
+}
+
+/// The scheme and the host of what should be a URL: a user, the path or the query may be secret.
+fn without_secrets(url: &str) -> String {
+    let (scheme, rest) = match url.split_once("://") {
+        Some((scheme, rest)) => (format!("{scheme}://"), rest),
+        None => (String::new(), url),
+    };
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or_default();
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    let more = if rest.len() > authority.len() { "/..." } else { "" };
+    format!("{scheme}{host}{more}")
 }
 
 /// A text that is not shown.
@@ -112,6 +125,19 @@ mod tests {
         assert_eq!((good.mistake(), &*good.receiver()), (None, "hooks.example:8443"));
         let why = webhook("https://anna:geheim@hooks.example/").mistake().unwrap().to_string();
         assert!(why.starts_with("webhook.url: ") && !why.contains("geheim"), "{why}");
+    }
+
+    #[test]
+    fn of_a_url_that_is_none_only_scheme_and_host_are_told() {
+        for (url, told) in [
+            ("htps://anna:geheim@h.example/geheim?token=geheim", "'htps://h.example/...' is no"),
+            ("h.example/geheim", "'h.example/...' is no"),
+            ("htps://h.example?geheim", "'htps://h.example/...' is no"),
+            ("htps://h.example", "'htps://h.example' is no"),
+        ] {
+            let mistake = Webhook { url: url.into(), ..Webhook::default() }.mistake().unwrap();
+            assert!(mistake.why.starts_with(told), "{mistake}");
+        }
     }
 
     #[test]

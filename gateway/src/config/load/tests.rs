@@ -157,3 +157,31 @@ fn a_file_that_is_no_toml_or_not_there_is_named() {
     let sources = Sources { file: Some("/nowhere/sluice.toml".into()), ..Sources::default() };
     insta::assert_snapshot!(load(&sources).unwrap_err());
 }
+
+#[test]
+fn no_mistake_tells_a_secret_and_one_is_told_once() {
+    let webhook = "[webhook]\nurl = 'https://h.example'\n";
+    for (text, told) in [
+        (format!("{webhook}secret = whsec_GEHEIM"), "line 3, column 10: "),
+        (format!("{webhook}secret = \"whsec_GEHEIM\n"), "line 3, column "),
+        (format!("{webhook}secret = [\n\"GEHEIM=\"\n\"a\"]"), "line 5, column "),
+        (format!("{webhook}secret = 8273645162"), "webhook.secret: it is a number, not a text"),
+        (format!("{webhook}secret = ['GEHEIM']"), "webhook.secret: it is a list, not a text"),
+        (format!("{webhook}secret = [{{a = 'GEHEIM'}}]"), "webhook.secret: it is a list, not a"),
+        ("[webhook]\nurl = ['https://h.example/GEHEIM']".into(), "webhook.url: it is a list, not"),
+        ("[[webhook]]\nsecret = 'GEHEIM'".into(), "webhook: it is a list, not a section"),
+        ("webhook = 'GEHEIM'".into(), "webhook: it is a text in quotes, not a section"),
+        ("[alerting]\nsecret = 'GEHEIM'".into(), "alerting.secret: unknown key"),
+        ("[[retention]]\nhours = 1\nsecret = 'GEHEIM'".into(), "retention[0] = "),
+    ] {
+        let Mistakes(mistakes) = with_file(&text, &[]).unwrap_err();
+        let [mistake] = &mistakes[..] else { panic!("{mistakes:?}") };
+        assert!(mistake.contains(told), "{text}: {mistake}");
+        assert!(!mistake.contains("GEHEIM") && !mistake.contains("8273645162"), "{mistake}");
+    }
+    let environment =
+        [("SLUICE_WEBHOOK__SECRET".to_owned(), OsString::from_vec(b"GEHEIM\xff".into()))];
+    let sources = Sources { environment: environment.into(), ..Sources::default() };
+    let report = load(&sources).unwrap_err().to_string();
+    assert!(report.contains("webhook.secret: ") && !report.contains("GEHEIM"), "{report}");
+}
