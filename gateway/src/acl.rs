@@ -3,6 +3,7 @@
 use crate::{
     auth::{Devices, Tokens},
     config::Config,
+    edge::share,
 };
 use anyhow::{Context as _, bail};
 use bridge::acl::{Action, Client, Effect, Grant, Rule, Who};
@@ -77,7 +78,10 @@ impl AclAction {
 impl Check {
     fn answer(&self, config: &Config) -> anyhow::Result<(Verdict, String)> {
         let rules = config.access_rules();
-        let (role, kind) = (self.role_of_user(config)?, self.kind_of_device(&config.data_dir.0)?);
+        let Some(role) = self.role_of_user(config)? else {
+            return Ok((Verdict::Denied, format!("denied ({NARROWED})")));
+        };
+        let kind = self.kind_of_device(&config.data_dir.0)?;
         let (who, name) = match (&self.device, &self.user) {
             (Some(id), _) => (Who::Device(id, kind.as_deref()), id.as_str()),
             (None, user) => {
@@ -96,7 +100,8 @@ impl Check {
                 }
             }
             Doing::Subscribe => {
-                let filter: TopicFilter = self.topic.parse().with_context(|| self.bad_topic())?;
+                let (_, filter) = share::parts(&self.topic).with_context(|| self.bad_topic())?;
+                let filter: TopicFilter = filter.parse().with_context(|| self.bad_topic())?;
                 match rules.grant(&client, filter.as_str()) {
                     (Grant::Whole, by) => said(Verdict::Allowed, "allowed", by),
                     (Grant::Partly, by) => said(
@@ -114,16 +119,19 @@ impl Check {
         format!("'{}' cannot be used", self.topic)
     }
 
-    fn role_of_user(&self, config: &Config) -> anyhow::Result<Role> {
+    /// The highest that the user can sign in with over MQTT; none: with no token.
+    fn role_of_user(&self, config: &Config) -> anyhow::Result<Option<Role>> {
         let (Some(user), None) = (&self.user, self.role) else {
-            return Ok(self.role.unwrap_or_default());
+            return Ok(Some(self.role.unwrap_or_default()));
         };
         let tokens = Tokens::list(&config.data_dir.0)?;
-        let of_user = tokens.iter().filter(|(_, token)| token.user == *user);
-        match of_user.map(|(_, token)| token.role).max() {
-            Some(role) => Ok(role),
-            None => bail!("'{user}' has no token: give --role, or see sluice-gateway token list"),
+        let tokens = tokens.iter().map(|(_, token)| token);
+        let of_user: Vec<_> = tokens.filter(|token| token.user == *user).collect();
+        if of_user.is_empty() {
+            bail!("'{user}' has no token: give --role, or see sluice-gateway token list");
         }
+        let whole = of_user.iter().filter(|token| !token.rights().is_narrowed());
+        Ok(whole.map(|token| token.role).max())
     }
 
     fn kind_of_device(&self, data_dir: &Path) -> anyhow::Result<Option<String>> {
@@ -132,6 +140,10 @@ impl Check {
         Ok(devices.get(device).and_then(|credential| credential.kind.as_deref().map(Into::into)))
     }
 }
+
+/// Why a user may do nothing whose tokens are all narrowed: CONNECT is refused.
+const NARROWED: &str =
+    "MQTT is not for narrowed tokens, and the user has no other: see sluice-gateway token list";
 
 fn said(verdict: Verdict, words: &str, by: Option<&Rule>) -> (Verdict, String) {
     let by: &dyn fmt::Display = match by {

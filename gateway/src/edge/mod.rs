@@ -37,6 +37,7 @@ mod retained;
 mod revoking;
 mod session;
 mod settling;
+pub(crate) mod share;
 mod shared;
 mod sign_in;
 mod subscribing;

@@ -13,7 +13,8 @@ use super::{
     publishing::is_under,
     reason::Reason,
     receives::is_down,
-    subscriptions::{Grant, Source, Subscription, shared},
+    share,
+    subscriptions::{Grant, Source, Subscription},
     system,
     wire::{Subscribe, SubscribeEntry, listed_bytes, suback, unsuback},
 };
@@ -94,12 +95,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         entry: &SubscribeEntry<'_>,
         identifier: Option<u32>,
     ) -> Result<Granted, Reason> {
-        let (share, text) = match shared(entry.filter) {
-            Some((name, filter)) => (Some(share_name(name)?), filter),
-            // `$share/x` without a filter is none.
-            None if entry.filter.starts_with("$share/") => return Err(Reason::TopicFilterInvalid),
-            None => (None, entry.filter),
-        };
+        let (share, text) = share::parts(entry.filter).ok_or(Reason::TopicFilterInvalid)?;
+        let share: Option<Box<str>> = share.map(Into::into);
         // Each for itself: who shares the deepest filter adds no levels to it.
         for limited in share.as_deref().into_iter().chain([text]) {
             check_limits(&self.shared, limited).map_err(|_| Reason::TopicFilterInvalid)?;
@@ -291,14 +288,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.backlog.add(Wanted::new(&granted.subscription, through));
         self.pull_retained();
     }
-}
-
-/// The name of a share has a character and no wildcard `[MQTT-4.8.2-1]`.
-fn share_name(text: &str) -> Result<Box<str>, Reason> {
-    if text.is_empty() || text.contains(['+', '#']) {
-        return Err(Reason::TopicFilterInvalid);
-    }
-    Ok(text.into())
 }
 
 async fn follow(

@@ -1,6 +1,6 @@
 //! What one client subscribed, and which of it a message meets. Pure.
 
-use super::counters::Counters;
+use super::{counters::Counters, share};
 use crate::exchange::{Interest, Message, Share};
 use bridge::event::ConnectionId;
 use protocol::TopicFilter;
@@ -36,7 +36,7 @@ impl Subscription {
     fn is(&self, text: &str) -> bool {
         match &self.share {
             None => self.filter.as_str() == text,
-            Some(name) => shared(text) == Some((name, self.filter.as_str())),
+            Some(name) => share::parts(text) == Some((Some(&**name), self.filter.as_str())),
         }
     }
 
@@ -48,11 +48,6 @@ impl Subscription {
             Some(name) => Interest::Shared(Arc::new(Share { name, filter })),
         }
     }
-}
-
-/// The share's name and the filter in `$share/{name}/{filter}`; none: `text` is something else.
-pub(super) fn shared(text: &str) -> Option<(&str, &str)> {
-    text.strip_prefix("$share/")?.split_once('/')
 }
 
 /// How the messages of a subscription come to the connection.

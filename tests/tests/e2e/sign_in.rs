@@ -136,8 +136,20 @@ async fn the_rules_explain_themselves() {
         let ended = run(folder.path(), &[&config[..], arguments].concat()).await;
         (ended.code, ended.stdout)
     };
+    for narrowed in [&["nina", "--devices", "p*"][..], &["otto", "--channels", "telemetry/#"]] {
+        let create = [&["token", "create"], narrowed].concat();
+        assert_eq!(run(folder.path(), &create).await.code, Some(0));
+    }
+    let create = ["token", "create", "otto", "--role", "operator"];
+    assert_eq!(run(folder.path(), &create).await.code, Some(0));
     for (arguments, code, said) in [
-        (&["--device", "d1", "publish", "devices/d1/telemetry"][..], 0, "built in: allow publish"),
+        (&["--device", "d1", "subscribe", "$share/g/devices/d1/#"][..], 0, "built in: allow"),
+        (&["--device", "d1", "subscribe", "$share/g/devices/d2/#"], 1, "no rule allows it"),
+        (&["--device", "d1", "subscribe", "$share/g"], 64, ""),
+        (&["--user", "nina", "subscribe", "#"], 1, "denied (MQTT is not for narrowed tokens"),
+        (&["--user", "otto", "publish", "devices/d1/commands/x"], 0, "built in: allow publish"),
+        (&["--user", "otto", "publish", "devices/d1/telemetry"], 1, "built in: deny publish"),
+        (&["--device", "d1", "publish", "devices/d1/telemetry"], 0, "built in: allow publish"),
         (&["--device", "d1", "publish", "devices/d2/telemetry"], 1, "no rule allows it"),
         (&["--device", "d1", "--type", "hub", "publish", "devices/d2/telemetry"], 0, "[[acl]] 1"),
         (&["--device", "d1", "subscribe", "#"], 0, "only what may be read"),
