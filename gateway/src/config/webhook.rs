@@ -4,6 +4,7 @@ use super::{
     Unusable,
     check::{DAY_MS, Range},
 };
+use crate::webhook::Key;
 use axum::http::{Uri, uri::Authority};
 use protocol::Severity;
 use serde::{Deserialize, Serialize};
@@ -70,6 +71,11 @@ impl Webhook {
         }
         if self.secret.0.is_empty() {
             let why = "is empty: posts are signed with it, so give one to both sides";
+            return unusable("webhook.secret", why.into());
+        }
+        if Key::of(&self.secret.0).is_none() {
+            let why = "begins with whsec_, and what follows is no Base64: give the secret as the receiver shows it, \
+                       with = at its end, or a text that begins otherwise";
             return unusable("webhook.secret", why.into());
         }
         let unreadable = |ca: &PathBuf| trust::in_file(ca).err();
@@ -148,7 +154,11 @@ mod tests {
         };
         assert_eq!(mistake("", ""), None);
         assert_eq!(mistake("https://ops.example/hook", "s"), None);
-        assert_eq!(mistake("https://ops.example/hook", "").as_deref(), Some("webhook.secret"));
+        assert_eq!(mistake("https://ops.example/hook", "whsec_c2VjcmV0"), None);
+        for secret in ["", "whsec_", "whsec_!!!not base64", "whsec_c2VjcmU"] {
+            let mistake = mistake("https://ops.example/hook", secret);
+            assert_eq!(mistake.as_deref(), Some("webhook.secret"), "{secret}");
+        }
         assert_eq!(mistake("ops.example", "s").as_deref(), Some("webhook.url"));
         let (url, secret) = ("https://ops.example/hook".into(), Secret("s".into()));
         let missing =

@@ -6,6 +6,8 @@
 
 mod sign;
 
+pub(crate) use sign::Key;
+
 use crate::{
     clock, config,
     count::counters,
@@ -23,7 +25,6 @@ use hyper_util::{
 use protocol::{Alert, Severity, Timestamp};
 use rustls::ClientConfig;
 use serde::Serialize;
-use sign::Key;
 use std::{
     collections::VecDeque,
     path::Path,
@@ -132,7 +133,7 @@ impl Webhook {
             url: settings.url.clone(),
             receiver: settings.receiver(),
             timeout: Duration::from_millis(settings.timeout_ms),
-            key: Key::of(&settings.secret.0),
+            key: Key::of(&settings.secret.0).expect("checked with the other settings"),
             attempts: settings.attempts,
         };
         Some((Self(shared), posting))
