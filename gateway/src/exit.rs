@@ -1,6 +1,6 @@
 //! How the process ends: what it says and its exit code.
 
-use crate::{acl::Verdict, app, config::Config, logging, process};
+use crate::{acl::Verdict, app, auth::EditError, config::Config, logging, process};
 use std::{
     io::{self, Write as _},
     process::ExitCode,
@@ -37,14 +37,15 @@ pub fn verdict(outcome: anyhow::Result<Verdict>) -> ExitCode {
     }
 }
 
-/// `code` where all is well; else 1, and what went wrong is told.
+/// `code` where all is well; else what went wrong is told, and it is 64 where the question made no sense, or 1.
 #[must_use]
 pub fn report(outcome: anyhow::Result<()>, code: u8) -> ExitCode {
     match outcome {
         Ok(()) => code.into(),
         Err(error) => {
             logging::tell(&process::told(&error));
-            ExitCode::FAILURE
+            let code = matches!(error.downcast_ref(), Some(EditError::BadUser)).then_some(USAGE);
+            code.map_or(ExitCode::FAILURE, Into::into)
         }
     }
 }

@@ -38,8 +38,8 @@ pub enum EditError {
         source: io::Error,
     },
     /// A user's name cannot be this.
-    #[error("'{0}' is not a user's name: use 1-64 characters of A-Z a-z 0-9 . _ @ -")]
-    BadUser(String),
+    #[error("this is not a user's name: use 1-64 characters of A-Z a-z 0-9 . _ @ -")]
+    BadUser,
     /// The device has one.
     #[error(
         "device '{0}' has a credential: revoke it first with 'sluice-gateway device revoke {0}'"

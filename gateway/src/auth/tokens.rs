@@ -99,7 +99,7 @@ impl Tokens {
     pub fn add(&mut self, user: &str, grant: Grant) -> Result<String, EditError> {
         let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"._@-".contains(&byte);
         if !(1..=USER_BYTES_MAX).contains(&user.len()) || !user.bytes().all(allowed) {
-            return Err(EditError::BadUser(user.into()));
+            return Err(EditError::BadUser);
         }
         let (id, secret) = (secret::random_id(), secret::random());
         let Grant { role, expires_at, devices, channels } = grant;

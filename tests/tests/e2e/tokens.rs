@@ -189,11 +189,13 @@ async fn http_may_listen_for_other_machines_once_there_is_a_token() {
     assert_eq!(check().await.code, Some(0));
     let list = Program::new("sluice-gateway", &["token", "list", "--data-dir", dir]).run().await;
     assert!(list.stdout.contains("admin") && !list.stdout.contains(create.stdout.trim()));
-    for (arguments, code) in [
-        (&["revoke", "nobody"][..], 1),
-        (&["create", "a b"], 1),
-        (&["create", "--role", "root"], 64),
-    ] {
+    for name in ["a b", "", &"n".repeat(1_000)] {
+        let create = ["token", "create", name, "--data-dir", dir];
+        let create = Program::new("sluice-gateway", &create).run().await;
+        assert_eq!(create.code, Some(64), "{name}: {}", create.stderr);
+        assert!(create.stderr.contains("1-64 characters") && create.stderr.len() < 200, "{name}");
+    }
+    for (arguments, code) in [(&["revoke", "nobody"][..], 1), (&["create", "--role", "root"], 64)] {
         let arguments = [&["token", "--data-dir", dir][..], arguments].concat();
         let ended = Program::new("sluice-gateway", &arguments).run().await;
         assert_eq!(ended.code, Some(code), "{arguments:?}: {}", ended.stderr);
