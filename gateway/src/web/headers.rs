@@ -5,9 +5,12 @@
 use super::Web;
 use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
 
+/// No cache may keep a copy.
+pub(super) const NO_COPY: HeaderValue = HeaderValue::from_static("no-store");
+
 const ALWAYS: [(HeaderName, HeaderValue); 5] = [
     (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
-    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    (header::CACHE_CONTROL, NO_COPY),
     (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),

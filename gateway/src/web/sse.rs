@@ -1,16 +1,19 @@
 //! `GET /sse?channels=a,b`: the one-way way to listen (HTML Standard, server-sent events), for clients without
 //! WebSocket. Each event's data is what a frame would be; its id is a cursor to resume from.
 
-use super::{Web, asked::Asked, caller::Caller, guests::Guest, live, problem::Refused, who::Who};
+use super::{
+    Web, asked::Asked, caller::Caller, guests::Guest, headers::NO_COPY, live, problem::Refused,
+    who::Who,
+};
 use crate::{
     auth::{Standing, User},
     core::Outlet,
 };
 use axum::{
     extract::State,
-    http::HeaderMap,
+    http::{HeaderMap, header},
     response::{
-        Sse,
+        IntoResponse, Sse,
         sse::{Event, KeepAlive},
     },
 };
@@ -55,7 +58,7 @@ pub(super) async fn listen(
     who: Who,
     Asked(wanted): Asked<Wanted>,
     headers: HeaderMap,
-) -> Result<Sse<impl Stream<Item = Result<Event, Infallible>>>, Refused> {
+) -> Result<impl IntoResponse, Refused> {
     let filters = filters(&wanted.channels)?;
     if filters.len() > web.limits.websocket_subscriptions as usize {
         let detail = format!("{} channels are too many", filters.len());
@@ -83,7 +86,9 @@ pub(super) async fn listen(
     };
     sockets.spawn(speak.instrument(tracing::info_span!("sse", id = id.0)));
     let keep_alive = KeepAlive::new().interval(COMMENT_EVERY);
-    Ok(Sse::new(Events(events)).keep_alive(keep_alive))
+    // Readings, as any answer: where a copy may be kept, says `headers`, and not what `Sse` puts there.
+    let no_copy = [(header::CACHE_CONTROL, NO_COPY)];
+    Ok((no_copy, Sse::new(Events(events)).keep_alive(keep_alive)))
 }
 
 fn filters(channels: &str) -> Result<Vec<TopicFilter>, Refused> {

@@ -62,6 +62,9 @@ async fn refusals_and_files_are_answered_as_carefully() {
         let (was, headers) = headers(request).await;
         assert_eq!(was, status, "{what}");
         is_careful(what, &headers);
+        // The page has no readings: a browser may keep it, and asks whether it is good still.
+        let copies = if what == "the page" { "no-cache" } else { "no-store" };
+        assert_eq!(text(&headers, "cache-control"), copies, "{what}");
     }
     // The page may run its own scripts, and still may when the browser asks whether its copy is good.
     let (_, first) = headers(get("/")).await;
