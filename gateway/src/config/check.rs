@@ -35,12 +35,7 @@ impl Config {
     /// Everything that is wrong with the values.
     #[must_use]
     pub fn mistakes(&self) -> Vec<Unusable> {
-        let mut mistakes = Vec::new();
-        for (key, value, range) in self.ranges().filter(|(_, value, range)| !range.contains(value))
-        {
-            let why = format!("{value} is not in {}-{}", range.start(), range.end());
-            mistakes.push(unusable(key, why));
-        }
+        let mut mistakes = self.bad_numbers();
         let nowhere = self.data_dir.0.as_os_str().is_empty();
         let why = "it is empty: name a directory, or leave it out for ./data";
         mistakes.extend(nowhere.then(|| unusable("data_dir", why.into())));
@@ -94,6 +89,26 @@ impl Config {
         mqtt.into_iter().chain(mqtt_tls).chain(http).collect()
     }
 
+    /// Numbers that are out of their ranges, and of those that are not, those that are greater than another allows.
+    fn bad_numbers(&self) -> Vec<Unusable> {
+        let out = self.ranges().filter(|(_, value, range)| !range.contains(value));
+        let mut mistakes: Vec<_> = out
+            .map(|(key, value, range)| {
+                unusable(key, format!("{value} is not in {}-{}", range.start(), range.end()))
+            })
+            .collect();
+        for ((key, value), (other, most)) in self.limits.within_others() {
+            let told = |mistake: &Unusable| [key, other].contains(&&*mistake.key);
+            if value > most && !mistakes.iter().any(told) {
+                let why = format!(
+                    "{value} is more than {other}, {most}: lower the one or raise the other"
+                );
+                mistakes.push(unusable(key, why));
+            }
+        }
+        mistakes
+    }
+
     /// Each number with the values that it must be between.
     fn ranges(&self) -> impl Iterator<Item = Range> {
         let Self { mqtt, http, tls, proxy, presence, shutdown, limits, store, webhook, .. } = self;
@@ -108,4 +123,33 @@ impl Config {
 /// A mistake in the value of a key.
 pub(super) fn unusable(key: &str, why: String) -> Unusable {
     Unusable { key: key.into(), why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_limit_beyond_another_names_both_and_is_no_mistake_where_the_other_is_one() {
+        let told = |change: fn(&mut Config)| {
+            let mut config = Config::default();
+            change(&mut config);
+            let mistakes = config.mistakes();
+            mistakes.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        let small_body = told(|config| config.limits.http_body_bytes = 32_768);
+        let way_out =
+            "65536 is more than limits.http_body_bytes, 32768: lower the one or raise the other";
+        assert_eq!(small_body, [format!("limits.command_params_bytes: {way_out}")]);
+        let small_queue = told(|config| config.limits.mqtt_queue_bytes = 2_048);
+        assert!(
+            small_queue.len() == 1
+                && small_queue[0].contains(
+                    "mqtt_packet_bytes: 262144 is more than limits.mqtt_queue_bytes, 2048"
+                ),
+            "{small_queue:?}"
+        );
+        let no_body = told(|config| config.limits.http_body_bytes = 0);
+        assert_eq!(no_body, ["limits.http_body_bytes: 0 is not in 1024-67108864"]);
+    }
 }

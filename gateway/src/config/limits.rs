@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 /// The longest topic that still fits a channel `topics/{topic}`.
 const TOPIC_BYTES_MAX: u64 = 65_000;
 
+/// No limit for packets of MQTT is smaller.
+const PACKET_BYTES_MIN: u64 = 1_024;
+
 /// The largest packet of MQTT (MQTT 5.0, section 2.1.4).
 const PACKET_BYTES_MAX: u64 = 268_435_460;
 
@@ -15,10 +18,9 @@ const QUEUE_MESSAGES_MAX: u64 = 50_000;
 /// The largest body or message over HTTP, or document of a device.
 const BODY_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Declares each limit once: what it bounds, its default, and between which values it must be, some of which
-/// are other limits.
+/// Declares each limit once: what it bounds, its default, and between which values it must be.
 macro_rules! limits {
-    ($all:ident: $($(#[$doc:meta])+ $name:ident: $type:ident = $default:expr, in $range:expr;)+) => {
+    ($($(#[$doc:meta])+ $name:ident: $type:ident = $default:expr, in $range:expr;)+) => {
         /// Bounds on what peers may do; each has a counter.
         #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
@@ -34,17 +36,15 @@ macro_rules! limits {
 
         impl Limits {
             pub(super) fn ranges(&self) -> impl Iterator<Item = Range> {
-                let $all = self;
-                [$((concat!("limits.", stringify!($name)), $all.$name.into(), $range),)+].into_iter()
+                [$((concat!("limits.", stringify!($name)), self.$name.into(), $range),)+].into_iter()
             }
         }
     };
 }
 
 limits! {
-    limits:
     /// The largest MQTT packet, in bytes.
-    mqtt_packet_bytes: u32 = 256 * 1024, in 1_024..=PACKET_BYTES_MAX;
+    mqtt_packet_bytes: u32 = 256 * 1024, in PACKET_BYTES_MIN..=PACKET_BYTES_MAX;
     /// MQTT connections at the same time.
     mqtt_connections: u32 = 100_000, in 1..=MANY;
     /// Filters that one MQTT client may subscribe.
@@ -56,9 +56,9 @@ limits! {
     /// Messages that may wait to be written to one MQTT client.
     mqtt_queue_messages: u32 = 10_000, in 1..=QUEUE_MESSAGES_MAX;
     /// Their bytes, and those of what is in flight to it.
-    mqtt_queue_bytes: u32 = 16 * 1024 * 1024, in limits.mqtt_packet_bytes.into()..=MANY;
+    mqtt_queue_bytes: u32 = 16 * 1024 * 1024, in PACKET_BYTES_MIN..=MANY;
     /// Memory for what waits for and is in flight to all MQTT clients, in bytes.
-    mqtt_queued_bytes: u32 = 512 * 1024 * 1024, in limits.mqtt_queue_bytes.into()..=MANY;
+    mqtt_queued_bytes: u32 = 512 * 1024 * 1024, in PACKET_BYTES_MIN..=MANY;
     /// QoS 1 and 2 messages that may be in flight from and to one MQTT client; to one of MQTT 3.1.1 100 at most.
     mqtt_inflight: u16 = 1_000, in 1..=10_000;
     /// Messages that one MQTT client may send in a second; 0: any number.
@@ -117,7 +117,7 @@ limits! {
     /// Entries of the audit log that are kept, the newest.
     audit_entries: u32 = 100_000, in 1_000..=MANY;
     /// Parameters of a command as JSON, in bytes.
-    command_params_bytes: u32 = 64 * 1024, in 2..=limits.http_body_bytes.into();
+    command_params_bytes: u32 = 64 * 1024, in 2..=BODY_BYTES_MAX;
     /// Result or error of a command as JSON, in bytes; a larger one is left out.
     command_result_bytes: u32 = 64 * 1024, in 2..=MANY;
     /// Devices of one batch.
@@ -127,3 +127,18 @@ limits! {
     /// Ended batches that are kept, the newest.
     batches_kept: u32 = 1_000, in 1..=MANY;
 }
+
+impl Limits {
+    /// Limits that must not be greater than another one.
+    pub(super) fn within_others(&self) -> [(Limit, Limit); 3] {
+        let packet = ("limits.mqtt_packet_bytes", self.mqtt_packet_bytes);
+        let queue = ("limits.mqtt_queue_bytes", self.mqtt_queue_bytes);
+        let queued = ("limits.mqtt_queued_bytes", self.mqtt_queued_bytes);
+        let params = ("limits.command_params_bytes", self.command_params_bytes);
+        let body = ("limits.http_body_bytes", self.http_body_bytes);
+        [(packet, queue), (queue, queued), (params, body)]
+    }
+}
+
+/// A limit's key and its value.
+pub(super) type Limit = (&'static str, u32);
