@@ -70,6 +70,8 @@ impl Sink for Spy {
         self.note(channel);
     }
 
+    fn release(&self, _: &TopicName) {}
+
     fn withdraw(&self, _: &TopicName) {}
 
     fn reply(&self, reply: &Reply) {

@@ -144,9 +144,21 @@ impl<S: Sink> Channel<S> {
         target.is_some_and(|target| update.stamp.offset > target.after && target.wish.gives(wish))
     }
 
-    /// From here on, after the update `newest`, a subscriber gets what `wish` asks for.
-    pub(super) fn serve(&mut self, subscriber: SubscriberId, sink: S, wish: Wish, newest: Offset) {
-        let after = match self.remove(subscriber) {
+    /// From here on, after the update `newest`, a subscriber gets what `wish` asks for, and before that what still
+    /// waits of what it asked for before.
+    pub(super) fn serve(
+        &mut self,
+        name: &TopicName,
+        subscriber: SubscriberId,
+        sink: S,
+        wish: Wish,
+        newest: Offset,
+    ) {
+        let before = self.remove(subscriber);
+        if before.as_ref().is_some_and(|before| before.wish != wish) {
+            sink.release(name);
+        }
+        let after = match before {
             Some(before) if before.wish.gives(&wish) => before.after,
             Some(_) | None => newest,
         };

@@ -38,6 +38,8 @@ pub trait Sink: Clone {
     fn replay(&self, update: &Arc<Update>);
     /// Takes the value of a channel.
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data);
+    /// Brings forward what still waits in a channel that is delivered in another way from here on.
+    fn release(&self, channel: &TopicName);
     /// Forgets what still waits in a channel that is no longer wanted.
     fn withdraw(&self, channel: &TopicName);
     /// Takes a reply.

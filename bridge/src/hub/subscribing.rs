@@ -55,6 +55,10 @@ impl<S: Sink> Hub<S> {
         let Some(mut subscriber) = self.subscribers.remove(&id) else { return };
         let sink = subscriber.sink.clone();
         if self.admit(&subscriber, mark.as_ref(), &filters) {
+            if options.since.is_none() {
+                // Before the answer, for what waits under other options comes now.
+                self.take_over(id, &mut subscriber, &filters, &Wish::of(options));
+            }
             sink.reply(&Reply::Subscribed { id: mark.clone(), channels: filters.clone() });
             let prelude = prelude(self, &sink);
             self.begin(id, &mut subscriber, mark, filters, (options, prelude));
@@ -146,7 +150,10 @@ impl<S: Sink> Hub<S> {
             Some(cursor) => {
                 match self.resume(subscriber, mark.clone(), filters.clone(), wish.clone(), cursor) {
                     Ok(job) => return subscriber.jobs.push_back(job),
-                    Err(reason) => self.reset(subscriber, &filters, reason, &wish),
+                    Err(reason) => {
+                        self.take_over(id, subscriber, &filters, &wish);
+                        self.reset(subscriber, &filters, reason, &wish);
+                    }
                 }
             }
             None if prelude == Prelude::Gap => {
@@ -157,9 +164,19 @@ impl<S: Sink> Hub<S> {
             }
             None => {}
         }
-        subscriber.jobs.iter_mut().for_each(|job| job.yield_to(&filters));
-        self.install(id, subscriber, &filters, &wish);
         subscriber.sink.reply(&Reply::Live { id: mark, offset: self.offset });
+    }
+
+    /// From here on the channels that `filters` match come live as `wish` says, whatever else was to come of them.
+    fn take_over(
+        &mut self,
+        id: SubscriberId,
+        subscriber: &mut Subscriber<S>,
+        filters: &[TopicFilter],
+        wish: &Wish,
+    ) {
+        subscriber.jobs.iter_mut().for_each(|job| job.yield_to(filters));
+        self.install(id, subscriber, filters, wish);
     }
 
     /// From here on the channels that `filters` match come live.
@@ -181,7 +198,7 @@ impl<S: Sink> Hub<S> {
         let newest = self.offset;
         self.channels.matching_mut(filters, |name, channel| {
             match subscriber.wish(name, channel.kind) {
-                Some(wish) => channel.serve(id, subscriber.sink.clone(), wish, newest),
+                Some(wish) => channel.serve(name, id, subscriber.sink.clone(), wish, newest),
                 None => {
                     channel.remove(id);
                     subscriber.sink.withdraw(name);

@@ -9,7 +9,7 @@ use protocol::{Millis, Mode, SubscribeOptions};
 use std::sync::Arc;
 
 /// What the options of a subscription ask for, for as long as it lives.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wish {
     pub(super) delivery: Delivery,
     /// Only these members; none: all.

@@ -123,7 +123,7 @@ impl Outbox {
     /// Puts an update in, to come whole unless the reader is slow.
     pub fn every(&mut self, update: &Arc<Update>) -> Wake {
         let lagging = self.lag.is_some() && update.kind == ChannelKind::Telemetry;
-        if lagging || self.slots.holds(&update.channel) {
+        if lagging {
             return self.conflate(AT_ONCE, update, Millis(0));
         }
         if update.kind != ChannelKind::Telemetry && self.overflows(update) {
@@ -151,14 +151,25 @@ impl Outbox {
         self.push(Entry::Snapshot(Box::new((channel, stamp, data))))
     }
 
-    /// Puts an update of the past in.
+    /// Puts an update of the past in, behind what waits of its channel and is no newer.
     pub fn replay(&mut self, update: &Arc<Update>) -> Wake {
+        if self.slots.precedes(update) {
+            let _the_replay_wakes = self.release(&update.channel);
+        }
         self.push(Entry::Replay(Arc::clone(update)))
     }
 
     /// Puts a reply in, behind everything that is there.
     pub fn reply(&mut self, reply: &Reply) -> Wake {
         self.push(Entry::Reply(encode(reply)))
+    }
+
+    /// Brings forward what waits of a channel whose delivery changes, as it is: it comes before all that is
+    /// put in from here on, nothing merges into it, and the channel's pace begins anew.
+    pub fn release(&mut self, channel: &TopicName) -> Wake {
+        let Some(ticket) = self.slots.seal(channel) else { return Wake::No };
+        self.merged = true;
+        self.push(Entry::Slot(channel.clone(), ticket))
     }
 
     /// Forgets what waits for its interval in a channel that is no longer wanted.

@@ -1,7 +1,8 @@
 //! Slots: for each channel that conflates one place, where the newest values wait until they are written.
 //!
 //! A slot gets one place in the outbox's queue when it is due. Its ticket says whether that place still counts:
-//! a slot that was emptied in between (by a snapshot, which holds the same values) has a new one.
+//! a slot that was emptied in between (by a snapshot, which holds the same values) has a new one. What is sealed
+//! keeps its ticket, and so its place, while newer values of its channel wait elsewhere.
 
 use super::Wake;
 use crate::{data::Data, update::Update};
@@ -17,6 +18,10 @@ pub(super) const AT_ONCE: Timestamp = Timestamp(i64::MIN);
 pub(super) struct Slots {
     slots: HashMap<TopicName, Slot>,
     due: BTreeSet<(Timestamp, TopicName)>,
+    /// What nothing merges into any more, by the ticket of its place in the queue.
+    sealed: HashMap<u64, Pending>,
+    /// The next ticket; none is given twice.
+    next_ticket: u64,
 }
 
 #[derive(Debug)]
@@ -25,7 +30,7 @@ struct Slot {
     /// Not written before this.
     not_before: Timestamp,
     interval: Millis,
-    /// Counts how often it was emptied: places in the queue from before are void.
+    /// That of its place in the queue: places from before it was emptied have others.
     ticket: u64,
 }
 
@@ -49,18 +54,14 @@ pub(super) enum Put {
 }
 
 impl Slots {
-    /// Whether values of a channel wait, so that nothing may overtake them.
-    pub(super) fn holds(&self, channel: &TopicName) -> bool {
-        !self.slots.is_empty() && self.slots.get(channel).is_some_and(|slot| slot.pending.is_some())
-    }
-
     /// Puts an update in.
     pub(super) fn put(&mut self, now: Timestamp, update: &Arc<Update>, interval: Millis) -> Put {
+        let next_ticket = &mut self.next_ticket;
         let slot = self.slots.entry(update.channel.clone()).or_insert_with(|| Slot {
             pending: None,
             not_before: now,
             interval,
-            ticket: 0,
+            ticket: draw(next_ticket),
         });
         slot.interval = interval;
         if let Some(pending) = &mut slot.pending {
@@ -83,17 +84,38 @@ impl Slots {
     pub(super) fn void(&mut self, channel: &TopicName) {
         if let Some(slot) = self.slots.get_mut(channel) {
             slot.pending = None;
-            slot.ticket += 1;
+            slot.ticket = draw(&mut self.next_ticket);
         }
     }
 
-    /// Forgets a channel that waits for its interval.
+    /// Forgets a channel's pace, and seals what waits of it. Gives the ticket where that needs a place in the
+    /// queue, for it waited for its interval.
+    pub(super) fn seal(&mut self, channel: &TopicName) -> Option<u64> {
+        let Slot { pending, not_before, ticket, .. } = self.slots.remove(channel)?;
+        let waited = self.due.remove(&(not_before, channel.clone()));
+        self.sealed.insert(ticket, pending?);
+        waited.then_some(ticket)
+    }
+
+    /// Whether nothing merges any more into what has this ticket.
+    pub(super) fn is_sealed(&self, ticket: u64) -> bool {
+        self.sealed.contains_key(&ticket)
+    }
+
+    /// Whether what waits of a channel is no newer than `update`.
+    pub(super) fn precedes(&self, update: &Update) -> bool {
+        let pending = self.slots.get(&update.channel).and_then(|slot| slot.pending.as_ref());
+        pending.is_some_and(|pending| pending.newest.stamp.seq <= update.stamp.seq)
+    }
+
+    /// Forgets a channel: what waits for its interval is gone, what has its place in the queue is sealed.
     pub(super) fn withdraw(&mut self, channel: &TopicName) {
         if let Some(slot) = self.slots.get(channel)
             && self.due.remove(&(slot.not_before, channel.clone()))
         {
             self.slots.remove(channel);
         }
+        let _no_place_needed = self.seal(channel);
     }
 
     /// When the next one is due.
@@ -120,6 +142,9 @@ impl Slots {
         channel: &TopicName,
         ticket: u64,
     ) -> Option<Pending> {
+        if let Some(pending) = self.sealed.remove(&ticket) {
+            return Some(pending);
+        }
         let slot = self.slots.get_mut(channel).filter(|slot| slot.ticket == ticket)?;
         let pending = slot.pending.take()?;
         if slot.interval == Millis(0) {
@@ -133,8 +158,14 @@ impl Slots {
 
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
+        self.slots.is_empty() && self.sealed.is_empty()
     }
+}
+
+/// A ticket that was not given before.
+fn draw(next_ticket: &mut u64) -> u64 {
+    *next_ticket += 1;
+    *next_ticket
 }
 
 impl Pending {

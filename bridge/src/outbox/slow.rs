@@ -5,7 +5,7 @@
 use super::{AT_ONCE, Outbox, encode, entry::Entry};
 use crate::update::{ChannelKind, Update};
 use protocol::{Millis, Reply, Timestamp, TopicName};
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 /// Above this many queued bytes telemetry conflates.
 pub(super) const CONFLATE_BYTES: usize = 256 * 1024;
@@ -98,6 +98,7 @@ impl Outbox {
     pub(super) fn start_lag(&mut self) {
         self.lag = Some(Lag::default());
         self.bytes = 0;
+        self.seal_behind_updates();
         for entry in std::mem::take(&mut self.queue) {
             match entry {
                 Entry::Update(update) if update.kind == ChannelKind::Telemetry => {
@@ -107,11 +108,17 @@ impl Outbox {
                     self.slots.void(&value.0);
                     let _queued_already = self.push(Entry::Snapshot(value));
                 }
+                Entry::Slot(channel, ticket) => {
+                    if self.slots.is_sealed(ticket) {
+                        // What stands behind it must not merge into what stands before it.
+                        let _no_place_needed = self.slots.seal(&channel);
+                    }
+                    let _queued_already = self.push(Entry::Slot(channel, ticket));
+                }
                 other @ (Entry::Reply(_)
                 | Entry::Update(_)
                 | Entry::Replay(_)
-                | Entry::Reset(..)
-                | Entry::Slot(..)) => {
+                | Entry::Reset(..)) => {
                     let _queued_already = self.push(other);
                 }
             }
@@ -120,5 +127,23 @@ impl Outbox {
         let notice = Entry::Reply(encode(&Reply::Lag { on: true, dropped }));
         self.bytes += notice.size();
         self.queue.push_front(notice);
+    }
+
+    /// Seals what has its place behind whole updates of its channel, which are older and so must not merge into it.
+    fn seal_behind_updates(&mut self) {
+        let mut whole = HashSet::new();
+        for entry in &self.queue {
+            match entry {
+                Entry::Update(update) => _ = whole.insert(&update.channel),
+                Entry::Slot(channel, _) if whole.contains(channel) => {
+                    let _no_place_needed = self.slots.seal(channel);
+                }
+                Entry::Slot(..)
+                | Entry::Reply(_)
+                | Entry::Replay(_)
+                | Entry::Reset(..)
+                | Entry::Snapshot(_) => {}
+            }
+        }
     }
 }

@@ -155,8 +155,53 @@ fn nothing_overtakes_older_values_of_its_channel() {
     offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), slow);
     assert_eq!(take(&mut outbox, 0), ["1 {}"]);
     offer(&mut outbox, 10, &update("telemetry/d", 2, r#"{"a":2}"#), slow);
+    let _wake = outbox.release(&"telemetry/d".parse().unwrap());
     offer(&mut outbox, 20, &update("telemetry/d", 3, r#"{"b":3}"#), Delivery::Every);
-    assert_eq!(take(&mut outbox, 100), [r#"3 {"a":2,"b":3}"#]);
+    assert_eq!(take(&mut outbox, 20), [r#"2 {"a":2}"#, r#"3 {"b":3}"#]);
+    offer(&mut outbox, 30, &update("telemetry/d", 4, "{}"), EACH_FRAME);
+    assert_eq!(take(&mut outbox, 30), ["4 {}"]);
+    assert!(outbox.slots.is_empty(), "nothing is left of the old pace");
+}
+
+#[test]
+fn what_is_released_keeps_its_place_and_nothing_merges_into_it() {
+    let mut outbox = outbox();
+    offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), EACH_FRAME);
+    let _wake = outbox.release(&"telemetry/d".parse().unwrap());
+    offer(&mut outbox, 0, &update("telemetry/d", 2, "{}"), Delivery::Every);
+    offer(&mut outbox, 0, &update("telemetry/d", 3, "{}"), EACH_FRAME);
+    offer(&mut outbox, 0, &update("telemetry/d", 4, "{}"), EACH_FRAME);
+    assert_eq!(take(&mut outbox, 0), ["1 {}", "2 {}", "4 {}"]);
+}
+
+#[test]
+fn a_past_update_never_comes_before_a_live_one_that_is_older() {
+    let mut outbox = outbox();
+    let slow = Delivery::Latest { interval: Millis(100) };
+    offer(&mut outbox, 0, &update("telemetry/d", 1, "{}"), slow);
+    assert_eq!(take(&mut outbox, 0), ["1 {}"]);
+    offer(&mut outbox, 10, &update("telemetry/d", 2, "{}"), slow);
+    let _wake = outbox.replay(&update("telemetry/d", 1, "{}"));
+    assert_eq!(take(&mut outbox, 10), ["1 {}"]);
+    let _wake = outbox.replay(&update("telemetry/d", 3, "{}"));
+    assert_eq!(take(&mut outbox, 10), ["2 {}", "3 {}"]);
+}
+
+#[test]
+fn a_slow_reader_that_changed_its_options_gets_nothing_older_behind_something_newer() {
+    let mut outbox = outbox();
+    let number = |number| update("telemetry/d", number, &format!(r#"{{"a":{number}}}"#));
+    offer(&mut outbox, 0, &number(1), Delivery::Every);
+    offer(&mut outbox, 0, &number(2), EACH_FRAME);
+    let _wake = outbox.release(&"telemetry/d".parse().unwrap());
+    offer(&mut outbox, 0, &number(3), Delivery::Every);
+    offer(&mut outbox, 0, &number(4), EACH_FRAME);
+    let padding = format!(r#"{{"pad":"{}"}}"#, "x".repeat(CONFLATE_BYTES));
+    offer(&mut outbox, 0, &update("telemetry/e", 1, &padding), Delivery::Every);
+    let mut frame = take(&mut outbox, 0);
+    frame.retain(|message| !message.contains("pad"));
+    let numbers = [r#"1 {"a":1}"#, r#"2 {"a":2}"#, r#"3 {"a":3}"#, r#"4 {"a":4}"#];
+    assert_eq!(frame, [&["lag"], &numbers[..], &["lag"]].concat());
 }
 
 #[test]

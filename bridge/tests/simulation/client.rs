@@ -32,6 +32,8 @@ pub(crate) struct Line {
 pub(crate) struct Client {
     pub(crate) filters: Vec<TopicFilter>,
     pub(crate) options: SubscribeOptions,
+    /// The options that it asked for last, until they are granted.
+    asked: Option<SubscribeOptions>,
     pub(crate) line: Option<Line>,
     pub(crate) cursor: Option<Cursor>,
     pub(crate) values: BTreeMap<String, Map<String, Value>>,
@@ -40,16 +42,11 @@ pub(crate) struct Client {
 
 impl Client {
     pub(crate) fn new(rng: &mut StdRng) -> Self {
-        let options = match rng.random_range(0..6) {
-            0 => json!({"mode": "latest"}),
-            1 => json!({"throttle": 5}),
-            2 => json!({"fields": ["t", "pad"]}),
-            _ => json!({}),
-        };
         let filters = FILTERS[rng.random_range(0..FILTERS.len())];
         Self {
             filters: filters.iter().map(|filter| filter.parse().expect("valid")).collect(),
-            options: serde_json::from_value(options).expect("valid"),
+            options: any_options(rng),
+            asked: None,
             line: None,
             cursor: None,
             values: BTreeMap::new(),
@@ -66,12 +63,39 @@ impl Client {
         id: SubscriberId,
         reader: Reader,
     ) -> (Vec<TopicFilter>, SubscribeOptions) {
+        self.asked = None;
         self.line = Some(Line { id, reader, live: false, lagging: false, seqs: HashMap::new() });
         if self.cursor.is_none() {
             (self.values, self.seqs) = (BTreeMap::new(), HashMap::new());
         }
         let options = SubscribeOptions { since: self.cursor.clone(), ..self.options.clone() };
         (self.filters.clone(), options)
+    }
+
+    /// Other options for the same filters, if it is live and was granted the last; where it had all metrics, also
+    /// without the values.
+    pub(crate) fn change(&mut self, rng: &mut StdRng) -> Option<(SubscriberId, SubscribeOptions)> {
+        let line = self.line.as_ref().filter(|line| line.live && self.asked.is_none())?;
+        let options = any_options(rng);
+        self.asked = Some(options.clone());
+        let snapshot = self.options.fields.is_some() || rng.random_range(0..2) == 0;
+        Some((line.id, SubscribeOptions { snapshot: Some(snapshot), ..options }))
+    }
+
+    /// From here on its new options count. Cut before it is live again, it begins anew.
+    fn granted(&mut self) {
+        let Some(options) = self.asked.take() else { return };
+        if self.options.fields.is_some() {
+            self.seqs.clear();
+        }
+        if let Some(fields) = &options.fields {
+            for (_, value) in self.values.iter_mut().filter(|(channel, _)| merges(channel)) {
+                value.retain(|metric, _| fields.contains(metric));
+            }
+        }
+        self.options = options;
+        self.cursor = None;
+        self.line.as_mut().expect("who reads is connected").live = false;
     }
 
     pub(crate) fn receive(&mut self, frame: &Frame) {
@@ -112,7 +136,7 @@ impl Client {
                     self.cursor = None;
                 }
             }
-            Reply::Subscribed { .. } => {}
+            Reply::Subscribed { .. } => self.granted(),
             Reply::Welcome { .. }
             | Reply::Unsubscribed { .. }
             | Reply::History(_)
@@ -171,4 +195,14 @@ impl Client {
             assert_eq!(seen, truth, "{channel}, {:?}", self.options);
         }
     }
+}
+
+fn any_options(rng: &mut StdRng) -> SubscribeOptions {
+    let options = match rng.random_range(0..6) {
+        0 => json!({"mode": "latest"}),
+        1 => json!({"throttle": 5}),
+        2 => json!({"fields": ["t", "pad"]}),
+        _ => json!({}),
+    };
+    serde_json::from_value(options).expect("valid")
 }

@@ -1,5 +1,5 @@
 //! The hub with everything around it that can go wrong: publishers, a store that commits late, crashes,
-//! clean restarts, lines that are cut between any two frames, readers that are slow or modest.
+//! clean restarts, lines that are cut between any two frames, readers that are slow or modest, or change their mind.
 //!
 //! One seed decides everything. A client here does what protocol.md says a client may rely on: it resumes
 //! from the greatest offset it has seen, throws away what a `reset` names, merges telemetry. What must hold:
@@ -107,7 +107,8 @@ impl World {
             58..60 => self.store.trim(),
             60..68 => self.cut(client),
             68..76 => self.connect(client),
-            76..98 => self.read(client),
+            76..80 => self.change(client),
+            80..98 => self.read(client),
             98 => self.restart(Ending::Clean),
             _ => self.restart(Ending::Crash),
         }
@@ -185,6 +186,13 @@ impl World {
         self.hub.join(id, reader.clone(), Rights::everything());
         let (filters, options) = self.clients[client].connected(id, reader);
         self.hub.subscribe(id, None, filters, &options, |_, _| Prelude::Whole);
+    }
+
+    /// A client that is live asks for its channels in another way.
+    fn change(&mut self, client: usize) {
+        let client = &mut self.clients[client];
+        let Some((id, options)) = client.change(&mut self.rng) else { return };
+        self.hub.subscribe(id, None, client.filters.clone(), &options, |_, _| Prelude::Whole);
     }
 
     fn cut(&mut self, client: usize) {

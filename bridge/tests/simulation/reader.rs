@@ -37,6 +37,10 @@ impl Sink for Reader {
         let _wake = self.0.borrow_mut().snapshot(channel.clone(), stamp, data.clone());
     }
 
+    fn release(&self, channel: &TopicName) {
+        let _wake = self.0.borrow_mut().release(channel);
+    }
+
     fn withdraw(&self, channel: &TopicName) {
         self.0.borrow_mut().withdraw(channel);
     }

@@ -115,6 +115,10 @@ impl Sink for Outlet {
         self.put(|outbox| outbox.snapshot(channel.clone(), stamp, data.clone()));
     }
 
+    fn release(&self, channel: &TopicName) {
+        self.put(|outbox| outbox.release(channel));
+    }
+
     fn withdraw(&self, channel: &TopicName) {
         self.lock().withdraw(channel);
     }

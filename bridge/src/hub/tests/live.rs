@@ -54,6 +54,70 @@ fn a_filter_that_is_subscribed_again_takes_the_new_options() {
 }
 
 #[test]
+fn who_wants_each_update_gets_it_at_once_whatever_waited_under_a_throttle() {
+    for filter in ["telemetry/a", "telemetry/+"] {
+        let (mut bench, id, reader) = throttled(r#"{"t":1}"#, r#"{"t":2,"h":2}"#);
+        bench.subscribe(id, &[filter], serde_json::json!({"snapshot": false}));
+        bench.publish("telemetry/a", r#"{"t":3}"#);
+        bench.publish("telemetry/a", r#"{"t":4}"#);
+        let waited = r#"telemetry/a 2 {"h":2,"t":2}"#;
+        let live = [r#"telemetry/a 3 {"t":3}"#, r#"telemetry/a 4 {"t":4}"#];
+        assert_eq!(reader.read(), [&[waited, "subscribed", "live"], &live[..]].concat());
+    }
+}
+
+#[test]
+fn a_new_pace_does_not_wait_for_the_old_one() {
+    for options in [serde_json::json!({"throttle": 10}), serde_json::json!({"mode": "latest"})] {
+        let (mut bench, id, reader) = throttled(r#"{"t":1}"#, r#"{"t":2}"#);
+        bench.subscribe(id, &["telemetry/a"], options);
+        reader.read();
+        bench.publish("telemetry/a", r#"{"t":3}"#);
+        assert_eq!(reader.read(), [r#"telemetry/a 3 {"t":3}"#]);
+    }
+}
+
+#[test]
+fn what_waits_under_the_same_options_goes_on_waiting() {
+    let (mut bench, id, reader) = throttled(r#"{"t":1}"#, r#"{"t":2}"#);
+    let same = serde_json::json!({"throttle": 0.2, "snapshot": false});
+    bench.subscribe(id, &["telemetry/a"], same);
+    assert_eq!(reader.read(), ["subscribed", "live"]);
+}
+
+#[test]
+fn nothing_of_the_old_fields_comes_behind_the_answer() {
+    let (mut bench, id, reader) = throttled(r#"{"t":1}"#, r#"{"t":2}"#);
+    let fields = serde_json::json!({"throttle": 0.2, "fields": ["h"], "snapshot": false});
+    bench.subscribe(id, &["telemetry/a"], fields);
+    assert_eq!(reader.read(), [r#"telemetry/a 2 {"t":2}"#, "subscribed", "live"]);
+}
+
+#[test]
+fn who_gives_up_a_filter_is_served_by_the_others_at_once() {
+    let (mut bench, id, reader) = throttled(r#"{"t":1}"#, r#"{"t":2}"#);
+    let fields = serde_json::json!({"throttle": 0.2, "fields": ["h"], "snapshot": false});
+    bench.subscribe(id, &["telemetry/+"], fields);
+    assert_eq!(reader.read(), ["subscribed", "live"]);
+    bench.hub.unsubscribe(id, None, parsed(&["telemetry/a"]));
+    bench.publish("telemetry/a", r#"{"t":3}"#);
+    bench.publish("telemetry/a", r#"{"h":4}"#);
+    let expected = [r#"telemetry/a 2 {"t":2}"#, "unsubscribed", r#"telemetry/a 4 {"h":4}"#];
+    assert_eq!(reader.read(), expected);
+}
+
+/// A subscriber of `telemetry/a` at one update in five seconds: the first has come, the second waits.
+fn throttled(first: &str, second: &str) -> (Bench, SubscriberId, Reader) {
+    let mut bench = Bench::new();
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], serde_json::json!({"throttle": 0.2}));
+    bench.publish("telemetry/a", first);
+    reader.read();
+    bench.publish("telemetry/a", second);
+    (bench, id, reader)
+}
+
+#[test]
 fn options_do_not_touch_channels_that_must_come_whole() {
     let mut bench = Bench::new();
     let (id, reader) = bench.join();

@@ -255,3 +255,20 @@ fn only_so_many_replays_wait() {
     }
     assert_eq!(reader.read(), ["error too_many_replays"]);
 }
+
+#[test]
+fn who_resumes_with_each_update_does_not_wait_for_the_old_pace() {
+    let mut bench = Bench::new();
+    let (id, reader) = bench.join();
+    bench.subscribe(id, &["telemetry/a"], serde_json::json!({"throttle": 0.2}));
+    bench.publish("telemetry/a", r#"{"t":1}"#);
+    reader.read();
+    bench.publish("telemetry/a", r#"{"t":2}"#);
+    bench.subscribe(id, &["telemetry/a"], since("epoch", 1));
+    bench.settle(id);
+    bench.publish("telemetry/a", r#"{"t":3}"#);
+    bench.publish("telemetry/a", r#"{"t":4}"#);
+    let past = [r#"telemetry/a 2 {"t":2}"#, r#"telemetry/a 2 {"t":2} replayed"#];
+    let live = [r#"telemetry/a 3 {"t":3}"#, r#"telemetry/a 4 {"t":4}"#];
+    assert_eq!(reader.read(), [&["subscribed"], &past[..], &["live"], &live[..]].concat());
+}

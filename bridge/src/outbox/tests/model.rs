@@ -11,6 +11,7 @@ enum Step {
     Wait(i64),
     Take(usize),
     Withdraw(usize),
+    Release(usize),
 }
 
 const CHANNELS: [(&str, Delivery); 4] = [
@@ -26,6 +27,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => prop_oneof![Just(5), Just(10), Just(35), 0..40_i64].prop_map(Step::Wait),
         3 => prop_oneof![Just(1), Just(150), Just(1 << 20)].prop_map(Step::Take),
         1 => (0..CHANNELS.len()).prop_map(Step::Withdraw),
+        1 => (0..CHANNELS.len()).prop_map(Step::Release),
     ];
     proptest::collection::vec(step, 0..120)
 }
@@ -39,8 +41,8 @@ struct Model {
     seen: HashMap<usize, u64>,
     /// The seq of what came, and when.
     got: Vec<(u64, i64)>,
-    /// A withdrawn channel forgets its pace, as a new subscription would.
-    withdrawn: bool,
+    /// A withdrawn or released channel forgets its pace, as a new subscription would.
+    paceless: bool,
 }
 
 fn read(models: &mut [Model], frame: &str, now: i64) {
@@ -81,8 +83,12 @@ proptest! {
                     if CHANNELS[channel].1 != Delivery::Every {
                         // What waited is gone: only what is offered from here on must come.
                         models[channel].truth.clear();
-                        models[channel].withdrawn = true;
+                        models[channel].paceless = true;
                     }
+                }
+                Step::Release(channel) => {
+                    let _wake = outbox.release(&CHANNELS[channel].0.parse().unwrap());
+                    models[channel].paceless = true;
                 }
             }
         }
@@ -100,7 +106,7 @@ proptest! {
             }
             match delivery {
                 Delivery::Every => prop_assert_eq!(seqs.len() as u64, model.offered),
-                Delivery::Latest { interval } if !model.withdrawn => {
+                Delivery::Latest { interval } if !model.paceless => {
                     let least = interval.0 as i64;
                     let paced = model.got.windows(2).all(|pair| pair[1].1 - pair[0].1 >= least);
                     prop_assert!(paced, "{name}: {:?}", model.got);
