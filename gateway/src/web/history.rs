@@ -20,6 +20,9 @@ const BYTES_MAX: usize = 64 * 1024 * 1024;
 /// How many are read at once; others read between.
 const PAGE_ROWS: usize = 5_000;
 
+/// The end of a stretch of time that has none: behind every time there is.
+pub(super) const NO_END: Timestamp = Timestamp(Timestamp::MAX.0 + 1);
+
 /// The place of an update in the order of time.
 pub(super) type Place = (Timestamp, Seq);
 
@@ -100,8 +103,11 @@ pub(super) async fn wanted(
             Ok((history::raw(channel, Span { from, to }, &rows.rows, fields), rows.through))
         }
         HistoryRequest::Since { since, points } => {
-            let span = Span { from: since, to: after(clock::now()) };
-            condensed(web, channel, span, points, fields, budget).await
+            let (to, seen) = open_end(web, &channel, since, budget).await?;
+            let span = Span { from: since, to };
+            let (history, through) = condensed(web, channel, span, points, fields, budget).await?;
+            // What was stored between may be behind that end.
+            Ok((history, through.min(seen)))
         }
     }
 }
@@ -127,6 +133,28 @@ pub(super) async fn condensed(
         if page.at_end {
             budget.take(condensing.bytes())?;
             return Ok((condensing.history(channel), page.through));
+        }
+    }
+}
+
+/// The end of a stretch of time that has none: behind now and behind all values from `from` on, for a device's clock
+/// may be ahead; and the offset up to which that is known.
+pub(super) async fn open_end(
+    web: &Web,
+    channel: &TopicName,
+    from: Timestamp,
+    budget: &mut Budget,
+) -> Result<(Timestamp, Offset), Refused> {
+    let mut newest = from.max(clock::now());
+    let span = Span { from: after(newest), to: NO_END };
+    let (mut last, mut through) = (None, Offset(u64::MAX));
+    loop {
+        let page = page(web, channel, span, last, PAGE_ROWS).await?;
+        budget.read(page.rows.len())?;
+        newest = page.rows.last().map_or(newest, |row| row.timestamp);
+        (last, through) = (page.last, through.min(page.through));
+        if page.at_end {
+            return Ok((after(newest), through));
         }
     }
 }
@@ -193,6 +221,6 @@ fn place(stamp: Stamp) -> Place {
 }
 
 /// The first moment that is not part of a span that ends with `time`.
-fn after(time: Timestamp) -> Timestamp {
+pub(super) fn after(time: Timestamp) -> Timestamp {
     Timestamp(time.0 + 1)
 }

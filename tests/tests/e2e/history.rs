@@ -228,6 +228,30 @@ async fn telemetry_of_the_past_is_had_over_http_in_pages() {
 }
 
 #[tokio::test]
+async fn without_an_end_the_past_goes_on_to_the_newest_reading_of_a_clock_that_is_ahead() {
+    let gateway = TestGateway::start().await;
+    let ahead = BEGIN / 1_000;
+    publish(&gateway, "d1", ahead..ahead + 4).await;
+    let path = "/api/v1/devices/d1/telemetry";
+    let end = json!(BEGIN + (ahead + 3) * 1_000 + 1);
+    for query in ["", "?points=9"] {
+        let (_, all) = gateway.get(&format!("{path}{query}")).await;
+        assert_eq!((&all["timestamps"], &all["to"]), (&times(ahead..ahead + 4), &end));
+    }
+    let mut live = gateway.live().await;
+    let since = json!({"history": {"since": 0, "points": 2}});
+    let told = live.subscribe_with(&["telemetry/d1"], since).await;
+    let (_, few) = gateway.get(&format!("{path}?points=2")).await;
+    assert_eq!(history(&told)["metrics"], few["metrics"]);
+    assert_eq!(few["metrics"]["n"]["last"], json!([ahead + 1, ahead + 3]));
+    for query in ["", "&points=9"] {
+        let later = BEGIN + (ahead + 4) * 1_000;
+        let (status, none) = gateway.get(&format!("{path}?from={later}{query}")).await;
+        assert_eq!((status, &none["timestamps"]), (StatusCode::OK, &json!([])));
+    }
+}
+
+#[tokio::test]
 async fn csv_has_a_column_a_metric_and_names_its_next_page() {
     let gateway = TestGateway::start().await;
     publish(&gateway, "d1", 0..5).await;

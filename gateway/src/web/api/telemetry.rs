@@ -18,9 +18,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bridge::{data::Fields, history::Span};
-use protocol::{
-    DeviceId, History, HistoryColumn, HistoryRequest, Millis, Seq, Timestamp, TopicName,
-};
+use protocol::{DeviceId, History, HistoryColumn, HistoryRequest, Seq, Timestamp, TopicName};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::{collections::HashSet, sync::Arc};
@@ -84,12 +82,15 @@ pub(super) async fn get(
 
 async fn page(web: &Web, id: &DeviceId, wanted: &Wanted) -> Result<Page, Refused> {
     let channel: TopicName = parse(&format!("telemetry/{id}"))?;
-    let span = wanted.span()?;
+    let mut span = wanted.span()?;
     let fields = wanted.fields.as_ref().map(|names| Fields::new(names.split(',')));
     // What was published before this request is to be found, though it may still wait to be stored.
     let _failing_is_seen_below = web.store.settled().await;
     if let Some(points) = wanted.points()? {
         let budget = &mut Budget::default();
+        if wanted.to.is_none() {
+            (span.to, _) = history::open_end(web, &channel, span.from, budget).await?;
+        }
         let (mut history, _) =
             history::condensed(web, channel, span, points, fields.as_ref(), budget).await?;
         if let (None, Some(first)) = (wanted.from, history.timestamps.first()) {
@@ -105,6 +106,10 @@ async fn page(web: &Web, id: &DeviceId, wanted: &Wanted) -> Result<Page, Refused
     };
     let rows = history::page(web, &channel, span, wanted.place()?, limit).await?;
     let next = rows.last.filter(|_| !rows.at_end).map(|(time, seq)| format!("{time}~{seq}"));
+    if wanted.to.is_none() {
+        let newest = rows.rows.last().map_or(span.from, |row| row.timestamp);
+        span.to = history::after(newest.max(clock::now()));
+    }
     let history = bridge::history::raw(channel, span, &rows.rows, fields.as_ref());
     Ok(Page { history, next })
 }
@@ -112,7 +117,7 @@ async fn page(web: &Web, id: &DeviceId, wanted: &Wanted) -> Result<Page, Refused
 impl Wanted {
     fn span(&self) -> Result<Span, Refused> {
         let from = self.from.unwrap_or(Timestamp::MIN);
-        let to = self.to.unwrap_or_else(|| clock::now().plus(Millis(1)));
+        let to = self.to.unwrap_or(history::NO_END);
         if from < to {
             return Ok(Span { from, to });
         }
@@ -144,8 +149,10 @@ impl Wanted {
 
     /// The query of the next page.
     fn next(&self, span: Span, cursor: &str) -> String {
-        let (from, to) = (span.from, span.to);
-        let mut query = format!("from={from}&to={to}&format=csv&cursor={cursor}");
+        let mut query = format!("from={}&format=csv&cursor={cursor}", span.from);
+        if let Some(to) = self.to {
+            query.push_str(&format!("&to={to}"));
+        }
         if let Some(limit) = self.limit {
             query.push_str(&format!("&limit={limit}"));
         }

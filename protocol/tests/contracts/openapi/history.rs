@@ -45,7 +45,12 @@ fn parameters() -> [Value; 7] {
     let time = || reference("Timestamp");
     [
         query("from", "The beginning, itself included.", time(), json!(0)),
-        query("to", "The end, itself not included.", time(), json!(1_893_456_000_000_i64)),
+        query(
+            "to",
+            "The end, itself not included; without it there is none, also where a device's clock is ahead.",
+            time(),
+            json!(1_893_456_000_000_i64),
+        ),
         query("points", "At most so many values of each metric.", points, json!(100)),
         query(
             "fields",
