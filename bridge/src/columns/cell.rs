@@ -5,7 +5,7 @@
 pub(super) enum Cell<'a> {
     /// `mantissa / 10^exponent`, exactly.
     Decimal { mantissa: i64, exponent: u8 },
-    /// A number that is no short decimal.
+    /// A number that is no short decimal; if it is whole, exactly.
     Float(f64),
     /// True or false.
     Bool(bool),
@@ -29,8 +29,8 @@ impl<'a> Cell<'a> {
 
     fn number(text: &'a str) -> Self {
         decimal(text).unwrap_or_else(|| match text.parse() {
-            Ok(number) => Self::Float(number),
-            Err(_) => Self::Json(text),
+            Ok(number) if !is_whole(text) || format!("{number:.0}") == text => Self::Float(number),
+            Ok(_) | Err(_) => Self::Json(text),
         })
     }
 
@@ -42,6 +42,11 @@ impl<'a> Cell<'a> {
             Self::Bool(_) | Self::Json(_) => None,
         }
     }
+}
+
+/// Whether a number is written without a fraction and an exponent: it may be an id, of which each digit counts.
+fn is_whole(text: &str) -> bool {
+    text.bytes().all(|byte| matches!(byte, b'-' | b'0'..=b'9'))
 }
 
 /// A number of few digits without an exponent; `-0` is none, for integers have no such thing.
@@ -92,6 +97,9 @@ mod tests {
             ("-12.50", decimal(-1250, 2)),
             ("123456789012345", decimal(123_456_789_012_345, 0)),
             ("1234567890123456", Cell::Float(1_234_567_890_123_456.0)),
+            ("-9007199254740992", Cell::Float(-9_007_199_254_740_992.0)),
+            ("9007199254740993", Cell::Json("9007199254740993")),
+            ("18446744073709551615", Cell::Json("18446744073709551615")),
             ("-0", Cell::Float(-0.0)),
             ("-0.0", Cell::Float(-0.0)),
             ("1e3", Cell::Float(1_000.0)),

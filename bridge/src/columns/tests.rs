@@ -173,6 +173,17 @@ fn a_channel_is_in_one_table_of_a_frame_only() {
 }
 
 #[test]
+fn whole_numbers_that_no_double_holds_come_exactly() {
+    let (mut encoder, mut reader) = (Encoder::default(), Reader::default());
+    for (offset, text) in [(1, r#"{"id":9007199254740993}"#), (2, r#"{"id":1.5}"#)] {
+        encoder.add(&name("telemetry/a"), stamp(offset, offset, 5), &metrics(text), Mark::Live);
+    }
+    let read = reader.read(&encoder.take());
+    let data: Vec<_> = read.iter().map(|row| row.5.to_string()).collect();
+    assert_eq!(data, [r#"{"id":9007199254740993}"#, r#"{"id":1.5}"#]);
+}
+
+#[test]
 fn shapes_are_bounded() {
     let mut encoder = Encoder::default();
     let mut add = |n: usize| {
