@@ -107,8 +107,8 @@ impl World {
             58..60 => self.store.trim(),
             60..68 => self.cut(client),
             68..76 => self.connect(client),
-            76..80 => self.change(client),
-            80..98 => self.read(client),
+            76..86 => self.change(client),
+            86..98 => self.read(client),
             98 => self.restart(Ending::Clean),
             _ => self.restart(Ending::Crash),
         }
