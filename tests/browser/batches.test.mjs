@@ -132,3 +132,29 @@ scenario(
   },
   { gateway: ["--demo"] },
 );
+
+scenario(
+  "a suggestion that was taken before its type is described gets its form when the description comes",
+  async (world) => {
+    const device = await world.device("pump-mine");
+    await world.gateway.describe("pump-mine", "pump");
+    const page = await world.openBlank();
+    let answer;
+    const isTaken = new Promise((resolve) => {
+      answer = resolve;
+    });
+    await page.page.route("**/api/v1/device-types", async (route) => {
+      await isTaken;
+      await route.continue();
+    });
+    await page.goto(new URL("#/device/pump-mine", world.gateway.origin));
+    await page.state("live");
+    await page.by("suggest-set_speed").click();
+    await page.by("param-value-0").waitFor();
+    answer();
+    await untilEqual("what was suggested", () => page.by("field-rpm").inputValue(), "1200");
+    await page.by("command-send").click();
+    assert.deepEqual((await device.nextCommand()).params, { rpm: 1200 });
+  },
+  { gateway: ["--demo"] },
+);

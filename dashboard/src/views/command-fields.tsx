@@ -1,9 +1,9 @@
 // What a command is: its name, its parameters, and what few commands need.
-import { createMemo, createUniqueId, For, Show } from "solid-js";
+import { createEffect, createMemo, createUniqueId, For, on, Show } from "solid-js";
 import type { Command } from "../generated/protocol";
 import { useDeviceTypes } from "../store/device-types";
 import type { Draft } from "../store/draft";
-import { fromParams, readParams } from "../text/params";
+import { fromParams, type ParamsText, readParams } from "../text/params";
 import { fieldsOf, initialOf } from "../text/schema";
 import { CommandExtras } from "./command-extras";
 import { ParamsEditor } from "./params-editor";
@@ -27,23 +27,27 @@ export function CommandFields(props: { draft: Draft; type: string | null; sent: 
     const command = described();
     return command === undefined ? null : fieldsOf(command.params);
   });
+  // What a suggestion left, as long as nobody has typed over it.
+  let taken: ParamsText | null = null;
   const take = (suggestion: Suggestion) => {
     props.draft.setName(suggestion.name);
     const { kind } = props.draft.params();
-    const isDescribed = fields() !== null;
-    const form = isDescribed ? "form" : kind === "form" ? "rows" : kind;
-    props.draft.setParams(fromParams(form, suggestion.params));
+    taken = fromParams(fields() !== null ? "form" : kind === "form" ? "rows" : kind, suggestion.params);
+    props.draft.setParams(taken);
   };
-  const nameChanged = (name: string) => {
-    props.draft.setName(name);
-    const { draft } = props;
-    const read = readParams(draft.params());
-    const isEmpty = read.kind === "ok" && Object.keys(read.params).length === 0;
-    if (fields() !== null && isEmpty) draft.setParams(fromParams("form", initialOf(fields() ?? [])));
-    else if (fields() === null && draft.params().kind === "form" && read.kind === "ok") {
-      draft.setParams(fromParams("rows", read.params));
-    }
-  };
+  // The name and the description of its parameters come in any order: where nothing was typed, the form is theirs.
+  createEffect(
+    on(fields, (now) => {
+      const { draft } = props;
+      const text = draft.params();
+      const read = readParams(text);
+      if (read.kind === "bad") return;
+      const isEmpty = Object.keys(read.params).length === 0;
+      if (now === null && text.kind === "form") draft.setParams(fromParams("rows", read.params));
+      else if (now !== null && isEmpty) draft.setParams(fromParams("form", initialOf(now)));
+      else if (now !== null && text === taken) draft.setParams(fromParams("form", read.params));
+    }),
+  );
   return (
     <>
       <div class="field">
@@ -58,7 +62,7 @@ export function CommandFields(props: { draft: Draft; type: string | null; sent: 
           spellcheck={false}
           list={`${id}-names`}
           value={props.draft.name()}
-          onInput={({ currentTarget }) => nameChanged(currentTarget.value)}
+          onInput={({ currentTarget }) => props.draft.setName(currentTarget.value)}
         />
         <datalist id={`${id}-names`}>
           <For each={suggestions()}>{(suggestion) => <option value={suggestion.name} />}</For>
