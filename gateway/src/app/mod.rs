@@ -174,6 +174,11 @@ impl App {
         self.core.clone()
     }
 
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> crate::store::StoreHandle {
+        self.actor.store()
+    }
+
     /// Runs the core alone.
     #[cfg(test)]
     pub(crate) async fn run_core(self) {

@@ -101,6 +101,11 @@ impl Actor {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn store(&self) -> StoreHandle {
+        self.store.clone()
+    }
+
     /// Runs until every handle is gone; then closes the database.
     ///
     /// # Errors
@@ -170,6 +175,7 @@ impl Actor {
         rows.extend(command_rows);
         // Into the same commit where it is complete; what is not may follow, never come before.
         let (complete, followed) = self.take_gatherings();
+        rows.extend(followed.iter().flat_map(Gathering::take_early));
         for (more_rows, more_receipts) in complete.into_iter().map(Gathering::take) {
             rows.extend(more_rows);
             receipts.extend(more_receipts);

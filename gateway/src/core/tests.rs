@@ -1,14 +1,26 @@
 //! The core on a real store, whose database somebody else holds: what waits for it, and what does not.
 
-use super::{Outlet, Unanswered};
-use crate::{app, config::Config, rhythm::Rhythm};
-use bridge::{bridge::Bridge, command::book::Caller, route::RouteTable};
+use super::{Input, Outlet, Unanswered};
+use crate::{
+    app,
+    config::Config,
+    rhythm::{Cue, Rhythm},
+    store::{Gathering, Order, Row, RowsWanted, StoreHandle, Table},
+};
+use bridge::{
+    bridge::Bridge,
+    command::book::Caller,
+    data::{Data, Metrics},
+    event::ConnectionId,
+    ingest::Inbound,
+    route::RouteTable,
+};
 use futures_util::poll;
 use protocol::{CommandId, CommandState, DeviceId, Timestamp};
 use rusqlite::Connection;
 use std::{net::SocketAddr, pin::pin, sync::Arc};
 use tempfile::TempDir;
-use tokio::task::JoinSet;
+use tokio::{sync::oneshot, task::JoinSet};
 
 #[tokio::test]
 async fn a_question_is_answered_though_what_changed_beside_it_is_not_stored() {
@@ -38,6 +50,44 @@ async fn who_waits_for_the_end_of_a_command_hears_of_it_when_it_is_stored_and_no
     let ended = end.await.expect("the core runs").expect("there is such a command");
     let ended = ended.command;
     assert_eq!((ended.id, ended.state), (id, CommandState::Expired));
+}
+
+#[tokio::test]
+async fn what_a_message_says_is_stored_with_its_early_rows_where_the_others_are_still_to_come() {
+    let held = Held::new().await;
+    let (core, store) = (held.app.core(), held.app.store());
+    let gathering = Gathering::new(store.clone());
+    gathering.add_early(Row::set(Table::Session, "c", "early"));
+    gathering.add(Row::set(Table::Session, "c", "rest"));
+    let (receipt, stored) = oneshot::channel();
+    let ingest = Input::Ingest {
+        connection: ConnectionId(1),
+        cue: Cue::Own,
+        inbound: vec![a_reading()],
+        receipt: Some(receipt),
+        gathering: Some(gathering.clone()),
+    };
+    core.send(ingest).await.expect("there is room");
+    let running = held.run();
+    running.let_go();
+    stored.await.expect("the database is free");
+    assert_eq!(sessions(&store).await, ["early"]);
+    drop(gathering);
+    assert_eq!(sessions(&store).await, ["rest"]);
+}
+
+fn a_reading() -> Inbound {
+    let data = Data::Metrics(Metrics::parse("{}").unwrap());
+    let channel = "telemetry/d".parse().unwrap();
+    Inbound::Update { channel, device: None, timestamp: None, data }
+}
+
+/// What the rows of sessions say.
+async fn sessions(store: &StoreHandle) -> Vec<String> {
+    let (from, order) = (String::new(), Order::Ascending);
+    let wanted = RowsWanted { table: Table::Session, from, to: None, order, limit: 9 };
+    let rows = store.rows(wanted).await.expect("the database is free");
+    rows.into_iter().map(|(_, body)| String::from_utf8(body).unwrap()).collect()
 }
 
 /// The device `d` is there, and a command for it expires at once, for it is not receiving.

@@ -17,7 +17,7 @@ use crate::{
     core::{Input, raw},
     exchange::{Arrival, Message, Properties},
     rhythm::Cue,
-    store::{Gathering, Receipt, Row},
+    store::{Gathering, Receipt},
 };
 use bridge::{
     event::ConnectionId,
@@ -141,12 +141,8 @@ impl Batch {
         self.parts().steps.push(Step::Core(input));
     }
 
-    /// Adds a row that is stored with what the batch leaves in queues.
-    pub(super) fn row(&mut self, shared: &Shared, row: Row) {
-        self.gathering(shared).add(row);
-    }
-
-    fn gathering(&mut self, shared: &Shared) -> &Gathering {
+    /// What is stored of it beside what the core stores.
+    pub(super) fn gathering(&mut self, shared: &Shared) -> &Gathering {
         self.parts().gathering.get_or_insert_with(|| Gathering::new(shared.store.clone()))
     }
 
@@ -158,6 +154,12 @@ impl Batch {
         known: &Known,
         content: Content<'_>,
     ) {
+        self.says(shared, known, &content);
+        self.leaves(shared, publisher, known, content);
+    }
+
+    /// Adds what a message says to the core.
+    fn says(&mut self, shared: &Shared, known: &Known, content: &Content<'_>) {
         // An answer first: what the same message says of the device's state comes after it.
         if let Some(spoken) = &known.mapped {
             match decode_mapped(spoken, content.payload) {
@@ -179,6 +181,16 @@ impl Batch {
                 Err(error) => complain(shared, known, destination, &error),
             }
         }
+    }
+
+    /// Adds what a message of `publisher` is to others, and of what is retained.
+    pub(super) fn leaves(
+        &mut self,
+        shared: &Shared,
+        publisher: ConnectionId,
+        known: &Known,
+        content: Content<'_>,
+    ) {
         if shared.core.topics_wanted() {
             let data = raw(content.payload, content.qos, content.retain);
             self.input(Input::Raw { topic: known.topic.clone(), data });

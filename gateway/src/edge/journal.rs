@@ -152,15 +152,17 @@ impl Journal {
         self.then.push(Then::Release(number.id()));
     }
 
-    /// A QoS 2 message of the client came. Gives the row that is to be stored with what it says; none where its PUBREC
-    /// does not wait for that: PUBREL might come first, so the row is noted here, in the order of the flow.
-    pub(super) fn incoming(&mut self, id: u16) -> Option<Row> {
-        let row = Row::set(Table::Session, self.key(Part::Incoming(id)), Vec::new());
+    /// A QoS 2 message of the client came, and something is stored of it with what is in `gathering`. Where its PUBREC
+    /// does not wait for that PUBREL might come first, so its row is noted here, in the order of the flow.
+    pub(super) fn incoming(&mut self, id: u16, gathering: impl FnOnce() -> Gathering) {
+        let row = |body| Row::set(Table::Session, self.key(Part::Incoming(id)), body);
         if self.ack == Ack::Accepted {
-            self.rows.push(row);
-            return None;
+            let row = row(Vec::new());
+            return self.rows.push(row);
         }
-        Some(row)
+        let gathering = gathering();
+        gathering.add_early(row(vec![SAID]));
+        gathering.add(row(Vec::new()));
     }
 
     /// A QoS 2 message of the client is no longer known.
@@ -226,6 +228,9 @@ impl Journal {
 
 /// The body of a row whose message the client has.
 pub(super) const RELEASED: u8 = 0;
+
+/// The body of the row of a QoS 2 message of the client where what it says is stored, but not what it leaves in queues.
+pub(super) const SAID: u8 = 1;
 
 /// A row of a session beside its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

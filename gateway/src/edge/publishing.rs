@@ -59,6 +59,15 @@ impl Outcome {
     }
 }
 
+/// What of a QoS 1 or 2 message is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum News {
+    All,
+    /// A crash left what it says, but not what it leaves in queues.
+    Rest,
+    Nothing,
+}
+
 /// What the topic of a PUBLISH names.
 enum Named {
     Known(Arc<Known>),
@@ -143,17 +152,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Named::Known(known) => known,
             Named::Refused(reason) => return self.refuse(&publish, reason),
         };
-        if let Some(id) = publish.id
-            && !self.receive(id, publish.qos)?
-        {
+        let news = match publish.id {
+            Some(id) => self.receive(id, publish.qos)?,
+            None => News::All,
+        };
+        if news == News::Nothing {
             return Ok(());
         }
         let refused = known.forbidden;
         if let (Some(journal), Some(id), 2, None) =
             (&mut self.session.journal, publish.id, publish.qos, refused)
-            && let Some(row) = journal.incoming(id)
         {
-            self.batch.row(&self.shared, row);
+            journal.incoming(id, || self.batch.gathering(&self.shared).clone());
         }
         if refused.is_some() {
             self.shared.counters.dropped_forbidden.increment();
@@ -161,7 +171,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.attach_by(&known);
             let Publish { payload, qos, retain, properties, .. } = publish;
             let content = Content { payload, qos, retain, properties };
-            self.batch.message(&self.shared, self.client.connection, &known, content);
+            let (shared, publisher) = (&self.shared, self.client.connection);
+            match news {
+                News::All => self.batch.message(shared, publisher, &known, content),
+                News::Rest => self.batch.leaves(shared, publisher, &known, content),
+                News::Nothing => {}
+            }
         }
         if let Some(id) = publish.id {
             let flow = if publish.qos == 1 { Flow::Ack } else { Flow::Rec };
@@ -203,25 +218,29 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let Some(id) = publish.id.filter(|_| self.client.dialect.version == Version::V5) else {
             return Err(End::Violation(reason));
         };
-        if self.receive(id, publish.qos)? {
+        if self.receive(id, publish.qos)? != News::Nothing {
             let flow = if publish.qos == 1 { Flow::Ack } else { Flow::Rec };
             self.publishing().acks.push(PendingAck { flow, id, reason });
         }
         Ok(())
     }
 
-    /// Takes the id of a QoS 1 or 2 message; false: a QoS 2 message that is known already.
-    fn receive(&mut self, id: u16, qos: u8) -> Result<bool, End> {
-        if qos == 2 {
-            match self.session.incoming.get(&id) {
-                // Its PUBREC follows when it is stored.
-                Some(Incoming::Pending) => return Ok(false),
-                Some(Incoming::Recorded) => {
-                    self.ack(Flow::Rec, id, Reason::Success);
-                    return Ok(false);
-                }
-                None => {}
+    /// Takes the id of a QoS 1 or 2 message; says what is new of it.
+    fn receive(&mut self, id: u16, qos: u8) -> Result<News, End> {
+        let known = self.session.incoming.get_mut(&id).filter(|_| qos == 2);
+        match known {
+            // Its PUBREC follows when it is stored.
+            Some(Incoming::Pending) => return Ok(News::Nothing),
+            Some(said @ Incoming::Said) => {
+                *said = Incoming::Pending;
+                self.publishing().unacknowledged.qos2 += 1;
+                return Ok(News::Rest);
             }
+            Some(Incoming::Recorded) => {
+                self.ack(Flow::Rec, id, Reason::Success);
+                return Ok(News::Nothing);
+            }
+            None => {}
         }
         let unfinished = self.publishing().unacknowledged.qos1 + self.session.incoming.len();
         if self.client.dialect.version == Version::V5 && unfinished >= self.receive_maximum() {
@@ -232,7 +251,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             self.session.incoming.insert(id, Incoming::Pending);
         }
         *self.publishing().unacknowledged.of(qos) += 1;
-        Ok(true)
+        Ok(News::All)
     }
 
     /// A message on a topic of the client's own device makes the connection that device's.

@@ -2,7 +2,7 @@
 
 use super::{
     access::{Access, MaybeAccess},
-    journal::{Head, Journal, KeptWill, Part, RELEASED},
+    journal::{Head, Journal, KeptWill, Part, RELEASED, SAID},
     outbox::{Entry, Number},
     parked::Parked,
     session::{Incoming, Kept, Session},
@@ -150,7 +150,10 @@ fn session(shared: &Shared, client_id: &Arc<str>, head: &Head, parts: Parts) -> 
     let sent_through = Number(if head.ends_at.is_some() { head.sent_through } else { u64::MAX });
     for (part, body) in parts {
         match part {
-            Part::Incoming(id) => drop(session.incoming.insert(id, Incoming::Recorded)),
+            Part::Incoming(id) => {
+                let known = if body == [SAID] { Incoming::Said } else { Incoming::Recorded };
+                session.incoming.insert(id, known);
+            }
             Part::Message(number) if body == [RELEASED] => {
                 session.outbox(shared).restore_released(number);
             }

@@ -42,6 +42,8 @@ pub(super) struct Session {
 pub(super) enum Incoming {
     /// Handed on, not known to be stored.
     Pending,
+    /// What it says was stored when the process died, what it leaves in queues was not.
+    Said,
     /// Stored; PUBREC was sent.
     Recorded,
 }

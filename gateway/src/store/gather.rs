@@ -11,7 +11,16 @@ pub struct Gathering(Arc<Gathered>);
 
 struct Gathered {
     store: StoreHandle,
-    batch: Mutex<Batch>,
+    parts: Mutex<Parts>,
+}
+
+/// What was gathered so far.
+#[derive(Debug, Default)]
+struct Parts {
+    /// What is true before all of it is here.
+    early: Vec<Row>,
+    rows: Vec<Row>,
+    receipts: Vec<Receipt>,
 }
 
 impl std::fmt::Debug for Gathered {
@@ -24,14 +33,24 @@ impl Gathering {
     /// Nothing yet.
     #[must_use]
     pub fn new(store: StoreHandle) -> Self {
-        let (updates, rows, receipts) = (Vec::new(), Vec::new(), Vec::new());
-        let batch = Mutex::new(Batch { updates, rows, receipts, through: Offset(0) });
-        Self(Arc::new(Gathered { store, batch }))
+        Self(Arc::new(Gathered { store, parts: Mutex::default() }))
     }
 
     /// Adds a row.
     pub fn add(&self, row: Row) {
         self.0.lock().rows.push(row);
+    }
+
+    /// Adds a row for who stores what the messages say before the rest is here: it goes into that commit, and a row
+    /// of the rest takes its place.
+    pub fn add_early(&self, row: Row) {
+        self.0.lock().early.push(row);
+    }
+
+    /// The rows that are to be stored with what the messages say, where the rest is not.
+    #[must_use]
+    pub fn take_early(&self) -> Vec<Row> {
+        std::mem::take(&mut self.0.lock().early)
     }
 
     /// Tells `receipt` when everything is stored that was gathered here, and that was given to the store
@@ -57,12 +76,12 @@ impl Gathering {
 
 impl Gathered {
     fn take(&mut self) -> (Vec<Row>, Vec<Receipt>) {
-        let batch = self.batch.get_mut().unwrap_or_else(PoisonError::into_inner);
-        (std::mem::take(&mut batch.rows), std::mem::take(&mut batch.receipts))
+        let parts = self.parts.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (std::mem::take(&mut parts.rows), std::mem::take(&mut parts.receipts))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Batch> {
-        self.batch.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Parts> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

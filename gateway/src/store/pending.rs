@@ -1,7 +1,7 @@
 //! What waits for the writer: bounded in bytes, and taken by it in pieces that make one commit each. When that is due
 //! is decided here; who waits for whom is the inbox's business.
 
-use super::{Batch, Receipt};
+use super::{Batch, Receipt, Table};
 use crate::watch::WATCH;
 use protocol::Offset;
 use std::{
@@ -20,7 +20,7 @@ pub(super) use taken::{Lost, Taken};
 /// the writer looks for such.
 pub(super) const WAIT: Duration = Duration::from_millis(100);
 
-/// So many bytes are committed without waiting for more; and one commit takes no more.
+/// So many bytes are committed without waiting for more; and one commit takes no more, but for what rows are tied to.
 const COMMIT_BYTES: usize = 1024 * 1024;
 
 /// The least time between two commits of what is not hasty: a device alone never waits for it, a crowd
@@ -91,6 +91,8 @@ pub(super) struct Pending {
     bytes: usize,
     pub(super) updates: u64,
     rows: WaitingRows,
+    /// So many of the oldest chunks go into one commit with the rows: some of them say that these are there.
+    tied: usize,
     /// Hasty rows wait that came without updates; these wait for them.
     hasty: Option<Vec<Receipt>>,
     lost: Option<Lost>,
@@ -137,6 +139,7 @@ impl Pending {
         }
         let of_rows = rows.iter().map(|row| row.table.haste()).max().unwrap_or_default();
         let hasty = of_rows == Haste::AtOnce;
+        let tied = !updates.is_empty() && rows.iter().any(|row| row.table == Table::Session);
         if of_rows == Haste::Paced {
             self.haste = self.haste.max(haste);
         }
@@ -153,6 +156,9 @@ impl Pending {
             self.haste = self.haste.max(haste);
             self.push(Chunk::new(updates, receipts));
         }
+        if tied {
+            self.tied = self.chunks.len();
+        }
     }
 
     /// Gives up the oldest chunks beyond `bytes_max`; those who wait for them.
@@ -161,6 +167,7 @@ impl Pending {
         while self.bytes > bytes_max {
             let Some(chunk) = self.chunks.pop_front() else { break };
             self.forget(&chunk);
+            self.tied = self.tied.saturating_sub(1);
             self.lost_updates += chunk.updates.len() as u64;
             if let Some(lost) = chunk.lost() {
                 self.lost = Some(Lost::joined(self.lost, lost));
@@ -204,6 +211,7 @@ impl Pending {
         let mut taken = Taken {
             rows: self.rows.take(),
             hasty: self.hasty.take().unwrap_or_default(),
+            tied: std::mem::take(&mut self.tied),
             lost: self.lost.take(),
             through: self.through,
             ..Taken::default()
@@ -212,7 +220,9 @@ impl Pending {
         let ripe = self.ripe_at().is_some_and(|at| at <= now);
         while ripe
             && let Some(chunk) = self.chunks.front()
-            && (bytes == 0 || bytes + chunk.bytes <= COMMIT_BYTES)
+            && (bytes == 0
+                || bytes + chunk.bytes <= COMMIT_BYTES
+                || taken.chunks.len() < taken.tied)
             && let Some(chunk) = self.chunks.pop_front()
         {
             bytes += chunk.bytes;
@@ -235,6 +245,8 @@ impl Pending {
     /// Puts back what could not be committed, before all that came since; those who then wait no longer.
     pub(super) fn put_back(&mut self, taken: Taken) -> Vec<Receipt> {
         self.rows.put_back(taken.rows);
+        let before_newer = if self.tied > 0 { taken.chunks.len() + self.tied } else { 0 };
+        self.tied = before_newer.max(taken.tied);
         if let Some(lost) = taken.lost {
             self.lost = Some(Lost::joined(self.lost, lost));
         }

@@ -1,7 +1,8 @@
 //! What survives the end of the process: sessions, their queues and flows, wills, retained messages.
 
 use super::{packets::*, support::*};
-use gateway::config::Ack;
+use bridge::ingest::Inbound;
+use gateway::{config::Ack, core::Input};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 /// An MQTT 5 client whose session is to last for an hour.
@@ -141,6 +142,34 @@ async fn the_id_of_a_qos_2_message_is_not_on_the_disk_before_what_it_says() {
     assert!(present);
     peer.send(&publish_with(5, 0x0C, &[], topic, 7, "{}")).await;
     edge.message_input().await;
+}
+
+#[tokio::test]
+async fn a_qos_2_message_of_which_a_kill_left_what_it_says_leaves_the_rest_when_it_is_sent_again() {
+    let topic = "devices/d1/telemetry";
+    let mut edge = TestEdge::start().await;
+    drop(subscribed(&edge, &kept("reader"), &[(topic, 1)]).await);
+    let mut peer = edge.connect_as(&kept("d1")).await;
+    peer.send(&publish(5, topic, 2, 7, "{}")).await;
+    // The core has stored it, but not what it leaves in queues.
+    let taken = edge.message_input().await;
+    edge.store_what_is_said(&taken).await;
+    let mut edge = edge.killed_and_restarted().await;
+    drop(taken);
+    let (mut peer, present) = edge.come_back(&kept("d1")).await;
+    assert!(present);
+    for _ in 0..2 {
+        peer.send(&publish_with(5, 0x0C, &[], topic, 7, "{}")).await;
+        assert_eq!(peer.raw().await, ack(0x50, 7));
+    }
+    let mut reader = edge.connect_as(&kept("reader")).await;
+    assert_eq!(reader.raw().await, publish(5, topic, 1, 1, "{}"));
+    reader.send(&ack(0x40, 1)).await;
+    reader.hears_nothing().await;
+    peer.send(&publish(5, topic, 2, 8, r#"{"next":1}"#)).await;
+    let Input::Ingest { inbound, .. } = edge.message_input().await else { unreachable!() };
+    let [Inbound::Update { data, .. }] = &inbound[..] else { panic!("{inbound:?}") };
+    assert_eq!(data.text(), r#"{"next":1}"#, "the core does not hear the other one again");
 }
 
 #[tokio::test]

@@ -199,6 +199,16 @@ impl TestEdge {
         }
     }
 
+    /// As the core does with what a message says while what it leaves in queues is still gathered.
+    pub(crate) async fn store_what_is_said(&self, input: &Input) {
+        let Input::Ingest { gathering: Some(gathering), .. } = input else {
+            panic!("it leaves something: {input:?}")
+        };
+        let store = self.database.as_ref().expect("it is open").handle();
+        store.keep_rows(gathering.take_early());
+        soon(store.settled()).await.unwrap();
+    }
+
     /// How many inputs wait for the core.
     pub(crate) fn waiting_inputs(&self) -> usize {
         self.inputs.waiting()

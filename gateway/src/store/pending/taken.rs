@@ -49,6 +49,8 @@ pub(in super::super) struct Taken {
     pub(super) hasty: Vec<Receipt>,
     /// The newest row of each key; none: gone.
     pub(in super::super) rows: RowsByKey,
+    /// So many of the chunks must not be committed after them.
+    pub(super) tied: usize,
     /// What was given up before.
     pub(in super::super) lost: Option<Lost>,
     /// The newest offset that was given out.

@@ -90,3 +90,25 @@ fn a_commands_row_takes_updates_along_only_when_their_time_has_come() {
     assert_eq!((taken.rows.len(), taken.updates().count()), (1, 1));
     assert_eq!(taken.settled, Offset(1));
 }
+
+#[test]
+fn a_sessions_row_is_never_committed_before_the_updates_that_it_came_with() {
+    let (now, mut pending, mut numbers) = (Instant::now(), Pending::default(), Numbers::default());
+    let big = format!(r#"{{"text":"{}"}}"#, "x".repeat(COMMIT_BYTES * 2 / 3));
+    let mut put = |pending: &mut Pending, rows| {
+        let updates = vec![numbers.update("telemetry/d", 1, &big)];
+        let receipts = vec![Receipt::patient(|_| {})];
+        pending.put(Batch { updates, rows, receipts, through: Offset(0) }, Haste::Paced, now);
+    };
+    let count = |taken: &Taken| (taken.rows.len(), taken.updates().count());
+    put(&mut pending, Vec::new());
+    put(&mut pending, vec![Row::set(Table::Session, "id", "")]);
+    put(&mut pending, Vec::new());
+    let taken = pending.take(now);
+    assert_eq!(count(&taken), (1, 2), "in one commit, though each is most of what one takes");
+    pending.put_back(taken);
+    let taken = pending.take(now);
+    assert_eq!(count(&taken), (1, 2), "after a failure too");
+    let taken = pending.take(now);
+    assert_eq!(count(&taken), (0, 1), "others have their own");
+}
