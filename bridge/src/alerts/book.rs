@@ -45,6 +45,8 @@ pub(super) enum Verdict {
 pub(super) struct Book {
     limits: AlertLimits,
     entries: BTreeMap<AlertId, Alert>,
+    /// Those that are not stored as they are, as they were stored last; none: never.
+    unstored: HashMap<AlertId, Option<Alert>>,
     open: HashMap<Key, AlertId>,
     open_of: HashMap<DeviceId, usize>,
     /// In the order in which they were cleared.
@@ -61,6 +63,7 @@ impl Book {
         Self {
             limits,
             entries: BTreeMap::new(),
+            unstored: HashMap::new(),
             open: HashMap::new(),
             open_of: HashMap::new(),
             cleared: VecDeque::new(),
@@ -90,8 +93,8 @@ impl Book {
     /// Raises an alert, or counts it where it is open already.
     pub(super) fn raise(&mut self, now: Timestamp, cause: Cause) {
         let Cause { key, message, data } = cause;
-        if let Some(id) = self.open.get(&key) {
-            let alert = self.entries.get_mut(id).expect("an open alert is kept");
+        if let Some(id) = self.open.get(&key).copied() {
+            let alert = self.changing(id).expect("an open alert is kept");
             alert.count += 1;
             (alert.message, alert.data) = (message, data);
             let alert = alert.clone();
@@ -119,7 +122,24 @@ impl Book {
         *self.open_of.entry(key.device.clone()).or_default() += 1;
         self.open.insert(key, alert.id);
         self.entries.insert(alert.id, alert.clone());
+        self.unstored.insert(alert.id, None);
         self.changes.push(Change { occasion: Occasion::Raised, alert });
+    }
+
+    /// An alert that is to be changed.
+    fn changing(&mut self, id: AlertId) -> Option<&mut Alert> {
+        let alert = self.entries.get_mut(&id)?;
+        self.unstored.entry(id).or_insert_with(|| Some(alert.clone()));
+        Some(alert)
+    }
+
+    /// The store has `alert`.
+    pub(super) fn note_stored(&mut self, alert: &Alert) {
+        if self.entries.get(&alert.id) == Some(alert) {
+            self.unstored.remove(&alert.id);
+        } else if let Some(stored) = self.unstored.get_mut(&alert.id) {
+            *stored = Some(alert.clone());
+        }
     }
 
     fn is_full_for(&self, device: &DeviceId) -> bool {
@@ -178,11 +198,11 @@ impl Book {
         id: AlertId,
         user: &str,
     ) -> Result<Alert, AlertError> {
-        let alert = self.entries.get_mut(&id).ok_or(AlertError::Unknown(id))?;
-        match alert.state {
+        match self.entries.get(&id).ok_or(AlertError::Unknown(id))?.state {
             AlertState::Cleared => return Err(AlertError::AlreadyCleared(id)),
             AlertState::Acknowledged => {}
             AlertState::Active => {
+                let alert = self.changing(id).expect("it was just found");
                 alert.state = AlertState::Acknowledged;
                 alert.acknowledged_at = Some(now);
                 alert.acknowledged_by = Some(user.into());
@@ -194,7 +214,7 @@ impl Book {
     }
 
     fn close(&mut self, now: Timestamp, id: AlertId, by: Actor) {
-        let alert = self.entries.get_mut(&id).expect("callers looked it up");
+        let alert = self.changing(id).expect("callers looked it up");
         alert.state = AlertState::Cleared;
         alert.cleared_at = Some(now);
         alert.cleared_by = Some(by);
@@ -215,6 +235,7 @@ impl Book {
         while self.cleared.len() > self.limits.cleared_kept {
             let Some(id) = self.cleared.pop_front() else { return };
             self.entries.remove(&id);
+            self.unstored.remove(&id);
             self.forgotten.push(id);
         }
     }
@@ -231,17 +252,23 @@ impl Book {
         self.entries.get(&id)
     }
 
-    /// The newest first, from the one raised before `before` on.
+    /// As they are stored, the newest first, from the one raised before `before` on.
     pub(super) fn list(&self, before: Option<AlertId>) -> impl Iterator<Item = &Alert> {
         let end = before.map_or(Bound::Unbounded, Bound::Excluded);
-        self.entries.range((Bound::Unbounded, end)).rev().map(|(_, alert)| alert)
+        let all = self.entries.range((Bound::Unbounded, end)).rev();
+        all.filter_map(|(id, alert)| match self.unstored.get(id) {
+            Some(stored) => stored.as_ref(),
+            None => Some(alert),
+        })
     }
 
-    /// How many are not cleared.
+    /// How many are not cleared, as they are stored.
     pub(super) fn figures(&self) -> AlertFigures {
         let mut figures = AlertFigures::default();
-        for id in self.open.values() {
-            let alert = &self.entries[id];
+        let open = self.open.values().filter(|id| !self.unstored.contains_key(id));
+        let were_open = self.unstored.values().flatten();
+        let were_open = were_open.filter(|alert| alert.state != AlertState::Cleared);
+        for alert in open.map(|id| &self.entries[id]).chain(were_open) {
             match alert.state {
                 AlertState::Active => figures.active += 1,
                 AlertState::Acknowledged => figures.acknowledged += 1,

@@ -198,18 +198,23 @@ impl Alerts {
         self.book.take_forgotten()
     }
 
-    /// One alert.
+    /// The store has `alert`, a change that was taken: from now on it is listed and counted like this.
+    pub fn stored(&mut self, alert: &Alert) {
+        self.book.note_stored(alert);
+    }
+
+    /// One alert as it is, stored or not.
     #[must_use]
     pub fn get(&self, id: AlertId) -> Option<&Alert> {
         self.book.get(id)
     }
 
-    /// Alerts, the newest first, from the one raised before `before` on.
+    /// Alerts as they are stored ([`Alerts::stored`]), the newest first, from the one raised before `before` on.
     pub fn list(&self, before: Option<AlertId>) -> impl Iterator<Item = &Alert> {
         self.book.list(before)
     }
 
-    /// How many are not cleared.
+    /// How many are not cleared, as they are stored.
     #[must_use]
     pub fn figures(&self) -> AlertFigures {
         self.book.figures()

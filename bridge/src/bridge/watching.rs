@@ -229,8 +229,9 @@ impl<S: Sink> Bridge<S> {
         self.publish(now, &channel("state", device), None, Data::of(state));
     }
 
-    /// Tells an alert as it was at `at`, once that is stored, to those who watch its device.
+    /// Lists and tells an alert as it was at `at`, once that is stored, the latter to those who watch its device.
     pub fn announce_alert(&mut self, now: Timestamp, at: Timestamp, alert: &Alert) {
+        self.alerts.stored(alert);
         let name = alert_channel(alert.severity, &alert.device);
         self.publish(now, &name, Some(at), Data::of(alert));
         if self.devices.get(&alert.device).is_none() {

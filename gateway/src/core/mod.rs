@@ -281,7 +281,7 @@ impl Core {
         Ok(answer.await.map_err(|_| Stopped)??)
     }
 
-    /// Looks at what the bridge knows of commands and alerts. The answer comes when what was seen is stored, or is
+    /// Looks at what the bridge knows of commands. The answer comes when what was seen is stored, or is
     /// known not to be: nobody sees what a crash could undo.
     ///
     /// # Errors

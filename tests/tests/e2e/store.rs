@@ -207,8 +207,13 @@ async fn an_alert_is_told_once_it_is_stored() {
     peer.settle().await;
     let told = live.settle().await;
     assert!(told.iter().all(|message| message["channel"].is_null()), "{told:?}");
+    let listed = async || gateway.get("/api/v1/alerts").await.1["items"].clone();
+    assert_eq!(listed().await, json!([]), "nobody sees what a kill would undo");
     gateway.limit_files(None);
-    assert_eq!(live.update("alerts/critical/d1").await["data"]["code"], "dry");
+    let told = live.update("alerts/critical/d1").await["data"].clone();
+    assert_eq!(told["code"], "dry");
+    assert_eq!(listed().await, json!([told]));
+    gateway.until_metric("sluice_alerts_active", 1).await;
 }
 
 #[tokio::test]

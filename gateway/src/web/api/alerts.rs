@@ -41,7 +41,7 @@ pub(super) async fn list(
     Asked(wanted): Asked<Wanted>,
 ) -> Result<Json<Page<Alert>>, Refused> {
     let rows = page_rows(wanted.limit)?;
-    let page = web.core.look(move |bridge, _| {
+    let page = web.core.ask(move |bridge, _| {
         let alerts = bridge.alerts().list(wanted.cursor);
         let seen = |alert: &&Alert| who.rights.may_see_alert(alert);
         let mut found = alerts.filter(|alert| wanted.takes(alert)).filter(seen).cloned();
