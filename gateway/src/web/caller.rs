@@ -113,21 +113,28 @@ fn count(web: &Web, refused: &Refused) {
     }
 }
 
+/// Refuses `user`, who was let in before, where that does not count any more.
+pub(super) fn check_again(web: &Web, user: &User) -> Result<(), Refused> {
+    match web.auth.standing(user) {
+        Standing::Good => Ok(()),
+        Standing::Ended => {
+            web.stats.web.refused_unauthenticated.increment();
+            Err(unauthenticated())
+        }
+        Standing::Changed => {
+            web.stats.web.refused_forbidden.increment();
+            let detail = format!("the token of '{}' allows something else now", user.name);
+            Err(Refused::new(StatusCode::FORBIDDEN, "forbidden", detail))
+        }
+    }
+}
+
 /// Waits until `user`, whose request waits, may not go on as before; gives what is to be said of it.
 pub(super) async fn sent_away(web: &Web, user: &User) -> Refused {
     let mut changes = web.auth.changes();
     loop {
-        match web.auth.standing(user) {
-            Standing::Good => {}
-            Standing::Ended => {
-                web.stats.web.refused_unauthenticated.increment();
-                return unauthenticated();
-            }
-            Standing::Changed => {
-                web.stats.web.refused_forbidden.increment();
-                let detail = format!("the token of '{}' allows something else now", user.name);
-                return Refused::new(StatusCode::FORBIDDEN, "forbidden", detail);
-            }
+        if let Err(refused) = check_again(web, user) {
+            return refused;
         }
         let _told_or_time_to_look = time::timeout(LOOK_EVERY, changes.changed()).await;
     }

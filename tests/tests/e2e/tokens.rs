@@ -5,7 +5,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tests::{Ended, Program, TestGateway, soon};
-use tokio::net::TcpStream;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
 use tokio_tungstenite::{
     WebSocketStream, client_async,
     tungstenite::{Message, client::IntoClientRequest as _},
@@ -130,6 +133,33 @@ async fn a_websocket_says_its_token_in_a_hello_and_is_closed_when_that_is_revoke
     assert_eq!(close_code(&mut socket).await, 4001);
     let code = tokio::time::timeout(Duration::from_secs(8), close_code(&mut silent)).await;
     assert_eq!(code, Ok(4001), "who says nothing is closed after 5 s");
+}
+
+#[tokio::test]
+async fn a_body_that_comes_after_its_token_was_revoked_does_nothing() {
+    let gateway = TestGateway::start().await;
+    let operator = created(&gateway, "olga", "operator").await;
+    let viewer = created(&gateway, "vera", "viewer").await;
+    until_status(&gateway, Some(&viewer), 200).await;
+    let mut socket = TcpStream::connect(gateway.http()).await.expect("it listens");
+    let (host, body) = (gateway.http(), r#"{"tags":{"late":"yes"}}"#);
+    let head = format!(
+        "PUT /api/v1/devices/d1 HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {operator}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\nExpect: 100-continue\r\n\r\n",
+        body.len()
+    );
+    soon("the head", socket.write_all(head.as_bytes())).await.expect("it is open");
+    let mut told = [0; 12];
+    soon("a word", socket.read_exact(&mut told)).await.expect("it is open");
+    assert_eq!(&told, b"HTTP/1.1 100", "the token is good, and the body is waited for");
+    assert_eq!(token(&gateway, &["revoke", "olga"]).await.code, Some(0));
+    until_status(&gateway, Some(&operator), 401).await;
+    soon("the body", socket.write_all(body.as_bytes())).await.expect("it is open");
+    let mut answer = [0; 256];
+    let length = soon("an answer", socket.read(&mut answer)).await.expect("it is open");
+    let answer = String::from_utf8_lossy(&answer[..length]);
+    assert!(answer.contains("HTTP/1.1 401"), "{answer}");
+    assert_eq!(status(&gateway, Method::GET, "/api/v1/devices/d1", Some(&viewer)).await, 404);
 }
 
 #[tokio::test]

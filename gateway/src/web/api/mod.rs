@@ -11,10 +11,15 @@ mod types;
 
 pub(super) use commands::{cancel_command, create_command};
 
-use super::{Route, Web, caller, problem::Refused, with_routes};
+use super::{
+    Route, Web,
+    caller::{self, Caller},
+    problem::Refused,
+    with_routes,
+};
 use axum::{
     Json, Router,
-    extract::rejection::JsonRejection,
+    extract::{FromRequest, Request},
     http::Uri,
     middleware,
     routing::{get, post},
@@ -85,8 +90,8 @@ fn page_rows(asked: Option<usize>) -> Result<usize, Refused> {
     }
 }
 
-/// The body of a request, which is to be a JSON object.
-pub(super) type Body = Result<Json<Object>, JsonRejection>;
+/// The body of a request, which is to be a JSON object of who may still ask once it is here.
+pub(super) type Body = Result<Object, Refused>;
 
 /// An object as it was written: a member that stands in it twice is still seen.
 pub(super) struct Object(Box<RawValue>);
@@ -102,9 +107,23 @@ impl<'de> Deserialize<'de> for Object {
     }
 }
 
+impl FromRequest<Arc<Web>> for Object {
+    type Rejection = Refused;
+
+    async fn from_request(request: Request, web: &Arc<Web>) -> Result<Self, Refused> {
+        let caller = request.extensions().get::<Caller>().cloned();
+        let Json(object) = Json::from_request(request, web).await?;
+        // It may have taken its time, and the token been revoked meanwhile.
+        if let Some(Caller(user)) = caller {
+            caller::check_again(web, &user)?;
+        }
+        Ok(object)
+    }
+}
+
 /// Reads an object's members as `T`'s, as a message of a WebSocket is read.
 pub(super) fn object<T: DeserializeOwned>(body: Body) -> Result<T, Refused> {
-    let Json(Object(text)) = body?;
+    let Object(text) = body?;
     protocol::read(text.get())
         .map_err(|why| Refused::bad_request(format!("the body is not valid: {why}")))
 }
@@ -119,15 +138,20 @@ mod tests {
     use super::*;
     use protocol::{ClientMessage, CommandRequest};
 
-    fn refused(body: &str) -> String {
-        let read = object::<CommandRequest>(Json::from_bytes(body.as_bytes()));
-        format!("{:?}", read.map(drop).expect_err(body))
+    fn body(text: &str) -> Body {
+        let Json(object) = Json::from_bytes(text.as_bytes())?;
+        Ok(object)
+    }
+
+    fn refused(text: &str) -> String {
+        let read = object::<CommandRequest>(body(text));
+        format!("{:?}", read.map(drop).expect_err(text))
     }
 
     #[test]
     fn a_command_is_read_as_a_message_of_a_websocket_is() {
         let whole = r#"{"name":"open","params":{"percent":40},"ttl_ms":3e4,"else":[{}]}"#;
-        let request: CommandRequest = object(Json::from_bytes(whole.as_bytes())).ok().unwrap();
+        let request: CommandRequest = object(body(whole)).ok().unwrap();
         assert_eq!(
             (request.name.as_str(), request.ttl_ms.map(|ttl| ttl.0)),
             ("open", Some(30_000))
