@@ -62,6 +62,13 @@ pub enum Verdict {
     Denied,
 }
 
+/// What comes of a CONNECT.
+enum SignIn {
+    As(Role),
+    /// It is refused, and so the client may do nothing.
+    Refused(&'static str),
+}
+
 impl AclAction {
     /// Answers from the configuration and the credentials.
     ///
@@ -78,8 +85,9 @@ impl AclAction {
 impl Check {
     fn answer(&self, config: &Config) -> anyhow::Result<(Verdict, String)> {
         let rules = config.access_rules();
-        let Some(role) = self.role_of_user(config)? else {
-            return Ok((Verdict::Denied, format!("denied ({NARROWED})")));
+        let role = match self.sign_in(config)? {
+            SignIn::As(role) => role,
+            SignIn::Refused(why) => return Ok((Verdict::Denied, format!("denied ({why})"))),
         };
         let kind = self.kind_of_device(&config.data_dir.0)?;
         let (who, name) = match (&self.device, &self.user) {
@@ -119,10 +127,10 @@ impl Check {
         format!("'{}' cannot be used", self.topic)
     }
 
-    /// The highest that the user can sign in with over MQTT; none: with no token.
-    fn role_of_user(&self, config: &Config) -> anyhow::Result<Option<Role>> {
+    /// What comes of the user's CONNECT, with the token that allows most.
+    fn sign_in(&self, config: &Config) -> anyhow::Result<SignIn> {
         let (Some(user), None) = (&self.user, self.role) else {
-            return Ok(Some(self.role.unwrap_or_default()));
+            return Ok(SignIn::As(self.role.unwrap_or_default()));
         };
         let tokens = Tokens::list(&config.data_dir.0)?;
         let tokens = tokens.iter().map(|(_, token)| token);
@@ -130,8 +138,13 @@ impl Check {
         if of_user.is_empty() {
             bail!("'{user}' has no token: give --role, or see sluice-gateway token list");
         }
-        let whole = of_user.iter().filter(|token| !token.rights().is_narrowed());
-        Ok(whole.map(|token| token.role).max())
+        let lasting = of_user.iter().filter(|token| !token.has_expired());
+        let whole = lasting.clone().filter(|token| !token.rights().is_narrowed());
+        Ok(match (whole.map(|token| token.role).max(), lasting.count()) {
+            (Some(role), _) => SignIn::As(role),
+            (None, 0) => SignIn::Refused(EXPIRED),
+            (None, _) => SignIn::Refused(NARROWED),
+        })
     }
 
     fn kind_of_device(&self, data_dir: &Path) -> anyhow::Result<Option<String>> {
@@ -141,7 +154,9 @@ impl Check {
     }
 }
 
-/// Why a user may do nothing whose tokens are all narrowed: CONNECT is refused.
+const EXPIRED: &str =
+    "the user's token has expired, and there is no other: see sluice-gateway token create";
+
 const NARROWED: &str =
     "MQTT is not for narrowed tokens, and the user has no other: see sluice-gateway token list";
 

@@ -193,7 +193,7 @@ impl Auth {
             (None, None) => Standing::Good,
             (Some(_), None) | (None, Some(_)) => Standing::Ended,
             (Some(tokens), Some(id)) => match tokens.get(id) {
-                Some(token) if has_passed(token.expires_at) => Standing::Ended,
+                Some(token) if token.has_expired() => Standing::Ended,
                 Some(token) if (token.role, token.rights()) == (user.role, user.rights.clone()) => {
                     Standing::Good
                 }

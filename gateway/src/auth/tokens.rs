@@ -59,6 +59,12 @@ impl Token {
     pub fn rights(&self) -> Rights {
         Rights::new(&self.devices, &self.channels)
     }
+
+    /// Whether it counts no more.
+    #[must_use]
+    pub fn has_expired(&self) -> bool {
+        super::has_passed(self.expires_at)
+    }
 }
 
 /// All tokens, by their id.

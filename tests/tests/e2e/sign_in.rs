@@ -140,13 +140,17 @@ async fn the_rules_explain_themselves() {
         let create = [&["token", "create"], narrowed].concat();
         assert_eq!(run(folder.path(), &create).await.code, Some(0));
     }
-    let create = ["token", "create", "otto", "--role", "operator"];
-    assert_eq!(run(folder.path(), &create).await.code, Some(0));
+    for create in [&["eve", "--days", "1"][..], &["otto", "--role", "operator"]] {
+        let create = [&["token", "create"], create].concat();
+        assert_eq!(run(folder.path(), &create).await.code, Some(0));
+    }
+    token_expires(folder.path(), "eve");
     for (arguments, code, said) in [
         (&["--device", "d1", "subscribe", "$share/g/devices/d1/#"][..], 0, "built in: allow"),
         (&["--device", "d1", "subscribe", "$share/g/devices/d2/#"], 1, "no rule allows it"),
         (&["--device", "d1", "subscribe", "$share/g"], 64, ""),
         (&["--user", "nina", "subscribe", "#"], 1, "denied (MQTT is not for narrowed tokens"),
+        (&["--user", "eve", "subscribe", "#"], 1, "denied (the user's token has expired"),
         (&["--user", "otto", "publish", "devices/d1/commands/x"], 0, "built in: allow publish"),
         (&["--user", "otto", "publish", "devices/d1/telemetry"], 1, "built in: deny publish"),
         (&["--device", "d1", "publish", "devices/d1/telemetry"], 0, "built in: allow publish"),
@@ -162,6 +166,15 @@ async fn the_rules_explain_themselves() {
         assert_eq!(ended, Some(code), "{arguments:?}: {out}");
         assert!(out.contains(said), "{arguments:?}: {out}");
     }
+}
+
+/// The day of `user`'s token is over.
+fn token_expires(dir: &Path, user: &str) {
+    let file = dir.join("credentials.json");
+    let mut known: Value = serde_json::from_slice(&fs::read(&file).expect("a file")).expect("JSON");
+    let tokens = known["tokens"].as_object_mut().expect("an object").values_mut();
+    tokens.filter(|token| token["user"] == user).for_each(|token| token["expires_at"] = 1.into());
+    fs::write(&file, known.to_string()).expect("a file");
 }
 
 /// A JWT for `device`, signed with `secret`.
