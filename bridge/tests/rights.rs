@@ -66,6 +66,8 @@ impl Sink for Spy {
         self.note(&update.channel);
     }
 
+    fn supersede(&self, _: &Update, _: Offset) {}
+
     fn snapshot(&self, channel: &TopicName, _: Stamp, _: &Data) {
         self.note(channel);
     }

@@ -140,8 +140,17 @@ impl<S: Sink> Channel<S> {
 
     /// Whether a subscriber got all that `wish` asks for of an update when it was live.
     pub(super) fn told(&self, id: SubscriberId, update: &Update, wish: &Wish) -> bool {
-        let target = self.targets.iter().find(|target| target.subscriber == id);
+        let target = self.target(id);
         target.is_some_and(|target| update.stamp.offset > target.after && target.wish.gives(wish))
+    }
+
+    /// How a subscriber is served; none: it is not.
+    pub(super) fn wish_of(&self, id: SubscriberId) -> Option<&Wish> {
+        Some(&self.target(id)?.wish)
+    }
+
+    fn target(&self, id: SubscriberId) -> Option<&Target<S>> {
+        self.targets.iter().find(|target| target.subscriber == id)
     }
 
     /// From here on, after the update `newest`, a subscriber gets what `wish` asks for, and before that what still

@@ -36,6 +36,9 @@ pub trait Sink: Clone {
     fn offer(&self, update: &Arc<Update>, delivery: Delivery);
     /// Takes an update of the past.
     fn replay(&self, update: &Arc<Update>);
+    /// Lets go of what waits of the channel of `update`, where all of it is among what comes of the past after `offset`
+    /// and up to `update`.
+    fn supersede(&self, update: &Update, offset: Offset);
     /// Takes the value of a channel.
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data);
     /// Brings forward what still waits in a channel that is delivered in another way from here on.

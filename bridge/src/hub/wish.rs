@@ -48,12 +48,16 @@ impl Wish {
 
     /// Whether who gets this gets all that `other` asks for.
     pub(super) fn gives(&self, other: &Self) -> bool {
-        let fields = match (&self.fields, &other.fields) {
+        self.has_fields_of(other) && self.delivery.most(other.delivery) == self.delivery
+    }
+
+    /// Whether each update has all the members that `other` asks for.
+    pub(super) fn has_fields_of(&self, other: &Self) -> bool {
+        match (&self.fields, &other.fields) {
             (None, _) => true,
             (Some(_), None) => false,
             (Some(these), Some(those)) => these == those || these.union(those) == **these,
-        };
-        fields && self.delivery.most(other.delivery) == self.delivery
+        }
     }
 
     /// The part of `data` that is wanted; none where that is nothing.

@@ -19,7 +19,7 @@ use crate::{
 use ahash::HashMap;
 use entry::Entry;
 use frame::{Draft, Item};
-use protocol::{Millis, Reply, Timestamp, TopicName};
+use protocol::{Millis, Offset, Reply, Timestamp, TopicName};
 use slots::{AT_ONCE, Put, Slots};
 use slow::{CONFLATE_BYTES, Lag};
 use std::{collections::VecDeque, sync::Arc};
@@ -157,6 +157,14 @@ impl Outbox {
             let _the_replay_wakes = self.release(&update.channel);
         }
         self.push(Entry::Replay(Arc::clone(update)))
+    }
+
+    /// Lets go of what waits of the channel of `update`, which comes as the past now, where the past has all of it: that
+    /// begins after `offset`.
+    pub fn supersede(&mut self, update: &Update, offset: Offset) {
+        if self.slots.has_only_after(offset, update) {
+            self.slots.void(&update.channel);
+        }
     }
 
     /// Puts a reply in, behind everything that is there.

@@ -7,7 +7,7 @@
 use super::Wake;
 use crate::{data::Data, update::Update};
 use ahash::HashMap;
-use protocol::{Millis, Timestamp, TopicName};
+use protocol::{Millis, Offset, Timestamp, TopicName};
 use std::{collections::BTreeSet, sync::Arc};
 
 /// A time that is over, for what waits for nothing.
@@ -37,6 +37,8 @@ struct Slot {
 /// The newest values of a channel.
 #[derive(Debug)]
 pub(super) struct Pending {
+    /// The first update that went in.
+    first: Offset,
     pub(super) newest: Arc<Update>,
     /// The merged values, where more than one update went in.
     pub(super) merged: Option<Data>,
@@ -68,7 +70,7 @@ impl Slots {
             pending.merge(update);
             return Put::Merged;
         }
-        slot.pending = Some(Pending { newest: Arc::clone(update), merged: None });
+        slot.pending = Some(Pending::new(update));
         let place = (slot.not_before, update.channel.clone());
         if slot.not_before <= now {
             // A slot has one place: what was due to look whether it stayed empty must not queue it again.
@@ -106,6 +108,12 @@ impl Slots {
     pub(super) fn precedes(&self, update: &Update) -> bool {
         let pending = self.slots.get(&update.channel).and_then(|slot| slot.pending.as_ref());
         pending.is_some_and(|pending| pending.newest.stamp.seq <= update.stamp.seq)
+    }
+
+    /// Whether what waits of a channel is no newer than `update`, and all of it is from after `offset`.
+    pub(super) fn has_only_after(&self, offset: Offset, update: &Update) -> bool {
+        let pending = self.slots.get(&update.channel).and_then(|slot| slot.pending.as_ref());
+        self.precedes(update) && pending.is_some_and(|pending| pending.first > offset)
     }
 
     /// Forgets a channel: what waits for its interval is gone, what has its place in the queue is sealed.
@@ -169,6 +177,10 @@ fn draw(next_ticket: &mut u64) -> u64 {
 }
 
 impl Pending {
+    fn new(update: &Arc<Update>) -> Self {
+        Self { first: update.stamp.offset, newest: Arc::clone(update), merged: None }
+    }
+
     fn merge(&mut self, newer: &Arc<Update>) {
         let old = self.merged.as_ref().unwrap_or(&self.newest.data);
         self.merged = Some(old.merged(&newer.data));

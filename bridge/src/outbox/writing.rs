@@ -91,7 +91,7 @@ impl Outbox {
     }
 
     fn write_slot(&mut self, now: Timestamp, channel: TopicName, ticket: u64) {
-        let Some(Pending { newest, merged }) = self.slots.take(now, &channel, ticket) else {
+        let Some(Pending { newest, merged, .. }) = self.slots.take(now, &channel, ticket) else {
             return;
         };
         self.counts.delivered += 1;

@@ -7,7 +7,7 @@ use bridge::{
     outbox::{Delivery, Outbox},
     update::{Stamp, Update},
 };
-use protocol::{Reply, Timestamp, TopicName};
+use protocol::{Offset, Reply, Timestamp, TopicName};
 use std::{cell::RefCell, rc::Rc, sync::Arc};
 
 /// The connection's outbox, as the gateway has it.
@@ -31,6 +31,10 @@ impl Sink for Reader {
 
     fn replay(&self, update: &Arc<Update>) {
         let _wake = self.0.borrow_mut().replay(update);
+    }
+
+    fn supersede(&self, update: &Update, offset: Offset) {
+        self.0.borrow_mut().supersede(update, offset);
     }
 
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {

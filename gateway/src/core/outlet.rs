@@ -8,7 +8,7 @@ use bridge::{
     outbox::{Delivery, Encoding, Frame, Haste, Outbox, Wake},
     update::{Stamp, Update},
 };
-use protocol::{Reply, TopicName};
+use protocol::{Offset, Reply, TopicName};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::{sync::Notify, time};
 
@@ -109,6 +109,10 @@ impl Sink for Outlet {
 
     fn replay(&self, update: &Arc<Update>) {
         self.put(|outbox| outbox.replay(update));
+    }
+
+    fn supersede(&self, update: &Update, offset: Offset) {
+        self.lock().supersede(update, offset);
     }
 
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {

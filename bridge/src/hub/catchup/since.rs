@@ -28,6 +28,8 @@ pub(in crate::hub) struct Since {
     /// Those of `wanted` that are to come live as `wish` says: not those that were given other options since.
     taking: Vec<TopicFilter>,
     wish: Wish,
+    /// All after this was asked for.
+    from: Offset,
     /// Everything up to here was sent.
     sent: Offset,
     /// The newest offset when it was asked for: of what came later, that need not be sent which another
@@ -71,10 +73,11 @@ impl<S: Sink> Hub<S> {
         if let Some(gap) = self.gaps.iter().find(|gap| gap.last > cursor.offset) {
             return Err(gap.reason);
         }
-        let (sent, asked_at, lost) = (cursor.offset, self.offset, Vec::new());
+        let (from, sent) = (cursor.offset, cursor.offset);
+        let (asked_at, lost) = (self.offset, Vec::new());
         let from_log = false;
         let (taking, wanted) = (filters.clone(), Selection::new(filters));
-        let mut since = Since { mark, wanted, taking, wish, sent, asked_at, lost, from_log };
+        let mut since = Since { mark, wanted, taking, wish, from, sent, asked_at, lost, from_log };
         self.reset_lost(subscriber, &mut since);
         since.from_log = !since.lost.is_empty();
         Ok(Job::Since(since))
@@ -181,6 +184,11 @@ impl<S: Sink> Hub<S> {
             return 0;
         }
         let Some(part) = wish.part_of(update) else { return 0 };
+        let channel = self.channels.get(name);
+        let live = channel.and_then(|channel| channel.wish_of(id));
+        if live.is_some_and(|live| wish.has_fields_of(live)) {
+            subscriber.sink.supersede(&part, since.from);
+        }
         subscriber.sink.replay(&part);
         part.bytes()
     }

@@ -39,6 +39,10 @@ impl Sink for Reader {
         let _wake = self.0.borrow_mut().replay(update);
     }
 
+    fn supersede(&self, update: &Update, offset: Offset) {
+        self.0.borrow_mut().supersede(update, offset);
+    }
+
     fn snapshot(&self, channel: &TopicName, stamp: Stamp, data: &Data) {
         let _wake = self.0.borrow_mut().snapshot(channel.clone(), stamp, data.clone());
     }

@@ -268,7 +268,34 @@ fn who_resumes_with_each_update_does_not_wait_for_the_old_pace() {
     bench.settle(id);
     bench.publish("telemetry/a", r#"{"t":3}"#);
     bench.publish("telemetry/a", r#"{"t":4}"#);
-    let past = [r#"telemetry/a 2 {"t":2}"#, r#"telemetry/a 2 {"t":2} replayed"#];
+    let past = r#"telemetry/a 2 {"t":2} replayed"#;
     let live = [r#"telemetry/a 3 {"t":3}"#, r#"telemetry/a 4 {"t":4}"#];
-    assert_eq!(reader.read(), [&["subscribed"], &past[..], &["live"], &live[..]].concat());
+    assert_eq!(reader.read(), [&["subscribed", past, "live"], &live[..]].concat());
+}
+
+#[test]
+fn what_waited_comes_with_the_past_where_that_has_all_of_it_and_else_before() {
+    let waited = [r#"{"t":2}"#, r#"{"h":3}"#, r#"{"t":4}"#];
+    let (merged, last) = (r#"4 {"h":3,"t":4}"#, r#"4 {"t":4} replayed"#);
+    for (offset, options, came) in [
+        (1, r#"{}"#, &[r#"2 {"t":2} replayed"#, r#"3 {"h":3} replayed"#, last][..]),
+        // Of what was asked for before, 2 is not among the past.
+        (2, r#"{}"#, &[r#"3 {"h":3} replayed"#, merged, last]),
+        // Nor is `h`.
+        (1, r#"{"fields":["t"]}"#, &[r#"2 {"t":2} replayed"#, merged, last]),
+    ] {
+        let mut bench = Bench::new();
+        let (id, reader) = bench.join();
+        bench.subscribe(id, &["telemetry/a"], serde_json::json!({"throttle": 0.2}));
+        bench.publish("telemetry/a", r#"{"t":1}"#);
+        reader.read();
+        waited.iter().for_each(|data| bench.publish("telemetry/a", data));
+        let mut options: serde_json::Value = serde_json::from_str(options).unwrap();
+        options["since"] = since("epoch", offset)["since"].clone();
+        bench.subscribe(id, &["telemetry/a"], options);
+        bench.settle(id);
+        let came = came.iter().map(|update| format!("telemetry/a {update}"));
+        let all = ["subscribed".to_owned()].into_iter().chain(came).chain(["live".to_owned()]);
+        assert_eq!(reader.read(), all.collect::<Vec<_>>(), "after {offset}");
+    }
 }
