@@ -71,6 +71,27 @@ pub enum EdgeEvent {
         /// Which sending of it.
         attempt: u32,
     },
+    /// A command waits in the connection until its receiver has acknowledged what it has.
+    HeldUp {
+        /// The command.
+        command: CommandId,
+        /// Which sending of it.
+        attempt: u32,
+    },
+    /// One that waited was written.
+    Written {
+        /// The command.
+        command: CommandId,
+        /// Which sending of it.
+        attempt: u32,
+    },
+    /// One that waited is not written any more: its time has passed.
+    GivenBack {
+        /// The command.
+        command: CommandId,
+        /// Which sending of it.
+        attempt: u32,
+    },
     /// A command was not written to the connection, and never will be.
     NotWritten {
         /// The command.

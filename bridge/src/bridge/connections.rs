@@ -41,6 +41,11 @@ impl<S: Sink> Bridge<S> {
                 self.commands.delivered(now, command, attempt);
                 self.settle_by_delivery(now, command);
             }
+            EdgeEvent::HeldUp { command, attempt } => self.commands.held_up(command, attempt),
+            EdgeEvent::Written { command, attempt } => self.commands.written(command, attempt),
+            EdgeEvent::GivenBack { command, attempt } => {
+                self.commands.given_back(now, command, attempt);
+            }
             EdgeEvent::NotWritten { command, attempt, why } => {
                 self.commands.not_written(now, command, attempt, why);
             }

@@ -168,6 +168,7 @@ impl<S: Sink> Bridge<S> {
                 Effect::BatchChanged(batch) => self.watch_batch(batch),
                 Effect::Send { .. }
                 | Effect::AskCancel { .. }
+                | Effect::Recall { .. }
                 | Effect::AlertChanged(..)
                 | Effect::Forget(_) => {}
             }

@@ -151,6 +151,15 @@ pub enum Effect {
         /// The command.
         command: CommandId,
     },
+    /// Take back the first attempt of this command, which waits for its receiver's window, if it still does.
+    Recall {
+        /// To which connection it went.
+        connection: ConnectionId,
+        /// The command.
+        command: CommandId,
+        /// Which sending of it.
+        attempt: u32,
+    },
     /// The device was deleted: forget what was told of its commands.
     Forget(DeviceId),
     /// Tell this alert on `alerts/{severity}/{device}`, as of this time.

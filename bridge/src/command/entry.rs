@@ -70,6 +70,9 @@ pub(super) struct Entry {
     /// The newest attempt waits to be written: nothing can be an answer to it yet.
     #[serde(skip)]
     pub(super) unwritten: bool,
+    /// It waits for the window of its receiver, who is asked then to give it back.
+    #[serde(skip)]
+    pub(super) recall_at: Option<Timestamp>,
     #[serde(skip)]
     pub(super) deadline: Option<Timestamp>,
     /// When it may be sent again.
@@ -103,6 +106,7 @@ pub(super) enum Due {
     NotBefore,
     DeliverBy,
     WriteBy,
+    Recall,
     FinishBy,
     Resend,
     VerifyBy,
@@ -169,6 +173,7 @@ impl Entry {
             sent_to: None,
             cancel_asked: None,
             unwritten: false,
+            recall_at: None,
             deadline: None,
             resend_at: None,
             displaced: Vec::new(),
@@ -222,6 +227,9 @@ impl Entry {
             CommandState::Scheduled | CommandState::Queued if self.release == Release::Held => None,
             CommandState::Scheduled => command.not_before.map(|at| (at, Due::NotBefore)),
             CommandState::Queued => Some((command.deliver_by, Due::DeliverBy)),
+            CommandState::Sent if self.recall_at.is_some() => {
+                self.recall_at.map(|at| (at, Due::Recall))
+            }
             CommandState::Sent if self.was_never_written() => Some((self.write_by(), Due::WriteBy)),
             CommandState::Sent
             | CommandState::Delivered
@@ -238,6 +246,11 @@ impl Entry {
             | CommandState::Expired
             | CommandState::TimedOut => self.verify_by.map(|at| (at, Due::VerifyBy)),
         }
+    }
+
+    /// The newest attempt is with its receiver's connection, or beyond.
+    pub(super) fn note_written(&mut self) {
+        (self.unwritten, self.recall_at) = (false, None);
     }
 
     /// Its first sending is decided, and waits for the store: it certainly did not run.

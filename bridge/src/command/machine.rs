@@ -36,6 +36,9 @@ pub enum Happening {
         /// It was the first attempt: it certainly did not run.
         first: bool,
     },
+    /// The first attempt waited for its receiver's window as long as its time ran, and is not written any more: it
+    /// certainly did not run.
+    NotWrittenInTime,
 }
 
 /// What follows.
@@ -93,7 +96,8 @@ fn before_sending(state: CommandState, happening: Happening) -> Step {
         | Happening::Acknowledged
         | Happening::FinishByPassed
         | Happening::Superseded
-        | Happening::NotWritten { .. } => Step::Nothing,
+        | Happening::NotWritten { .. }
+        | Happening::NotWrittenInTime => Step::Nothing,
     }
 }
 
@@ -109,6 +113,7 @@ fn underway(state: CommandState, happening: Happening) -> Step {
         Happening::CancelAsked { cancellable: true } => Step::To(CommandState::Cancelling),
         Happening::CancelAsked { cancellable: false } => Step::CannotCancel,
         Happening::NotWritten { first } => not_written(first),
+        Happening::NotWrittenInTime => Step::To(CommandState::Expired),
         Happening::Due
         | Happening::Sent
         | Happening::DeliverByPassed
@@ -127,6 +132,7 @@ fn cancelling(happening: Happening) -> Step {
         },
         Happening::FinishByPassed => Step::To(CommandState::TimedOut),
         Happening::NotWritten { first } => not_written(first),
+        Happening::NotWrittenInTime => Step::To(CommandState::Expired),
         Happening::Due
         | Happening::Sent
         | Happening::Acknowledged
@@ -151,7 +157,8 @@ fn timed_out(happening: Happening) -> Step {
         | Happening::FinishByPassed
         | Happening::Superseded
         | Happening::NoRoom
-        | Happening::NotWritten { .. } => Step::Nothing,
+        | Happening::NotWritten { .. }
+        | Happening::NotWrittenInTime => Step::Nothing,
     }
 }
 
@@ -166,7 +173,8 @@ fn ended(happening: Happening) -> Step {
         | Happening::FinishByPassed
         | Happening::Superseded
         | Happening::NoRoom
-        | Happening::NotWritten { .. } => Step::Nothing,
+        | Happening::NotWritten { .. }
+        | Happening::NotWrittenInTime => Step::Nothing,
     }
 }
 
@@ -256,6 +264,7 @@ mod tests {
             ("no room", Happening::NoRoom),
             ("not written", Happening::NotWritten { first: true }),
             ("not written again", Happening::NotWritten { first: false }),
+            ("not written in time", Happening::NotWrittenInTime),
         ]
     }
 
@@ -270,6 +279,7 @@ mod tests {
             ("finish_by", Step::To(S::TimedOut)),
             ("not written", Step::To(S::Failed)),
             ("not written again", Step::Note),
+            ("not written in time", Step::To(S::Expired)),
         ];
         let answers = [
             "received",

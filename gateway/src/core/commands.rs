@@ -82,6 +82,9 @@ impl Actor {
                     self.send(now, connection, cancel_message(&device, command));
                 }
             }
+            Effect::Recall { connection, command, attempt } => {
+                self.recall(now, connection, command, attempt);
+            }
             Effect::Forget(device) => self.bridge.forget_commands_of(&device),
             Effect::AlertChanged(at, alert) => self.bridge.announce_alert(now, at, &alert),
         }
@@ -108,6 +111,25 @@ impl Actor {
         self.send(now, connection, message);
         self.bridge.written(command, attempt);
         fault::point("after_publish");
+    }
+
+    /// Has a connection give back a command that waits in it. One that has ended wrote it never: what it wrote it said
+    /// before its end.
+    fn recall(
+        &mut self,
+        now: Timestamp,
+        connection: ConnectionId,
+        command: CommandId,
+        attempt: u32,
+    ) {
+        match self.mailboxes.get(&connection) {
+            Some(mailbox) => {
+                let recall = Downlink::Recall(connection, command, attempt);
+                // It is asked again.
+                let _full_or_at_its_end = mailbox.try_send(recall, MAILBOX_MESSAGES_MAX);
+            }
+            None => self.bridge.edge(now, EdgeEvent::GivenBack { command, attempt }),
+        }
     }
 
     fn tell(&mut self, now: Timestamp, at: Timestamp, details: &CommandDetails) {

@@ -151,6 +151,7 @@ impl Deferred {
             Effect::BatchChanged(_)
             | Effect::Send { .. }
             | Effect::AskCancel { .. }
+            | Effect::Recall { .. }
             | Effect::AlertChanged(..)
             | Effect::Forget(_) => false,
         })

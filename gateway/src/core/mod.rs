@@ -157,6 +157,8 @@ impl fmt::Debug for Input {
 pub enum Downlink {
     /// Write this PUBLISH, QoS 1 or what the subscription grants, never retained.
     Publish(ConnectionId, Arc<DeviceMessage>),
+    /// Give this command back if it still waits for the client's window.
+    Recall(ConnectionId, CommandId, u32),
     /// Close the connection (`kicked`).
     Kick(ConnectionId),
     /// Another client's message to one of the device's own topics.

@@ -177,7 +177,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Downlink::Publish(connection, message) if connection == me => {
                 self.deliver_order(&message);
             }
-            Downlink::Kick(_) | Downlink::Publish(..) => {}
+            Downlink::Recall(connection, command, attempt) if connection == me => {
+                self.give_back(command, attempt);
+            }
+            Downlink::Kick(_) | Downlink::Publish(..) | Downlink::Recall(..) => {}
             Downlink::Pass(arrival) => self.deliver(arrival, Source::Own),
         }
         Ok(())

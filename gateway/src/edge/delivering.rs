@@ -17,7 +17,7 @@ use crate::{
 };
 use bridge::{command::book::Unwritten, event::EdgeEvent};
 use bytes::{Bytes, BytesMut};
-use protocol::{Timestamp, TopicName};
+use protocol::{CommandId, Timestamp, TopicName};
 use std::{collections::HashMap, sync::Arc};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
@@ -70,9 +70,38 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let grant = self.session.subscriptions.select(&message, Source::Own, me);
         let command = order.command.as_ref().map(|it| (it.id, it.attempt));
         match grant {
-            Some(grant) => self.queue(Entry { command, ..Entry::new(message, grant) }, None),
+            Some(grant) => self.queue_order(Entry { command, ..Entry::new(message, grant) }),
             None => self.not_written(command, Unwritten::NotSubscribed),
         }
+    }
+
+    /// Queues what the core sends. Of a command that has to wait it is told: until it is written it certainly does not
+    /// run.
+    fn queue_order(&mut self, entry: Entry) {
+        let held_up = entry.command.is_some() && self.is_held_up(entry.qos);
+        let command = entry.command.filter(|_| held_up);
+        if self.queue(Entry { held_up, ..entry }, None)
+            && let Some((command, attempt)) = command
+        {
+            self.tell_core(EdgeEvent::HeldUp { command, attempt });
+        }
+    }
+
+    fn is_held_up(&self, qos: u8) -> bool {
+        self.session.holds_up(qos)
+            || self.out.len() >= OUT_BYTES_HIGH
+            || self.rests().writing.is_some()
+    }
+
+    /// The core wants a command back that waits, if it still does.
+    pub(super) fn give_back(&mut self, command: CommandId, attempt: u32) {
+        if self.session.withdraw((command, attempt)) {
+            self.tell_core(EdgeEvent::GivenBack { command, attempt });
+        }
+    }
+
+    fn tell_core(&mut self, event: EdgeEvent) {
+        self.batch.input(Input::Edge { event, mailbox: None });
     }
 
     /// A message came: of the exchange, or another client's to one of the device's own topics.
@@ -98,20 +127,22 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.session.may_have(&self.client.access, message, &self.shared)
     }
 
-    pub(super) fn queue(&mut self, entry: Entry, gathering: Option<Gathering>) {
+    /// False: there is no room for it.
+    pub(super) fn queue(&mut self, entry: Entry, gathering: Option<Gathering>) -> bool {
         let command = entry.command;
         let queued = self.session.push(entry, gathering, &self.shared);
-        if queued.is_err() {
+        let has_room = queued.is_ok();
+        if !has_room {
             self.not_written(command, Unwritten::Full);
         }
         self.count_dropped(queued);
+        has_room
     }
 
     /// Tells the core of a command that never reaches the client.
-    fn not_written(&mut self, command: Option<(protocol::CommandId, u32)>, why: Unwritten) {
+    fn not_written(&mut self, command: Option<(CommandId, u32)>, why: Unwritten) {
         if let Some((command, attempt)) = command {
-            let event = EdgeEvent::NotWritten { command, attempt, why };
-            self.batch.input(Input::Edge { event, mailbox: None });
+            self.tell_core(EdgeEvent::NotWritten { command, attempt, why });
         }
     }
 
@@ -239,6 +270,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             }
             if too_large {
                 self.not_written(entry.command, Unwritten::TooLarge);
+            } else if let (Some((command, attempt)), true) = (entry.command, entry.held_up) {
+                self.tell_core(EdgeEvent::GivenBack { command, attempt });
             }
             return;
         }
@@ -253,6 +286,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             && pace.delivered(Instant::now())
         {
             self.shared.counters.limit_rate_out.increment();
+        }
+        if let (Some((command, attempt)), true) = (entry.command, entry.held_up) {
+            self.tell_core(EdgeEvent::Written { command, attempt });
         }
     }
 

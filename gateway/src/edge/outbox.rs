@@ -19,6 +19,7 @@ use flights::Flights;
 pub(super) use flights::{Answer, Ended, Received, WrongFlow};
 use load::Load;
 pub(super) use load::{Bounds, Room};
+use protocol::CommandId;
 use std::{collections::VecDeque, mem, sync::Arc};
 
 /// What to write next.
@@ -143,6 +144,21 @@ impl Outbox {
         self.sent_through = self.sent_through.max(number);
         self.flights.begin(number, entry.clone());
         Some(Next::Message { entry, id: Some(number.id()), duplicate: false })
+    }
+
+    /// Whether what is queued next with this QoS has to wait for others, or for the window.
+    pub(super) fn holds_up(&self, qos: u8) -> bool {
+        !self.queue.is_empty()
+            || self.flights.first_again().is_some()
+            || (qos > 0 && !self.flights.have_room())
+    }
+
+    /// Takes a command out of the queue; false where it does not wait there.
+    pub(super) fn withdraw(&mut self, command: (CommandId, u32)) -> bool {
+        let wanted = |numbered: &Numbered| numbered.entry.command == Some(command);
+        let place = self.queue.iter().position(wanted);
+        let taken = place.and_then(|place| self.queue.remove(place));
+        taken.inspect(|numbered| self.load.give_back(&numbered.entry)).is_some()
     }
 
     /// PUBACK or PUBCOMP came; none: there is no such flow.

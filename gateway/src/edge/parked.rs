@@ -104,7 +104,7 @@ impl Parked {
         match down {
             Downlink::Pass(message) => self.collect(message, Source::Own),
             // It was for the connection that is no more.
-            Downlink::Publish(..) | Downlink::Kick(_) => {}
+            Downlink::Publish(..) | Downlink::Recall(..) | Downlink::Kick(_) => {}
         }
     }
 

@@ -16,7 +16,7 @@ use crate::{
     store::Gathering,
 };
 use bridge::acl::Grant;
-use protocol::Timestamp;
+use protocol::{CommandId, Timestamp};
 use std::{collections::BTreeMap, sync::Arc};
 
 /// A client's session (MQTT 5.0, section 4.1).
@@ -101,6 +101,16 @@ impl Session {
             Some(outbox) => outbox.room(waiting_max),
             None => Outbox::new(bounds(shared), self.window).room(waiting_max),
         }
+    }
+
+    /// Whether a message has to wait in the queue: see [`Outbox::holds_up`].
+    pub(super) fn holds_up(&self, qos: u8) -> bool {
+        self.outbox.as_ref().is_some_and(|outbox| outbox.holds_up(qos))
+    }
+
+    /// Takes a command out of the queue: see [`Outbox::withdraw`].
+    pub(super) fn withdraw(&mut self, command: (CommandId, u32)) -> bool {
+        self.outbox.as_mut().is_some_and(|outbox| outbox.withdraw(command))
     }
 
     /// What to write next: see [`Outbox::next`].

@@ -177,6 +177,40 @@ async fn a_command_goes_down_and_its_acknowledgement_is_told() {
 }
 
 #[tokio::test]
+async fn a_command_that_waits_for_the_window_is_written_or_given_back_and_that_is_told() {
+    let mut edge = TestEdge::start().await;
+    let one_at_a_time = Connect { properties: &[0x21, 0, 1], ..client(5, "d1") };
+    let mut peer = edge.connect_as(&one_at_a_time).await;
+    peer.send(&subscribe(5, 1, &[("devices/d1/commands/#", 1)])).await;
+    assert_eq!(peer.packet().await.0, 0x90);
+    let (_, me, ..) = attached(edge.event().await.0);
+    let mailbox = edge.event().await.1.unwrap();
+    let (command, attempt) = (COMMAND.parse().unwrap(), 3);
+    let recall = || {
+        let recall = Downlink::Recall(me, command, attempt);
+        mailbox.try_send(recall, MAILBOX_MESSAGES_MAX).unwrap();
+    };
+    order(&mailbox, me);
+    assert_eq!(peer.packet().await.0, 0x32);
+    order(&mailbox, me);
+    assert_eq!(edge.event().await.0, EdgeEvent::HeldUp { command, attempt });
+    peer.send(&ack(0x40, 1)).await;
+    assert_eq!(peer.packet().await.0, 0x32);
+    let delivered = EdgeEvent::Delivered { connection: me, command, attempt };
+    assert_eq!(edge.event().await.0, delivered);
+    assert_eq!(edge.event().await.0, EdgeEvent::Written { command, attempt });
+    // It was written: there is nothing to give back. The next one waits.
+    recall();
+    order(&mailbox, me);
+    assert_eq!(edge.event().await.0, EdgeEvent::HeldUp { command, attempt });
+    recall();
+    assert_eq!(edge.event().await.0, EdgeEvent::GivenBack { command, attempt });
+    peer.send(&ack(0x40, 2)).await;
+    assert_eq!(edge.event().await.0, delivered);
+    peer.hears_nothing().await;
+}
+
+#[tokio::test]
 async fn a_command_bears_its_properties_for_version_5() {
     let mut edge = TestEdge::start().await;
     let (mut peer, me, mailbox) = device(&mut edge, 5, 0).await;

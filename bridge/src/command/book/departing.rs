@@ -1,9 +1,12 @@
 //! From the decision to send to the sending itself. Between the two lies a commit, which may take its time: until
 //! then a first attempt certainly did not run.
 
-use super::Commands;
-use crate::event::ConnectionId;
-use protocol::{Actor, CommandDetails, CommandId, CommandState, Delivery, Timestamp};
+use super::{Commands, Effect};
+use crate::{command::machine::Happening, event::ConnectionId};
+use protocol::{Actor, CommandDetails, CommandId, CommandState, Delivery, Millis, Timestamp};
+
+/// How often a connection is asked to give back what waits.
+const RECALL_EVERY: Millis = Millis(1_000);
 
 impl Commands {
     /// An attempt that is kept may be written now, as `delivery` says then; false where it is no longer to be.
@@ -28,12 +31,45 @@ impl Commands {
         true
     }
 
-    /// An attempt was handed to its receiver's connection.
+    /// An attempt was handed to its receiver's connection, or left it.
     pub fn written(&mut self, id: CommandId, attempt: u32) {
         let entry = self.entries.get_mut(&id);
         if let Some(entry) = entry.filter(|entry| entry.details.command.attempt == attempt) {
-            entry.unwritten = false;
+            entry.note_written();
             self.set_deadline(id);
+        }
+    }
+
+    /// The first attempt waits in its receiver's connection for the receiver's window: until it is written, it
+    /// certainly did not run.
+    pub fn held_up(&mut self, id: CommandId, attempt: u32) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let newest = entry.details.command.attempt == attempt && !entry.acknowledged;
+        if attempt == 1 && newest && entry.state() == CommandState::Sent {
+            entry.recall_at = entry.details.command.finish_by;
+            self.set_deadline(id);
+        }
+    }
+
+    /// The time has passed of what waits for its receiver's window. Only its connection knows whether it still does,
+    /// so that is asked, and again until it has answered.
+    pub(super) fn recall(&mut self, now: Timestamp, id: CommandId) {
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        entry.recall_at = Some(now.plus(RECALL_EVERY));
+        if let Some(connection) = entry.sent_to {
+            let attempt = entry.details.command.attempt;
+            self.effects.push(Effect::Recall { connection, command: id, attempt });
+        }
+        self.set_deadline(id);
+    }
+
+    /// An attempt that waited for its receiver's window is not written any more.
+    pub fn given_back(&mut self, now: Timestamp, id: CommandId, attempt: u32) {
+        let entry = self.entries.get(&id);
+        let newest = entry.filter(|entry| entry.details.command.attempt == attempt);
+        if newest.is_some_and(|entry| entry.recall_at.is_some()) {
+            self.apply(now, id, Happening::NotWrittenInTime, &Actor::Timer, None);
+            self.tick(now);
         }
     }
 

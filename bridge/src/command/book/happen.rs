@@ -121,7 +121,7 @@ impl Commands {
         if entry.details.command.attempt != attempt {
             return;
         }
-        entry.unwritten = false;
+        entry.note_written();
         if !entry.acknowledged && !entry.state().is_final() {
             entry.acknowledged = true;
             entry.reached(CommandState::Delivered);
@@ -163,7 +163,9 @@ impl Commands {
         let newest = entry.details.command.attempt;
         let current = answer.attempt.is_none_or(|attempt| attempt >= newest);
         entry.acknowledged |= current;
-        entry.unwritten &= !current;
+        if current {
+            entry.note_written();
+        }
         if let Some(stage) = stage(answer.status).filter(|_| current) {
             entry.reached(stage);
         }
@@ -263,6 +265,7 @@ impl Commands {
             }
             Due::DeliverBy => Happening::DeliverByPassed,
             Due::WriteBy => return self.not_kept_in_time(now, id),
+            Due::Recall => return self.recall(now, id),
             Due::FinishBy => {
                 self.note_timed_out(now, id);
                 Happening::FinishByPassed

@@ -148,12 +148,14 @@ impl Commands {
                 Effect::Changed(..)
                 | Effect::BatchChanged(_)
                 | Effect::AskCancel { .. }
+                | Effect::Recall { .. }
                 | Effect::AlertChanged(..)
                 | Effect::Forget(_) => {}
             }
         }
         let stays = |effect: &Effect| match effect {
-            Effect::Created(..) | Effect::Send { .. } => false,
+            // It is recalled again.
+            Effect::Created(..) | Effect::Send { .. } | Effect::Recall { .. } => false,
             Effect::Changed(_, details) => {
                 let id = details.command.id;
                 !gone.contains(&id) && !unsent.contains(&id)
@@ -262,7 +264,7 @@ impl Commands {
         }
         entry.details.command.attempt -= 1;
         entry.sent_to = None;
-        entry.unwritten = false;
+        entry.note_written();
         self.totals.figures.sent -= 1;
         self.dirty.insert(id);
         if first {

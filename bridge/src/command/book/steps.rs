@@ -188,7 +188,7 @@ impl Commands {
         let finish_by = *command.finish_by.get_or_insert(now.plus(entry.timeout));
         entry.sent_to = Some(receiver.connection);
         entry.sent_at = Some(now);
-        entry.unwritten = true;
+        (entry.unwritten, entry.recall_at) = (true, None);
         entry.resend_at = None;
         entry.acknowledged = false;
         let delivery = Delivery {
@@ -272,6 +272,9 @@ impl Commands {
 fn reason(happening: Happening) -> Option<String> {
     match happening {
         Happening::NotWritten { .. } => Some("it could not be written to its receiver".into()),
+        Happening::NotWrittenInTime => {
+            Some("it was not written: its receiver acknowledged too little to take it".into())
+        }
         Happening::NoRoom => Some("the device has too many open commands".into()),
         Happening::Due
         | Happening::Sent
@@ -299,6 +302,7 @@ fn noted(happening: Happening, state: CommandState) -> String {
         | Happening::Sent
         | Happening::Acknowledged
         | Happening::NoRoom
+        | Happening::NotWrittenInTime
         | Happening::DeliverByPassed
         | Happening::FinishByPassed
         | Happening::CancelAsked { .. }

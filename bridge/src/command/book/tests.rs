@@ -122,6 +122,7 @@ impl Bench {
                 | Effect::Changed(..)
                 | Effect::BatchChanged(_)
                 | Effect::AskCancel { .. }
+                | Effect::Recall { .. }
                 | Effect::AlertChanged(..)
                 | Effect::Forget(_) => {}
             }
@@ -169,6 +170,7 @@ fn what_changed_is_stored_before_it_is_sent() {
             Effect::Send { .. } => "send",
             Effect::AskCancel { .. } => "ask",
             Effect::BatchChanged(_) => "batch",
+            Effect::Recall { .. } => "recall",
             Effect::AlertChanged(..) => "alert",
             Effect::Forget(_) => "forget",
         })

@@ -14,6 +14,8 @@ pub(in crate::edge) struct Entry {
     pub(in crate::edge) identifiers: Vec<u32>,
     /// The command it carries, and which sending of it.
     pub(in crate::edge) command: Option<(CommandId, u32)>,
+    /// The core was told that the command waits, and is told when it does no more.
+    pub(in crate::edge) held_up: bool,
     /// It leaves the queue once this is set; none: it need not wait.
     pub(in crate::edge) stored: Option<Mark>,
     /// The shared subscription it came by.
@@ -25,7 +27,16 @@ impl Entry {
     pub(in crate::edge) fn new(message: Arc<Message>, grant: Grant) -> Self {
         let qos = message.qos.min(grant.qos);
         let (retain, identifiers) = (grant.retain, grant.identifiers);
-        Self { message, qos, retain, identifiers, command: None, stored: None, share: None }
+        Self {
+            message,
+            qos,
+            retain,
+            identifiers,
+            command: None,
+            held_up: false,
+            stored: None,
+            share: None,
+        }
     }
 
     pub(super) fn payload_bytes(&self) -> usize {

@@ -116,3 +116,24 @@ fn read(mut bytes: &[u8]) -> Properties {
     }
     found
 }
+
+#[tokio::test]
+async fn what_a_receiver_never_took_has_expired_and_comes_no_more() {
+    let gateway = TestGateway::with(&[("LIMITS__MQTT_INFLIGHT", "1")]).await;
+    make_known(&gateway, DEVICE).await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["commands/#"]).await;
+    let mut device = Device::connect(gateway.mqtt(), DEVICE).await;
+    device.peer.subscribe("news", 1).await;
+    let mut other = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "other")).await;
+    other.publish("news", b"something", 1).await;
+    let news = device.peer.message().await;
+    let command = create(&gateway, json!({"name": "fill", "timeout_ms": 300})).await;
+    let expired = reaches(&mut live, &id(&command), "expired").await;
+    assert_eq!(expired["error"], json!(null));
+    let steps = ["queued by user:local", "sent by gateway", "expired by timer"];
+    assert_eq!(story(&gateway, &id(&command)).await, steps);
+    device.peer.puback(news.id).await;
+    let next = create(&gateway, json!({"name": "drain"})).await;
+    assert_eq!(device.command().await.id, id(&next), "the first comes no more");
+}

@@ -72,6 +72,7 @@ fn a_device_that_comes_back_is_asked_again_to_give_a_command_up() {
             | Effect::Changed(..)
             | Effect::BatchChanged(_)
             | Effect::Send { .. }
+            | Effect::Recall { .. }
             | Effect::AlertChanged(..)
             | Effect::Forget(_) => None,
         };

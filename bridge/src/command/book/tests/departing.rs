@@ -10,6 +10,7 @@ fn waiting(bench: &mut Bench) -> (ConnectionId, Delivery) {
         | Effect::Changed(..)
         | Effect::BatchChanged(_)
         | Effect::AskCancel { .. }
+        | Effect::Recall { .. }
         | Effect::AlertChanged(..)
         | Effect::Forget(_) => None,
     };
@@ -88,4 +89,37 @@ fn what_waits_for_its_commit_is_cancelled_at_once() {
     assert_eq!(cancelled.state, CommandState::Cancelled, "nobody has to be asked");
     assert!(!bench.commands.departs(bench.time(), connection, &mut delivery));
     assert_eq!(bench.sent(), [(FIRST, next, 1)]);
+}
+
+#[test]
+fn what_its_receiver_never_took_has_expired_once_its_connection_gives_it_back() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "open", "timeout_ms": 100}));
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+    bench.commands.held_up(id, 1);
+    for lasts in [100, 1_000] {
+        bench.now += lasts;
+        bench.commands.tick(bench.time());
+        let [Effect::Recall { connection, command, attempt }] = bench.commands.take_effects()[..]
+        else {
+            panic!("its connection is asked, and again");
+        };
+        assert_eq!((connection, command, attempt), (FIRST, id, 1));
+        assert_eq!(bench.state(id), CommandState::Sent, "it may have been written meanwhile");
+    }
+    bench.commands.given_back(bench.time(), id, 1);
+    assert_eq!(bench.state(id), CommandState::Expired, "it certainly did not run");
+}
+
+#[test]
+fn what_was_written_after_all_times_out() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "open", "timeout_ms": 100}));
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+    bench.commands.held_up(id, 1);
+    bench.wait(150);
+    bench.commands.written(id, 1);
+    bench.commands.given_back(bench.time(), id, 1);
+    bench.wait(0);
+    assert_eq!(bench.state(id), CommandState::TimedOut, "it may have run");
 }
