@@ -5,7 +5,8 @@ use protocol::{Answer, AnswerStatus, CommandId, DeviceId};
 use serde_json::Value;
 
 /// Reads the response of an MQTT 5 device, which came with the command's id as Correlation Data: such a
-/// device need not know the form of an answer. What has no `status` is the result of a command that succeeded.
+/// device need not know the form of an answer. What has no `status` is the result of a command that succeeded, a
+/// plain text too; what begins like an object or an array and is none may have had a `status`, so it says nothing.
 ///
 /// # Errors
 /// [`Undecodable`] with the reason.
@@ -19,7 +20,10 @@ pub fn decode_response(
         Ok(Value::Object(members)) if members.contains_key("status") => read(payload)?,
         Ok(result) => succeeded(Some(result)),
         Err(_) if payload.is_empty() => succeeded(None),
-        Err(_) => succeeded(Some(value::utf8(payload)?.into())),
+        Err(error) => match value::utf8(payload)? {
+            text if value::begins_as_container(text) => return Err(error.into()),
+            text => succeeded(Some(text.into())),
+        },
     };
     Ok(Inbound::Answer { device: device.clone(), command, answer })
 }

@@ -165,7 +165,23 @@ fn a_response_without_a_status_is_the_result_of_success() {
     assert_eq!(read("done"), (done, Some("done".into())));
     assert_eq!(read(""), (done, None));
     assert_eq!(read(r#"{"status": "failed"}"#), (AnswerStatus::Failed, None));
+    assert_eq!(read("23 \u{b0}C [inside]"), (done, Some("23 \u{b0}C [inside]".into())));
     assert!(decode_response(&device, id, br#"{"status": "gone"}"#).is_err());
+}
+
+#[test]
+fn a_response_that_means_to_be_an_object_or_an_array_and_is_none_says_nothing() {
+    let (device, id) = ("d1".parse().unwrap(), CommandId::from_u128(1));
+    for bad in [
+        r#"{"status":"failed","result":{"t":NaN}}"#,
+        r#"{"status":"rejected",}"#,
+        "\u{feff}{\"status\":\"failed\"}",
+        "{'status':'failed'}",
+        r#"{"status":"started"}{}"#,
+        " \n[1, 2",
+    ] {
+        assert!(decode_response(&device, id, bad.as_bytes()).is_err(), "{bad}");
+    }
 }
 
 #[test]

@@ -10,6 +10,12 @@ pub(super) fn utf8(payload: &[u8]) -> Result<&str, Undecodable> {
     std::str::from_utf8(payload).map_err(|error| Undecodable(format!("not UTF-8: {error}")))
 }
 
+/// Whether a text means to be an object or an array, behind blanks or a byte order mark, whatever follows.
+pub(super) fn begins_as_container(text: &str) -> bool {
+    let blank = |character: char| character.is_whitespace() || character == '\u{feff}';
+    text.trim_start_matches(blank).starts_with(['{', '['])
+}
+
 /// JSON that a channel may hold.
 pub(super) fn checked(payload: &[u8]) -> Result<Box<RawValue>, Undecodable> {
     let value: Box<RawValue> = serde_json::from_str(utf8(payload)?)?;
