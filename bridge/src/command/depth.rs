@@ -4,14 +4,14 @@
 use serde_json::{Map, Value};
 
 /// The most levels of arrays and objects in parameters, in a result and in what is expected.
-pub(super) const LEVELS_MAX: usize = 100;
+pub(crate) const LEVELS_MAX: usize = 100;
 
 /// Refuses what nests deeper than [`LEVELS_MAX`].
 pub(super) fn check(what: &str, levels: usize) -> Result<(), String> {
     if levels <= LEVELS_MAX {
         return Ok(());
     }
-    Err(format!("{what} nests {levels} levels deep, more than {LEVELS_MAX}"))
+    Err(format!("{what} nests more than {LEVELS_MAX} levels deep"))
 }
 
 /// The levels of an object, itself included.

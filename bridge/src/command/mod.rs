@@ -9,3 +9,5 @@ mod depth;
 mod entry;
 mod lane;
 pub mod machine;
+
+pub(crate) use depth::LEVELS_MAX;

@@ -1,6 +1,6 @@
 //! Answers to commands: by topic, by Response Topic, or in a report of the last ones.
 
-use super::{Inbound, Undecodable, value};
+use super::{Inbound, Undecodable, deep, value};
 use protocol::{Answer, AnswerStatus, CommandId, DeviceId};
 use serde_json::Value;
 
@@ -15,12 +15,12 @@ pub fn decode_response(
     command: CommandId,
     payload: &[u8],
 ) -> Result<Inbound, Undecodable> {
-    let value = serde_json::from_slice::<Value>(payload);
-    let answer = match value {
-        Ok(Value::Object(members)) if members.contains_key("status") => read(payload)?,
+    let payload = deep::cut(payload);
+    let answer = match serde_json::from_slice::<Value>(&payload) {
+        Ok(Value::Object(members)) if members.contains_key("status") => read(&payload)?,
         Ok(result) => succeeded(Some(result)),
         Err(_) if payload.is_empty() => succeeded(None),
-        Err(error) => match value::utf8(payload)? {
+        Err(error) => match value::utf8(&payload)? {
             text if value::begins_as_container(text) => return Err(error.into()),
             text => succeeded(Some(text.into())),
         },
@@ -28,9 +28,9 @@ pub fn decode_response(
     Ok(Inbound::Answer { device: device.clone(), command, answer })
 }
 
-/// Reads an answer.
+/// Reads an answer, of which a result that nests too deep leaves no more than that.
 pub(super) fn read(payload: &[u8]) -> Result<Answer, Undecodable> {
-    let answer: Answer = value::object(payload, "answer")?;
+    let answer: Answer = value::object(&deep::cut(payload), "answer")?;
     match answer.progress {
         Some(done) if !(0.0..=100.0).contains(&done) => {
             Err(Undecodable(format!("progress {done} is not in 0-100")))
@@ -44,7 +44,7 @@ const RECENT_MAX: usize = 256;
 
 /// A list of ids, each of a command that was carried out, and of answers with their `id`.
 pub(super) fn recent(payload: &[u8]) -> Result<Vec<(CommandId, Answer)>, Undecodable> {
-    let entries: Vec<Value> = serde_json::from_str(value::utf8(payload)?)?;
+    let entries: Vec<Value> = serde_json::from_slice(&deep::cut(payload))?;
     if entries.len() > RECENT_MAX {
         return Err(Undecodable(format!(
             "{} commands are more than the {RECENT_MAX} that a report may name",

@@ -3,6 +3,7 @@
 //! Which of these a payload is its topic decides (`route`); how each reads has a file of its own.
 
 mod answer;
+mod deep;
 mod event;
 mod telemetry;
 mod value;

@@ -1,3 +1,4 @@
+mod answering;
 mod batches;
 mod cancelling;
 mod creating;
