@@ -12,6 +12,7 @@ use crate::{
 use anyhow::Result;
 use comfy_table::{Cell, Color};
 use protocol::{Device, Status, Timestamp};
+use serde_json::{Value, value::RawValue};
 
 /// Lists the devices that `query` selects, following the pages to the end.
 pub(crate) async fn list(
@@ -39,14 +40,22 @@ fn print(devices: &[Device], output: &mut Output) -> Result<()> {
 
 fn row(now: Timestamp, device: &Device) -> [Cell; 5] {
     let nothing = || "-".to_owned();
-    let values = device.values.as_object().is_none_or(|values| !values.is_empty());
     [
         Cell::new(&device.id),
         Cell::new(device.kind.as_deref().map_or_else(nothing, clean)),
         status_cell(device.status),
         Cell::new(device.last_seen_at.map_or_else(|| "never".into(), |seen| ago(now, seen))),
-        Cell::new(if values { compact(&device.values) } else { nothing() }),
+        Cell::new(values(&device.values).unwrap_or_else(nothing)),
     ]
+}
+
+/// As they are written where they nest deeper than is read here; none where there are none.
+fn values(raw: &RawValue) -> Option<String> {
+    match serde_json::from_str::<Value>(raw.get()) {
+        Ok(Value::Object(values)) if values.is_empty() => None,
+        Ok(values) => Some(compact(&values)),
+        Err(_) => Some(clean(raw.get())),
+    }
 }
 
 fn status_cell(status: Status) -> Cell {
@@ -55,4 +64,18 @@ fn status_cell(status: Status) -> Cell {
         Status::Offline => Color::DarkGrey,
     };
     Cell::new(status.name()).fg(color)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_told_however_deep_one_of_them_nests() {
+        let told = |json: String| values(&RawValue::from_string(json).unwrap());
+        assert_eq!(told("{}".into()), None);
+        assert_eq!(told(r#"{"a":1}"#.into()).as_deref(), Some("a=1"));
+        let deep = format!(r#"{{"a":{}{}}}"#, "[".repeat(127), "]".repeat(127));
+        assert_eq!(told(deep.clone()), Some(deep));
+    }
 }

@@ -2,11 +2,11 @@
 
 use crate::{AlertFigures, DeviceId, Millis, Status, Timestamp};
 use serde::{Deserialize, Deserializer, Serialize};
-use serde_json::Value;
-use std::collections::BTreeMap;
+use serde_json::value::RawValue;
+use std::{collections::BTreeMap, sync::Arc};
 
 /// A device as `GET /devices` gives it.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS))]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Device {
@@ -25,8 +25,8 @@ pub struct Device {
     pub last_seen_at: Option<Timestamp>,
     /// The newest value of each metric.
     #[cfg_attr(feature = "typescript", ts(type = "Record<string, unknown>"))]
-    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, Value>"))]
-    pub values: Value,
+    #[cfg_attr(feature = "schema", schemars(with = "serde_json::Map<String, serde_json::Value>"))]
+    pub values: Arc<RawValue>,
     /// Counts the changes of its type and tags.
     pub version: u64,
 }

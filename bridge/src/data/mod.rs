@@ -41,6 +41,21 @@ impl Data {
         }
     }
 
+    /// The JSON as it is, for what wraps it.
+    ///
+    /// # Panics
+    /// Never: what a channel says was checked when it came, and when it was restored.
+    #[must_use]
+    pub fn raw(&self) -> Arc<RawValue> {
+        match self {
+            Self::Metrics(metrics) => {
+                let json = RawValue::from_string(metrics.text().to_owned());
+                json.expect("metrics are one JSON text").into()
+            }
+            Self::Json(json) => Arc::clone(json),
+        }
+    }
+
     /// Only the members that `fields` names; none where there is none of them.
     #[must_use]
     pub fn only(&self, fields: &Fields) -> Option<Self> {

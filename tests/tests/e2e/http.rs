@@ -32,6 +32,20 @@ async fn refused(request: reqwest::RequestBuilder, status: StatusCode, code: &st
 const PATHS: [&str; 5] = ["/", "/api/v1/devices", "/ws", "/metrics", "/healthz"];
 
 #[tokio::test]
+async fn the_values_of_a_device_are_told_however_deep_one_of_them_nests() {
+    let gateway = TestGateway::start().await;
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "d")).await;
+    let deep = format!("{}{}", "[".repeat(127), "]".repeat(127));
+    peer.publish("devices/d/telemetry", br#"{"temperature":21.5}"#, 1).await;
+    peer.publish("devices/d/telemetry/m", deep.as_bytes(), 1).await;
+    for path in ["/api/v1/devices/d", "/api/v1/devices"] {
+        let (_, _, text) = answer(gateway.request(Method::GET, path)).await;
+        let values = format!(r#""values":{{"temperature":21.5,"m":{deep}}}"#);
+        assert!(text.contains(&values), "{text}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_must_name_the_gateway() {
     let settings = [("HTTP__ALLOWED_HOSTS", "gateway.example")];
     let gateway = TestGateway::with(&settings).await;

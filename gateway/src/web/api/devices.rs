@@ -17,6 +17,7 @@ use axum::{
 };
 use bridge::{
     bridge::Bridge,
+    data::{Data, Metrics},
     devices::{Record, Tags},
     rights::Rights,
 };
@@ -24,7 +25,7 @@ use protocol::{
     Device, DeviceDescription, DeviceId, DevicePatch, Page, Status, Timestamp, TopicName,
 };
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::{cmp::Ordering, sync::Arc};
 
 /// What `GET /devices` may ask for.
@@ -143,7 +144,6 @@ fn device(bridge: &Bridge<Outlet>, rights: &Rights, id: &DeviceId) -> Option<Dev
     let record = bridge.devices().get(id)?;
     let channel: TopicName = format!("telemetry/{id}").parse().ok()?;
     let value = bridge.hub.value(&channel).filter(|_| rights.may_see(&channel));
-    let values = value.map_or("", |data| data.text());
     Some(Device {
         id: id.clone(),
         kind: record.kind.clone(),
@@ -151,8 +151,7 @@ fn device(bridge: &Bridge<Outlet>, rights: &Rights, id: &DeviceId) -> Option<Dev
         status: record.status(),
         since: record.since(),
         last_seen_at: record.last_seen_at,
-        values: serde_json::from_str(values)
-            .unwrap_or_else(|_| Value::Object(serde_json::Map::new())),
+        values: value.map_or_else(|| Data::Metrics(Metrics::default()).raw(), Data::raw),
         version: record.version,
     })
 }
