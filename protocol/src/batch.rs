@@ -87,7 +87,7 @@ struct Bound {
 pub enum BatchState {
     /// Rows begin, as far as `concurrency` and `rate` allow.
     Running,
-    /// No more rows begin until it is resumed.
+    /// No more rows begin or are sent until it is resumed; the time of those that have begun runs on.
     Paused,
     /// Every row has ended.
     Done,

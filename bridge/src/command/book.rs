@@ -13,6 +13,7 @@ mod expecting;
 mod happen;
 mod keeping;
 mod late;
+mod pausing;
 mod steps;
 
 pub use expecting::Said;

@@ -30,12 +30,7 @@ impl Lane {
         self.waiting.len() + self.underway.len() + self.scheduled.len()
     }
 
-    /// How many commands would go before a new one with this priority.
-    pub(super) fn before(&self, priority: i32) -> usize {
-        self.underway.len() + self.waiting_before(priority).count()
-    }
-
-    /// Those that wait and would go before a new one with this priority.
+    /// Those that wait and have a place before that of a new one with this priority.
     pub(super) fn waiting_before(&self, priority: i32) -> impl Iterator<Item = CommandId> {
         let earlier =
             self.waiting.iter().take_while(move |(known, ..)| *known <= Reverse(priority));

@@ -191,7 +191,7 @@ pub(crate) enum BatchAction {
     },
     /// List the rows of a batch: one for each device
     Rows(RowQuery),
-    /// Begin no more rows until it is resumed
+    /// Begin and send no more rows until it is resumed
     Pause {
         /// The batch's id
         id: CommandId,

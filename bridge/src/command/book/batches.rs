@@ -65,22 +65,6 @@ impl Commands {
         rows.map(|command| &command.device)
     }
 
-    /// Begins no more rows of a batch.
-    ///
-    /// # Errors
-    /// [`BatchError`] where there is none, or it has ended.
-    pub fn pause_batch(&mut self, now: Timestamp, id: &str) -> Result<Batch, BatchError> {
-        self.change_batch(now, id, |course| course.status.state = BatchState::Paused)
-    }
-
-    /// Begins rows of a batch again.
-    ///
-    /// # Errors
-    /// [`BatchError`] where there is none, or it has ended.
-    pub fn resume_batch(&mut self, now: Timestamp, id: &str) -> Result<Batch, BatchError> {
-        self.change_batch(now, id, |course| course.resume(now))
-    }
-
     /// Cancels what of a batch was not sent; what was sent goes on.
     ///
     /// # Errors
@@ -187,19 +171,7 @@ impl Commands {
         }
     }
 
-    fn change_batch(
-        &mut self,
-        now: Timestamp,
-        id: &str,
-        change: impl FnOnce(&mut Course),
-    ) -> Result<Batch, BatchError> {
-        change(self.open_batch(id)?);
-        self.touched.insert(id.to_owned());
-        self.tick(now);
-        Ok(self.batches[id].status.clone())
-    }
-
-    fn open_batch(&mut self, id: &str) -> Result<&mut Course, BatchError> {
+    pub(super) fn open_batch(&mut self, id: &str) -> Result<&mut Course, BatchError> {
         let course = self.batches.get_mut(id).ok_or_else(|| BatchError::Unknown(id.into()))?;
         match course.status.state {
             BatchState::Running | BatchState::Paused => Ok(course),

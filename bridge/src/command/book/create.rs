@@ -77,7 +77,7 @@ impl Commands {
             errors.push(CreateError::TooMany { device: device.clone(), max }.to_string());
         }
         let before = |lane: &Lane| {
-            let all = lane.before(request.priority.unwrap_or(0));
+            let all = self.before(lane, request.priority.unwrap_or(0));
             all - self.displaced_before(now, lane, request)
         };
         let receiver = lane.and_then(|lane| lane.receiver());
@@ -92,12 +92,17 @@ impl Commands {
         }
     }
 
+    /// How many commands would go before a new one with this priority.
+    fn before(&self, lane: &Lane, priority: i32) -> usize {
+        lane.underway.len() + self.waiting_before(lane, priority).count()
+    }
+
     /// How many of those that would go before a command it would take the place of now.
     fn displaced_before(&self, now: Timestamp, lane: &Lane, request: &CommandRequest) -> usize {
         let Some(key) = request.supersede.as_deref().filter(|_| !is_scheduled(now, request)) else {
             return 0;
         };
-        let earlier = lane.waiting_before(request.priority.unwrap_or(0));
+        let earlier = self.waiting_before(lane, request.priority.unwrap_or(0));
         earlier.filter(|id| self.entries[id].supersede.as_deref() == Some(key)).count()
     }
 
@@ -107,7 +112,7 @@ impl Commands {
         if lane.and_then(|lane| lane.receiver()).is_none() {
             return Some("its device is not receiving".into());
         }
-        let before = lane.map_or(0, |lane| lane.before(entry.details.command.priority));
+        let before = lane.map_or(0, |lane| self.before(lane, entry.details.command.priority));
         match before {
             0 => None,
             1 => Some("1 command of its device goes before it".into()),

@@ -136,7 +136,7 @@ impl Commands {
             && let Some(lane) = self.lanes.get(device)
             && lane.underway.len() < most
             && let Some(receiver) = lane.receiver()
-            && let Some((_, _, id)) = lane.waiting.first().copied()
+            && let Some(id) = self.next_waiting(lane)
         {
             self.send(now, id, receiver);
         }

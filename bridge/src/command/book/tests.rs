@@ -6,6 +6,7 @@ mod departing;
 mod expecting;
 mod keeping;
 mod late;
+mod pausing;
 
 use super::*;
 use protocol::{Answer, AnswerStatus, Status};

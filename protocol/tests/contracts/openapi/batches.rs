@@ -17,7 +17,7 @@ pub(super) fn paths() -> Map<String, Value> {
     let one = json!({"parameters": [id], "get": get()});
     paths.insert("/api/v1/command-batches/{id}".into(), one);
     for (name, operation, summary) in [
-        ("pause", "pauseBatch", "Begins no more rows."),
+        ("pause", "pauseBatch", "Begins and sends no more rows."),
         ("resume", "resumeBatch", "Begins rows again."),
         (
             "cancel",

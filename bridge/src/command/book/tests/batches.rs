@@ -3,11 +3,11 @@
 use super::*;
 use protocol::{Batch, BatchRequest, BatchState};
 
-fn devices(count: usize) -> Vec<DeviceId> {
+pub(super) fn devices(count: usize) -> Vec<DeviceId> {
     (0..count).map(|n| format!("d{n}").parse().unwrap()).collect()
 }
 
-fn start(bench: &mut Bench, count: usize, request: serde_json::Value) -> Batch {
+pub(super) fn start(bench: &mut Bench, count: usize, request: serde_json::Value) -> Batch {
     try_start(bench, count, request, None).unwrap()
 }
 
@@ -34,7 +34,7 @@ pub(super) fn try_start(
     made
 }
 
-fn all_receive(bench: &mut Bench, count: usize) {
+pub(super) fn all_receive(bench: &mut Bench, count: usize) {
     for device in devices(count) {
         bench.commands.receives(bench.time(), &device, FIRST, true, true);
     }
@@ -49,11 +49,11 @@ fn answer_all(bench: &mut Bench, status: &str) {
     }
 }
 
-fn counts(bench: &Bench, id: &str) -> serde_json::Value {
+pub(super) fn counts(bench: &Bench, id: &str) -> serde_json::Value {
     serde_json::to_value(&bench.commands.batch(id).unwrap().counts).unwrap()
 }
 
-fn state(bench: &Bench, id: &str) -> BatchState {
+pub(super) fn state(bench: &Bench, id: &str) -> BatchState {
     bench.commands.batch(id).unwrap().state
 }
 
