@@ -38,7 +38,7 @@ pub struct DeviceDescription {
     /// Its type.
     #[serde(default, rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<String>,
-    /// Its labels.
+    /// Its labels; no name has a colon.
     #[serde(default)]
     pub tags: BTreeMap<String, String>,
 }
@@ -51,7 +51,7 @@ pub struct DevicePatch {
     #[serde(default, rename = "type", deserialize_with = "given")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
     pub kind: Option<Option<String>>,
-    /// The labels that change.
+    /// The labels that change; no new name has a colon.
     #[serde(default)]
     pub tags: BTreeMap<String, Option<String>>,
 }

@@ -89,6 +89,12 @@ impl Record {
         }
     }
 
+    /// Whether a label may have this name: [`Self::has_tag`] would never find one with a colon.
+    #[must_use]
+    pub fn is_tag_name(name: &str) -> bool {
+        !name.contains(':')
+    }
+
     /// Its own connection.
     #[must_use]
     pub fn connection(&self) -> Option<ConnectionId> {

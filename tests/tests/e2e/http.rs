@@ -243,6 +243,11 @@ async fn devices_are_described_found_and_forgotten() {
     let changed =
         change(Method::PATCH, "pump-1", json!({"tags": {"line": null, "floor": "2"}})).await;
     assert_eq!(changed["tags"], json!({"site": "north", "floor": "2"}));
+    for (method, bad) in [(Method::PUT, "a:b"), (Method::PATCH, ":")] {
+        let body = json!({"tags": {"a": "b:c", bad: "d"}});
+        let request = gateway.request(method, "/api/v1/devices/pump-1").json(&body);
+        refused(request, StatusCode::BAD_REQUEST, "bad_request").await;
+    }
     assert_eq!(changed["type"], "pump");
     assert!(changed["version"].as_u64() > made["version"].as_u64());
     change(Method::PUT, "fan-1", json!({"type": "fan"})).await;

@@ -180,6 +180,7 @@ pub(super) async fn put(
     // It may be new: so it is not said to be unknown.
     who.check(&id).map_err(|_| who.out_of_sight(&format!("device '{id}'")))?;
     let DeviceDescription { kind, tags } = object(body)?;
+    check_tags(tags.keys())?;
     change(&web, who, id, move |_| Some((kind, tags))).await
 }
 
@@ -193,7 +194,16 @@ pub(super) async fn patch(
     let id: DeviceId = parse(&path?)?;
     who.check(&id)?;
     let patch: DevicePatch = object(body)?;
+    check_tags(patch.tags.iter().filter(|(_, value)| value.is_some()).map(|(name, _)| name))?;
     change(&web, who, id, move |known| known.map(|known| patched(known, patch))).await
+}
+
+/// Refuses new tags that nobody could ask for.
+fn check_tags<'a>(mut names: impl Iterator<Item = &'a String>) -> Result<(), Refused> {
+    let Some(bad) = names.find(|name| !Record::is_tag_name(name)) else { return Ok(()) };
+    Err(Refused::bad_request(format!(
+        "the tag '{bad}' has a colon in its name, which tag=name:value ends there: take a name without"
+    )))
 }
 
 fn patched((kind, mut tags): Described, patch: DevicePatch) -> Described {
