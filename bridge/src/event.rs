@@ -70,6 +70,8 @@ pub enum EdgeEvent {
         command: CommandId,
         /// Which sending of it.
         attempt: u32,
+        /// The reason code of MQTT 5 where the receiver did not take it.
+        refused: Option<u8>,
     },
     /// A command waits in the connection until its receiver has acknowledged what it has.
     HeldUp {

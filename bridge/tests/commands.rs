@@ -177,7 +177,7 @@ impl World {
             Step::Puback => {
                 if let Some(attempt) = self.here {
                     self.has_it |= attempt == self.attempt();
-                    self.commands.delivered(now, ID, attempt);
+                    self.commands.delivered(now, ID, attempt, None);
                 }
             }
             Step::Old(status) if self.arrived > 1 => self.answer(status, Some(1)),

@@ -199,6 +199,11 @@ impl Peer {
         self.send(&packet(packet::PUBACK, 0, &id.to_be_bytes())).await;
     }
 
+    /// Acknowledges a message of QoS 1 by MQTT 5 with this reason code.
+    pub async fn puback_with(&mut self, id: u16, reason: u8) {
+        self.send(&packet(packet::PUBACK, 0, &[&id.to_be_bytes()[..], &[reason]].concat())).await;
+    }
+
     /// Waits until the gateway has read all that was sent.
     pub async fn settle(&mut self) {
         self.send(&packet(packet::PINGREQ, 0, &[])).await;

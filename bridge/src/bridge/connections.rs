@@ -37,9 +37,11 @@ impl<S: Sink> Bridge<S> {
             EdgeEvent::Listens { connection, client, filters } => {
                 self.listens(now, connection, client, filters);
             }
-            EdgeEvent::Delivered { command, attempt, .. } => {
-                self.commands.delivered(now, command, attempt);
-                self.settle_by_delivery(now, command);
+            EdgeEvent::Delivered { command, attempt, refused, .. } => {
+                self.commands.delivered(now, command, attempt, refused);
+                if refused.is_none() {
+                    self.settle_by_delivery(now, command);
+                }
             }
             EdgeEvent::HeldUp { command, attempt } => self.commands.held_up(command, attempt),
             EdgeEvent::Written { command, attempt } => self.commands.written(command, attempt),

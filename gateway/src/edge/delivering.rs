@@ -292,12 +292,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// PUBACK or PUBCOMP came.
-    pub(super) fn acknowledged(&mut self, id: u16, answer: Answer) -> Result<(), End> {
+    /// PUBACK or PUBCOMP came; `refused` is its reason code where the client did not take the message.
+    pub(super) fn acknowledged(
+        &mut self,
+        id: u16,
+        answer: Answer,
+        refused: Option<u8>,
+    ) -> Result<(), End> {
         let ended = self.session.answered(id, answer).map_err(wrong_flow)?;
         if let Some((command, attempt)) = ended.and_then(|ended| ended.command) {
-            let event =
-                EdgeEvent::Delivered { connection: self.client.connection, command, attempt };
+            let connection = self.client.connection;
+            let event = EdgeEvent::Delivered { connection, command, attempt, refused };
             self.batch.input(Input::Edge { event, mailbox: None });
         }
         Ok(())

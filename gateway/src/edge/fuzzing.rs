@@ -36,8 +36,8 @@ pub fn packets(bytes: &[u8]) {
         let Ok(packet) = decode(version, &frame, || NOW) else { continue };
         match packet {
             Packet::Publish(publish) => goes_out_as_it_came(version, &publish),
-            Packet::PubAck(id) | Packet::PubRel(id) | Packet::PubComp(id) => assert_ne!(id, 0),
-            Packet::PubRec { id, .. } => assert_ne!(id, 0),
+            Packet::PubRel(id) | Packet::PubComp(id) => assert_ne!(id, 0),
+            Packet::PubAck { id, .. } | Packet::PubRec { id, .. } => assert_ne!(id, 0),
             Packet::Subscribe(subscribe) => {
                 assert!(subscribe.id != 0 && !subscribe.entries.is_empty());
                 assert!(subscribe.entries.iter().all(|entry| entry.qos <= 2));

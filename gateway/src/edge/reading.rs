@@ -61,8 +61,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let packet = packet.map_err(|reason| self.undecoded(reason))?;
         match packet {
             Packet::Publish(publish) => self.published(publish)?,
-            Packet::PubAck(id) => self.acknowledged(id, Answer::Acknowledged)?,
-            Packet::PubComp(id) => self.acknowledged(id, Answer::Completed)?,
+            Packet::PubAck { id, refused } => {
+                self.acknowledged(id, Answer::Acknowledged, refused)?;
+            }
+            Packet::PubComp(id) => self.acknowledged(id, Answer::Completed, None)?,
             Packet::PubRec { id, accepted } => self.received(id, accepted)?,
             Packet::PubRel(id) => self.released(id),
             Packet::Subscribe(subscribe) => self.subscribe(&subscribe)?,

@@ -173,7 +173,21 @@ async fn a_command_goes_down_and_its_acknowledgement_is_told() {
     peer.send(&ack(0x40, 1)).await;
     let (event, _) = edge.event().await;
     let (connection, command) = (me, COMMAND.parse().unwrap());
-    assert_eq!(event, EdgeEvent::Delivered { connection, command, attempt: 3 });
+    assert_eq!(event, EdgeEvent::Delivered { connection, command, attempt: 3, refused: None });
+}
+
+#[tokio::test]
+async fn an_acknowledgement_that_refuses_a_command_is_told_with_its_reason() {
+    let mut edge = TestEdge::start().await;
+    let (mut peer, me, mailbox) = device(&mut edge, 5, 1).await;
+    for (id, code, reason) in [(1, 0x10, None), (2, 0x80, Some(0x80)), (3, 0x97, Some(0x97))] {
+        order(&mailbox, me);
+        peer.raw().await;
+        peer.send(&[0x40, 3, 0, id, code]).await;
+        let (event, _) = edge.event().await;
+        let EdgeEvent::Delivered { refused, .. } = event else { panic!("{event:?}") };
+        assert_eq!(refused, reason, "{code:#x}");
+    }
 }
 
 #[tokio::test]

@@ -135,6 +135,19 @@ async fn a_device_that_cannot_answer_is_settled_by_its_puback_or_by_what_is_expe
 }
 
 #[tokio::test]
+async fn a_puback_that_refuses_the_message_settles_nothing() {
+    let (gateway, mut live) = arrange("zigbee2mqtt.toml").await;
+    let mut hub = Peer::connect(gateway.mqtt(), Connect::new(Version::V5, "mqttjs_1a2b3c4d")).await;
+    assert_eq!(hub.subscribe("zigbee2mqtt/lamp/set", 1).await, 1);
+    say(&mut hub, "zigbee2mqtt/lamp", &json!({"state": "ON"})).await;
+    let id = create(&gateway, "lamp", json!({"name": "act", "params": {"effect": "blink"}})).await;
+    let message = hub.message().await;
+    hub.puback_with(message.id, 0x97).await;
+    reaches(&mut live, &id, "delivered").await;
+    assert_eq!(state(&gateway, &id).await, "delivered");
+}
+
+#[tokio::test]
 async fn a_tasmota_device_is_switched_and_answers_on_its_result_topic() {
     let (gateway, mut live) = arrange("tasmota.toml").await;
     let mut device = client(&gateway, "DVES_9CF9D1", "cmnd/tasmota_9CF9D1/#", 0).await;

@@ -115,8 +115,9 @@ impl Commands {
         self.tick(now);
     }
 
-    /// The receiver's PUBACK for one attempt came.
-    pub fn delivered(&mut self, now: Timestamp, id: CommandId, attempt: u32) {
+    /// The receiver's PUBACK for one attempt came. With a reason code that refuses the message it is one too, and
+    /// a note says so: the receiver has seen the command, and nobody knows what it did with it.
+    pub fn delivered(&mut self, now: Timestamp, id: CommandId, attempt: u32, refused: Option<u8>) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         if entry.details.command.attempt != attempt {
             return;
@@ -128,6 +129,13 @@ impl Commands {
             self.dirty.insert(id);
         }
         self.apply(now, id, Happening::Acknowledged, &Actor::Device, None);
+        if let Some(code) = refused
+            && let Some(entry) = self.entries.get_mut(&id)
+        {
+            let why = format!("the receiver refused the message: its PUBACK has {code:#04x}");
+            entry.note(now, Actor::Device, why);
+            self.changed(now, id);
+        }
         self.tick(now);
     }
 

@@ -91,7 +91,7 @@ impl Bench {
 
     fn acknowledge(&mut self, id: CommandId, attempt: u32) {
         self.commit();
-        self.commands.delivered(self.time(), id, attempt);
+        self.commands.delivered(self.time(), id, attempt, None);
     }
 
     fn wait(&mut self, ms: i64) {

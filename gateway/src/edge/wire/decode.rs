@@ -14,14 +14,19 @@ use protocol::Timestamp;
 #[derive(Debug)]
 pub(crate) enum Packet<'a> {
     Publish(Publish<'a>),
-    /// The id, as of all acknowledgements.
-    PubAck(u16),
+    PubAck {
+        id: u16,
+        /// The reason code, where the client did not take the message.
+        refused: Option<u8>,
+    },
     PubRec {
         id: u16,
         /// Whether the client took the message.
         accepted: bool,
     },
+    /// The id.
     PubRel(u16),
+    /// The id.
     PubComp(u16),
     Subscribe(Subscribe<'a>),
     Unsubscribe {
@@ -89,7 +94,10 @@ pub(crate) fn decode(
         return Err(Reason::MalformedPacket);
     }
     let packet = match kind {
-        4 => Packet::PubAck(answer(version, &mut reader, TAKING)?.0),
+        4 => {
+            let (id, reason) = answer(version, &mut reader, TAKING)?;
+            Packet::PubAck { id, refused: (reason >= 0x80).then_some(reason) }
+        }
         5 => {
             let (id, reason) = answer(version, &mut reader, TAKING)?;
             Packet::PubRec { id, accepted: reason < 0x80 }

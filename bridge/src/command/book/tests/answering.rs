@@ -35,6 +35,22 @@ fn an_answer_counts_however_deep_its_result_nests() {
     }
 }
 
+#[test]
+fn a_puback_that_refuses_a_command_is_told() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "a"}));
+    bench.sent();
+    bench.commands.delivered(bench.time(), id, 1, Some(0x97));
+    let noted = bench.commands.get(id).unwrap().transitions.last().unwrap();
+    let why = "the receiver refused the message: its PUBACK has 0x97";
+    assert_eq!((noted.state, noted.reason.as_deref()), (CommandState::Delivered, Some(why)));
+    bench.loses(FIRST);
+    bench.receives(SECOND, true);
+    assert_eq!(bench.sent(), [], "it is not sent again");
+    bench.answer(id, json!({"status": "succeeded"}));
+    assert_eq!(bench.state(id), CommandState::Succeeded, "what the device says counts");
+}
+
 /// Gives the book what was decoded.
 fn hear(bench: &mut Bench, decoded: Result<Vec<Inbound>, ingest::Undecodable>) {
     let now = bench.time();
