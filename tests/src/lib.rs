@@ -3,7 +3,7 @@
 //!
 //! [`TestGateway`] is the gateway; [`Live`] a WebSocket client; [`Peer`] a raw MQTT client that also
 //! says what no library would, over TCP or TLS ([`Authority`]); [`Device`] a device whose every answer the test decides;
-//! [`mosquitto`] runs Mosquitto's own clients. Whatever is awaited has a deadline.
+//! [`mosquitto`] runs Mosquitto and its own clients. Whatever is awaited has a deadline.
 
 mod authority;
 mod columns;

@@ -1,9 +1,11 @@
-//! Mosquitto's own clients, `mosquitto_pub` and `mosquitto_sub`, as processes.
+//! Mosquitto as processes: its own clients, `mosquitto_pub` and `mosquitto_sub`, and the broker.
 
-use crate::{Ended, Program, soon};
+use crate::{Ended, Program, soon, until};
 use std::{net::SocketAddr, process::Stdio};
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncBufReadExt, BufReader, Lines},
+    net::{TcpListener, TcpStream},
     process::{Child, ChildStdout, Command},
 };
 
@@ -72,6 +74,41 @@ impl Subscriber {
     async fn any_line(&mut self) -> String {
         let line = soon("a line of mosquitto_sub", self.lines.next_line()).await;
         line.expect("it prints UTF-8").expect("it goes on")
+    }
+}
+
+/// A `mosquitto` that serves everybody on this machine.
+#[derive(Debug)]
+pub struct Broker {
+    _child: Child,
+    _folder: TempDir,
+    mqtt: SocketAddr,
+}
+
+impl Broker {
+    /// Starts it with more `settings`, in the form of its configuration file, and waits until it listens.
+    ///
+    /// # Panics
+    /// When it is not installed or does not listen in time.
+    pub async fn start(settings: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let free = soon("a port", TcpListener::bind("127.0.0.1:0")).await.expect("a free port");
+        let mqtt = free.local_addr().expect("it is bound");
+        drop(free);
+        let file = folder.path().join("mosquitto.conf");
+        let listener = format!("listener {} 127.0.0.1\nallow_anonymous true\n", mqtt.port());
+        std::fs::write(&file, format!("log_dest none\n{listener}{settings}")).expect("a file");
+        let mut command = Command::new("mosquitto");
+        command.arg("-c").arg(&file).stdin(Stdio::null()).kill_on_drop(true);
+        let child = command.spawn().expect("mosquitto is installed");
+        until("mosquitto", async || TcpStream::connect(mqtt).await.is_ok()).await;
+        Self { _child: child, _folder: folder, mqtt }
+    }
+
+    /// Where it speaks MQTT.
+    #[must_use]
+    pub fn mqtt(&self) -> SocketAddr {
+        self.mqtt
     }
 }
 

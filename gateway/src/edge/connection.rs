@@ -63,6 +63,8 @@ pub(super) struct Client {
     pub(super) connection: ConnectionId,
     pub(super) address: SocketAddr,
     pub(super) dialect: Dialect,
+    /// A bridge of another broker.
+    pub(super) is_bridge: bool,
     pub(super) id: Arc<str>,
     /// The device that the client id names, if it is a device id.
     pub(super) device: Option<DeviceId>,

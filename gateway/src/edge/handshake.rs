@@ -295,6 +295,7 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         connection,
         address,
         dialect,
+        is_bridge: connect.is_bridge,
         device: own_device(&access, &id),
         access,
         id,

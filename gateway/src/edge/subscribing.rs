@@ -119,12 +119,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             1 if !known => Wish::Again,
             _ => Wish::Nothing,
         };
+        let is_bridge = self.client.is_bridge;
         let subscription = Subscription {
             filter,
             share,
             qos: entry.qos,
-            no_local: entry.no_local,
-            retain_as_published: entry.retain_as_published,
+            no_local: entry.no_local || is_bridge,
+            retain_as_published: entry.retain_as_published || is_bridge,
             identifier,
             source,
             retained_through: 0,

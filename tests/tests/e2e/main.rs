@@ -3,6 +3,7 @@
 mod alerts;
 mod audit;
 mod audited;
+mod bridging;
 mod cli;
 mod clients;
 mod commands;

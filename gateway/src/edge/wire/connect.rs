@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug)]
 pub(crate) struct Connect {
     pub(crate) version: Version,
+    /// A bridge of another broker: none of its own messages comes back, and RETAIN comes as it was published.
+    pub(crate) is_bridge: bool,
     pub(crate) client_id: String,
     /// Clean Session, or Clean Start.
     pub(crate) clean: bool,
@@ -110,22 +112,29 @@ pub(crate) struct BadConnect {
     pub(crate) reason: Reason,
 }
 
+/// The level by which bridges of Mosquitto say that they speak 3.1.1 and are bridges. It is in no standard; they ask
+/// for it first, and come again with plain 3.1.1 only where a broker of 3.1.1 refuses it.
+const BRIDGE_LEVEL: u8 = 0x84;
+
 /// Reads the body of a CONNECT.
 pub(crate) fn connect(body: &[u8]) -> Result<Connect, BadConnect> {
     let mut reader = Reader::new(body);
-    let version = protocol(&mut reader)?;
-    read(version, reader).map_err(|reason| BadConnect { version: Some(version), reason })
+    let (version, level) = protocol(&mut reader)?;
+    let bad = |reason| BadConnect { version: Some(version), reason };
+    let connect = read(version, reader).map_err(bad)?;
+    Ok(Connect { is_bridge: level == BRIDGE_LEVEL, ..connect })
 }
 
-fn protocol(reader: &mut Reader<'_>) -> Result<Version, BadConnect> {
+/// The version, and the level that said so.
+fn protocol(reader: &mut Reader<'_>) -> Result<(Version, u8), BadConnect> {
     let silent = |reason| BadConnect { version: None, reason };
     let name = reader.text().map_err(silent)?;
     let level = reader.u8().map_err(silent)?;
     let unsupported =
         |version| BadConnect { version: Some(version), reason: Reason::UnsupportedVersion };
     match (name, level) {
-        ("MQTT", 4) => Ok(Version::V3),
-        ("MQTT", 5) => Ok(Version::V5),
+        ("MQTT", 4 | BRIDGE_LEVEL) => Ok((Version::V3, level)),
+        ("MQTT", 5) => Ok((Version::V5, level)),
         ("MQTT", 0..4) | ("MQIsdp", _) => Err(unsupported(Version::V3)),
         ("MQTT", _) => Err(unsupported(Version::V5)),
         _ => Err(silent(Reason::ProtocolError)),
@@ -136,6 +145,7 @@ fn read(version: Version, mut reader: Reader<'_>) -> Result<Connect, Reason> {
     let flags = Flags::read(version, reader.u8()?)?;
     let mut connect = Connect {
         version,
+        is_bridge: false,
         client_id: String::new(),
         clean: flags.has(Flags::CLEAN),
         keep_alive: reader.u16()?,
