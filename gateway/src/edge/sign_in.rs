@@ -46,6 +46,8 @@ pub(super) fn access(
 ) -> Result<MaybeAccess, Reason> {
     let Some(principal) = principal else { return Ok(None) };
     let access = Access::new(principal, client_id.clone(), shared.rules.clone());
+    // That of a Mosquitto's bridge is there, whoever it is. It is published for nobody, trusted or not.
+    let will = will.filter(|topic| !topic.starts_with("$SYS/"));
     if will.is_some_and(|topic| !access.may_publish(topic)) {
         shared.counters.refused_will.increment();
         return Err(Reason::NotAuthorized);

@@ -214,6 +214,14 @@ async fn a_will_that_may_not_be_published_keeps_its_client_out() {
 }
 
 #[tokio::test]
+async fn a_will_under_sys_keeps_nobody_out_and_is_not_published() {
+    let (edge, secret, _) = edge_with_two(|_| {}).await;
+    let will = Some(("$SYS/broker/connection/near/state", "0"));
+    drop(edge.connect_as(&Connect { will, ..device(4, "d1", &secret) }).await);
+    edge.counts("dropped_forbidden", 1).await;
+}
+
+#[tokio::test]
 async fn revoking_closes_the_connection_and_only_that() {
     let (edge, one, two) = edge_with_two(|_| {}).await;
     let mut peer = edge.connect_as(&device(5, "d1", &one)).await;
