@@ -100,8 +100,10 @@ pub(super) struct Connection<S> {
     pub(super) buffer: BytesMut,
     pub(super) out: BytesMut,
     pub(super) socket: S,
-    /// When the last whole packet came.
+    /// When the last packet came, or so much of one that its client is not silent.
     pub(super) heard: Instant,
+    /// How much of the next packet had come by then.
+    heard_bytes: usize,
     read_bytes: usize,
     /// Since when the peer takes no bytes.
     stuck_since: Option<Instant>,

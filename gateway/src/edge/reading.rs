@@ -8,10 +8,7 @@ use super::{
     wire::{Frame, FrameError, Packet, decode, pingresp, take_frame},
 };
 use crate::clock::now;
-use tokio::{
-    io::{AsyncRead, AsyncWrite},
-    time::Instant,
-};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// How far packets were handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,8 +24,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     pub(super) fn decode_packets(&mut self) -> Result<Decoded, End> {
         let mut packets = 0;
         let decoded = self.decode_counting(&mut packets);
+        self.note_heard(packets);
         if packets > 0 {
-            self.heard = Instant::now();
             self.shared.counters.packets_in.add(packets);
         }
         decoded

@@ -145,6 +145,20 @@ async fn half_a_packet_is_silence() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_large_packet_that_comes_slowly_is_no_silence() {
+    let (mut peer, served) = connected(10).await;
+    // PUBLISH, of 8 KiB.
+    let mut message = [&[0x30, 0x80, 0x40, 0, 1, b'a', 0][..], &[b'x'; 8192 - 4]].concat();
+    message.extend([0xC0, 0]);
+    for part in message.chunks(1024) {
+        tokio::time::sleep(Duration::from_secs(14)).await;
+        peer.write_all(part).await.unwrap();
+    }
+    assert_eq!(peer.read_u16().await.unwrap(), 0xD000);
+    assert_eq!(served.counters.keep_alive_timeouts.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_client_that_waits_for_a_full_core_is_not_silent() {
     let (mut peer, mut served) = connected(10).await;
     let message = telemetry();

@@ -13,6 +13,10 @@ use tokio::{
 /// Where the timer rests while there is no deadline.
 pub(super) const FAR: Duration = Duration::from_secs(24 * 3600);
 
+/// So much more of a packet is as good as a whole one: who sends a large one over a slow line is not silent. Who trickles
+/// less is, and no packet is larger than `limits.mqtt_packet_bytes`, so none is on its way for ever.
+const PROGRESS_BYTES: usize = 1024;
+
 impl Client {
     /// How long it may say nothing: one and a half times what it announced `[MQTT-3.1.2-22]`.
     pub(super) fn silence_max(&self) -> Option<Duration> {
@@ -32,6 +36,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stuck = self.stuck_since.map(|since| since + self.shared.write_timeout());
         let Rests { reading, writing } = self.rests();
         [silent, stuck, reading, writing, self.ends].into_iter().flatten().min()
+    }
+
+    /// Notes what came: so many whole packets, and what of the next is in the buffer.
+    pub(in crate::edge) fn note_heard(&mut self, packets: u64) {
+        if packets > 0 || self.buffer.len() >= self.heard_bytes + PROGRESS_BYTES {
+            (self.heard, self.heard_bytes) = (Instant::now(), self.buffer.len());
+        }
     }
 
     pub(super) fn time_out(&mut self, now: Instant) -> Result<(), End> {

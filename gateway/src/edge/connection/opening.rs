@@ -77,6 +77,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             out,
             socket,
             heard,
+            heard_bytes: 0,
         }
     }
 }
