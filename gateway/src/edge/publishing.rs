@@ -35,6 +35,8 @@ pub(super) struct Publishing {
     acks: Vec<PendingAck>,
     pub(super) pending: PendingQueue,
     unacknowledged: Unacknowledged,
+    /// A PUBREL that came before its PUBREC went out waits for that, and what comes behind it waits too.
+    early_release: Option<u16>,
     /// Messages that were given up before they were stored, and so stay without acknowledgement.
     unstored: usize,
     /// When something was acknowledged last.
@@ -128,7 +130,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let unacknowledged = self.publishing.as_deref().map_or(0, unacknowledged);
         let full =
             self.client.dialect.version == Version::V3 && unacknowledged >= self.receive_maximum();
-        self.work.is_none() && !full && self.rests().reading.is_none()
+        let early = self.publishing.as_deref().is_some_and(|it| it.early_release.is_some());
+        self.work.is_none() && !full && !early && self.rests().reading.is_none()
     }
 
     /// How many QoS 1 and 2 messages a client may have unacknowledged: MQTT 5 clients are told; a 3.1.1
@@ -335,6 +338,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 }
                 (Outcome::Open, _) => {}
             }
+            let early = self.publishing().early_release.take_if(|early| *early == id);
+            if early.is_some() && outcome == Outcome::Stored {
+                self.released(id);
+            }
         }
         // A client whose window is full of them would wait for ever; it is to come back and send again.
         if self.publishing().unstored >= self.receive_maximum() {
@@ -345,6 +352,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// PUBREL came.
     pub(super) fn released(&mut self, id: u16) {
+        if self.session.incoming.get(&id) == Some(&Incoming::Pending) {
+            self.publishing().early_release = Some(id);
+            return;
+        }
         let known = self.session.incoming.remove(&id).is_some();
         if let Some(journal) = self.session.journal.as_mut().filter(|_| known) {
             // After PUBCOMP the id may mean another message: the disk must not know it any more.

@@ -85,6 +85,34 @@ async fn qos_2_is_recorded_when_it_is_stored_and_counts_once() {
 }
 
 #[tokio::test]
+async fn a_release_that_comes_early_waits_for_its_message_and_frees_the_id() {
+    let edge = TestEdge::start().await;
+    for (version, clean) in [(4, true), (4, false), (5, true)] {
+        let mut hears = edge.connect(4, "hears").await;
+        hears.send(&subscribe(4, 1, &[("a", 0)])).await;
+        hears.packet().await;
+        let mut peer = edge.connect_as(&Connect { clean, ..client(version, "hub") }).await;
+        for payload in ["1", "2"] {
+            peer.send(&[publish(version, "a", 2, 3, payload), ack(0x62, 3)].concat()).await;
+            assert_eq!(peer.raw().await, ack(0x50, 3), "{version}");
+            assert_eq!(peer.raw().await, ack(0x70, 3), "{version}");
+            assert_eq!(hears.raw().await, publish(4, "a", 0, 0, payload));
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_comes_behind_an_early_release_waits_for_it() {
+    let edge = TestEdge::start().await;
+    let mut peer = edge.connect(5, "hub").await;
+    let flow = [publish(5, "a", 2, 3, "x"), ack(0x62, 3)].concat();
+    peer.send(&[&flow[..], &flow, &PINGREQ].concat()).await;
+    for answer in [ack(0x50, 3), ack(0x70, 3), ack(0x50, 3), ack(0x70, 3), PINGRESP.to_vec()] {
+        assert_eq!(peer.raw().await, answer);
+    }
+}
+
+#[tokio::test]
 async fn a_message_that_goes_nowhere_is_acknowledged_at_once() {
     let edge = TestEdge::start().await;
     let mut peer = edge.connect(4, "hub").await;
