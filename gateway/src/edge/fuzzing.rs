@@ -1,7 +1,7 @@
 //! What of the edge is fuzzed: the decoder, and the session's flows against a model.
 
 use super::{
-    budget::Budget,
+    budget::{Budget, Weight},
     outbox::{Answer, Bounds, Entry, Next, Outbox, Received},
     subscriptions::Grant,
     wire::{
@@ -164,7 +164,7 @@ pub fn session(bytes: &[u8]) {
         }
     }
     drop(model);
-    assert_eq!(budget.used_bytes(), 0, "what an outbox took it gives back");
+    assert_eq!(budget.used(), Weight::default(), "what an outbox took it gives back");
 }
 
 impl Model {

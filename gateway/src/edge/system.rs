@@ -176,7 +176,10 @@ fn figures(shared: &Shared) -> Vec<(String, String)> {
     let counters = &shared.counters;
     let (connected, away) = (counters.connections_now.get(), counters.sessions_now.get());
     let (retained, retained_bytes) = shared.retained.counts();
-    let kept_bytes = retained_bytes + shared.budget.used_bytes();
+    // What is retained, and what waits or is in flight to each client.
+    let queued = shared.budget.used();
+    let (stored, stored_bytes) =
+        (retained + queued.messages, retained_bytes + queued.payload_bytes);
     let remembered = shared.system.remembered.lock().unwrap_or_else(PoisonError::into_inner);
     let uptime = shared.system.started.elapsed().as_secs();
     let version = concat!("sluice version ", env!("CARGO_PKG_VERSION"));
@@ -196,9 +199,9 @@ fn figures(shared: &Shared) -> Vec<(String, String)> {
         ("clients/expired", counters.sessions_expired.get()),
         ("messages/received", received),
         ("messages/sent", sent),
-        ("messages/stored", retained as u64),
-        ("store/messages/count", retained as u64),
-        ("store/messages/bytes", kept_bytes as u64),
+        ("messages/stored", stored as u64),
+        ("store/messages/count", stored as u64),
+        ("store/messages/bytes", stored_bytes as u64),
         ("retained messages/count", retained as u64),
         ("subscriptions/count", counters.subscriptions_now.get()),
         ("shared_subscriptions/count", counters.shared_subscriptions_now.get()),

@@ -142,6 +142,29 @@ async fn properties_travel_with_the_message_and_expiry_counts_down() {
 }
 
 #[tokio::test]
+async fn the_figures_count_what_is_retained_and_what_waits_for_who_is_away() {
+    let edge = TestEdge::start().await;
+    let mut away = edge.connect_as(&Connect { clean: false, ..client(4, "away") }).await;
+    away.send(&subscribe(4, 1, &[("a", 1)])).await;
+    away.packet().await;
+    away.send(&DISCONNECT).await;
+    away.closes().await;
+    let mut publisher = edge.connect(4, "p").await;
+    for (flags, topic, payload) in [(0x02, "a", "12"), (0x02, "a", "345"), (0x03, "b", "6")] {
+        publisher.send(&publish_with(4, flags, &[], topic, 7, payload)).await;
+        publisher.packet().await;
+    }
+    for (name, figure) in
+        [("messages/stored", "3"), ("store/messages/count", "3"), ("store/messages/bytes", "6")]
+    {
+        let topic = format!("$SYS/broker/{name}");
+        publisher.send(&subscribe(4, 8, &[(&topic, 0)])).await;
+        publisher.packet().await;
+        assert_eq!(publisher.raw().await, publish_with(4, 0x01, &[], &topic, 0, figure));
+    }
+}
+
+#[tokio::test]
 async fn wills_are_published_unless_the_client_says_goodbye() {
     let edge = TestEdge::start().await;
     let (mut peer, _) = subscribed(&edge, 5, &[("will", 0)]).await;

@@ -1,6 +1,6 @@
 //! A message on its way to one client, and its place among all of the session.
 
-use super::super::{mark::Mark, subscriptions::Grant};
+use super::super::{budget::Weight, mark::Mark, subscriptions::Grant};
 use crate::exchange::{Message, Share};
 use protocol::CommandId;
 use std::sync::Arc;
@@ -43,9 +43,13 @@ impl Entry {
         self.message.payload.len()
     }
 
-    /// The memory it counts for; what several queues share counts in each.
-    pub(super) fn footprint_bytes(&self) -> usize {
-        size_of::<Numbered>() + self.message.weight_bytes()
+    /// What it takes of the memory for all; what several queues share counts in each.
+    pub(super) fn weight(&self) -> Weight {
+        Weight {
+            messages: 1,
+            payload_bytes: self.payload_bytes(),
+            footprint_bytes: size_of::<Numbered>() + self.message.weight_bytes(),
+        }
     }
 
     pub(super) fn may_leave(&self) -> bool {

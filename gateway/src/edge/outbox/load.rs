@@ -73,8 +73,7 @@ impl Load {
     /// Takes `entry` where so many wait already; false: a bound is reached.
     pub(super) fn take(&mut self, entry: &Entry, waiting: usize) -> bool {
         let bytes = entry.payload_bytes();
-        let taken =
-            self.room(waiting).has(bytes) && self.bounds.budget.take(entry.footprint_bytes());
+        let taken = self.room(waiting).has(bytes) && self.bounds.budget.take(entry.weight());
         if taken {
             self.payload_bytes += bytes;
         }
@@ -83,17 +82,17 @@ impl Load {
 
     /// Takes what was promised, whatever the bounds are now.
     pub(super) fn take_anyway(&mut self, entry: &Entry) {
-        self.bounds.budget.take_anyway(entry.footprint_bytes());
+        self.bounds.budget.take_anyway(entry.weight());
         self.payload_bytes += entry.payload_bytes();
     }
 
     pub(super) fn give_back(&mut self, entry: &Entry) {
         self.payload_bytes -= entry.payload_bytes();
-        self.bounds.budget.give_back(entry.footprint_bytes());
+        self.bounds.budget.give_back(entry.weight());
     }
 
     /// Gives back all that is held, as the outbox ends.
     pub(super) fn give_back_all<'a>(&self, held: impl Iterator<Item = &'a Entry>) {
-        self.bounds.budget.give_back(held.map(Entry::footprint_bytes).sum());
+        self.bounds.budget.give_back(held.map(Entry::weight).sum());
     }
 }

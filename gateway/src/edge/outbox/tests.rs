@@ -1,7 +1,11 @@
 //! What leaves an outbox when, and what it holds.
 
 use super::{
-    super::{budget::Budget, mark::Mark, subscriptions::Grant},
+    super::{
+        budget::{Budget, Weight},
+        mark::Mark,
+        subscriptions::Grant,
+    },
     *,
 };
 use crate::exchange::Properties;
@@ -84,18 +88,20 @@ fn one_message_over_the_byte_bound_passes_an_empty_outbox() {
 
 #[test]
 fn a_budget_bounds_all_outboxes_together_and_gets_everything_back() {
-    let budget = Arc::new(Budget::new(2 * entry(1, "ab").footprint_bytes()));
+    let budget = Arc::new(Budget::new(2 * entry(1, "ab").weight().footprint_bytes));
     let mut outbox = of_budget(1, Arc::clone(&budget));
     outbox.push(entry(1, "ab")).unwrap();
     outbox.push(entry(1, "ab")).unwrap();
     assert!(outbox.push(entry(1, "ab")).is_err());
+    let used = budget.used();
+    assert_eq!((used.messages, used.payload_bytes), (2, 4));
     next(&mut outbox);
     assert!(outbox.push(entry(1, "ab")).is_err());
     outbox.answer(1, Answer::Acknowledged).unwrap();
     outbox.push(entry(2, "ab")).unwrap();
     next(&mut outbox);
     drop(outbox);
-    assert_eq!(budget.used_bytes(), 0);
+    assert_eq!(budget.used(), Weight::default());
 }
 
 #[test]
