@@ -228,7 +228,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn write(&mut self, entry: &Entry, id: Option<u16>, duplicate: bool) {
         let message = &entry.message;
-        let expires_in = message.properties.expires_at.map(|at| seconds_until(at, now()));
+        let now = now();
+        let expires_in = message.properties.expires_at.map(|at| seconds_until(at, now));
         let naming = match &self.aliases {
             Some(aliases) => aliases.naming(&message.topic),
             None => Naming::Plain,
@@ -256,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let too_large =
             !self.client.dialect.takes(packet.packet_bytes(self.client.dialect.version));
         // Of a QoS 2 message that was sent before, the client may have the id: its flow must end.
-        let dropped = if expires_in == Some(0) && !(duplicate && entry.qos == 2) {
+        let dropped = if entry.has_expired(now) && !(duplicate && entry.qos == 2) {
             Some(&counters.dropped_expired)
         } else if too_large {
             Some(&counters.dropped_too_large)

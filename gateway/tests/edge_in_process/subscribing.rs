@@ -142,6 +142,29 @@ async fn properties_travel_with_the_message_and_expiry_counts_down() {
 }
 
 #[tokio::test]
+async fn an_expiry_of_0_reaches_those_who_can_have_the_message_at_once() {
+    let edge = TestEdge::start().await;
+    let kept = Connect { clean: false, properties: &[0x11, 0, 0, 0, 60], ..client(5, "kept") };
+    let mut subscribers = [edge.connect(5, "s").await, edge.connect_as(&kept).await];
+    for peer in &mut subscribers {
+        peer.send(&subscribe(5, 1, &[("a", 1)])).await;
+        peer.packet().await;
+    }
+    let mut publisher = edge.connect(5, "p").await;
+    // On a machine that is busy not each of them is on its way for a moment only.
+    for id in 1..=20 {
+        let message = publish_with(5, 0x02, &[0x02, 0, 0, 0, 0], "a", id, "now");
+        publisher.send(&message).await;
+        publisher.packet().await;
+    }
+    for peer in &mut subscribers {
+        let (head, body) = peer.packet().await;
+        let told = [&[5, 0x02, 0, 0, 0, 0][..], b"now"].concat();
+        assert!(head == 0x32 && body.ends_with(&told), "{body:?}");
+    }
+}
+
+#[tokio::test]
 async fn the_figures_count_what_is_retained_and_what_waits_for_who_is_away() {
     let edge = TestEdge::start().await;
     let mut away = edge.connect_as(&Connect { clean: false, ..client(4, "away") }).await;

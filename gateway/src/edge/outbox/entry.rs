@@ -2,8 +2,12 @@
 
 use super::super::{budget::Weight, mark::Mark, subscriptions::Grant};
 use crate::exchange::{Message, Share};
-use protocol::CommandId;
+use protocol::{CommandId, Millis, Timestamp};
 use std::sync::Arc;
+
+/// A message that is late by no more than this was sent at once. MQTT counts expiry in whole seconds, and one of 0 is for
+/// those who can have the message now: it takes a moment on its way here, and where a session is kept to the disk.
+const AT_ONCE: Millis = Millis(250);
 
 /// A message on its way to a client.
 #[derive(Clone, Debug)]
@@ -37,6 +41,12 @@ impl Entry {
             stored: None,
             share: None,
         }
+    }
+
+    /// Whether it is too late at `now` to begin sending it. A command is never late.
+    pub(in crate::edge) fn has_expired(&self, now: Timestamp) -> bool {
+        let late = if self.command.is_some() { Millis(0) } else { AT_ONCE };
+        self.message.properties.expires_at.is_some_and(|at| at.plus(late) <= now)
     }
 
     pub(super) fn payload_bytes(&self) -> usize {

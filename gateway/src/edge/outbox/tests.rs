@@ -9,6 +9,7 @@ use super::{
     *,
 };
 use crate::exchange::Properties;
+use protocol::{CommandId, Timestamp};
 
 fn outbox(window: u16) -> Outbox {
     of_budget(window, Arc::new(Budget::new(usize::MAX)))
@@ -212,4 +213,16 @@ fn commands_do_not_outlive_their_connection() {
     outbox.resume(1);
     assert_eq!(next(&mut outbox), Some(("c".into(), Some(3), false)));
     assert_eq!(outbox.load.payload_bytes, 1);
+}
+
+#[test]
+fn a_message_expires_a_moment_after_its_time_and_a_command_at_it() {
+    let mut brief = entry(1, "brief");
+    assert!(!brief.has_expired(Timestamp(i64::MAX)));
+    Arc::get_mut(&mut brief.message).unwrap().properties.expires_at = Some(Timestamp(1_000));
+    for (now, expired) in [(999, false), (1_249, false), (1_250, true)] {
+        assert_eq!(brief.has_expired(Timestamp(now)), expired, "{now}");
+    }
+    let command = Entry { command: Some((CommandId::from_u128(0), 1)), ..brief };
+    assert!(!command.has_expired(Timestamp(999)) && command.has_expired(Timestamp(1_000)));
 }
