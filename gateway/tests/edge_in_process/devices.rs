@@ -210,7 +210,7 @@ async fn a_command_that_waits_for_the_window_is_written_or_given_back_and_that_i
     assert_eq!(edge.event().await.0, EdgeEvent::HeldUp { command, attempt });
     peer.send(&ack(0x40, 1)).await;
     assert_eq!(peer.packet().await.0, 0x32);
-    let delivered = EdgeEvent::Delivered { connection: me, command, attempt };
+    let delivered = EdgeEvent::Delivered { connection: me, command, attempt, refused: None };
     assert_eq!(edge.event().await.0, delivered);
     assert_eq!(edge.event().await.0, EdgeEvent::Written { command, attempt });
     // It was written: there is nothing to give back. The next one waits.
