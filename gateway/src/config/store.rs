@@ -56,7 +56,7 @@ impl Store {
 pub struct Retention {
     /// A filter with MQTT's wildcards.
     pub channels: String,
-    /// Older updates may go; in hours.
+    /// Older updates go; in hours.
     #[serde(default)]
     pub hours: Option<u64>,
     /// All these channels together keep so many bytes; the oldest go first.

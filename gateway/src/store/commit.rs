@@ -11,7 +11,7 @@ use super::{
 };
 use ahash::HashMap;
 use bridge::update::Update;
-use protocol::{Offset, TopicName};
+use protocol::{Offset, Timestamp, TopicName};
 use rusqlite::{Connection, params};
 use std::sync::{Arc, PoisonError};
 
@@ -37,7 +37,8 @@ impl Writer {
             let live = live.lock().unwrap_or_else(PoisonError::into_inner);
             name_channels(&live, taken.updates())
         };
-        let rows = self.prepare(&ids, taken.updates())?;
+        let now = (self.settings.clock)();
+        let rows = self.prepare(&ids, taken.updates(), now)?;
         let before = self.log.last;
         schema::immediately(&mut self.connection, |connection| {
             if let Some(Lost { first, last }) = taken.lost {
@@ -68,7 +69,7 @@ impl Writer {
             }
         }
         for (update, id) in taken.updates().zip(ids) {
-            live.add_data(id, update.stamp, &update.data);
+            live.add_data(id, update.stamp, &update.data, now);
         }
         live.note_committed(taken.settled);
         rows.iter().for_each(|prepared| self.log.push(prepared.row));
@@ -80,6 +81,7 @@ impl Writer {
         &mut self,
         ids: &[ChannelId],
         updates: impl Iterator<Item = &'a Arc<Update>>,
+        now: Timestamp,
     ) -> rusqlite::Result<Vec<Prepared>> {
         let mut prepared = Vec::new();
         let mut records = Records::default();
@@ -88,7 +90,7 @@ impl Writer {
         while let Some((update, id)) = updates.next() {
             records.push_data(*id, update.stamp, &update.data);
             if records.len() >= ROW_BYTES || updates.peek().is_none() {
-                let row = self.pack(after, &std::mem::take(&mut records))?;
+                let row = self.pack(after, &std::mem::take(&mut records), now)?;
                 after = row.row.last;
                 prepared.push(row);
             }
@@ -96,11 +98,16 @@ impl Writer {
         Ok(prepared)
     }
 
-    fn pack(&mut self, after: Offset, records: &Records) -> rusqlite::Result<Prepared> {
+    fn pack(
+        &mut self,
+        after: Offset,
+        records: &Records,
+        at: Timestamp,
+    ) -> rusqlite::Result<Prepared> {
         let body = self.packer.pack(&Label::Log { after }, records).map_err(no_memory)?;
         let summary = records.summary().expect("a row has records");
         let (first, last) = (summary.first.offset, summary.last.offset);
-        Ok(Prepared { row: LogRow { first, last, bytes: body.len() as u64 }, body })
+        Ok(Prepared { row: LogRow { first, last, bytes: body.len() as u64, at }, body })
     }
 
     #[cfg(test)]

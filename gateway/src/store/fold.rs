@@ -1,14 +1,15 @@
 //! Folding: what lies in the log and in memory becomes blocks of its channel, and the log gets shorter.
 
 use super::{
+    Rule,
     block::write_block,
     commit::write_channel,
-    live::{BLOCK_BYTES, BLOCK_UPDATES, Channel},
+    live::{BLOCK_BYTES, BLOCK_UPDATES, Channel, Part, is_within},
     record::{ChannelId, Damage, Label, Packer, Records, unpack},
     schema,
     writer::Writer,
 };
-use protocol::TopicName;
+use protocol::{Millis, Timestamp};
 use rusqlite::{Connection, OptionalExtension};
 use std::sync::{Arc, PoisonError};
 
@@ -27,7 +28,8 @@ impl Writer {
     /// # Errors
     /// SQLite's; nothing is changed then.
     pub(super) fn fold_and_shrink(&mut self) -> rusqlite::Result<()> {
-        let excess = self.log.excess(self.settings.recovery_bytes, ROWS_AT_ONCE);
+        let expires = self.settings.expires(self.log.oldest());
+        let excess = self.log.excess(self.settings.recovery_bytes, expires, ROWS_AT_ONCE);
         let ids = {
             let live = self.live();
             let mut ids = live.full(FOLDS_AT_ONCE);
@@ -62,21 +64,24 @@ impl Writer {
             return Ok(());
         }
         let live = Arc::clone(&self.live);
-        let folding: Vec<(ChannelId, Channel)> = {
+        let folding: Vec<(ChannelId, Channel, Option<Millis>)> = {
             let live = live.lock().unwrap_or_else(PoisonError::into_inner);
-            ids.iter().filter_map(|id| Some((*id, live.get(*id)?.clone()))).collect()
+            let with_span = |id: &ChannelId| {
+                let channel = live.get(*id)?;
+                Some((*id, channel.clone(), live.rule(channel).and_then(Rule::span)))
+            };
+            ids.iter().filter_map(with_span).collect()
         };
         let packer = &mut self.packer;
         let shared = &self.shared;
         let added = schema::immediately(&mut self.connection, |connection| {
             let mut added = Vec::new();
-            for (id, channel) in &folding {
-                let mut fold = Fold { connection, packer, id: *id, name: &channel.name };
-                let blocks = fold.channel(channel, |damage| {
+            for (id, channel, span) in &folding {
+                let mut fold = Fold { connection, packer, id: *id, channel, span: *span };
+                let blocks = fold.channel(|damage| {
                     shared.note_damage(&channel.name, &damage);
                 })?;
-                let folded = channel.unfolded().last().and_then(|part| part.summary());
-                let folded = folded.map_or(channel.folded, |summary| summary.last.seq);
+                let folded = channel.last_unfolded().unwrap_or(channel.folded);
                 let mut now = channel.clone();
                 (now.folded, now.blocks) = (folded, channel.blocks + blocks);
                 write_channel(connection, *id, &now)?;
@@ -85,7 +90,7 @@ impl Writer {
             Ok(added)
         })?;
         let mut live = live.lock().unwrap_or_else(PoisonError::into_inner);
-        for ((id, _), added) in folding.iter().zip(added) {
+        for ((id, ..), added) in folding.iter().zip(added) {
             live.folded(*id, added);
         }
         Ok(())
@@ -97,7 +102,9 @@ struct Fold<'a> {
     connection: &'a Connection,
     packer: &'a mut Packer,
     id: ChannelId,
-    name: &'a TopicName,
+    channel: &'a Channel,
+    /// What a block has came within so long.
+    span: Option<Millis>,
 }
 
 /// The last block of a channel, where it has room for more.
@@ -108,25 +115,21 @@ struct Last {
 
 impl Fold<'_> {
     /// Writes the blocks; how many there are more.
-    fn channel(
-        &mut self,
-        channel: &Channel,
-        damaged: impl FnOnce(Damage),
-    ) -> rusqlite::Result<u64> {
+    fn channel(&mut self, damaged: impl FnOnce(Damage)) -> rusqlite::Result<u64> {
         let mut added = 0;
-        let [first, rest @ ..] = channel.unfolded() else { return Ok(0) };
+        let [first, rest @ ..] = self.channel.unfolded() else { return Ok(0) };
         match self.last_with_room(first, damaged)? {
             Some(last) => {
-                let records = joined(last.records, first);
+                let records = joined(last.records, &first.records);
                 self.write(Some(last.id), &records)?;
             }
             None => {
-                self.write(None, first)?;
+                self.write(None, &first.records)?;
                 added += 1;
             }
         }
         for part in rest {
-            self.write(None, part)?;
+            self.write(None, &part.records)?;
             added += 1;
         }
         Ok(added)
@@ -135,26 +138,36 @@ impl Fold<'_> {
     /// The last block, if `more` still fits in: so a slow channel does not make thousands of small ones.
     fn last_with_room(
         &self,
-        more: &Records,
+        more: &Part,
         damaged: impl FnOnce(Damage),
     ) -> rusqlite::Result<Option<Last>> {
-        let sql = "SELECT id, last_seq - first_seq, bytes FROM block
+        let sql = "SELECT id, last_seq - first_seq, bytes, min_ts FROM block
             WHERE channel = ?1 ORDER BY last_seq DESC LIMIT 1";
         let last = self.connection.prepare_cached(sql)?.query_row([self.id.0], |row| {
-            Ok((row.get::<_, u64>(0)?, row.get::<_, u64>(1)?, row.get::<_, usize>(2)?))
+            let (id, numbers, bytes) =
+                (row.get(0)?, row.get::<_, u64>(1)?, row.get::<_, usize>(2)?);
+            Ok((id, numbers, bytes, Timestamp(row.get(3)?)))
         });
-        let Some((id, span, bytes)) = last.optional()? else { return Ok(None) };
-        if span + 1 + more.count() > BLOCK_UPDATES || bytes + more.len() > BLOCK_BYTES {
+        let Some((id, numbers, bytes, oldest)) = last.optional()? else { return Ok(None) };
+        // When one of before this start began, its timestamps tell best.
+        let began = self.channel.block_began.unwrap_or(oldest);
+        let (ended, more) = (more.ended, &more.records);
+        let too_much =
+            numbers + 1 + more.count() > BLOCK_UPDATES || bytes + more.len() > BLOCK_BYTES;
+        if too_much || !is_within(self.span, began, ended) {
             return Ok(None);
         }
+        self.read(id, damaged)
+            .map(|last| last.filter(|last| last.records.len() + more.len() <= BLOCK_BYTES))
+    }
+
+    /// The block with this id; none: it is damaged.
+    fn read(&self, id: u64, damaged: impl FnOnce(Damage)) -> rusqlite::Result<Option<Last>> {
         let sql = "SELECT body FROM block WHERE id = ?1";
         let body: Vec<u8> =
             self.connection.prepare_cached(sql)?.query_row([id], |row| row.get(0))?;
         match unpack(&body).and_then(|body| self.check(body)) {
-            Ok(records) if records.len() + more.len() <= BLOCK_BYTES => {
-                Ok(Some(Last { id, records }))
-            }
-            Ok(_) => Ok(None),
+            Ok(records) => Ok(Some(Last { id, records })),
             Err(damage) => {
                 damaged(damage);
                 Ok(None)
@@ -163,7 +176,7 @@ impl Fold<'_> {
     }
 
     fn check(&self, body: super::record::Body) -> Result<Records, Damage> {
-        let label = Label::Block { channel: self.id, name: self.name.clone() };
+        let label = Label::Block { channel: self.id, name: self.channel.name.clone() };
         body.records.iter().try_for_each(|record| record.map(drop))?;
         if body.label == label {
             Ok(body.records)
@@ -173,7 +186,8 @@ impl Fold<'_> {
     }
 
     fn write(&mut self, id: Option<u64>, records: &Records) -> rusqlite::Result<()> {
-        write_block(self.connection, self.packer, id, (self.id, self.name), records)
+        let of = (self.id, &self.channel.name);
+        write_block(self.connection, self.packer, id, of, records)
     }
 }
 

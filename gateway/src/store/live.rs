@@ -3,27 +3,22 @@
 //!
 //! The writer changes it after each commit and the reader looks; all it holds is in the database.
 
-use super::record::{ChannelId, Records};
+mod channel;
+
+pub(super) use channel::{BLOCK_BYTES, BLOCK_UPDATES, Channel, Part, is_within};
+
+use super::{Rule, record::ChannelId};
 use ahash::HashMap;
-use bridge::{
-    data::Data,
-    update::{ChannelKind, Stamp},
-};
-use protocol::{Offset, Seq, TopicName};
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
-
-/// A block is written when a channel has so many updates in none.
-pub(super) const BLOCK_UPDATES: u64 = 512;
-
-/// Or so many bytes of them, before packing.
-pub(super) const BLOCK_BYTES: usize = 256 * 1024;
+use bridge::{data::Data, update::Stamp};
+use channel::is_full;
+use protocol::{Offset, Timestamp, TopicName};
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All channels.
 #[derive(Debug, Default)]
 pub(super) struct Live {
+    /// How long updates are kept.
+    rules: Vec<Rule>,
     /// Boxed: a table is often half empty.
     channels: HashMap<ChannelId, Box<Channel>>,
     ids: HashMap<TopicName, ChannelId>,
@@ -37,91 +32,16 @@ pub(super) struct Live {
     committed: Offset,
 }
 
-/// One channel.
-#[derive(Clone, Debug)]
-pub(super) struct Channel {
-    pub(super) name: TopicName,
-    pub(super) kind: ChannelKind,
-    /// The newest stored update's place, and the value after it.
-    pub(super) value: Option<(Stamp, Data)>,
-    /// The value begins anew behind this offset.
-    forgotten: Offset,
-    /// All up to here is in blocks, or was.
-    pub(super) folded: Seq,
-    /// The newest that retention took.
-    pub(super) pruned: Seq,
-    /// How many blocks there are.
-    pub(super) blocks: u64,
-    unfolded: Vec<Arc<Records>>,
-}
-
-impl Channel {
-    /// A channel without updates.
-    pub(super) fn new(name: TopicName) -> Self {
-        Self {
-            kind: ChannelKind::of(name.as_str()),
-            name,
-            value: None,
-            forgotten: Offset(0),
-            folded: Seq(0),
-            pruned: Seq(0),
-            blocks: 0,
-            unfolded: Vec::new(),
-        }
-    }
-
-    /// The updates that are in no block, in parts that fit one each.
-    pub(super) fn unfolded(&self) -> &[Arc<Records>] {
-        &self.unfolded
-    }
-
-    /// The number of its newest stored update.
-    pub(super) fn seq(&self) -> Seq {
-        self.value.as_ref().map_or(Seq(0), |(stamp, _)| stamp.seq)
-    }
-
-    /// The same, and through which number all are in blocks.
-    pub(super) fn seq_and_folded(&self) -> (Seq, Seq) {
-        (self.seq(), self.folded)
-    }
-
-    fn oldest(&self) -> Option<Offset> {
-        Some(self.unfolded.first()?.summary()?.first.offset)
-    }
-
-    /// The value, unless it is forgotten.
-    pub(super) fn known_value(&self) -> Option<&Data> {
-        let (stamp, data) = self.value.as_ref()?;
-        (stamp.offset > self.forgotten).then_some(data)
-    }
-
-    fn note_value(&mut self, stamp: Stamp, data: &Data) {
-        let value = match self.value.take() {
-            Some((before, old)) if before.offset > self.forgotten => old.merged(data),
-            Some(_) | None => data.clone(),
-        };
-        self.value = Some((stamp, value));
-    }
-
-    /// The part that takes the next update.
-    fn part(&mut self) -> &mut Records {
-        if self.unfolded.last().is_none_or(|part| is_full(part)) {
-            // Most channels have one at a time.
-            self.unfolded.reserve_exact(1);
-            self.unfolded.push(Arc::default());
-        }
-        // A reader that still holds the part keeps the one it has.
-        Arc::make_mut(self.unfolded.last_mut().expect("pushed above"))
-    }
-}
-
-fn is_full(part: &Records) -> bool {
-    part.count() >= BLOCK_UPDATES || part.len() >= BLOCK_BYTES
-}
-
 impl Live {
+    /// No channels yet; their updates are kept as `rules` say.
+    pub(super) fn new(rules: Vec<Rule>) -> Self {
+        Self { rules, ..Self::default() }
+    }
+
     /// Takes in a channel that the database has.
     pub(super) fn insert(&mut self, id: ChannelId, mut channel: Channel) {
+        let matches = |rule: &Rule| rule.channels.matches(channel.name.as_str());
+        channel.rule = self.rules.iter().position(matches);
         channel.forgotten = self.forgotten.remove(&channel.name).unwrap_or_default();
         self.next_id = self.next_id.max(id.0 + 1);
         self.ids.insert(channel.name.clone(), id);
@@ -156,6 +76,11 @@ impl Live {
         self.channels.get_mut(&id).map(|channel| &mut **channel)
     }
 
+    /// The rule of a channel, unless its updates are kept for good.
+    pub(super) fn rule(&self, channel: &Channel) -> Option<&Rule> {
+        self.rules.get(channel.rule?)
+    }
+
     /// All channels.
     pub(super) fn iter(&self) -> impl Iterator<Item = (ChannelId, &Channel)> {
         self.channels.iter().map(|(id, channel)| (*id, &**channel))
@@ -171,12 +96,13 @@ impl Live {
         self.committed = self.committed.max(offset);
     }
 
-    /// Takes in an update that the log has, where it is news to the channel.
+    /// Takes in an update that the log has and that came `at`, where it is news to the channel.
     ///
     /// # Panics
     /// When the channel was not inserted.
-    pub(super) fn add_data(&mut self, id: ChannelId, stamp: Stamp, data: &Data) {
+    pub(super) fn add_data(&mut self, id: ChannelId, stamp: Stamp, data: &Data, at: Timestamp) {
         let channel = self.channels.get_mut(&id).expect("the channel was inserted");
+        let span = channel.rule.and_then(|rule| self.rules.get(rule)?.span());
         if stamp.seq > channel.seq() {
             channel.note_value(stamp, data);
         }
@@ -184,7 +110,7 @@ impl Live {
             if channel.unfolded.is_empty() {
                 self.oldest.insert(stamp.offset, id);
             }
-            let part = channel.part();
+            let part = channel.part(at, span);
             let before = part.len();
             part.push_data(id, stamp, data);
             self.unfolded_bytes += part.len() - before;
@@ -222,11 +148,13 @@ impl Live {
             self.oldest.remove(&oldest);
         }
         self.full.remove(&id);
+        channel.folded = channel.last_unfolded().unwrap_or(channel.folded);
+        // None added: what there was has gone into the last block, which began when it did before.
+        if let (1.., Some(last)) = (added, channel.unfolded.last()) {
+            channel.block_began = Some(last.began);
+        }
         for part in channel.unfolded.drain(..) {
-            self.unfolded_bytes -= part.len();
-            if let Some(summary) = part.summary() {
-                channel.folded = summary.last.seq;
-            }
+            self.unfolded_bytes -= part.records.len();
         }
         channel.unfolded.shrink_to_fit();
         channel.blocks += added;

@@ -125,7 +125,7 @@ pub enum Survives {
 pub struct Rule {
     /// Which channels.
     pub channels: TopicFilter,
-    /// Older updates may go, by their timestamps.
+    /// Older updates go: history has none, by their timestamps; the disk follows within an eighth of it and some minutes.
     pub age: Option<Duration>,
     /// All these channels together keep so many bytes, packed; the oldest go first.
     pub bytes: Option<u64>,

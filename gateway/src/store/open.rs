@@ -46,7 +46,7 @@ pub fn open(settings: Settings) -> Result<(Database, Restored), OpenError> {
     let path = settings.dir.join(FILE);
     let (mut connection, meta) = connect(&path)?;
     let in_file = |trouble: Trouble| named(&path, trouble);
-    let mut contents = restore::read_all(&connection, &meta).map_err(in_file)?;
+    let mut contents = restore::read_all(&connection, &meta, &settings).map_err(in_file)?;
     if settings.checks == Checks::All {
         check_bodies(&connection).map_err(in_file)?;
     }
@@ -280,6 +280,7 @@ fn start(
         shared: Arc::clone(&shared),
         live: Arc::clone(&live),
         path: path.clone(),
+        clock: settings.clock,
     };
     let writer = Writer {
         connection,

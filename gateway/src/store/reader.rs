@@ -125,6 +125,8 @@ pub(super) struct Reader {
     pub(super) shared: Arc<Shared>,
     pub(super) live: Arc<Mutex<Live>>,
     pub(super) path: PathBuf,
+    /// The wall clock.
+    pub(super) clock: fn() -> Timestamp,
 }
 
 /// Why something cannot be read, before it is known which file it is in.

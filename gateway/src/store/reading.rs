@@ -24,12 +24,14 @@ struct Seen {
     id: ChannelId,
     channel: Channel,
     through: Offset,
+    /// By its rule, history has nothing older.
+    oldest: Timestamp,
 }
 
 impl Seen {
     /// The first number that memory has; what blocks have from there on came meanwhile.
     fn first(&self) -> Seq {
-        let first = self.channel.unfolded().first().and_then(|part| part.summary());
+        let first = self.channel.unfolded().first().and_then(|part| part.records.summary());
         first.map_or(Seq(u64::MAX), |summary| summary.first.seq)
     }
 
@@ -68,7 +70,7 @@ impl Reader {
             range.take(&seen, &block.open(&transaction, &seen)?)
         })?;
         for part in seen.channel.unfolded() {
-            if range.take(&seen, part)?.is_break() {
+            if range.take(&seen, &part.records)?.is_break() {
                 break;
             }
         }
@@ -85,7 +87,7 @@ impl Reader {
         let transaction = self.connection.unchecked_transaction()?;
         let mut past = Past { through: seen.through, at_end: true, ..Past::default() };
         for part in seen.channel.unfolded() {
-            past.take(&seen, part, |_| true)?;
+            past.take(&seen, &part.records, |stamp| stamp.timestamp >= seen.oldest)?;
         }
         let sql = "SELECT id, first_seq, last_seq FROM block
             WHERE channel = ?1 AND first_seq < ?2 ORDER BY last_seq DESC";
@@ -93,7 +95,9 @@ impl Reader {
         if past.rows.len() < count {
             for_each(&transaction, sql, (seen.id.0, first), BlockRow::read, |block| {
                 let records = block.open(&transaction, &seen)?;
-                past.take(&seen, &records, |stamp| stamp.seq < seen.first())?;
+                past.take(&seen, &records, |stamp| {
+                    stamp.seq < seen.first() && stamp.timestamp >= seen.oldest
+                })?;
                 let enough = past.rows.len() >= count || past.text.len() > PAST_BYTES_MAX;
                 Ok(if enough { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
             })?;
@@ -113,14 +117,14 @@ impl Reader {
     ) -> Result<Past, Unread> {
         let Some(seen) = self.see(name) else { return Ok(self.nothing()) };
         let transaction = self.connection.unchecked_transaction()?;
-        let from = cursor.map_or(from, |(at, _)| from.max(at));
+        let from = cursor.map_or(from, |(at, _)| from.max(at)).max(seen.oldest);
         let wanted = |stamp: &Stamp| {
             let in_range = from <= stamp.timestamp && stamp.timestamp < to;
             in_range && cursor.is_none_or(|cursor| in_time(stamp) > cursor)
         };
         let mut past = Past { through: seen.through, at_end: true, ..Past::default() };
         for part in seen.channel.unfolded() {
-            past.take(&seen, part, wanted)?;
+            past.take(&seen, &part.records, wanted)?;
         }
         let sql = "SELECT id, first_seq, last_seq, min_ts FROM block
             WHERE channel = ?1 AND max_ts >= ?2 AND min_ts < ?3 ORDER BY min_ts";
@@ -142,7 +146,10 @@ impl Reader {
     fn see(&self, name: &TopicName) -> Option<Seen> {
         let live = self.live();
         let id = live.id(name)?;
-        Some(Seen { id, channel: live.get(id)?.clone(), through: live.committed() })
+        let channel = live.get(id)?.clone();
+        let expired = live.rule(&channel).and_then(|rule| rule.expired((self.clock)()));
+        let oldest = expired.unwrap_or(Timestamp(i64::MIN));
+        Some(Seen { id, channel, through: live.committed(), oldest })
     }
 
     fn nothing(&self) -> Past {

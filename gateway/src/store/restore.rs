@@ -4,6 +4,7 @@
 //! were, and each channel's next number lies behind as many as it may have lost there.
 
 use super::{
+    Settings,
     gap::{Gap, GapReason},
     live::{Channel, Live},
     record::{ChannelId, Damage, read_data},
@@ -16,7 +17,7 @@ use bridge::{
     data::Data,
     update::{ChannelKind, Stamp},
 };
-use protocol::{Offset, Seq, TopicName};
+use protocol::{Offset, Seq, Timestamp, TopicName};
 use rusqlite::{Connection, Row};
 use std::collections::HashMap;
 
@@ -88,8 +89,14 @@ pub(super) struct Contents {
 ///
 /// # Errors
 /// The first row that does not check, or SQLite's.
-pub(super) fn read_all(connection: &Connection, meta: &Meta) -> Result<Contents, Trouble> {
-    let mut contents = Contents::default();
+pub(super) fn read_all(
+    connection: &Connection,
+    meta: &Meta,
+    settings: &Settings,
+) -> Result<Contents, Trouble> {
+    let live = Live::new(settings.retention.clone());
+    let mut contents = Contents { live, ..Contents::default() };
+    let now = (settings.clock)();
     contents.log.last = meta.log_pruned;
     each(connection, "SELECT * FROM kept ORDER BY kind, key", StoredRow::read, |row| {
         contents.rows.push(row?);
@@ -110,7 +117,7 @@ pub(super) fn read_all(connection: &Connection, meta: &Meta) -> Result<Contents,
         connection,
         "SELECT first, last, body FROM log ORDER BY first",
         StoredLogRow::read,
-        |row| take_log_row(&mut contents, &row),
+        |row| take_log_row(&mut contents, &row, now),
     )?;
     each(connection, "SELECT * FROM gap ORDER BY first_offset", Gap::read, |gap| {
         contents.gaps.push(gap?);
@@ -159,7 +166,11 @@ fn check_blocks(connection: &Connection, live: &Live) -> Result<(), Trouble> {
     }
 }
 
-fn take_log_row(contents: &mut Contents, stored: &StoredLogRow) -> Result<(), Damage> {
+fn take_log_row(
+    contents: &mut Contents,
+    stored: &StoredLogRow,
+    now: Timestamp,
+) -> Result<(), Damage> {
     let place = |damage: Damage| Damage(format!("the log at offset {}: {damage}", stored.first));
     let (after, records) = stored.open().map_err(place)?;
     if after != contents.log.last {
@@ -168,6 +179,9 @@ fn take_log_row(contents: &mut Contents, stored: &StoredLogRow) -> Result<(), Da
             contents.log.last
         ))));
     }
+    // When it came is not stored: about when the newest in it, or before it, says; devices' clocks may be behind.
+    let newest = records.summary().map_or(now, |summary| summary.max.min(now));
+    let at = contents.log.newest_at().map_or(newest, |before| before.max(newest));
     for record in records.iter() {
         let record = record.map_err(place)?;
         let known = contents.live.get(record.channel).map(Channel::seq_and_folded);
@@ -175,11 +189,11 @@ fn take_log_row(contents: &mut Contents, stored: &StoredLogRow) -> Result<(), Da
             known.ok_or_else(|| place(Damage(format!("unknown channel {}", record.channel.0))))?;
         if record.stamp.seq > seq || record.stamp.seq > folded {
             let data = read_data(record.form, record.json).map_err(place)?;
-            contents.live.add_data(record.channel, record.stamp, &data);
+            contents.live.add_data(record.channel, record.stamp, &data, at);
         }
     }
     contents.live.note_committed(stored.last);
-    contents.log.push(stored.row());
+    contents.log.push(stored.row(at));
     Ok(())
 }
 

@@ -1,19 +1,20 @@
 //! Retention: blocks that are too old, or too much, go; a few at a time, and the file shrinks.
+//!
+//! A block goes whole, when the newest update in it is too old by its timestamp. So that this is soon after the oldest is,
+//! a block of a channel that loses its updates with time has only what came within a [`Rule::span`], and the log, which
+//! folding empties, none from before the shortest age.
 
 use super::{
     Rule, Settings,
     commit::write_channel,
-    live::{Channel, Live},
+    live::{Channel, Live, is_within},
     record::ChannelId,
     schema,
-    writer::Writer,
+    writer::{LogRow, Writer},
 };
 use protocol::{Millis, Seq, Timestamp};
 use rusqlite::{Connection, Row};
-use std::{
-    collections::{BTreeMap, HashMap},
-    time::Duration,
-};
+use std::collections::BTreeMap;
 
 /// How often retention looks through the blocks.
 const EVERY: Millis = Millis(60_000);
@@ -27,8 +28,6 @@ pub(super) struct Round {
     now: Timestamp,
     /// The bytes that each rule's channels have too many.
     excess: Vec<u64>,
-    /// Which rule each channel has; by its place.
-    rules: HashMap<ChannelId, Option<usize>>,
     /// The last block it looked at.
     behind: (Timestamp, ChannelId, Seq),
 }
@@ -65,7 +64,9 @@ impl Writer {
             return Ok(());
         }
         let now = (self.settings.clock)();
-        if self.round.is_none() && self.round_began.is_none_or(|began| began.plus(EVERY) <= now) {
+        // Also when the clock was put back: the next is not to wait until it is there again.
+        let due = |began: Timestamp| now < began || began.plus(EVERY) <= now;
+        if self.round.is_none() && self.round_began.is_none_or(due) {
             self.round_began = Some(now);
             let round = Round::begin(&self.connection, &self.live(), &self.settings, now)?;
             self.round = Some(round);
@@ -136,13 +137,14 @@ impl Round {
     ) -> rusqlite::Result<Self> {
         let behind = (Timestamp(i64::MIN), ChannelId(0), Seq(0));
         let excess = vec![0; settings.retention.len()];
-        let mut round = Self { now, excess, rules: HashMap::new(), behind };
+        let mut round = Self { now, excess, behind };
         if settings.retention.iter().any(|rule| rule.bytes.is_some()) {
             let sql = "SELECT channel, sum(bytes) FROM block GROUP BY channel";
             let mut statement = connection.prepare_cached(sql)?;
             let mut rows = statement.query([])?;
             while let Some(row) = rows.next()? {
-                if let Some(rule) = round.rule(&settings.retention, live, ChannelId(row.get(0)?))
+                let channel = live.get(ChannelId(row.get(0)?));
+                if let Some(rule) = channel.and_then(|channel| channel.rule)
                     && let Some(bytes) = round.excess.get_mut(rule)
                 {
                     *bytes += row.get::<_, u64>(1)?;
@@ -165,23 +167,17 @@ impl Round {
         statement.query_map(bounds, Candidate::read)?.collect()
     }
 
-    /// The first rule that matches the channel.
-    fn rule(&mut self, rules: &[Rule], live: &Live, id: ChannelId) -> Option<usize> {
-        *self.rules.entry(id).or_insert_with(|| {
-            let channel = live.get(id)?;
-            rules.iter().position(|rule| rule.channels.matches(channel.name.as_str()))
-        })
-    }
-
     /// Whether the block goes, by its rule.
     fn goes(&mut self, settings: &Settings, live: &Live, block: &Candidate) -> bool {
-        let Some(at) = self.rule(&settings.retention, live, block.channel) else { return false };
+        let Some(at) = live.get(block.channel).and_then(|channel| channel.rule) else {
+            return false;
+        };
         let (Some(rule), Some(excess)) = (settings.retention.get(at), self.excess.get_mut(at))
         else {
             return false;
         };
-        let expired = rule.age.is_some_and(|age| block.newest < before(self.now, age));
-        let goes = expired || *excess > 0;
+        let is_expired = rule.expired(self.now).is_some_and(|expired| block.newest < expired);
+        let goes = is_expired || *excess > 0;
         if goes {
             *excess = excess.saturating_sub(block.bytes);
         }
@@ -190,15 +186,46 @@ impl Round {
 
     /// Whether no block as new as this, or newer, can go.
     fn is_past(&self, settings: &Settings, newest: Timestamp) -> bool {
-        let ages = settings.retention.iter().filter_map(|rule| rule.age);
-        let young = ages.min().is_none_or(|age| newest >= before(self.now, age));
+        let expired = settings.retention.iter().filter_map(|rule| rule.expired(self.now));
+        let young = expired.max().is_none_or(|expired| newest >= expired);
         young && self.excess.iter().all(|excess| *excess == 0)
     }
 }
 
-fn before(now: Timestamp, age: Duration) -> Timestamp {
-    let age = i64::try_from(age.as_millis()).unwrap_or(i64::MAX);
-    Timestamp(now.0.saturating_sub(age))
+impl Rule {
+    /// What is older than this is too old; none: nothing is.
+    pub(super) fn expired(&self, now: Timestamp) -> Option<Timestamp> {
+        Some(Timestamp(now.0.saturating_sub_unsigned(self.age_ms()?)))
+    }
+
+    /// What is in one block came within so long.
+    pub(super) fn span(&self) -> Option<Millis> {
+        self.age_ms().map(span_of)
+    }
+
+    fn age_ms(&self) -> Option<u64> {
+        self.age.map(|age| u64::try_from(age.as_millis()).unwrap_or(u64::MAX))
+    }
+}
+
+impl Settings {
+    /// Which rows of the log are too old to be in it: once the `oldest` is so by the [`Rule::span`], all that are older
+    /// than the shortest age; also those that were written when a clock that was put back since said a later time.
+    pub(super) fn expires(&self, oldest: Option<&LogRow>) -> impl Fn(&LogRow) -> bool {
+        let now = (self.clock)();
+        let shortest = self.retention.iter().filter_map(Rule::age_ms).min();
+        let due = |age: u64| {
+            let kept = Some(Millis(age.saturating_add(span_of(age).0)));
+            oldest.is_some_and(|row| !is_within(kept, row.at, now))
+        };
+        let age = shortest.filter(|age| due(*age)).map(Millis);
+        move |row| !is_within(age, row.at, now)
+    }
+}
+
+/// An eighth of the age, so that a channel with few updates has some ten blocks.
+const fn span_of(age_ms: u64) -> Millis {
+    Millis(age_ms / 8)
 }
 
 /// Gives free pages back when they are more than a quarter of the file; fewer are soon used again.

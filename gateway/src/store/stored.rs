@@ -107,7 +107,8 @@ impl StoredLogRow {
         }
     }
 
-    pub(super) fn row(&self) -> LogRow {
-        LogRow { first: self.first, last: self.last, bytes: self.body.len() as u64 }
+    /// The same in memory; it was written `at`.
+    pub(super) fn row(&self, at: Timestamp) -> LogRow {
+        LogRow { first: self.first, last: self.last, bytes: self.body.len() as u64, at }
     }
 }

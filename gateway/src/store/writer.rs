@@ -55,6 +55,8 @@ pub(super) struct LogRow {
     pub(super) first: Offset,
     pub(super) last: Offset,
     pub(super) bytes: u64,
+    /// When it was written.
+    pub(super) at: Timestamp,
 }
 
 impl Log {
@@ -65,11 +67,26 @@ impl Log {
         self.rows.push_back(row);
     }
 
-    /// The oldest rows that must go for the log to have `bytes_max` bytes, at most `count`.
-    pub(super) fn excess(&self, bytes_max: u64, count: usize) -> Vec<LogRow> {
+    /// The first of its rows.
+    pub(super) fn oldest(&self) -> Option<&LogRow> {
+        self.rows.front()
+    }
+
+    /// When the last of its rows was written.
+    pub(super) fn newest_at(&self) -> Option<Timestamp> {
+        Some(self.rows.back()?.at)
+    }
+
+    /// The oldest rows that must go for the log to have `bytes_max` bytes and none that `is_expired`, at most `count`.
+    pub(super) fn excess(
+        &self,
+        bytes_max: u64,
+        is_expired: impl Fn(&LogRow) -> bool,
+        count: usize,
+    ) -> Vec<LogRow> {
         let mut excess = self.bytes.saturating_sub(bytes_max);
         let too_old = |row: &&LogRow| {
-            let goes = excess > 0;
+            let goes = excess > 0 || is_expired(row);
             excess = excess.saturating_sub(row.bytes);
             goes
         };
