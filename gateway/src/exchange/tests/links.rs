@@ -187,3 +187,17 @@ async fn a_full_member_of_a_share_passes_its_turn_on() {
     assert_eq!(payloads(&fixture.settle(&mut other).await), ["5"]);
     assert_eq!(fixture.exchange.counters().dropped.get(), 0);
 }
+
+#[tokio::test]
+async fn what_nobody_is_left_for_in_a_share_is_not_counted_as_dropped() {
+    let fixture = Fixture::start(Settings::default());
+    let mut member = fixture.link(&[]).await;
+    let share = Arc::new(Share { name: "g".into(), filter: filter("a") });
+    within(member.subscribe(Interest::Shared(Arc::clone(&share)))).await.unwrap();
+    fixture.exchange.pass_on(Arc::clone(&share), Arc::new(message("a", "for the member")));
+    assert_eq!(payloads(&fixture.settle(&mut member).await), ["for the member"]);
+    within(member.unsubscribe(Interest::Shared(Arc::clone(&share)))).await.unwrap();
+    fixture.exchange.pass_on(share, Arc::new(message("a", "for nobody")));
+    assert!(fixture.settle(&mut member).await.is_empty());
+    assert_eq!(fixture.exchange.counters().dropped.get(), 0);
+}
