@@ -50,7 +50,7 @@ counters! {
         closed_revoked,
         /// CONNECTs refused for another reason.
         refused_other,
-        /// Connections that took the place of another with their client id.
+        /// Connections that ended because another took their client id.
         takeovers,
         /// Connections silent for one and a half times their keep-alive.
         keep_alive_timeouts,

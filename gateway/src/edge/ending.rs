@@ -245,12 +245,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             End::Violation(_) => counters.violations.increment(),
             End::Panicked => counters.panics.increment(),
             End::Revoked => counters.closed_revoked.increment(),
-            End::Disconnected
-            | End::Silent
-            | End::Lost
-            | End::TakenOver(_)
-            | End::Kicked
-            | End::Stopping => {}
+            End::TakenOver(_) => counters.takeovers.increment(),
+            End::Disconnected | End::Silent | End::Lost | End::Kicked | End::Stopping => {}
         }
     }
 

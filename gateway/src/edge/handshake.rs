@@ -270,7 +270,6 @@ async fn open<S: AsyncRead + AsyncWrite + Unpin>(
         admitted;
     let inherited = match incumbent {
         Some(Incumbent { takeover, is_own }) => {
-            shared.counters.takeovers.increment();
             let inherited = inherit(takeover, connect.clean || !is_own).await;
             let ended = inherited.ended;
             if is_own { inherited } else { Inherited { ended, ..Inherited::default() } }

@@ -63,6 +63,20 @@ async fn a_client_that_comes_back_gets_what_it_missed() {
 }
 
 #[tokio::test]
+async fn who_comes_back_to_a_session_takes_nobodys_place() {
+    let edge = TestEdge::start().await;
+    let connect = kept("s");
+    drop(edge.connect_as(&connect).await);
+    edge.counts("sessions_now", 1).await;
+    let (_open, present) = edge.come_back(&connect).await;
+    assert!(present);
+    assert_eq!(edge.counters.takeovers.get(), 0);
+    let (_taking, present) = edge.come_back(&connect).await;
+    assert!(present);
+    assert_eq!(edge.counters.takeovers.get(), 1);
+}
+
+#[tokio::test]
 async fn what_was_in_flight_is_sent_again_with_dup() {
     let edge = TestEdge::start().await;
     let connect = kept("s");
