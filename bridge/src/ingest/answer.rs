@@ -1,8 +1,9 @@
 //! Answers to commands: by topic, by Response Topic, or in a report of the last ones.
 
-use super::{Inbound, Undecodable, deep, value};
+use super::{Inbound, Undecodable, decode, deep, value};
+use crate::route::Destination;
 use protocol::{Answer, AnswerStatus, CommandId, DeviceId};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// Reads the response of an MQTT 5 device, which came with the command's id as Correlation Data: such a
 /// device need not know the form of an answer. What has no `status` is the result of a command that succeeded, a
@@ -26,6 +27,44 @@ pub fn decode_response(
         },
     };
     Ok(Inbound::Answer { device: device.clone(), command, answer })
+}
+
+/// Reads an answer, or a report of some, that does not decode because an `error` in it is not an object of two texts:
+/// how the command ended is said beside it. None: it is none, or something else is wrong with it too.
+#[must_use]
+pub fn decode_mended(destination: &Destination, payload: &[u8]) -> Option<Vec<Inbound>> {
+    let mut said: Value = match destination {
+        Destination::Answer { .. } | Destination::Recent { .. } => {
+            serde_json::from_slice(&deep::cut(payload)).ok()?
+        }
+        Destination::Telemetry { .. }
+        | Destination::Custom { .. }
+        | Destination::State { .. }
+        | Destination::Event { .. } => return None,
+    };
+    if let Value::Array(entries) = &mut said {
+        entries.iter_mut().for_each(mend);
+    } else {
+        mend(&mut said);
+    }
+    decode(destination, said.to_string().as_bytes()).ok()
+}
+
+/// Puts the texts that can be made of an answer's `error` in its place.
+fn mend(answer: &mut Value) {
+    let Some(error) = answer.get_mut("error").filter(|error| !error.is_null()) else { return };
+    let text = |value: Option<&Value>| {
+        let value = value.filter(|value| !value.is_null());
+        value.map_or(String::new(), |value| {
+            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+        })
+    };
+    let (code, message) = if error.is_object() {
+        (text(error.get("code")), text(error.get("message")))
+    } else {
+        (String::new(), text(Some(error)))
+    };
+    *error = json!({ "code": code, "message": message });
 }
 
 /// Reads an answer, of which a result that nests too deep leaves no more than that.

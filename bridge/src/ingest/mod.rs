@@ -8,7 +8,7 @@ mod event;
 mod telemetry;
 mod value;
 
-pub use answer::decode_response;
+pub use answer::{decode_mended, decode_response};
 pub use value::raw_message;
 
 use crate::{

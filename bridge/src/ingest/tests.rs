@@ -112,6 +112,41 @@ fn an_answer_is_an_object_with_progress_in_its_range() {
 }
 
 #[test]
+fn an_answer_whose_error_alone_is_wrong_is_understood_all_the_same() {
+    let device: DeviceId = "d1".parse().unwrap();
+    let id = "0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c";
+    let one = Destination::Answer { device: device.clone(), command: id.parse().unwrap() };
+    let error = |said: &str| {
+        let payload = format!(r#"{{"id":"{id}","status":"failed","attempt":2,"error":{said}}}"#);
+        assert!(decode(&one, payload.as_bytes()).is_err(), "{said}");
+        let mended = decode_mended(&one, payload.as_bytes()).expect(said);
+        let [Inbound::Answer { answer, .. }] = &mended[..] else { panic!("{mended:?}") };
+        assert_eq!((answer.status, answer.attempt), (AnswerStatus::Failed, Some(2)));
+        let report = format!(r#"["{id}",{payload}]"#);
+        let recent = Destination::Recent { device: device.clone() };
+        let mended = decode_mended(&recent, report.as_bytes()).expect(said);
+        let [Inbound::Recent { answers, .. }] = &mended[..] else { panic!("{mended:?}") };
+        assert_eq!(answers[1].1, *answer);
+        let error = answer.error.clone().unwrap();
+        (error.code, error.message)
+    };
+    assert_eq!(error(r#""stuck""#), (String::new(), "stuck".into()));
+    assert_eq!(error(r#"{"code":17,"message":"stuck"}"#), ("17".into(), "stuck".into()));
+    assert_eq!(error(r#"{"code":"e","message":null}"#), ("e".into(), String::new()));
+    assert_eq!(error("[1,2]"), (String::new(), "[1,2]".into()));
+    for bad in [
+        r#"{"status":"gone","error":"stuck"}"#,
+        r#"{"status":"failed","progress":101,"error":"stuck"}"#,
+        r#"["failed",1,null,7,"stuck"]"#,
+        "",
+    ] {
+        assert!(decode_mended(&one, bad.as_bytes()).is_none(), "{bad}");
+    }
+    let state = Destination::State { device };
+    assert!(decode_mended(&state, br#"{"error":"stuck"}"#).is_none());
+}
+
+#[test]
 fn an_event_is_an_object_with_a_severity_and_a_code() {
     let destination = Destination::Event { device: "d1".parse().unwrap() };
     let decoded = |payload: &str| decode(&destination, payload.as_bytes()).is_ok();

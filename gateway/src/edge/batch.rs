@@ -21,7 +21,7 @@ use crate::{
 };
 use bridge::{
     event::ConnectionId,
-    ingest::{Inbound, decode, decode_mapped, decode_response},
+    ingest::{Inbound, decode, decode_mapped, decode_mended, decode_response},
     mapping::Spoken,
     route::Destination,
 };
@@ -168,18 +168,7 @@ impl Batch {
             }
         }
         if let Some(destination) = &known.destination {
-            let decoded = match response(destination, &content.properties) {
-                Some((device, command)) => {
-                    decode_response(device, command, content.payload).map(|answer| vec![answer])
-                }
-                None => decode(destination, content.payload),
-            };
-            match decoded {
-                Ok(inbound) => self.parts().add(inbound),
-                // It says nothing: it deletes the retained message `[MQTT-3.3.1-6]`.
-                Err(_) if content.retain && content.payload.is_empty() => {}
-                Err(error) => complain(shared, known, destination, &error),
-            }
+            self.parts().add(said(shared, known, destination, &content));
         }
     }
 
@@ -349,6 +338,30 @@ pub(super) async fn forward(shared: &Shared, steps: Vec<Step>) -> Result<(), Sto
         }
     }
     Ok(())
+}
+
+/// What a message says to its route. What is not as it should be is complained about, also where it can be understood.
+fn said(
+    shared: &Shared,
+    known: &Known,
+    destination: &Destination,
+    content: &Content<'_>,
+) -> Vec<Inbound> {
+    let decoded = match response(destination, &content.properties) {
+        Some((device, command)) => {
+            decode_response(device, command, content.payload).map(|answer| vec![answer])
+        }
+        None => decode(destination, content.payload),
+    };
+    match decoded {
+        Ok(inbound) => inbound,
+        // It says nothing: it deletes the retained message `[MQTT-3.3.1-6]`.
+        Err(_) if content.retain && content.payload.is_empty() => Vec::new(),
+        Err(error) => {
+            complain(shared, known, destination, &error);
+            decode_mended(destination, content.payload).unwrap_or_default()
+        }
+    }
 }
 
 /// Whether a message is the response to a command in the way of MQTT 5: on its Response Topic, with its

@@ -140,6 +140,18 @@ async fn an_empty_payload_that_deletes_what_is_retained_is_no_mistake() {
 }
 
 #[tokio::test]
+async fn an_answer_with_a_wrong_error_is_counted_and_settles_its_command() {
+    let mut edge = TestEdge::start().await;
+    let mut peer = edge.connect(4, "hub").await;
+    let topic = "devices/d1/commands/0190d9c2-7c3a-7b6e-8f00-3c9d1f2a4b5c/ack";
+    peer.send(&publish(4, topic, 0, 0, r#"{"status":"failed","error":"stuck"}"#)).await;
+    let (inbound, _) = edge.ingest().await;
+    let [Inbound::Answer { answer, .. }] = &inbound[..] else { panic!("{inbound:?}") };
+    assert_eq!(answer.error.as_ref().unwrap().message, "stuck");
+    assert_eq!(edge.counters.undecodable.get(), 1);
+}
+
+#[tokio::test]
 async fn an_undecodable_payload_is_counted_and_acknowledged_but_not_ingested() {
     let mut edge = TestEdge::start().await;
     let mut peer = edge.connect(4, "hub").await;
