@@ -169,7 +169,9 @@ impl Actor {
         let (command_rows, effects) = self.command_round();
         let updates = self.bridge.hub.take_to_keep();
         let (mut rows, mut receipts) = self.watchers.follow(&self.bridge.take_watched());
-        rows.extend(self.bridge.take_device_changes().into_iter().map(device_row));
+        let devices = self.bridge.take_device_changes();
+        self.watchers.forget(&devices);
+        rows.extend(devices.into_iter().map(device_row));
         let forgotten = self.bridge.hub.take_forgotten();
         rows.extend(forgotten.iter().map(|(channel, offset)| Row::forgotten(channel, *offset)));
         rows.extend(command_rows);

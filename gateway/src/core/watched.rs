@@ -11,6 +11,7 @@ use bridge::{
     alerts::Change as AlertChange,
     audit::{self, Audit},
     bridge::{Bridge, Watched},
+    devices::Change as DeviceChange,
     shadow,
 };
 use protocol::{Alert, Desired, DeviceId};
@@ -61,6 +62,16 @@ impl Watchers {
         };
         let rows = rows(watched).into_iter().chain(posts).collect();
         (rows, watched.desired.iter().map(publish).chain(posting).collect())
+    }
+
+    /// Has what is retained of a device go with it.
+    pub fn forget(&self, changes: &[DeviceChange]) {
+        for change in changes {
+            match change {
+                DeviceChange::Deleted(device) => self.desired.forget(device),
+                DeviceChange::Set(..) => {}
+            }
+        }
     }
 
     /// Makes good what could not be done; call it about every second.

@@ -78,6 +78,13 @@ impl DesiredPublisher {
         send(&shared, device, message);
     }
 
+    /// A device was deleted: nothing on its topics is retained any more.
+    pub fn forget(&self, device: &DeviceId) {
+        if let Some(shared) = self.0.upgrade() {
+            shared.retained.forget(device);
+        }
+    }
+
     /// Sends again what there was no room for; call it about every second.
     pub fn retry(&self) {
         let Some(shared) = self.0.upgrade() else { return };

@@ -12,7 +12,7 @@ use crate::{
     exchange::Message,
     store::{KeyAndBody, Row, StoreHandle, Table},
 };
-use protocol::{Timestamp, TopicFilter, TopicName};
+use protocol::{DeviceId, Timestamp, TopicFilter, TopicName};
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// All retained messages, bounded in number and bytes.
@@ -88,10 +88,18 @@ impl Retained {
         let all = kept.by_topic.iter();
         let gone: Vec<TopicName> =
             all.filter(|(_, kept)| expired(kept)).map(|(topic, _)| topic.clone()).collect();
-        for topic in gone {
-            kept.remove(&topic);
-            self.write(Row::gone(Table::Retained, topic.as_str()));
-        }
+        self.remove_all(&mut kept, gone);
+    }
+
+    /// Lets go of all on the topics of a device, for it was deleted.
+    pub(super) fn forget(&self, device: &DeviceId) {
+        let below = format!("devices/{device}/");
+        let first: TopicName = below.parse().expect("ids make valid topics");
+        let mut kept = self.kept.write().unwrap_or_else(PoisonError::into_inner);
+        let from = kept.by_topic.range(first..).map(|(topic, _)| topic);
+        let gone: Vec<TopicName> =
+            from.take_while(|topic| topic.as_str().starts_with(&below)).cloned().collect();
+        self.remove_all(&mut kept, gone);
     }
 
     /// How many there are, and the bytes of their payloads.
@@ -113,6 +121,13 @@ impl Retained {
             place,
             room,
         )
+    }
+
+    fn remove_all(&self, kept: &mut Kept, topics: Vec<TopicName>) {
+        for topic in topics {
+            kept.remove(&topic);
+            self.write(Row::gone(Table::Retained, topic.as_str()));
+        }
     }
 
     fn write(&self, row: Row) {
@@ -253,6 +268,19 @@ pub(super) mod tests {
         let kept = all(&again, "#");
         assert_eq!(kept.iter().map(|kept| &kept.payload[..]).collect::<Vec<_>>(), [b"1", b"3"]);
         assert_eq!(again.counts(), (2, 2));
+    }
+
+    #[test]
+    fn of_a_device_all_is_let_go_and_nothing_of_another() {
+        let fixture = fixture(10, 1_000);
+        let others = ["devices/d", "devices/d-/state", "devices/d1", "devices/d10/state"];
+        for topic in ["devices/d1/state", "devices/d1/telemetry/m"].iter().chain(&others) {
+            fixture.retained.keep(&mut message(topic, "1")).unwrap();
+        }
+        fixture.retained.forget(&"d1".parse().unwrap());
+        assert_eq!(found(&fixture.retained, "#"), others);
+        assert_eq!(fixture.retained.counts().0, 4);
+        assert_eq!(found(&fixture.restarted(), "#"), others);
     }
 
     #[test]

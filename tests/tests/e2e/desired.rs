@@ -2,7 +2,7 @@
 
 use reqwest::{Method, Response, StatusCode};
 use serde_json::{Value, json};
-use tests::{Connect, Device, Message, Peer, TestGateway, Version};
+use tests::{Connect, Device, Message, Peer, TestGateway, Version, mqtt::publish};
 
 const PATH: &str = "/api/v1/devices/pump-1/desired";
 
@@ -181,4 +181,21 @@ async fn of_a_deleted_device_nothing_is_desired() {
     assert_eq!(gateway.get(PATH).await.1["version"], 0);
     desire(&gateway, json!({"valve": 10})).await;
     assert_eq!(read(&device.peer.message().await)["version"], 1, "nothing came before");
+}
+
+#[tokio::test]
+async fn of_a_deleted_device_nothing_is_retained() {
+    const RETAIN: u8 = 1;
+    let gateway = arrange().await;
+    let mut hub = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "hub")).await;
+    for topic in ["devices/pump-1/state", "devices/pump-1/firmware", "devices/pump-10/state"] {
+        let mut message = publish(Version::V3, topic, b"{}", 0, 0);
+        message[0] |= RETAIN;
+        hub.send(&message).await;
+    }
+    hub.publish("behind/them", b"", 1).await;
+    let delete = gateway.request(Method::DELETE, "/api/v1/devices/pump-1").send().await;
+    assert_eq!(delete.expect("an answer").status(), StatusCode::NO_CONTENT);
+    hub.subscribe("devices/#", 0).await;
+    assert_eq!(hub.message().await.topic, "devices/pump-10/state", "the first of all");
 }
