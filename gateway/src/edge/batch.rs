@@ -168,7 +168,7 @@ impl Batch {
             }
         }
         if let Some(destination) = &known.destination {
-            self.parts().add(said(shared, known, destination, &content));
+            self.parts().add(said(shared, known, destination, content));
         }
     }
 
