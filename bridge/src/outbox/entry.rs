@@ -47,7 +47,8 @@ impl Entry {
         }
     }
 
-    /// About how much it counts for, in bytes.
+    /// About how much it counts for, in bytes: what a slot holds is counted there. Values of snapshots are shared
+    /// with the hub, and nothing comes to them: who asked for many over a slow line reads them to their end.
     pub(super) fn size(&self) -> usize {
         ENTRY_BYTES
             + match self {

@@ -66,6 +66,7 @@ pub struct Outbox {
     /// behind: the next frame takes the whole queue. For a line may be cut between any two frames, and the
     /// reader resumes from the greatest offset that it has seen.
     merged: bool,
+    /// About how much is queued, but for what the slots hold of it.
     bytes: usize,
     /// Of `bytes`, those of updates that must not conflate.
     whole_bytes: usize,
@@ -175,9 +176,10 @@ impl Outbox {
     /// Brings forward what waits of a channel whose delivery changes, as it is: it comes before all that is
     /// put in from here on, nothing merges into it, and the channel's pace begins anew.
     pub fn release(&mut self, channel: &TopicName) -> Wake {
+        let before = self.haste();
         let Some(ticket) = self.slots.seal(channel) else { return Wake::No };
         self.merged = true;
-        self.push(Entry::Slot(channel.clone(), ticket))
+        self.push_since(before, Entry::Slot(channel.clone(), ticket))
     }
 
     /// Forgets what waits for its interval in a channel that is no longer wanted.
@@ -188,7 +190,7 @@ impl Outbox {
     /// How soon what waits is to be written.
     #[must_use]
     pub fn haste(&self) -> Haste {
-        if self.bytes >= FULL_BYTES {
+        if self.bytes() >= FULL_BYTES {
             Haste::Full
         } else if self.urgent {
             Haste::Urgent
@@ -197,10 +199,10 @@ impl Outbox {
         }
     }
 
-    /// How much waits to be written, in bytes.
+    /// About how much waits to be written, in bytes, but for the values of snapshots.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.bytes
+        self.bytes + self.slots.queued_bytes()
     }
 
     /// When [`Self::take`] has something again without anything being put in.
@@ -222,19 +224,27 @@ impl Outbox {
 
     /// Merges an update with what waits of its channel; what is due gets its place in the queue.
     fn conflate(&mut self, now: Timestamp, update: &Arc<Update>, interval: Millis) -> Wake {
+        let before = self.haste();
         match self.slots.put(now, update, interval) {
             Put::Merged => {
                 self.merged = true;
                 self.count_dropped(1);
-                Wake::No
+                if self.haste() > before { Wake::Yes } else { Wake::No }
             }
-            Put::Due(ticket) => self.push(Entry::Slot(update.channel.clone(), ticket)),
+            Put::Due(ticket) => {
+                self.push_since(before, Entry::Slot(update.channel.clone(), ticket))
+            }
             Put::Later(wake) => wake,
         }
     }
 
     fn push(&mut self, entry: Entry) -> Wake {
-        let (was_empty, before) = (self.queue.is_empty(), self.haste());
+        self.push_since(self.haste(), entry)
+    }
+
+    /// Queues an entry; the writer was to hurry so much before what it holds was counted.
+    fn push_since(&mut self, before: Haste, entry: Entry) -> Wake {
+        let was_empty = self.queue.is_empty();
         self.bytes += entry.size();
         self.urgent |= entry.is_urgent();
         self.queue.push_back(entry);

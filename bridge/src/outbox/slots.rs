@@ -22,6 +22,8 @@ pub(super) struct Slots {
     sealed: HashMap<u64, Pending>,
     /// The next ticket; none is given twice.
     next_ticket: u64,
+    /// About how long all messages are that have their place in the queue.
+    queued_bytes: usize,
 }
 
 #[derive(Debug)]
@@ -42,6 +44,8 @@ pub(super) struct Pending {
     pub(super) newest: Arc<Update>,
     /// The merged values, where more than one update went in.
     pub(super) merged: Option<Data>,
+    /// It has its place in the queue: it does not wait for its interval.
+    queued: bool,
 }
 
 /// What became of an update.
@@ -67,12 +71,16 @@ impl Slots {
         });
         slot.interval = interval;
         if let Some(pending) = &mut slot.pending {
+            self.queued_bytes -= pending.queued_bytes();
             pending.merge(update);
+            self.queued_bytes += pending.queued_bytes();
             return Put::Merged;
         }
-        slot.pending = Some(Pending::new(update));
+        let queued = slot.not_before <= now;
+        slot.pending = Some(Pending::new(update, queued));
         let place = (slot.not_before, update.channel.clone());
-        if slot.not_before <= now {
+        if queued {
+            self.queued_bytes += update.bytes();
             // A slot has one place: what was due to look whether it stayed empty must not queue it again.
             self.due.remove(&place);
             return Put::Due(slot.ticket);
@@ -85,7 +93,7 @@ impl Slots {
     /// Lets go of what waits of a channel; its place in the queue is void then.
     pub(super) fn void(&mut self, channel: &TopicName) {
         if let Some(slot) = self.slots.get_mut(channel) {
-            slot.pending = None;
+            self.queued_bytes -= slot.pending.take().map_or(0, |pending| pending.queued_bytes());
             slot.ticket = draw(&mut self.next_ticket);
         }
     }
@@ -95,7 +103,9 @@ impl Slots {
     pub(super) fn seal(&mut self, channel: &TopicName) -> Option<u64> {
         let Slot { pending, not_before, ticket, .. } = self.slots.remove(channel)?;
         let waited = self.due.remove(&(not_before, channel.clone()));
-        self.sealed.insert(ticket, pending?);
+        let mut pending = pending?;
+        self.queued_bytes += pending.queue();
+        self.sealed.insert(ticket, pending);
         waited.then_some(ticket)
     }
 
@@ -135,12 +145,19 @@ impl Slots {
     pub(super) fn pop_due(&mut self, now: Timestamp) -> Option<(TopicName, u64)> {
         while self.next_due()? <= now {
             let (_, channel) = self.due.pop_first()?;
-            match self.slots.get(&channel).filter(|slot| slot.pending.is_some()) {
-                Some(slot) => return Some((channel, slot.ticket)),
-                None => self.slots.remove(&channel),
-            };
+            let Some(slot) = self.slots.get_mut(&channel) else { continue };
+            if let Some(pending) = &mut slot.pending {
+                self.queued_bytes += pending.queue();
+                return Some((channel, slot.ticket));
+            }
+            self.slots.remove(&channel);
         }
         None
+    }
+
+    /// About how long all messages are that have their place in the queue.
+    pub(super) fn queued_bytes(&self) -> usize {
+        self.queued_bytes
     }
 
     /// Takes what is written of a channel now; none where the ticket is void.
@@ -151,10 +168,12 @@ impl Slots {
         ticket: u64,
     ) -> Option<Pending> {
         if let Some(pending) = self.sealed.remove(&ticket) {
+            self.queued_bytes -= pending.queued_bytes();
             return Some(pending);
         }
         let slot = self.slots.get_mut(channel).filter(|slot| slot.ticket == ticket)?;
         let pending = slot.pending.take()?;
+        self.queued_bytes -= pending.queued_bytes();
         if slot.interval == Millis(0) {
             self.slots.remove(channel);
         } else {
@@ -177,13 +196,30 @@ fn draw(next_ticket: &mut u64) -> u64 {
 }
 
 impl Pending {
-    fn new(update: &Arc<Update>) -> Self {
-        Self { first: update.stamp.offset, newest: Arc::clone(update), merged: None }
+    fn new(update: &Arc<Update>, queued: bool) -> Self {
+        Self { first: update.stamp.offset, newest: Arc::clone(update), merged: None, queued }
     }
 
     fn merge(&mut self, newer: &Arc<Update>) {
         let old = self.merged.as_ref().unwrap_or(&self.newest.data);
         self.merged = Some(old.merged(&newer.data));
         self.newest = Arc::clone(newer);
+    }
+
+    /// Notes that it gets its place in the queue. Gives what is queued more by that, in bytes.
+    fn queue(&mut self) -> usize {
+        let before = self.queued_bytes();
+        self.queued = true;
+        self.queued_bytes() - before
+    }
+
+    /// About how long its message is; 0 while it waits for its interval.
+    fn queued_bytes(&self) -> usize {
+        let newest = &self.newest;
+        match &self.merged {
+            _ if !self.queued => 0,
+            None => newest.bytes(),
+            Some(data) => newest.bytes() - newest.data.text().len() + data.text().len(),
+        }
     }
 }

@@ -7,21 +7,22 @@ use crate::update::{ChannelKind, Update};
 use protocol::{Millis, Reply, Timestamp, TopicName};
 use std::{collections::HashSet, sync::Arc};
 
-/// Above this many queued bytes telemetry conflates.
+/// Above this many queued bytes telemetry conflates. What is merged already does not count: there is nothing to
+/// gain from it, and all that a modest reader asked for may come due in one moment.
 pub(super) const CONFLATE_BYTES: usize = 256 * 1024;
 
 /// Above this many queued bytes of updates that must not conflate, the channel whose update is one too many
 /// is reset to its newest one. Only while the reader lags: a fast one takes any burst.
 const WHOLE_BYTES: usize = 256 * 1024;
 
-/// Above this many queued bytes for [`TOO_SLOW_AFTER`] the connection is closed.
+/// Above this many queued bytes, merged values too, for [`TOO_SLOW_AFTER`] the connection is closed.
 const TOO_SLOW_BYTES: usize = 1024 * 1024;
 
 /// How long more than [`TOO_SLOW_BYTES`] may stay queued.
 const TOO_SLOW_AFTER: Millis = Millis(10_000);
 
 /// Above this many queued bytes the connection is closed at once: no burst of live data comes near
-/// it, only a reader that asks for snapshots and never reads.
+/// it, only a reader that asks for snapshots and never reads. Merged values, one for each channel, do not count.
 const OVERFLOW_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -34,12 +35,19 @@ impl Outbox {
     /// to be asked about every second, for the time counts from the first time that it is asked.
     #[must_use]
     pub fn is_too_slow(&mut self, now: Timestamp) -> bool {
-        if self.bytes <= TOO_SLOW_BYTES {
+        if self.bytes() <= TOO_SLOW_BYTES {
             self.over_since = None;
             return false;
         }
         let since = *self.over_since.get_or_insert(now);
         now.since(since) >= TOO_SLOW_AFTER || self.bytes > OVERFLOW_BYTES
+    }
+
+    /// Notes that something was taken: who comes below the bound between two bursts is not too slow.
+    pub(super) fn note_progress(&mut self) {
+        if self.bytes() <= TOO_SLOW_BYTES {
+            self.over_since = None;
+        }
     }
 
     /// Whether telemetry is being conflated because the reader is slow.

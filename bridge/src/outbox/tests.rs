@@ -1,6 +1,7 @@
 //! What a reader gets of its outbox, whatever its pace.
 
 mod model;
+mod too_slow;
 
 use super::*;
 use crate::data::Metrics;

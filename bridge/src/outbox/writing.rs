@@ -16,7 +16,7 @@ impl Outbox {
     pub fn take(&mut self, now: Timestamp, bytes_max: usize) -> Option<Frame> {
         self.release_due(now);
         let whole = if std::mem::take(&mut self.merged) { Whole::Yes } else { Whole::No };
-        self.draft.begin(self.bytes.clamp(64, bytes_max + 1_024), whole);
+        self.draft.begin(self.bytes().clamp(64, bytes_max + 1_024), whole);
         if let Some(held) = self.held.take() {
             self.add(held);
         }
@@ -34,6 +34,7 @@ impl Outbox {
             self.add(Item::Text(encode(&Reply::Lag { on: false, dropped })));
         }
         self.urgent &= !self.queue.is_empty() || self.held.is_some();
+        self.note_progress();
         self.draft.finish()
     }
 

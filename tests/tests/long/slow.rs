@@ -253,3 +253,29 @@ async fn who_does_not_catch_up_is_closed_with_4108_and_sees_it_when_it_reads_aga
     assert!(gateway.metric("sluice_websocket_overflow_resets_total").await > 0);
     assert_eq!(slow.closed().await, 4108);
 }
+
+#[tokio::test]
+async fn who_never_reads_telemetry_is_closed_with_4108_though_it_is_merged() {
+    const PADDING: usize = 12_000;
+    const DEVICES: usize = 150;
+    let gateway = TestGateway::start().await;
+    let mut slow = Live::connect_narrow(gateway.http()).await;
+    slow.subscribe(&["telemetry/#"]).await;
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "publisher")).await;
+    let padding = "x".repeat(PADDING);
+    let begin = Instant::now();
+    for round in 0.. {
+        assert!(begin.elapsed() < Duration::from_secs(60), "the slow reader was never closed");
+        for device in 0..DEVICES {
+            let reading = json!({"n": round, "padding": padding}).to_string();
+            peer.publish(&format!("devices/d{device}/telemetry"), reading.as_bytes(), 0).await;
+        }
+        peer.settle().await;
+        if gateway.metric("sluice_websocket_closed_too_slow_total").await > 0 {
+            break;
+        }
+        sleep(Duration::from_millis(500)).await;
+    }
+    assert!(begin.elapsed() > Duration::from_secs(10), "it was given ten seconds");
+    assert_eq!(slow.closed().await, 4108);
+}

@@ -98,6 +98,7 @@ proptest! {
                 read(&mut models, &text(frame), now);
             }
         }
+        prop_assert_eq!(outbox.bytes(), 0);
         for (model, (name, delivery)) in models.iter().zip(CHANNELS) {
             let seqs: Vec<u64> = model.got.iter().map(|(seq, _)| *seq).collect();
             prop_assert!(seqs.is_sorted_by(|a, b| a < b), "{name}: {seqs:?}");
