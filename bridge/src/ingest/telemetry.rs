@@ -6,8 +6,12 @@ use crate::{
     route::Payload,
 };
 use protocol::{DeviceId, Timestamp, TopicName};
-use serde::Deserialize;
+use serde::{
+    Deserialize,
+    de::{Deserializer, Error as _, IgnoredAny, MapAccess, Visitor},
+};
 use serde_json::value::RawValue;
+use std::fmt;
 
 /// The updates that a payload gives; none where its batch is empty.
 pub(super) fn updates(
@@ -37,13 +41,50 @@ struct Reading {
     metrics: Metrics,
 }
 
-/// The form with a time: `{"timestamp":ms,"data":{...}}`. As everywhere, other members are ignored.
-#[derive(Deserialize)]
+/// The form with a time: `{"timestamp":ms,"data":{...}}`. As everywhere, other members are ignored; as among
+/// metrics, the last of two with one name counts.
 struct Stamped<'a> {
-    #[serde(borrow)]
     timestamp: &'a RawValue,
-    #[serde(borrow)]
     data: &'a RawValue,
+}
+
+#[derive(Deserialize)]
+#[serde(field_identifier, rename_all = "lowercase")]
+enum Member {
+    Timestamp,
+    Data,
+    #[serde(other)]
+    Other,
+}
+
+impl<'de> Deserialize<'de> for Stamped<'de> {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(StampedVisitor)
+    }
+}
+
+struct StampedVisitor;
+
+impl<'de> Visitor<'de> for StampedVisitor {
+    type Value = Stamped<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a reading with its time")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Stamped<'de>, A::Error> {
+        let (mut timestamp, mut data) = (None, None);
+        while let Some(member) = map.next_key()? {
+            match member {
+                Member::Timestamp => timestamp = Some(map.next_value()?),
+                Member::Data => data = Some(map.next_value()?),
+                Member::Other => _ = map.next_value::<IgnoredAny>()?,
+            }
+        }
+        let timestamp = timestamp.ok_or_else(|| A::Error::missing_field("timestamp"))?;
+        let data = data.ok_or_else(|| A::Error::missing_field("data"))?;
+        Ok(Stamped { timestamp, data })
+    }
 }
 
 fn readings(payload: &[u8]) -> Result<Vec<Reading>, Undecodable> {

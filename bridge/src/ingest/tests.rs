@@ -77,6 +77,20 @@ fn other_members_of_a_stamped_reading_are_ignored_and_metrics_may_be_named_like_
 }
 
 #[test]
+fn of_a_member_that_a_stamped_reading_has_twice_the_last_counts() {
+    let json = telemetry(Payload::Json);
+    for twice in [
+        r#"{"timestamp":5,"data":{"a":1},"data":{"a":2}}"#,
+        r#"{"timestamp":"x","data":7,"data":{"a":2},"timestamp":5}"#,
+    ] {
+        assert_eq!(check(&json, twice), Ok(vec![(Some(5), r#"{"a":2}"#.to_owned())]));
+    }
+    let metrics = r#"{"timestamp":5,"data":7}"#.to_owned();
+    let twice = r#"{"timestamp":5,"data":{"a":1},"data":7}"#;
+    assert_eq!(check(&json, twice), Ok(vec![(None, metrics)]));
+}
+
+#[test]
 fn scalars_are_json_where_they_can_be_else_text() {
     let scalar = telemetry(metric(false));
     for (payload, value) in [
