@@ -2,7 +2,7 @@
 
 use crate::{Millis, Timestamp, TopicName, object, whole};
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::collections::BTreeMap;
 
 /// What of the past comes before the live updates.
@@ -111,9 +111,13 @@ pub enum HistoryColumn {
     /// Downsampled.
     Buckets {
         /// The least number of each bucket.
-        min: Vec<Option<f64>>,
+        #[cfg_attr(feature = "typescript", ts(type = "Array<number | null>"))]
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<Option<f64>>"))]
+        min: Vec<Option<Number>>,
         /// The greatest.
-        max: Vec<Option<f64>>,
+        #[cfg_attr(feature = "typescript", ts(type = "Array<number | null>"))]
+        #[cfg_attr(feature = "schema", schemars(with = "Vec<Option<f64>>"))]
+        max: Vec<Option<Number>>,
         /// The last value.
         #[cfg_attr(feature = "typescript", ts(type = "unknown[]"))]
         last: Vec<Value>,

@@ -3,7 +3,8 @@
 use super::{Row, Span, columns::Columns, parsed};
 use crate::data::Fields;
 use protocol::{History, HistoryColumn, Millis, Timestamp, TopicName};
-use serde_json::Value;
+use serde_json::{Number, Value};
+use std::cmp::Ordering;
 
 /// At most so many buckets as were asked for. Those from the first to the last that has a value are told;
 /// between them those without one are null.
@@ -21,7 +22,7 @@ pub(super) struct Buckets {
 #[derive(Clone, Debug, Default)]
 struct Cell {
     /// The least and the greatest number.
-    range: Option<(f64, f64)>,
+    range: Option<(Number, Number)>,
     /// The text of the last value; empty where there is none.
     last: String,
 }
@@ -83,10 +84,15 @@ impl Cell {
     fn take(&mut self, text: &str) {
         self.last.clear();
         self.last.push_str(text);
-        let is_number = text.as_bytes().first().is_some_and(|b| matches!(b, b'-' | b'0'..=b'9'));
-        if is_number && let Ok(number) = text.parse::<f64>() {
-            let (least, greatest) = self.range.unwrap_or((number, number));
-            self.range = Some((least.min(number), greatest.max(number)));
+        let Some(number) = number(text) else { return };
+        let Some((least, greatest)) = &mut self.range else {
+            self.range = Some((number.clone(), number));
+            return;
+        };
+        if order(&number, least).is_lt() {
+            *least = number;
+        } else if order(&number, greatest).is_gt() {
+            *greatest = number;
         }
     }
 
@@ -97,8 +103,29 @@ impl Cell {
 
 fn column(cells: &[Cell]) -> HistoryColumn {
     HistoryColumn::Buckets {
-        min: cells.iter().map(|cell| cell.range.map(|(least, _)| least)).collect(),
-        max: cells.iter().map(|cell| cell.range.map(|(_, greatest)| greatest)).collect(),
+        min: cells.iter().map(|cell| cell.range.as_ref().map(|(least, _)| least.clone())).collect(),
+        max: cells.iter().map(|cell| cell.range.as_ref().map(|(_, most)| most.clone())).collect(),
         last: cells.iter().map(Cell::last).collect(),
     }
+}
+
+/// Doubles leave out no whole number below this.
+const WHOLE_DOUBLES_END: f64 = 9_007_199_254_740_992.0;
+
+/// The number that a value is, if it is one: a whole one to the last digit.
+fn number(text: &str) -> Option<Number> {
+    text.as_bytes().first().filter(|byte| matches!(byte, b'-' | b'0'..=b'9'))?;
+    let double = text.parse::<f64>().ok()?;
+    if double.abs() < WHOLE_DOUBLES_END {
+        return Number::from_f64(double);
+    }
+    serde_json::from_str(text).ok()
+}
+
+/// The order of two numbers: that of their doubles, and where those are equal their own.
+fn order(one: &Number, other: &Number) -> Ordering {
+    let double = |number: &Number| number.as_f64().unwrap_or_default();
+    // So large a double is whole.
+    let whole = |number: &Number| number.as_i128().unwrap_or(double(number) as i128);
+    double(one).total_cmp(&double(other)).then_with(|| whole(one).cmp(&whole(other)))
 }

@@ -215,6 +215,27 @@ mod tests {
     }
 
     #[test]
+    fn extremes_are_values_that_were() {
+        let extremes = |values: &[&str]| {
+            let texts: Vec<_> = values.iter().map(|value| format!(r#"{{"t":{value}}}"#)).collect();
+            let all: Vec<_> = (0..).zip(texts.iter().map(String::as_str)).collect();
+            let history = condensed(span(0, 9), 1, &rows(&all), None);
+            let column = serde_json::to_value(&history.metrics["t"]).unwrap();
+            (column["min"][0].to_string(), column["max"][0].to_string())
+        };
+        let both = |least: &str, greatest: &str| (least.to_owned(), greatest.to_owned());
+        let (least, greatest) = ("9007199254740993", "9007199254740995");
+        assert_eq!(extremes(&[greatest, least, "9007199254740994"]), both(least, greatest));
+        let minus = ["-9007199254740993", "-9007199254740992"];
+        assert_eq!(extremes(&minus), both(minus[0], "-9007199254740992"));
+        let mixed = ["9007199254740992.0", "9007199254740993", "0.5"];
+        assert_eq!(extremes(&mixed), both("0.5", "9007199254740993"));
+        let end = u64::MAX.to_string();
+        assert_eq!(extremes(&[&end, "1e300", "-1e300"]), both("-1e+300", "1e+300"));
+        assert_eq!(extremes(&[&end, "18446744073709551614"]), both("18446744073709551614", &end));
+    }
+
+    #[test]
     fn buckets_begin_with_the_first_value_and_end_with_the_last() {
         let rows = rows(&[(1_000_000, r#"{"t":1}"#), (1_000_004, r#"{"t":2}"#), (1_000_009, "{}")]);
         let history = condensed(span(0, 1_000_100), 1, &rows, None);

@@ -20,7 +20,7 @@ use axum::{
 use bridge::{data::Fields, history::Span};
 use protocol::{DeviceId, History, HistoryColumn, HistoryRequest, Seq, Timestamp, TopicName};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Number, Value};
 use std::{collections::HashSet, sync::Arc};
 
 /// The rows of a page, and the most.
@@ -229,6 +229,10 @@ fn cell(value: &Value) -> String {
     }
 }
 
-fn number(number: &Option<f64>) -> String {
-    number.map(|number| number.to_string()).unwrap_or_default()
+fn number(number: &Option<Number>) -> String {
+    let text = |number: &Number| match (number.as_i128(), number.as_f64()) {
+        (None, Some(double)) => double.to_string(),
+        (Some(_), _) | (None, None) => number.to_string(),
+    };
+    number.as_ref().map(text).unwrap_or_default()
 }
