@@ -77,6 +77,26 @@ async fn frames_that_lie_end_their_own_connection() {
 }
 
 #[tokio::test]
+async fn a_close_code_that_none_may_send_is_answered_with_1002() {
+    let target = Target::with(&[]).await;
+    let code_of = async |bytes: Vec<u8>| {
+        let mut stream = upgraded(&target).await;
+        stream.write_all(&bytes).await.expect("it is open");
+        let mut said = Vec::new();
+        let _reset = soon("a close", stream.read_to_end(&mut said)).await;
+        let at = said.windows(2).rposition(|head| head[0] == 0x88 && head[1] >= 2);
+        let at = at.expect("a close frame with a code");
+        u16::from_be_bytes([said[at + 2], said[at + 3]])
+    };
+    for code in [0_u16, 999, 1005, 1006, 1015, 5000] {
+        assert_eq!(code_of(frame(0x88, &code.to_be_bytes())).await, 1002, "{code}");
+    }
+    assert_eq!(code_of(frame(0x88, &1001_u16.to_be_bytes())).await, 1001, "as it said");
+    assert_eq!(code_of(frame(0x83, b"{}")).await, 4004, "a reserved opcode");
+    target.stands().await;
+}
+
+#[tokio::test]
 async fn fragments_without_an_end_and_half_frames_hold_nothing_up() {
     let target = Target::with(&[]).await;
     let mut held = Vec::new();
