@@ -69,6 +69,7 @@ pub enum ClientMessage {
         channels: Vec<TopicFilter>,
         /// How.
         #[serde(default)]
+        #[cfg_attr(feature = "schema", schemars(with = "Option<SubscribeOptions>"))]
         options: SubscribeOptions,
     },
     /// Wants them no more.
@@ -107,7 +108,14 @@ pub enum ClientMessage {
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 #[cfg_attr(feature = "typescript", derive(ts_rs::TS), ts(optional_fields))]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(extend("not" = {
+        "properties": { "mode": { "const": "every" }, "throttle": { "type": "number" } },
+        "required": ["mode", "throttle"],
+    }))
+)]
 pub struct SubscribeOptions {
     /// All updates or the newest values; `every` unless told.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -235,20 +235,27 @@ pub struct CommandRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "typescript", ts(type = "Record<string, unknown>"))]
     pub params: Option<serde_json::Map<String, Value>>,
-    /// How long it may wait to be sent (60,000 unless told); 0: now or never.
+    /// How long it may wait to be sent (60,000 unless told), at most 30 days; 0: now or never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("maximum" = Self::DURATION_MAX)))]
     pub ttl_ms: Option<Millis>,
-    /// How long the device may take once it is sent (30,000 unless told).
+    /// How long the device may take once it is sent (30,000 unless told), 1 ms to 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("minimum" = 1, "maximum" = Self::DURATION_MAX))
+    )]
     pub timeout_ms: Option<Millis>,
     /// Not to be sent before this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("maximum" = Timestamp::MAX)))]
     pub not_before: Option<Timestamp>,
     /// Higher goes first; 0 unless told.
     #[serde(default, deserialize_with = "whole::or_null", skip_serializing_if = "Option::is_none")]
     pub priority: Option<i32>,
-    /// Takes the place of a queued command of the device with the same text.
+    /// Takes the place of a queued command of the device with the same text; 1-128 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     pub supersede: Option<String>,
     /// May be sent again after the device has it: running twice does no harm.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -266,6 +273,11 @@ pub struct CommandRequest {
         skip_serializing_if = "Option::is_none"
     )]
     pub expect: Option<Expect>,
+}
+
+impl CommandRequest {
+    /// The longest wait and the longest time that may be asked for: 30 days.
+    pub const DURATION_MAX: Millis = Millis(30 * 24 * 3_600_000);
 }
 
 /// What would become of a command: the answer to `dry_run`.

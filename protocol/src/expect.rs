@@ -32,8 +32,12 @@ pub struct Expect {
     /// What it is compared with, of at most 100 levels; a number where `op` is one of order.
     #[cfg_attr(feature = "typescript", ts(type = "unknown"))]
     pub value: Value,
-    /// How long after success it may take (30,000 unless told).
+    /// How long after success it may take (30,000 unless told), 1 ms to 30 days.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("minimum" = 1, "maximum" = crate::CommandRequest::DURATION_MAX))
+    )]
     pub within_ms: Option<Millis>,
 }
 

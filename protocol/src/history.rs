@@ -20,6 +20,7 @@ pub enum HistoryRequest {
     /// From a time on.
     Since {
         /// The time.
+        #[cfg_attr(feature = "schema", schemars(extend("maximum" = Timestamp::MAX)))]
         since: Timestamp,
         /// At most so many values of each metric, 1 to 10,000: downsampled if there are more.
         #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 10_000)))]

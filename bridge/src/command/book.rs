@@ -369,9 +369,6 @@ impl Commands {
     }
 }
 
-/// The longest wait and the longest time that can be asked for: 30 days.
-const DURATION_MAX: protocol::Millis = protocol::Millis(30 * 24 * 3_600_000);
-
 /// The request that a command or a batch was made from, as it is checked.
 fn check(request: &CommandRequest, limits: &CommandLimits) -> Result<(), CreateError> {
     match create::check(request, limits) {

@@ -70,11 +70,11 @@ name: string,
  */
 params?: Record<string, unknown>, 
 /**
- * How long it may wait to be sent (60,000 unless told); 0: now or never.
+ * How long it may wait to be sent (60,000 unless told), at most 30 days; 0: now or never.
  */
 ttl_ms?: Millis, 
 /**
- * How long the device may take once it is sent (30,000 unless told).
+ * How long the device may take once it is sent (30,000 unless told), 1 ms to 30 days.
  */
 timeout_ms?: Millis, 
 /**
@@ -86,7 +86,7 @@ not_before?: Timestamp,
  */
 priority?: number, 
 /**
- * Takes the place of a queued command of the device with the same text.
+ * Takes the place of a queued command of the device with the same text; 1-128 bytes.
  */
 supersede?: string, 
 /**
@@ -568,11 +568,11 @@ name: string,
  */
 params?: Record<string, unknown>, 
 /**
- * How long it may wait to be sent (60,000 unless told); 0: now or never.
+ * How long it may wait to be sent (60,000 unless told), at most 30 days; 0: now or never.
  */
 ttl_ms?: Millis, 
 /**
- * How long the device may take once it is sent (30,000 unless told).
+ * How long the device may take once it is sent (30,000 unless told), 1 ms to 30 days.
  */
 timeout_ms?: Millis, 
 /**
@@ -584,7 +584,7 @@ not_before?: Timestamp,
  */
 priority?: number, 
 /**
- * Takes the place of a queued command of the device with the same text.
+ * Takes the place of a queued command of the device with the same text; 1-128 bytes.
  */
 supersede?: string, 
 /**
@@ -630,7 +630,7 @@ op: Operator,
  */
 value: unknown, 
 /**
- * How long after success it may take (30,000 unless told).
+ * How long after success it may take (30,000 unless told), 1 ms to 30 days.
  */
 within_ms?: Millis, };
 

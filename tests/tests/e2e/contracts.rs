@@ -1,7 +1,7 @@
 //! The machine-readable contracts: valid by their public validators, and true of a running gateway.
 
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::{ffi::OsString, path::PathBuf};
 use tests::{Connect, Ended, Peer, Program, TestGateway, Version};
 use tokio::process::Command;
@@ -80,4 +80,91 @@ async fn every_example_of_what_a_client_sends_is_understood() {
 /// Done, or refused for what the gateway has and not for how it was asked.
 fn is_understood(reply: &Value) -> bool {
     reply["type"] != "error" || reply["code"] == "bad_range"
+}
+
+/// Says whether a value is as a schema of the document says.
+fn schema(document: &Value, name: &str) -> impl Fn(&Value) -> bool {
+    let schema = json!({
+        "$schema": "http://json-schema.org/draft-07/schema#",
+        "allOf": [{"$ref": format!("#/components/schemas/{name}")}],
+        "components": document["components"],
+    });
+    let validator = jsonschema::validator_for(&schema).expect("it is a schema");
+    move |value| validator.is_valid(value)
+}
+
+#[tokio::test]
+async fn asyncapi_json_has_the_bounds_of_what_a_client_sends() {
+    let (gateway, _) = arrange().await;
+    let (_, document) = gateway.get("/asyncapi.json").await;
+    let is_valid = schema(&document, "ClientMessage");
+    let mut live = gateway.live().await;
+    let subscribe =
+        |options: Value| json!({"type": "subscribe", "channels": ["a"], "options": options});
+    let command = |member: &str, value: Value| json!({"type": "command", "device": "pump-1", "name": "open", member: value});
+    let within = |ms: u64| json!({"metric": "rpm", "op": "==", "value": 1, "within_ms": ms});
+    let (most, text) = (2_592_000_000_u64, "x".repeat(128));
+    for (request, taken) in [
+        (subscribe(Value::Null), true),
+        (subscribe(json!({"mode": "latest", "throttle": 1})), true),
+        (subscribe(json!({"mode": "every", "throttle": null})), true),
+        (subscribe(json!({"mode": "every", "throttle": 1})), false),
+        (command("ttl_ms", json!(0)), true),
+        (command("ttl_ms", json!(most)), true),
+        (command("ttl_ms", json!(most + 1)), false),
+        (command("timeout_ms", json!(most)), true),
+        (command("timeout_ms", json!(most + 1)), false),
+        (command("timeout_ms", json!(0)), false),
+        (command("timeout_ms", Value::Null), true),
+        (command("not_before", json!(8_640_000_000_000_001_u64)), false),
+        (command("supersede", json!(text)), true),
+        (command("supersede", json!(text.clone() + "x")), false),
+        (command("supersede", json!("")), false),
+        (command("expect", within(most)), true),
+        (command("expect", within(most + 1)), false),
+        (command("expect", within(0)), false),
+    ] {
+        let reply = live.reply(request.clone()).await;
+        assert_eq!(reply["type"] != "error", taken, "{request}: {reply}");
+        assert_eq!(is_valid(&request), taken, "{request}");
+    }
+    let unmarked = json!({"type": "ping", "id": null});
+    assert!(is_valid(&unmarked), "null is no mark");
+    live.send_text(unmarked.to_string()).await;
+    live.find(|message| message["type"] == "pong").await;
+}
+
+#[tokio::test]
+async fn asyncapi_json_has_the_bounds_of_telemetry() {
+    let gateway = TestGateway::start().await;
+    let (_, document) = gateway.get("/asyncapi.json").await;
+    let is_valid = schema(&document, "Telemetry");
+    let mut peer = Peer::connect(gateway.mqtt(), Connect::new(Version::V3, "publisher")).await;
+    let many = |count: usize| -> Value {
+        (0..count).map(|number| (number.to_string(), json!(1))).collect::<Map<_, _>>().into()
+    };
+    let at = |timestamp: Value| json!({"timestamp": timestamp, "data": {"a": 1}});
+    let mut undecodable = 0;
+    for (payload, taken) in [
+        (at(json!(8_640_000_000_000_000_u64)), true),
+        (at(json!(8_640_000_000_000_001_u64)), false),
+        (at(json!(-1)), false),
+        (at(json!(1.5)), false),
+        (at(json!("x")), false),
+        (at(Value::Null), false),
+        (json!([at(json!(1)), {"a": 1}, at(json!("x"))]), false),
+        (json!([at(json!(1)), {"a": 1}]), true),
+        (json!({"timestamp": "x", "data": 5}), true),
+        (json!({"timestamp": 1, "data": {"a": 1}, "site": "north"}), true),
+        (many(256), true),
+        (many(257), false),
+        (json!({"timestamp": 1, "data": many(256)}), true),
+        (json!({"timestamp": 1, "data": many(257)}), false),
+    ] {
+        peer.publish("devices/pump-1/telemetry", payload.to_string().as_bytes(), 1).await;
+        undecodable += u64::from(!taken);
+        let counted = gateway.metric("sluice_mqtt_undecodable_total").await;
+        assert_eq!(counted, undecodable, "{payload:.100}");
+        assert_eq!(is_valid(&payload), taken, "{payload:.100}");
+    }
 }

@@ -5,7 +5,7 @@ use super::{
         depth,
         entry::{Entry, is_scheduled, would_be_delivered_by},
     },
-    Asked, Caller, CommandLimits, Commands, CreateError, DURATION_MAX, Effect, FirstTime, Target,
+    Asked, Caller, CommandLimits, Commands, CreateError, Effect, FirstTime, Target,
     check as checked,
 };
 use crate::command::lane::{Lane, Place};
@@ -219,9 +219,10 @@ fn check_params(params: &Map<String, Value>, limits: &CommandLimits) -> Result<(
 }
 
 fn check_duration(name: &str, value: Option<Millis>, least: Millis) -> Result<(), String> {
+    let most = CommandRequest::DURATION_MAX;
     match value {
-        Some(value) if value < least || value > DURATION_MAX => {
-            Err(format!("{name} {value} is not in {least}-{DURATION_MAX}"))
+        Some(value) if value < least || value > most => {
+            Err(format!("{name} {value} is not in {least}-{most}"))
         }
         Some(_) | None => Ok(()),
     }

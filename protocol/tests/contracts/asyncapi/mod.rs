@@ -88,9 +88,11 @@ fn schemas() -> (Map<String, Value>, Vec<String>) {
     (schemas, asked)
 }
 
-/// Every message of a client may bear a mark, which is read before the rest of it.
+/// Every message of a client may bear a mark, which is read before the rest of it; `null` is none.
 fn mark(schemas: &mut Map<String, Value>, kind: &str) {
-    let mut id = reference("RequestId");
-    id = json!({"description": "The client's own mark; comes back on the reply.", "allOf": [id.take()]});
+    let id = json!({
+        "description": "The client's own mark; comes back on the reply.",
+        "anyOf": [reference("RequestId"), {"type": "null"}],
+    });
     schemas[&message_name(kind)]["properties"]["id"] = id;
 }

@@ -1,7 +1,7 @@
 //! The MQTT topics of devices (docs/protocol.md, section 1).
 
 use crate::schemas::reference;
-use protocol::{Answer, CommandId, Delivery, Desired, DeviceEvent, DeviceId, topics};
+use protocol::{Answer, CommandId, Delivery, Desired, DeviceEvent, DeviceId, Timestamp, topics};
 use serde_json::{Map, Value, json};
 
 /// A topic of devices.
@@ -224,20 +224,25 @@ fn desired() -> Value {
 /// Adds the payloads that are no types of the protocol: the gateway reads metrics without making values
 /// of them.
 pub(super) fn describe(schemas: &mut Map<String, Value>) {
-    let stamped = json!({
-        "description": "Metrics with their time.",
-        "type": "object",
-        "properties": {"timestamp": reference("Timestamp"), "data": reference("TelemetryData")},
-        "required": ["timestamp", "data"],
-        "additionalProperties": false,
-    });
-    schemas.insert("TelemetryAt".into(), stamped);
-    let one = json!([reference("TelemetryAt"), reference("TelemetryData")]);
+    let time = json!({"allOf": [reference("Timestamp")], "maximum": Timestamp::MAX});
+    let metrics = json!({"type": "object", "maxProperties": 256, "additionalProperties": true});
+    schemas.insert(
+        "TelemetryReading".into(),
+        json!({
+            "description": "Metrics by name, a value is any JSON; or, where `timestamp` is beside a `data` that is \
+                an object, metrics with their time.",
+            "type": "object",
+            "if": {"properties": {"data": {"type": "object"}}, "required": ["timestamp", "data"]},
+            "then": {"properties": {"timestamp": time, "data": metrics}},
+            "else": metrics,
+        }),
+    );
+    let one = reference("TelemetryReading");
     schemas.insert(
         "Telemetry".into(),
         json!({
             "description": "Metrics, with their time or without; several stand in their order.",
-            "anyOf": [one[0], one[1], {"type": "array", "items": {"anyOf": one}}],
+            "anyOf": [one, {"type": "array", "items": one}],
         }),
     );
     schemas.insert(
