@@ -117,7 +117,7 @@ impl Alerts {
         self.watch.has_thresholds()
     }
 
-    /// A device of type `kind` said new values.
+    /// A device of type `kind` said new values. What lasted until now is raised first, though they may end it.
     pub fn telemetry(
         &mut self,
         now: Timestamp,
@@ -125,11 +125,13 @@ impl Alerts {
         kind: Option<&str>,
         metrics: &Metrics,
     ) {
+        self.tick(now);
         let verdicts = self.watch.telemetry(now, device, kind, metrics);
         self.follow(now, verdicts);
     }
 
-    /// A device of type `kind` is online or offline since `since`; call it when one of these changes.
+    /// A device of type `kind` is online or offline since `since`; call it when one of these changes. What lasted
+    /// until now is raised first.
     pub fn presence(
         &mut self,
         now: Timestamp,
@@ -138,12 +140,14 @@ impl Alerts {
         status: Status,
         since: Timestamp,
     ) {
+        self.tick(now);
         let verdicts = self.watch.presence(device, kind, status, since);
         self.follow(now, verdicts);
     }
 
-    /// A device has another type than before.
+    /// A device has another type than before. What lasted until now is raised first.
     pub fn kind_changed(&mut self, now: Timestamp, device: &DeviceId, kind: Option<&str>) {
+        self.tick(now);
         let verdicts = self.watch.kind_changed(device, kind);
         self.follow(now, verdicts);
     }

@@ -175,6 +175,24 @@ fn a_value_may_raise_by_itself_when_it_has_lasted() {
 }
 
 #[test]
+fn what_lasted_is_raised_by_what_ends_it_before_it_is_cleared() {
+    let mut alerts = alerts(vec![hot(), away("pump", 60)]);
+    says(&mut alerts, 0, "31.5");
+    assert_eq!(says(&mut alerts, 10, "20"), ["Raised hot", "Cleared hot"]);
+    let alert = alerts.list(None).next().unwrap();
+    assert_eq!(alert.message, "temperature is 31.5, above 30");
+    let pump = device("p1");
+    alerts.presence(at(20), &pump, Some("pump"), Status::Offline, at(20));
+    alerts.presence(at(80), &pump, Some("pump"), Status::Online, at(80));
+    assert_eq!(happened(&mut alerts), ["Raised offline", "Cleared offline"]);
+    alerts.presence(at(90), &pump, Some("pump"), Status::Offline, at(90));
+    alerts.kind_changed(at(150), &pump, None);
+    assert_eq!(happened(&mut alerts), ["Raised offline", "Cleared offline"]);
+    says(&mut alerts, 200, "31");
+    assert!(says(&mut alerts, 209, "20").is_empty(), "not for as long as the rule asks");
+}
+
+#[test]
 fn texts_and_other_types_are_not_measured() {
     let mut alerts = alerts(vec![hot()]);
     for value in [r#""31""#, "true", "null", "{}"] {
