@@ -148,12 +148,18 @@ impl<S: Sink> Bridge<S> {
         self.tell_alerts(now);
     }
 
-    /// A device's type was set, and the device may be new.
+    /// A device's type was set, or the device is there again after a restart, under rules that may be new. What it
+    /// said before is held against them as if it came now: it may say nothing more while that stands.
     pub(super) fn watch_kind(&mut self, now: Timestamp, device: &DeviceId) {
         let Some(record) = self.devices.get(device) else { return };
         let kind = record.kind.as_deref();
         self.alerts.kind_changed(now, device, kind);
         self.alerts.presence(now, device, kind, record.status(), record.since());
+        if self.alerts.watches_metrics()
+            && let Some(Data::Metrics(metrics)) = self.hub.value(&channel("telemetry", device))
+        {
+            self.alerts.telemetry(now, device, kind, metrics);
+        }
         self.tell_alerts(now);
     }
 

@@ -199,6 +199,25 @@ async fn rules_watch_metrics_and_devices_that_are_away() {
 }
 
 #[tokio::test]
+async fn a_value_that_stands_counts_when_its_type_is_set_and_when_the_gateway_starts_again() {
+    let (mut gateway, _file) = with_rules().await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["alerts/critical/#"]).await;
+    let (mut room, mut hall) = (gateway.device("room").await, gateway.device("hall").await);
+    room.say("telemetry", &json!({"temperature": 31.5})).await;
+    is_thermostat(&gateway, "room").await;
+    assert_eq!(change(&mut live, "alerts/critical/room").await["state"], "active");
+    hall.say("telemetry", &json!({"temperature": 40.5})).await;
+    is_thermostat(&gateway, "hall").await;
+    gateway.kill();
+    gateway.start_again().await;
+    let mut live = gateway.live().await;
+    live.subscribe(&["alerts/critical/hall"]).await;
+    let hot = change(&mut live, "alerts/critical/hall").await;
+    assert_eq!((&hot["state"], &hot["data"]["value"]), (&json!("active"), &json!(40.5)));
+}
+
+#[tokio::test]
 async fn a_person_can_clear_what_nothing_else_does() {
     let gateway = TestGateway::start().await;
     let mut peer = publisher(&gateway).await;
