@@ -26,7 +26,7 @@ pub struct Webhook {
     pub timeout_ms: u64,
     /// How often a post is tried before it is given up.
     pub attempts: u32,
-    /// Posts that may wait; beyond, the oldest is given up.
+    /// Posts that may wait behind the one that is tried; beyond, the one that waits longest is given up.
     pub queue: u32,
 }
 

@@ -78,7 +78,9 @@ pub struct Webhook(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     severity: Severity,
-    queue_max: usize,
+    /// Posts that may wait behind the first one.
+    waiting_max: usize,
+    /// The first one is being tried, or will be next; it stays until it is over.
     queue: Mutex<VecDeque<Post>>,
     wake: Notify,
     store: StoreHandle,
@@ -118,7 +120,7 @@ impl Webhook {
         let client = Client::builder(TokioExecutor::new()).build(connector(settings));
         let shared = Arc::new(Shared {
             severity: settings.severity,
-            queue_max: settings.queue as usize,
+            waiting_max: settings.queue as usize,
             queue: Mutex::default(),
             wake: Notify::new(),
             store,
@@ -169,10 +171,11 @@ impl Webhook {
 }
 
 impl Shared {
+    /// Has a post wait; when there is no room for it, the one that waits longest is given up.
     fn put(&self, post: Post) {
         let mut queue = self.queue();
-        if queue.len() >= self.queue_max {
-            if let Some(oldest) = queue.pop_front() {
+        if queue.len() > self.waiting_max {
+            if let Some(oldest) = queue.remove(1) {
                 self.forget(&oldest);
             }
             self.counters.dropped.increment();
@@ -183,19 +186,27 @@ impl Shared {
         self.wake.notify_one();
     }
 
-    /// The post is over: it is no longer kept.
+    /// A post is no longer kept.
     fn forget(&self, post: &Post) {
         Gathering::new(self.store.clone()).add(Row::gone(Table::Post, post.id.as_str()));
     }
 
-    async fn next(&self) -> Post {
+    /// The post that is first in the queue, once there is one.
+    async fn first(&self) -> Post {
         loop {
-            let post = self.queue().pop_front();
+            let post = self.queue().front().cloned();
             match post {
                 Some(post) => return post,
                 None => self.wake.notified().await,
             }
         }
+    }
+
+    /// The first post was taken or given up.
+    fn first_is_over(&self) {
+        let over = self.queue().pop_front();
+        over.iter().for_each(|post| self.forget(post));
+        self.counters.queued_now.decrement();
     }
 
     fn queue(&self) -> MutexGuard<'_, VecDeque<Post>> {
@@ -215,10 +226,9 @@ impl Posting {
 
     async fn serve(&self) {
         loop {
-            let post = self.shared.next().await;
+            let post = self.shared.first().await;
             self.deliver(&post).await;
-            self.shared.forget(&post);
-            self.shared.counters.queued_now.decrement();
+            self.shared.first_is_over();
         }
     }
 

@@ -14,7 +14,8 @@ use tokio::{
 const SECRET: &str = "kept between the two";
 
 /// No post takes longer, unless something is broken.
-const DEADLINE: Duration = Duration::from_secs(30);
+const DEADLINE_MS: u64 = 30_000;
+const DEADLINE: Duration = Duration::from_millis(DEADLINE_MS);
 
 /// A receiver that refuses the first `refusals` attempts, and what it took.
 struct Receiver {
@@ -227,12 +228,46 @@ async fn what_waits_is_bounded_and_less_bad_alerts_may_be_left_out() {
     let folder = TempDir::new().unwrap();
     let mut kept = open(&folder);
     let (webhook, _posting) = kept.webhook(&bounded).unwrap();
-    for severity in [Severity::Info, Severity::Warning, Severity::Critical, Severity::Critical] {
+    let badly = [Severity::Warning, Severity::Critical, Severity::Critical, Severity::Critical];
+    for severity in [Severity::Info].into_iter().chain(badly) {
         kept.tell(&webhook, &change(Occasion::Raised, severity)).await;
     }
-    assert_eq!((webhook.counters().dropped.get(), webhook.counters().queued_now.get()), (1, 2));
+    let counted =
+        |webhook: &Webhook| (webhook.counters().dropped.get(), webhook.counters().queued_now.get());
+    assert_eq!(counted(&webhook), (1, 3), "one to be tried, and two that wait");
     kept.database.close(protocol::Offset(0)).unwrap();
-    assert_eq!(open(&folder).posts.len(), 2, "what was dropped is not kept either");
+    let mut kept = open(&folder);
+    assert_eq!(kept.posts.len(), 3, "what was dropped is not kept either");
+    let (webhook, _posting) = kept.webhook(&bounded).unwrap();
+    assert_eq!(counted(&webhook), (0, 3), "all that was kept goes on");
+}
+
+#[tokio::test]
+async fn the_post_that_is_tried_takes_no_room_of_those_that_wait_and_is_not_lost_when_it_ends() {
+    let folder = TempDir::new().unwrap();
+    let (mut tasks, mut kept) = (tokio::task::JoinSet::new(), open(&folder));
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/hook", silent.local_addr().unwrap());
+    let narrow = config::Webhook { queue: 1, timeout_ms: DEADLINE_MS, ..settings(&url) };
+    let (webhook, posting) = kept.webhook(&narrow).unwrap();
+    tasks.spawn(posting.run(CancellationToken::new()));
+    kept.tell(&webhook, &change(Occasion::Raised, Severity::Info)).await;
+    let _never_answered = silent.accept().await.unwrap();
+    for occasion in [Occasion::Acknowledged, Occasion::Cleared] {
+        kept.tell(&webhook, &change(occasion, Severity::Info)).await;
+    }
+    let counted =
+        |webhook: &Webhook| (webhook.counters().dropped.get(), webhook.counters().queued_now.get());
+    assert_eq!(counted(&webhook), (1, 2));
+    kept.database.close(protocol::Offset(0)).unwrap();
+    let mut kept = open(&folder);
+    let types = kept
+        .posts
+        .iter()
+        .map(|(_, body)| serde_json::from_slice::<serde_json::Value>(body).unwrap()["type"].take());
+    assert_eq!(types.collect::<Vec<_>>(), ["alert.raised", "alert.cleared"]);
+    let (webhook, _posting) = kept.webhook(&narrow).unwrap();
+    assert_eq!(counted(&webhook), (0, 2), "all that was kept goes on");
 }
 
 #[test]
