@@ -153,7 +153,7 @@ impl<S: Sink> Bridge<S> {
         for (device, _) in &past.devices {
             bridge.set_inflight(now, device);
         }
-        bridge.restore_alerts(past.alerts);
+        bridge.restore_alerts(now, past.alerts);
         bridge.watch_on(now, past.desired);
         for (device, presence) in lost {
             bridge.tell_presence(now, &device, &presence);

@@ -9,6 +9,9 @@ use std::{
     ops::Bound,
 };
 
+/// What is said of an alert that is cleared because of that.
+const RULE_GONE: &str = " (cleared: its rule is no longer in the configuration)";
+
 /// What tells alerts apart.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
@@ -161,6 +164,14 @@ impl Book {
     pub(super) fn clear(&mut self, now: Timestamp, key: &Key, by: &Actor) {
         if let Some(id) = self.open.get(key).copied() {
             self.close(now, id, by.clone());
+        }
+    }
+
+    /// Nobody watches the cause of an open alert any more, which its message says.
+    pub(super) fn clear_without_rule(&mut self, now: Timestamp, id: AlertId) {
+        if let Some(alert) = self.entries.get_mut(&id) {
+            alert.message.push_str(RULE_GONE);
+            self.close(now, id, Actor::Gateway);
         }
     }
 

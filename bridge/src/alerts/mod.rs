@@ -90,13 +90,18 @@ impl Alerts {
         Self { commands, watch: Watch::new(rules), book: Book::new(limits) }
     }
 
-    /// Takes back alerts as they were kept. What rules of the configuration raised and no rule says any
-    /// more stays until somebody clears it.
-    pub fn restore(&mut self, kept: Vec<Alert>) {
+    /// Takes back alerts as they were kept. Those whose rule is no more are cleared: nothing a device says would.
+    pub fn restore(&mut self, now: Timestamp, kept: Vec<Alert>) {
+        let mut without_rule = Vec::new();
         for alert in kept.iter().filter(|alert| alert.state != AlertState::Cleared) {
-            self.watch.restore(&alert.device, alert.severity, &alert.code);
+            if self.watch.has_lost_its_rule(alert) {
+                without_rule.push(alert.id);
+            } else {
+                self.watch.restore(&alert.device, alert.severity, &alert.code);
+            }
         }
         self.book.restore(kept);
+        without_rule.into_iter().for_each(|id| self.book.clear_without_rule(now, id));
     }
 
     /// A device said that something is wrong, or no longer.

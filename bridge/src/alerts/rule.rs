@@ -1,6 +1,8 @@
 //! Rules: which metric may not be where for how long, and which devices may not be away for how long.
 
-use protocol::{Millis, Severity};
+use super::book::Key;
+use protocol::{Alert, DeviceId, Millis, Severity, Timestamp};
+use serde_json::{Value, json};
 
 /// A rule.
 #[derive(Clone, Debug, PartialEq)]
@@ -112,6 +114,64 @@ impl Rule {
     }
 }
 
+impl Rule {
+    /// What its alerts of a device are told apart by.
+    pub(super) fn key(&self, device: &DeviceId) -> Key {
+        Key { device: device.clone(), severity: self.severity, code: self.code.clone() }
+    }
+
+    pub(super) fn lasting(&self) -> Millis {
+        match self.condition {
+            Condition::Threshold { lasting, .. } => lasting,
+            Condition::Offline { longer_than } => longer_than,
+        }
+    }
+
+    /// What is wrong, as the data of its alert says it.
+    pub(super) fn lasted(&self, since: Timestamp, value: f64) -> Value {
+        match &self.condition {
+            Condition::Threshold { metric, limit, .. } => {
+                json!({"metric": metric, "value": value, "limit": limit, "since": since})
+            }
+            Condition::Offline { longer_than } => {
+                json!({"since": since, "longer_than_ms": longer_than})
+            }
+        }
+    }
+
+    pub(super) fn says(&self, data: &Value) -> String {
+        match &self.condition {
+            Condition::Threshold { metric, side, limit, .. } => {
+                format!("{metric} is {}, {} {limit}", data["value"], side.word())
+            }
+            Condition::Offline { longer_than } => {
+                format!("offline for longer than {} s", longer_than.0 / 1_000)
+            }
+        }
+    }
+
+    /// Whether it raises an alert that is of a rule.
+    pub(super) fn raises(&self, alert: &Alert) -> bool {
+        (self.severity, &self.code) == (alert.severity, &alert.code)
+            && match &self.condition {
+                Condition::Threshold { metric, .. } => alert.data["metric"] == **metric,
+                Condition::Offline { .. } => alert.data["longer_than_ms"].is_number(),
+            }
+    }
+}
+
+/// Whether an alert has the data that a rule gives ([`Rule::lasted`]). One that a device counted up has the device's:
+/// the device clears it.
+pub(super) fn is_of_a_rule(alert: &Alert) -> bool {
+    let has = |names: &[&str]| {
+        let data = alert.data.as_object();
+        data.is_some_and(|data| {
+            data.len() == names.len() && names.iter().all(|name| data.contains_key(*name))
+        })
+    };
+    has(&["metric", "value", "limit", "since"]) || has(&["since", "longer_than_ms"])
+}
+
 impl Side {
     /// Whether `value` is on the wrong side of `limit`.
     #[must_use]
@@ -122,7 +182,7 @@ impl Side {
         }
     }
 
-    pub(super) const fn word(self) -> &'static str {
+    const fn word(self) -> &'static str {
         match self {
             Self::Above => "above",
             Self::Below => "below",

@@ -1,12 +1,12 @@
 //! Watches devices with rules: what each rule knows of each device, and when something has lasted.
 
 use super::{
-    book::{Cause, Key, Verdict},
-    rule::{Condition, Rule, Side},
+    book::{Cause, Verdict},
+    rule::{Condition, Rule, is_of_a_rule},
 };
 use crate::data::{Metrics, bare_json_text};
-use protocol::{DeviceId, Millis, Severity, Status, Timestamp};
-use serde_json::{Value, json};
+use protocol::{Alert, DeviceId, Millis, Severity, Status, Timestamp};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 /// How a rule stands with a device; it is not kept where nothing is wrong.
@@ -42,6 +42,11 @@ impl Watch {
 
     pub(super) fn has_thresholds(&self) -> bool {
         !self.thresholds.is_empty()
+    }
+
+    /// Whether a rule raised an alert, and none does any more.
+    pub(super) fn has_lost_its_rule(&self, alert: &Alert) -> bool {
+        is_of_a_rule(alert) && !self.rules.iter().any(|rule| rule.raises(alert))
     }
 
     /// An alert that was raised before is not raised again while its cause stands.
@@ -116,7 +121,9 @@ impl Watch {
         {
             self.due.pop_first();
             let data = match self.standing(&device, index) {
-                Some(Standing::Pending { since, value }) => self.lasted(index, *since, *value),
+                Some(Standing::Pending { since, value }) => {
+                    self.rules[index].lasted(*since, *value)
+                }
                 Some(Standing::Raised) | None => continue,
             };
             self.set(&device, index, Some(Standing::Raised));
@@ -170,7 +177,7 @@ impl Watch {
         let due = since.plus(lasting);
         if due <= now {
             self.set(device, index, Some(Standing::Raised));
-            let data = self.lasted(index, since, value);
+            let data = self.rules[index].lasted(since, value);
             return Some(self.raise(device, index, data));
         }
         self.set(device, index, Some(standing));
@@ -231,17 +238,6 @@ impl Watch {
         }
     }
 
-    fn lasted(&self, index: usize, since: Timestamp, value: f64) -> Value {
-        match &self.rules[index].condition {
-            Condition::Threshold { metric, limit, .. } => {
-                json!({"metric": metric, "value": value, "limit": limit, "since": since})
-            }
-            Condition::Offline { longer_than } => {
-                json!({"since": since, "longer_than_ms": longer_than})
-            }
-        }
-    }
-
     fn raise(&self, device: &DeviceId, index: usize, data: Value) -> Verdict {
         let rule = &self.rules[index];
         let message = rule.message.clone().unwrap_or_else(|| rule.says(&data));
@@ -250,31 +246,5 @@ impl Watch {
 
     fn clear(&self, device: &DeviceId, index: usize) -> Verdict {
         Verdict::Clear(self.rules[index].key(device))
-    }
-}
-
-impl Rule {
-    /// What its alerts of a device are told apart by.
-    fn key(&self, device: &DeviceId) -> Key {
-        Key { device: device.clone(), severity: self.severity, code: self.code.clone() }
-    }
-
-    fn lasting(&self) -> Millis {
-        match self.condition {
-            Condition::Threshold { lasting, .. } => lasting,
-            Condition::Offline { longer_than } => longer_than,
-        }
-    }
-
-    fn says(&self, data: &Value) -> String {
-        match &self.condition {
-            Condition::Threshold { metric, side, limit, .. } => {
-                let side: Side = *side;
-                format!("{metric} is {}, {} {limit}", data["value"], side.word())
-            }
-            Condition::Offline { longer_than } => {
-                format!("offline for longer than {} s", longer_than.0 / 1_000)
-            }
-        }
     }
 }

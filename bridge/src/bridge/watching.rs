@@ -247,11 +247,12 @@ impl<S: Sink> Bridge<S> {
     }
 
     /// Goes on with the alerts that were kept; those that were not told as they are now will be.
-    pub(super) fn restore_alerts(&mut self, kept: Vec<Alert>) {
+    pub(super) fn restore_alerts(&mut self, now: Timestamp, kept: Vec<Alert>) {
         let mut untold: Vec<_> = kept.iter().filter_map(|alert| self.untold(alert)).collect();
         untold.sort_by_key(|(at, alert)| (*at, alert.id));
         self.alerts_untold.extend(untold);
-        self.alerts.restore(kept);
+        self.alerts.restore(now, kept);
+        self.tell_alerts(now);
     }
 
     /// The alert and when it changed, where its channel's last word came before that.
