@@ -5,7 +5,7 @@ use crate::count::counters;
 counters! {
     /// What the exchange counts since the process started.
     Counters {
-        /// Messages taken from publishers.
+        /// Messages that were matched against the subscriptions of MQTT clients; none while no client has any.
         published,
         /// Messages put into links' queues, each link counted.
         delivered,
