@@ -202,7 +202,10 @@ impl From<TooManyDevices> for Refused {
 
 impl From<JsonRejection> for Refused {
     fn from(rejection: JsonRejection) -> Self {
-        if is_too_slow(&rejection) {
+        if is_because_of::<Stopped>(&rejection) {
+            return Stopped.into();
+        }
+        if is_because_of::<serving::BodyTooSlow>(&rejection) {
             let detail = serving::BodyTooSlow.to_string();
             return Self::new(StatusCode::REQUEST_TIMEOUT, "body_timeout", detail);
         }
@@ -230,10 +233,10 @@ fn what_is_wrong(rejection: &JsonRejection) -> String {
     }
 }
 
-fn is_too_slow(rejection: &JsonRejection) -> bool {
+fn is_because_of<E: std::error::Error + 'static>(rejection: &JsonRejection) -> bool {
     let mut error: Option<&(dyn std::error::Error + 'static)> = Some(rejection);
     while let Some(inner) = error {
-        if inner.is::<serving::BodyTooSlow>() {
+        if inner.is::<E>() {
             return true;
         }
         error = inner.source();

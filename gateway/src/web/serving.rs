@@ -4,6 +4,7 @@
 use super::{Web, cut::CutStream};
 use crate::{
     arrival::{Arrivals, Carrier, Failing, Guest},
+    core::Stopped,
     files::Kind,
 };
 use axum::{
@@ -180,7 +181,7 @@ fn timed_out(error: &hyper::Error) -> bool {
         .is_some_and(|source| source.kind() == io::ErrorKind::TimedOut)
 }
 
-/// Bounds how long a request's body may take.
+/// Bounds how long a request's body may take, and tells one that the gateway's end cut short from others.
 pub(super) fn hurry(web: &Arc<Web>, request: Request) -> Request {
     let deadline = Instant::now() + web.patience.body;
     request.map(|body| match body.is_end_stream() {
@@ -196,7 +197,11 @@ fn until(body: Body, deadline: Instant, web: Arc<Web>) -> Body {
         async move {
             let mut pieces = pieces?;
             if let Ok(piece) = time::timeout_at(deadline, pieces.next()).await {
-                return Some((piece?, Some(pieces)));
+                // Then it is the gateway that cut it: who had gone would not hear this either.
+                let cut = |error| {
+                    if web.stopping.is_cancelled() { axum::Error::new(Stopped) } else { error }
+                };
+                return Some((piece?.map_err(cut), Some(pieces)));
             }
             web.stats.http.slow_bodies.increment();
             Some((Err(axum::Error::new(BodyTooSlow)), None))

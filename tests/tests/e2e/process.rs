@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use std::{fs, net::TcpListener, os::unix::ffi::OsStrExt as _, path::Path, process::Stdio};
 use tests::{Connect, Ended, Peer, Program, TestGateway, Version, binary, soon};
 use tokio::{
-    io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
     process::Command,
 };
@@ -87,6 +87,28 @@ async fn half_a_request_does_not_hold_up_the_end() {
     gateway.terminate();
     assert_eq!(gateway.ended().await.code(), Some(0));
     assert!(!gateway.log().contains("not everything was finished"), "{}", gateway.log());
+}
+
+#[tokio::test]
+async fn who_has_sent_half_a_body_hears_that_the_gateway_stops() {
+    let mut gateway = TestGateway::start().await;
+    let mut halves = Vec::new();
+    for half in ["content-length: 9\r\n\r\n{", "transfer-encoding: chunked\r\n\r\n5\r\n{"] {
+        let mut stream = TcpStream::connect(gateway.http()).await.expect("it accepts");
+        let head = "PUT /api/v1/devices/d1 HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
+        stream.write_all(format!("{head}{half}").as_bytes()).await.expect("it is open");
+        halves.push(stream);
+    }
+    // It has read both once it answers what came later.
+    assert_eq!(gateway.get_text("/healthz").await.0, 200);
+    gateway.terminate();
+    for mut stream in halves {
+        let mut answer = String::new();
+        soon("its answer", stream.read_to_string(&mut answer)).await.expect("it is text");
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert!(answer.contains(r#""code":"shutting_down""#), "{answer}");
+    }
+    assert_eq!(gateway.ended().await.code(), Some(0));
 }
 
 #[tokio::test]
