@@ -77,29 +77,6 @@ pub enum BadRule {
 pub(super) const CODE_BYTES_MAX: usize = 128;
 
 impl Rule {
-    /// Checks the values against each other.
-    ///
-    /// # Errors
-    /// [`BadRule`] with the value.
-    pub fn check(&self) -> Result<(), BadRule> {
-        if !is_code(&self.code) {
-            return Err(BadRule::Code(self.code.clone()));
-        }
-        let Condition::Threshold { metric, side, limit, clear, .. } = &self.condition else {
-            return Ok(());
-        };
-        if metric.is_empty() {
-            return Err(BadRule::NoMetric);
-        }
-        if let Some(value) = [*limit, *clear].into_iter().find(|value| !value.is_finite()) {
-            return Err(BadRule::NotFinite(value));
-        }
-        if side.is_beyond(*clear, *limit) {
-            return Err(BadRule::Clear { clear: *clear, limit: *limit });
-        }
-        Ok(())
-    }
-
     /// Whether the rule is about devices of this type.
     #[must_use]
     pub fn is_for(&self, kind: Option<&str>) -> bool {
@@ -170,6 +147,24 @@ pub(super) fn is_of_a_rule(alert: &Alert) -> bool {
         })
     };
     has(&["metric", "value", "limit", "since"]) || has(&["since", "longer_than_ms"])
+}
+
+impl Condition {
+    /// What is wrong with the values, also against each other.
+    #[must_use]
+    pub fn mistakes(&self) -> Vec<BadRule> {
+        let Self::Threshold { metric, side, limit, clear, .. } = self else { return Vec::new() };
+        let no_metric = metric.is_empty().then_some(BadRule::NoMetric);
+        let not_finite = [*limit, *clear].into_iter().find(|value| !value.is_finite());
+        let of_values = match not_finite {
+            Some(value) => Some(BadRule::NotFinite(value)),
+            None if side.is_beyond(*clear, *limit) => {
+                Some(BadRule::Clear { clear: *clear, limit: *limit })
+            }
+            None => None,
+        };
+        no_metric.into_iter().chain(of_values).collect()
+    }
 }
 
 impl Side {

@@ -363,23 +363,20 @@ fn nothing_is_wrong_with_a_device_that_is_gone() {
 }
 
 #[test]
-fn rules_that_cannot_be_say_why() {
-    let with = |change: &dyn Fn(&mut Rule)| {
-        let mut rule = hot();
-        change(&mut rule);
-        rule.check().unwrap_err().to_string()
+fn rules_that_cannot_be_say_all_that_is_wrong() {
+    let mistakes = |metric: &str, limit, clear| {
+        let (metric, side, lasting) = (metric.into(), Side::Below, Millis(0));
+        let condition = Condition::Threshold { metric, side, limit, clear, lasting };
+        condition.mistakes().iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
     };
-    let threshold = |limit, clear| Condition::Threshold {
-        metric: "m".into(),
-        side: Side::Below,
-        limit,
-        clear,
-        lasting: Millis(0),
-    };
-    assert!(with(&|rule| rule.code.clear()).starts_with("code ''"));
-    assert!(with(&|rule| rule.condition = threshold(1.0, 0.5)).contains("wrong side"));
-    assert!(with(&|rule| rule.condition = threshold(f64::NAN, 0.5)).contains("finite"));
-    assert_eq!(hot().check(), Ok(()));
+    let both = mistakes("", 1.0, 0.5);
+    assert!(both.starts_with("metric is empty") && both.contains("wrong side"), "{both}");
+    assert_eq!(mistakes("m", f64::NAN, f64::NAN), "NaN is no finite number");
+    assert_eq!(hot().condition.mistakes(), []);
+}
+
+#[test]
+fn rules_collide_where_it_could_not_be_said_which_one_clears() {
     assert!(hot().collides(&Rule { kind: None, ..hot() }));
     assert!(!hot().collides(&Rule { kind: Some("pump".into()), ..hot() }));
 }

@@ -1,7 +1,7 @@
 //! Settings of alerts: what raises them.
 
 use super::{Config, Unusable};
-use bridge::alerts::{AlertSettings, Condition, Rule, Side};
+use bridge::alerts::{AlertSettings, BadRule, Condition, Rule, Side, is_code};
 use protocol::{Millis, Severity};
 use serde::{Deserialize, Serialize};
 
@@ -87,21 +87,33 @@ const fn warning() -> Severity {
 const LASTING_MAX_MS: u64 = 366 * 86_400_000;
 
 impl AlertRule {
-    fn compile(&self) -> Result<Rule, String> {
-        let rule = Rule {
-            severity: self.severity,
-            code: self.code.clone(),
-            message: self.message.clone(),
-            kind: self.kind.clone(),
-            condition: self.condition()?,
-        };
-        rule.check().map_err(|error| error.to_string())?;
-        match self.for_ms.or(self.offline_ms) {
-            Some(lasting) if lasting > LASTING_MAX_MS => {
-                Err(format!("{lasting} ms is longer than 366 days, {LASTING_MAX_MS} ms"))
+    fn compile(&self) -> Result<Rule, Vec<String>> {
+        let code = (!is_code(&self.code)).then(|| BadRule::Code(self.code.clone()).to_string());
+        let (condition, of_condition) = match self.condition() {
+            Ok(condition) => {
+                let mistakes = condition.mistakes().iter().map(ToString::to_string).collect();
+                (Some(condition), mistakes)
             }
-            Some(_) | None => Ok(rule),
+            Err(shape) => (None, vec![shape]),
+        };
+        let mistakes = code.into_iter().chain(of_condition).chain(self.too_long());
+        let mistakes: Vec<_> = mistakes.collect();
+        match condition {
+            Some(condition) if mistakes.is_empty() => Ok(Rule {
+                severity: self.severity,
+                code: self.code.clone(),
+                message: self.message.clone(),
+                kind: self.kind.clone(),
+                condition,
+            }),
+            Some(_) | None => Err(mistakes),
         }
+    }
+
+    fn too_long(&self) -> Option<String> {
+        let lasting = self.for_ms.or(self.offline_ms)?;
+        let told = || format!("{lasting} ms is longer than 366 days, {LASTING_MAX_MS} ms");
+        (lasting > LASTING_MAX_MS).then(told)
     }
 
     fn condition(&self) -> Result<Condition, String> {
@@ -135,22 +147,23 @@ impl Config {
     /// The rules, compiled.
     ///
     /// # Errors
-    /// Each rule that cannot be, by its place.
+    /// All that is wrong with each rule, by its place.
     pub fn alert_rules(&self) -> Result<AlertSettings, Vec<Unusable>> {
         let (mut rules, mut mistakes) = (Vec::<Rule>::new(), Vec::new());
         for (index, rule) in self.alerts.iter().enumerate() {
             let compiled = rule.compile().and_then(|rule| {
                 match rules.iter().find(|other| rule.collides(other)) {
-                    Some(other) => Err(format!(
+                    Some(other) => Err(vec![format!(
                         "another rule raises '{}' with the same severity for the same devices",
                         other.code
-                    )),
+                    )]),
                     None => Ok(rule),
                 }
             });
+            let unusable = |why| Unusable { key: format!("alerts[{index}]"), why };
             match compiled {
                 Ok(rule) => rules.push(rule),
-                Err(why) => mistakes.push(Unusable { key: format!("alerts[{index}]"), why }),
+                Err(all) => mistakes.extend(all.into_iter().map(unusable)),
             }
         }
         let commands = self.alerting.commands.severity();
@@ -162,7 +175,7 @@ impl Config {
 mod tests {
     use super::*;
 
-    fn rule(change: impl Fn(&mut AlertRule)) -> Result<Rule, String> {
+    fn rule(change: impl Fn(&mut AlertRule)) -> Result<Rule, Vec<String>> {
         let mut rule = AlertRule {
             code: "hot".into(),
             severity: Severity::Warning,
@@ -193,9 +206,21 @@ mod tests {
             rule(|rule| rule.metric = None),
             rule(|rule| rule.offline_ms = Some(1)),
         ] {
-            assert_eq!(refused, Err(SHAPE.into()));
+            assert_eq!(refused, Err(vec![SHAPE.into()]));
         }
-        assert!(rule(|rule| rule.clear = Some(31.0)).unwrap_err().contains("wrong side"));
-        assert!(rule(|rule| rule.for_ms = Some(u64::MAX)).unwrap_err().contains("366 days"));
+    }
+
+    #[test]
+    fn all_that_is_wrong_with_a_rule_is_told() {
+        let mistakes = rule(|rule| {
+            (rule.code, rule.clear, rule.for_ms) = ("".into(), Some(31.0), Some(u64::MAX));
+        });
+        let mistakes = mistakes.unwrap_err();
+        for (mistake, told) in mistakes.iter().zip(["code '' ", "wrong side", "366 days"]) {
+            assert!(mistake.contains(told), "{mistakes:?}");
+        }
+        assert_eq!(mistakes.len(), 3);
+        let mistakes = rule(|rule| (rule.code, rule.above) = ("".into(), None)).unwrap_err();
+        assert_eq!(mistakes.len(), 2, "{mistakes:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use super::{Config, Unusable};
 use crate::auth::{self, BadKey, JwtKeys, KeySource};
-use bridge::acl::{Action, Effect, Origin, Rule, Rules, Whom};
+use bridge::acl::{Action, Effect, Origin, Pattern, Rule, Rules, Whom};
 use protocol::{DevicePattern, Role};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -87,15 +87,25 @@ pub enum AclAction {
 }
 
 impl AclRule {
-    fn compiled(&self, place: usize) -> Result<Rule, Unusable> {
+    fn compiled(&self, place: usize) -> Result<Rule, Vec<Unusable>> {
         let unusable =
             |name: &str, why: String| Unusable { key: format!("acl[{place}].{name}"), why };
         let by_user = self.user.is_some() || self.role.is_some();
-        if by_user && (self.device.is_some() || self.kind.is_some()) {
+        let by_device = self.device.is_some() || self.kind.is_some();
+        let of_both = (by_user && by_device).then(|| {
             let why = "a rule for users (user, role) is none for devices (device, type): make two";
-            return Err(unusable("device", why.into()));
+            unusable("device", why.into())
+        });
+        let topic = self.topic.parse();
+        let topic = topic.map_err(|error| unusable("topic", format!("'{}': {error}", self.topic)));
+        match (of_both, topic) {
+            (None, Ok(topic)) => Ok(self.rule(place, topic)),
+            (of_both, topic) => Err(of_both.into_iter().chain(topic.err()).collect()),
         }
-        Ok(Rule {
+    }
+
+    fn rule(&self, place: usize, topic: Pattern) -> Rule {
+        Rule {
             origin: Origin::Configured(place),
             effect: match self.effect {
                 AclEffect::Allow => Effect::Allow,
@@ -112,11 +122,8 @@ impl AclRule {
                 AclAction::Subscribe => Some(Action::Subscribe),
                 AclAction::Any => None,
             },
-            topic: self
-                .topic
-                .parse()
-                .map_err(|error| unusable("topic", format!("'{}': {error}", self.topic)))?,
-        })
+            topic,
+        }
     }
 }
 
@@ -135,7 +142,7 @@ impl Config {
         for (place, rule) in self.acl.iter().enumerate() {
             match rule.compiled(place) {
                 Ok(rule) => rules.push(rule),
-                Err(mistake) => mistakes.push(mistake),
+                Err(all) => mistakes.extend(all),
             }
         }
         if mistakes.is_empty() { Ok(Rules::new(rules)) } else { Err(mistakes) }

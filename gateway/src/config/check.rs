@@ -45,9 +45,9 @@ impl Config {
         mistakes.extend(self.mappings().err().unwrap_or_default());
         let of_types = self.device_types().err().unwrap_or_default();
         mistakes.extend(of_types.into_iter().map(|why| unusable("types.dir", why)));
-        mistakes.extend(self.retention.iter().enumerate().filter_map(bad_retention));
+        mistakes.extend(self.retention.iter().enumerate().flat_map(bad_retention));
         mistakes.extend(self.alert_rules().err().unwrap_or_default());
-        mistakes.extend(self.webhook.mistake());
+        mistakes.extend(self.webhook.mistakes());
         mistakes.extend(self.acl_rules().err().unwrap_or_default());
         mistakes.extend(self.jwt_keys().err());
         mistakes.extend(self.insecure());

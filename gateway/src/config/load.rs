@@ -1,14 +1,14 @@
 //! Reads the configuration from its sources and reports every mistake in one run.
 //!
-//! Each setting is laid on the defaults alone and read; so one that is wrong does not hide the next. `tree` finds keys
-//! in them, `telling` keeps secrets out of what is said.
+//! Each setting, and each entry of a list, is laid on the defaults alone and read; so one that is wrong does not hide
+//! the next. `tree` finds keys in them, `telling` keeps secrets out of what is said.
 
 mod telling;
 #[cfg(test)]
 mod tests;
 mod tree;
 
-use super::Config;
+use super::{Config, Unusable};
 use config::{File, FileFormat, Map, Source as _, Value, ValueKind};
 use serde_json::Value as Json;
 use std::{
@@ -17,7 +17,7 @@ use std::{
     fmt,
     path::{Path, PathBuf},
 };
-use tree::{lookup, nearest, place};
+use tree::{entry, json, lookup, nearest, number, place};
 
 /// Where settings come from; later ones win.
 #[derive(Clone, Debug, Default)]
@@ -123,13 +123,17 @@ struct Reader {
     mistakes: Vec<String>,
     /// Keys whose values could not be read: the defaults, which stand for them, are not to be blamed.
     unread: Vec<String>,
+    /// The places of those entries that could be read, of lists with others that could not.
+    places: HashMap<String, Vec<usize>>,
 }
 
 impl Reader {
     fn new() -> Self {
         let defaults =
             serde_json::to_value(Config::default()).expect("the configuration is plain data");
-        Self { settings: defaults.clone(), defaults, mistakes: Vec::new(), unread: Vec::new() }
+        let settings = defaults.clone();
+        let (mistakes, unread, places) = (Vec::new(), Vec::new(), HashMap::new());
+        Self { defaults, settings, mistakes, unread, places }
     }
 
     fn table(&mut self, prefix: &str, table: Map<String, Value>, source: &str) {
@@ -176,36 +180,50 @@ impl Reader {
             let hint = hint.unwrap_or_default();
             return self.mistakes.push(format!("{key}: unknown key ({source}){hint}"));
         }
-        let known = self.mistakes.len();
-        let items = value.as_array().filter(|items| items.iter().any(Json::is_object));
-        match items.filter(|_| !telling::is_secret(key)) {
-            Some(items) => {
-                for (place, item) in items.iter().enumerate() {
-                    let alone = Json::Array(vec![item.clone()]);
-                    let told = format!("{key}[{place}] = {}", telling::entry(item));
-                    self.try_alone(key, alone, &told, source);
-                }
-            }
-            None => self.try_alone(key, value.clone(), &format!("{key} = {value}"), source),
-        }
-        if self.mistakes.len() == known {
+        self.places.remove(key);
+        let entries = value.as_array().filter(|items| items.iter().any(Json::is_object));
+        if let Some(entries) = entries.filter(|_| !telling::is_secret(key)) {
+            self.entries(key, entries, source);
+        } else if self.try_alone(key, value.clone(), &format!("{key} = {value}"), source) {
             place(&mut self.settings, key, value);
         } else {
             self.unread.push(key.into());
         }
     }
 
-    /// Lays a value, or one of a list's, on the defaults alone.
-    fn try_alone(&mut self, key: &str, value: Json, told: &str, source: &str) {
+    /// A list of sections, as far as each can be read.
+    fn entries(&mut self, key: &str, entries: &[Json], source: &str) {
+        let (mut good, mut places) = (Vec::new(), Vec::new());
+        for (place, entry) in entries.iter().enumerate() {
+            let alone = Json::Array(vec![entry.clone()]);
+            let told = format!("{key}[{place}] = {}", telling::entry(entry));
+            if self.try_alone(key, alone, &told, source) {
+                good.push(entry.clone());
+                places.push(place);
+            }
+        }
+        if places.len() < entries.len() {
+            self.places.insert(key.into(), places);
+        }
+        if lookup(&self.defaults, key).is_some_and(Json::is_array) {
+            place(&mut self.settings, key, Json::Array(good));
+        } else {
+            self.unread.push(key.into());
+        }
+    }
+
+    /// Lays a value, or one of a list's, on the defaults alone; gives whether it could be read.
+    fn try_alone(&mut self, key: &str, value: Json, told: &str, source: &str) -> bool {
         let mut alone = self.defaults.clone();
         let (was, fits) = (telling::kind(&value), lookup(&self.defaults, key).map(telling::kind));
         place(&mut alone, key, value);
-        let Err(error) = serde_json::from_value::<Config>(alone) else { return };
+        let Err(error) = serde_json::from_value::<Config>(alone) else { return true };
         self.mistakes.push(if telling::is_secret(key) {
             format!("{key}: it is {was}, not {} ({source})", fits.unwrap_or_default())
         } else {
             format!("{told}: {error} ({source})")
         });
+        false
     }
 
     fn finish(mut self) -> (Config, Vec<String>) {
@@ -213,29 +231,11 @@ impl Reader {
             serde_json::from_value(self.settings).expect("each setting was read before");
         let of_values = settings.mistakes().into_iter();
         let of_values = of_values.filter(|mistake| !self.unread.contains(&mistake.key));
-        self.mistakes.extend(of_values.map(|mistake| mistake.to_string()));
+        let told = of_values.map(|Unusable { key, why }| {
+            let written = self.places.iter().find_map(|(list, places)| entry(&key, list, places));
+            Unusable { key: written.unwrap_or(key), why }.to_string()
+        });
+        self.mistakes.extend(told);
         (settings, self.mistakes)
     }
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "128-bit integers fit no setting")]
-fn json(kind: ValueKind) -> Json {
-    match kind {
-        ValueKind::Nil => Json::Null,
-        ValueKind::Boolean(value) => value.into(),
-        ValueKind::I64(value) => value.into(),
-        ValueKind::U64(value) => value.into(),
-        ValueKind::Float(value) => number(value),
-        ValueKind::String(value) => value.into(),
-        ValueKind::Array(items) => items.into_iter().map(|item| json(item.kind)).collect(),
-        ValueKind::Table(entries) => {
-            entries.into_iter().map(|(name, value)| (name, json(value.kind))).collect()
-        }
-        other => other.to_string().into(),
-    }
-}
-
-/// A number; without a fraction it is a whole one, however it was written.
-fn number(value: f64) -> Json {
-    value.to_string().parse::<i64>().map_or_else(|_| value.into(), Json::from)
 }

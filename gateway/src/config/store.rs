@@ -92,15 +92,16 @@ impl Config {
 const HOURS_MAX: u64 = 1_000 * 366 * 24;
 
 /// What is wrong with the rule at a place.
-pub(super) fn bad_retention((index, rule): (usize, &Retention)) -> Option<Unusable> {
-    let key = |name: &str| format!("retention[{index}].{name}");
-    if let Err(error) = rule.channels.parse::<TopicFilter>() {
-        return Some(unusable(&key("channels"), error.to_string()));
-    }
-    match rule.hours {
+pub(super) fn bad_retention((index, rule): (usize, &Retention)) -> impl Iterator<Item = Unusable> {
+    let unusable =
+        move |name: &str, why: String| unusable(&format!("retention[{index}].{name}"), why);
+    let channels = rule.channels.parse::<TopicFilter>().err();
+    let channels = channels.map(|error| unusable("channels", error.to_string()));
+    let hours = match rule.hours {
         Some(hours @ (0 | HOURS_MAX..)) => {
-            Some(unusable(&key("hours"), format!("{hours} is not in 1-{HOURS_MAX}")))
+            Some(unusable("hours", format!("{hours} is not in 1-{HOURS_MAX}")))
         }
         Some(_) | None => None,
-    }
+    };
+    channels.into_iter().chain(hours)
 }

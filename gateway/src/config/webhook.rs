@@ -2,7 +2,7 @@
 
 use super::{
     Unusable,
-    check::{DAY_MS, Range},
+    check::{DAY_MS, Range, unusable},
 };
 use crate::webhook::Key;
 use axum::http::{Uri, uri::Authority};
@@ -53,34 +53,40 @@ impl Webhook {
         ]
     }
 
-    pub(super) fn mistake(&self) -> Option<Unusable> {
+    /// What is wrong with its other values, where there is a URL: nothing is done with them without one.
+    pub(super) fn mistakes(&self) -> Vec<Unusable> {
         if self.url.is_empty() {
-            return None;
+            return Vec::new();
         }
-        let unusable = |key: &str, why: String| Some(Unusable { key: key.into(), why });
+        let ca = self.ca.as_ref().and_then(|ca| trust::in_file(ca).err());
+        let all = [
+            ("webhook.url", self.bad_url()),
+            ("webhook.secret", self.bad_secret().map(Into::into)),
+            ("webhook.ca", ca.map(|error| error.to_string())),
+        ];
+        all.into_iter().filter_map(|(key, why)| Some(unusable(key, why?))).collect()
+    }
+
+    fn bad_url(&self) -> Option<String> {
         let plain = self.url.parse::<Uri>().ok().is_some_and(|url| {
             matches!(url.scheme_str(), Some("http" | "https")) && url.host().is_some()
         });
         if !plain {
-            let why = format!("'{}' is no http or https URL", without_secrets(&self.url));
-            return unusable("webhook.url", why);
+            return Some(format!("'{}' is no http or https URL", without_secrets(&self.url)));
         }
-        if self.authority().is_some_and(|authority| authority.as_str().contains('@')) {
-            let why = "it names a user, who is not sent: leave user and password out";
-            return unusable("webhook.url", why.into());
-        }
+        let names_user = self.authority().is_some_and(|authority| authority.as_str().contains('@'));
+        names_user
+            .then(|| "it names a user, who is not sent: leave user and password out".to_owned())
+    }
+
+    fn bad_secret(&self) -> Option<&'static str> {
         if self.secret.0.is_empty() {
-            let why = "is empty: posts are signed with it, so give one to both sides";
-            return unusable("webhook.secret", why.into());
+            return Some("is empty: posts are signed with it, so give one to both sides");
         }
-        if Key::of(&self.secret.0).is_none() {
-            let why = "begins with whsec_, and what follows is no Base64: give the secret as the receiver shows it, \
-                       with = at its end, or a text that begins otherwise";
-            return unusable("webhook.secret", why.into());
-        }
-        let unreadable = |ca: &PathBuf| trust::in_file(ca).err();
-        let error = self.ca.as_ref().and_then(unreadable)?;
-        unusable("webhook.ca", error.to_string())
+        Key::of(&self.secret.0).is_none().then_some(
+            "begins with whsec_, and what follows is no Base64: give the secret as the receiver shows it, \
+             with = at its end, or a text that begins otherwise",
+        )
     }
 
     fn authority(&self) -> Option<Authority> {
@@ -128,8 +134,8 @@ mod tests {
             ..Webhook::default()
         };
         let good = webhook("https://hooks.example:8443/services/T0/geheim?key=geheim");
-        assert_eq!((good.mistake(), &*good.receiver()), (None, "hooks.example:8443"));
-        let why = webhook("https://anna:geheim@hooks.example/").mistake().unwrap().to_string();
+        assert_eq!((good.mistakes(), &*good.receiver()), (vec![], "hooks.example:8443"));
+        let why = webhook("https://anna:geheim@hooks.example/").mistakes().remove(0).to_string();
         assert!(why.starts_with("webhook.url: ") && !why.contains("geheim"), "{why}");
     }
 
@@ -141,29 +147,28 @@ mod tests {
             ("htps://h.example?geheim", "'htps://h.example/...' is no"),
             ("htps://h.example", "'htps://h.example' is no"),
         ] {
-            let mistake = Webhook { url: url.into(), ..Webhook::default() }.mistake().unwrap();
+            let mistake = Webhook { url: url.into(), ..Webhook::default() }.mistakes().remove(0);
             assert!(mistake.why.starts_with(told), "{mistake}");
         }
     }
 
     #[test]
-    fn a_webhook_has_a_url_and_a_secret() {
-        let mistake = |url: &str, secret: &str| {
+    fn a_webhook_has_a_url_and_a_secret_and_each_that_is_wrong_is_told() {
+        let mistakes = |url: &str, secret: &str, ca: Option<&str>| {
             let (url, secret) = (url.into(), Secret(secret.into()));
-            Webhook { url, secret, ..Webhook::default() }.mistake().map(|mistake| mistake.key)
+            let webhook = Webhook { url, secret, ca: ca.map(Into::into), ..Webhook::default() };
+            webhook.mistakes().into_iter().map(|mistake| mistake.key).collect::<Vec<_>>()
         };
-        assert_eq!(mistake("", ""), None);
-        assert_eq!(mistake("https://ops.example/hook", "s"), None);
-        assert_eq!(mistake("https://ops.example/hook", "whsec_c2VjcmV0"), None);
+        let (url, nowhere) = ("https://ops.example/hook", Some("/nowhere.pem"));
+        assert_eq!(mistakes("", "", nowhere), [""; 0]);
+        assert_eq!(mistakes(url, "s", None), [""; 0]);
+        assert_eq!(mistakes(url, "whsec_c2VjcmV0", None), [""; 0]);
         for secret in ["", "whsec_", "whsec_!!!not base64", "whsec_c2VjcmU"] {
-            let mistake = mistake("https://ops.example/hook", secret);
-            assert_eq!(mistake.as_deref(), Some("webhook.secret"), "{secret}");
+            assert_eq!(mistakes(url, secret, None), ["webhook.secret"], "{secret}");
         }
-        assert_eq!(mistake("ops.example", "s").as_deref(), Some("webhook.url"));
-        let (url, secret) = ("https://ops.example/hook".into(), Secret("s".into()));
-        let missing =
-            Webhook { url, secret, ca: Some("/nowhere.pem".into()), ..Webhook::default() };
-        assert_eq!(missing.mistake().map(|mistake| mistake.key).as_deref(), Some("webhook.ca"));
+        assert_eq!(mistakes(url, "s", nowhere), ["webhook.ca"]);
+        let all = ["webhook.url", "webhook.secret", "webhook.ca"];
+        assert_eq!(mistakes("ops.example", "", nowhere), all);
         assert!(!format!("{:?}", Secret("hidden".into())).contains("hidden"));
     }
 }

@@ -124,6 +124,41 @@ fn each_entry_of_a_list_is_told_of_and_a_number_that_is_too_large_by_its_place()
 }
 
 #[test]
+fn an_entry_that_cannot_be_read_hides_nothing_of_the_others() {
+    let Mistakes(told) = with_file(
+        "[[acl]]\neffect = 'maybe'\ntopic = 'x'\n\
+         [[acl]]\neffect = 'allow'\ntopic = 'a/#/c'\nuser = 'a'\ntype = 'pump'\n\
+         [[alerts]]\ncode = 'x'\noffline_ms = '1'\n\
+         [[alerts]]\ncode = ''\nmetric = 't'\nabove = 1\nclear = 2\n\
+         [[retention]]\nchannels = 5\n\
+         [[retention]]\nchannels = 'a/#/b'\nhours = 0\n\
+         [[http]]\nflush_ms = 1\n\
+         [webhook]\nurl = 'ftp://h/'\nca = '/nowhere.pem'\nsecret = 'whsec_!'",
+        &[],
+    )
+    .unwrap_err();
+    let expected = [
+        "acl[0] = ",
+        "alerts[0] = ",
+        "http[0] = ",
+        "retention[0] = ",
+        "retention[1].channels: ",
+        "retention[1].hours: ",
+        "alerts[1]: code ''",
+        "alerts[1]: clear = 2",
+        "webhook.url: ",
+        "webhook.secret: ",
+        "webhook.ca: ",
+        "acl[1].device: ",
+        "acl[1].topic: ",
+    ];
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.starts_with(expected), "{told}");
+    }
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+}
+
+#[test]
 fn a_whole_number_may_be_written_with_a_point_and_a_fraction_is_told() {
     let text = "[http]\nflush_ms = 30.0\n[[retention]]\nchannels = '#'\nhours = 2.0";
     let loaded = with_file(text, &[("SLUICE_LIMITS__DEVICES", "5e3")]).unwrap();

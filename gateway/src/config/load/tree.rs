@@ -1,5 +1,6 @@
 //! Settings as a tree of JSON, and their keys: names with points between them.
 
+use config::ValueKind;
 use serde_json::Value as Json;
 
 /// What is under a key.
@@ -11,6 +12,13 @@ pub(super) fn lookup<'a>(tree: &'a Json, key: &str) -> Option<&'a Json> {
 pub(super) fn place(tree: &mut Json, key: &str, value: Json) {
     let slot = key.split('.').try_fold(tree, |tree, name| tree.get_mut(name));
     *slot.expect("the key was looked up in the defaults, which have the same shape") = value;
+}
+
+/// The key `list[n]...` with the number that entry `n` has in `places`; none: it is of another list.
+pub(super) fn entry(key: &str, list: &str, places: &[usize]) -> Option<String> {
+    let (number, rest) = key.strip_prefix(list)?.strip_prefix('[')?.split_once(']')?;
+    let place = places.get(number.parse::<usize>().ok()?)?;
+    Some(format!("{list}[{place}]{rest}"))
 }
 
 /// All keys below `prefix`.
@@ -26,6 +34,29 @@ pub(super) fn keys(prefix: &str, tree: &Json) -> Vec<String> {
 pub(super) fn nearest(tree: &Json, key: &str) -> Option<String> {
     let near = keys("", tree).into_iter().map(|known| (distance(&known, key), known)).min()?;
     (near.0 <= key.len() / 3).then_some(near.1)
+}
+
+/// What a file says, as JSON.
+#[expect(clippy::wildcard_enum_match_arm, reason = "128-bit integers fit no setting")]
+pub(super) fn json(kind: ValueKind) -> Json {
+    match kind {
+        ValueKind::Nil => Json::Null,
+        ValueKind::Boolean(value) => value.into(),
+        ValueKind::I64(value) => value.into(),
+        ValueKind::U64(value) => value.into(),
+        ValueKind::Float(value) => number(value),
+        ValueKind::String(value) => value.into(),
+        ValueKind::Array(items) => items.into_iter().map(|item| json(item.kind)).collect(),
+        ValueKind::Table(entries) => {
+            entries.into_iter().map(|(name, value)| (name, json(value.kind))).collect()
+        }
+        other => other.to_string().into(),
+    }
+}
+
+/// A number; without a fraction it is a whole one, however it was written.
+pub(super) fn number(value: f64) -> Json {
+    value.to_string().parse::<i64>().map_or_else(|_| value.into(), Json::from)
 }
 
 /// How many characters must be added, removed or exchanged (Levenshtein).
