@@ -4,6 +4,7 @@
 use crate::auth::{
     Devices, EditError, Imported,
     journal::{Change, leave},
+    print_secret,
 };
 use anyhow::{Context as _, bail};
 use clap::Subcommand;
@@ -56,15 +57,7 @@ impl DeviceAction {
     pub fn run(self, data_dir: &Path) -> anyhow::Result<()> {
         let mut out = io::stdout();
         match self {
-            Self::Add { id, kind } => {
-                let add = |devices: &mut Devices| {
-                    let secret = devices.add(id.clone(), kind.as_deref())?;
-                    let details = json!({"type": kind});
-                    leave(data_dir, &[Change::new("credential.created", Some(id), details)])?;
-                    Ok::<_, EditError>(secret)
-                };
-                writeln!(out, "{}", Devices::edit(data_dir, add)?)?;
-            }
+            Self::Add { id, kind } => add(data_dir, id, kind.as_deref(), &mut out)?,
             Self::List => {
                 writeln!(out, "{:>13}  {:<16}  DEVICE", "CREATED_AT", "TYPE")?;
                 for (device, credential) in Devices::list(data_dir)?.iter() {
@@ -88,6 +81,19 @@ impl DeviceAction {
         }
         Ok(())
     }
+}
+
+fn add(
+    data_dir: &Path,
+    id: DeviceId,
+    kind: Option<&str>,
+    out: &mut impl io::Write,
+) -> Result<(), EditError> {
+    Devices::edit(data_dir, |devices| {
+        print_secret(&devices.add(id.clone(), kind)?, out)?;
+        let details = json!({"type": kind});
+        leave(data_dir, &[Change::new("credential.created", Some(id), details)])
+    })
 }
 
 fn read(file: &str) -> anyhow::Result<Vec<u8>> {
@@ -243,6 +249,19 @@ mod tests {
             assert_eq!((&*action, &details["count"]), ("credential.imported", &json!(ids.len())));
             assert!(details.to_string().len() < 7 * 1_024, "the audit log takes 8 KiB");
         }
+    }
+
+    #[test]
+    fn a_secret_that_cannot_be_printed_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut full = fs::File::options().write(true).open("/dev/full").unwrap();
+        let id: DeviceId = "d1".parse().unwrap();
+        let refused = add(folder.path(), id.clone(), None, &mut full).unwrap_err();
+        assert!(refused.to_string().contains("cannot be printed"), "{refused}");
+        assert!(!has_devices(folder.path()), "MQTT clients need not sign in");
+        assert_eq!(notes(folder.path()), []);
+        add(folder.path(), id, None, &mut Vec::new()).unwrap();
+        assert!(has_devices(folder.path()));
     }
 
     #[test]

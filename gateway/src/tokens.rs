@@ -4,6 +4,7 @@ use crate::{
     auth::{
         EditError, Grant, Token, Tokens,
         journal::{Change, leave},
+        print_secret,
     },
     clock,
 };
@@ -54,7 +55,8 @@ impl TokenAction {
         match self {
             Self::Create { user, role, days, devices, channels } => {
                 let expires_at = days.map(|days| end_of(clock::now(), days));
-                create(data_dir, &user, Grant { role, expires_at, devices, channels })
+                let grant = Grant { role, expires_at, devices, channels };
+                Ok(create(data_dir, &user, grant, &mut io::stdout())?)
             }
             Self::List => list(data_dir),
             Self::Revoke { token } => revoke(data_dir, &token),
@@ -62,7 +64,12 @@ impl TokenAction {
     }
 }
 
-fn create(data_dir: &Path, user: &str, grant: Grant) -> anyhow::Result<()> {
+fn create(
+    data_dir: &Path,
+    user: &str,
+    grant: Grant,
+    out: &mut impl io::Write,
+) -> Result<(), EditError> {
     let about = json!({
         "user": user, "role": grant.role, "expires_at": grant.expires_at,
         "devices": grant.devices, "channels": grant.channels,
@@ -70,11 +77,10 @@ fn create(data_dir: &Path, user: &str, grant: Grant) -> anyhow::Result<()> {
     let add = |tokens: &mut Tokens| {
         let text = tokens.add(user, grant)?;
         let id = text.split('_').nth(1).unwrap_or_default();
-        leave(data_dir, &[told("token.created", with_id(about, id))])?;
-        Ok::<_, EditError>(text)
+        print_secret(&text, out)?;
+        leave(data_dir, &[told("token.created", with_id(about, id))])
     };
-    writeln!(io::stdout(), "{}", Tokens::edit(data_dir, add)?)?;
-    Ok(())
+    Tokens::edit(data_dir, add)
 }
 
 fn list(data_dir: &Path) -> anyhow::Result<()> {
@@ -132,7 +138,21 @@ fn end_of(now: Timestamp, days: u16) -> Timestamp {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::auth::is_set_up;
+    use crate::auth::{is_set_up, journal};
+    use std::fs::File;
+
+    #[test]
+    fn a_token_that_cannot_be_printed_is_not_made() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut full = File::options().write(true).open("/dev/full").unwrap();
+        let refused = create(folder.path(), "anna", Grant::default(), &mut full).unwrap_err();
+        assert!(refused.to_string().contains("cannot be printed"), "{refused}");
+        assert!(!is_set_up(folder.path()), "HTTP needs no token");
+        assert_eq!(journal::take(folder.path()).unwrap(), (vec![], 0));
+        let mut printed = Vec::new();
+        create(folder.path(), "anna", Grant::default(), &mut printed).unwrap();
+        assert!(printed.starts_with(b"slt_") && is_set_up(folder.path()));
+    }
 
     #[test]
     fn revoking_what_is_not_there_makes_nobody_sign_in() {

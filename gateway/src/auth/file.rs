@@ -37,6 +37,9 @@ pub enum EditError {
         /// What the system says.
         source: io::Error,
     },
+    /// The secret would have been lost.
+    #[error("the secret cannot be printed, so none is made: {0}")]
+    NotPrinted(io::Error),
     /// A user's name cannot be this.
     #[error("this is not a user's name: use 1-64 characters of A-Z a-z 0-9 . _ @ -")]
     BadUser,

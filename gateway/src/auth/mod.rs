@@ -33,6 +33,7 @@ pub use guard::{Held, TooMany};
 pub use guesses::Guesses;
 pub use jwt::{BadKey, JwtKeys, KeySource};
 pub use principal::{Identity, Principal};
+pub(crate) use secret::print as print_secret;
 pub use tokens::{Grant, Token, Tokens};
 
 use crate::clock;

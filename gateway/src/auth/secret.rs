@@ -3,12 +3,14 @@
 //! One that the gateway made has 256 bits of chance: salted SHA-256 is enough, a slow hash would protect nothing
 //! more. One that came from elsewhere may be weak and is hashed slowly.
 
+use super::EditError;
 use argon2::{Algorithm, Argon2, Params, Version};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use data_encoding::HEXLOWER;
 use rand::Rng as _;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use std::io::Write;
 use subtle::ConstantTimeEq as _;
 
 /// What a slow hash costs: memory in KiB and passes over it, as OWASP has it for the least memory. Hashes that
@@ -21,6 +23,12 @@ pub(super) fn random() -> String {
     let mut bytes = [0; 32];
     rand::rng().fill_bytes(&mut bytes);
     BASE64_URL_SAFE_NO_PAD.encode(bytes)
+}
+
+/// Prints a new secret, before it is kept: one that nobody saw is of no use, and with the first one everybody must
+/// sign in.
+pub(crate) fn print(secret: &str, out: &mut impl Write) -> Result<(), EditError> {
+    writeln!(out, "{secret}").and_then(|()| out.flush()).map_err(EditError::NotPrinted)
 }
 
 /// An id in 12 characters of `0-9 a-f`.
