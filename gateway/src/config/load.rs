@@ -151,12 +151,13 @@ impl Reader {
         }
     }
 
-    /// A value given as text: a text, a list of texts, or whatever it reads as.
+    /// A value given as text: a text, a list of texts (nothing at all: none), or whatever it reads as.
     fn text(&mut self, key: &str, text: &OsStr, source: &str) {
         let Some(text) = text.to_str() else {
             return self.mistakes.push(format!("{key}: it is not UTF-8 ({source})"));
         };
         let value = match lookup(&self.defaults, key) {
+            Some(Json::Array(_)) if text.trim().is_empty() => Json::Array(Vec::new()),
             Some(Json::Array(_)) => text.split(',').map(str::trim).collect(),
             Some(Json::Number(_) | Json::Bool(_)) => match text.parse::<Json>() {
                 Ok(Json::Number(value)) if value.is_f64() => {

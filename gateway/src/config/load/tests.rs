@@ -43,6 +43,18 @@ fn the_environment_wins_over_the_file_and_flags_over_both() {
 }
 
 #[test]
+fn an_empty_variable_empties_a_list() {
+    let text = "[http]\nallowed_hosts = ['a.example']\n[[acl]]\neffect = 'deny'\ntopic = '#'";
+    for empty in ["", " "] {
+        let emptied = [("SLUICE_HTTP__ALLOWED_HOSTS", empty), ("SLUICE_ACL", empty)];
+        assert_eq!(with_file(text, &emptied), Ok(Config::default()));
+    }
+    let Mistakes(told) =
+        with_file("", &[("SLUICE_HTTP__ALLOWED_HOSTS", "a.example,")]).unwrap_err();
+    assert!(told[0].starts_with("http.allowed_hosts: ''"), "{told:?}");
+}
+
+#[test]
 fn what_the_command_line_is_told_by_the_environment_is_no_setting_and_a_typo_of_it_is_a_mistake() {
     let told = OF_COMMAND_LINE.map(|name| (name, "of the command line"));
     assert_eq!(with_file("", &told), Ok(Config::default()));
