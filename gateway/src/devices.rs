@@ -24,6 +24,9 @@ const IMPORT_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// So many devices of an import are told of in one entry of the audit log: their ids are never too long for one.
 const NOTED_TOGETHER: usize = 50;
 
+/// A shorter secret is soon guessed, however slowly guesses are answered.
+const SECRET_CHARACTERS_MIN: usize = 8;
+
 /// What is done with credentials of devices.
 #[derive(Clone, Debug, Subcommand)]
 pub enum DeviceAction {
@@ -44,7 +47,8 @@ pub enum DeviceAction {
     },
     /// Take over secrets that were made elsewhere: all of a file, or nothing where a line is wrong
     Import {
-        /// Lines of id,secret or id,secret,type (CSV without a header); - reads standard input
+        /// Lines of id,secret or id,secret,type (CSV without a heading; secrets of 8 characters or more); - reads
+        /// standard input
         file: String,
     },
 }
@@ -183,12 +187,20 @@ fn line(record: &csv::StringRecord) -> Result<Line, String> {
         [id, secret, kind] => (id, secret, Some(kind).filter(|kind| !kind.is_empty())),
         _ => return Err(format!("{} fields, not id,secret or id,secret,type", fields.len())),
     };
-    let device = id.parse().map_err(|error: protocol::BadId| error.to_string())?;
-    if secret.is_empty() {
-        return Err(format!("'{id}' has an empty secret"));
+    // It would be a device that anybody can sign in as.
+    if secret.eq_ignore_ascii_case("secret") {
+        return Err(format!("'{id},secret' is a heading, and none is taken: leave the line out"));
     }
+    let device = id.parse().map_err(|error: protocol::BadId| error.to_string())?;
     if secret.starts_with("slt_") {
         return Err(format!("the secret of '{id}' begins with slt_, as only tokens of users do"));
+    }
+    let characters = secret.chars().count();
+    if characters < SECRET_CHARACTERS_MIN {
+        return Err(format!(
+            "the secret of '{id}' has {characters} characters: give one of {SECRET_CHARACTERS_MIN} or more, or leave the \
+             line out and make one with 'sluice-gateway device add {id}'"
+        ));
     }
     Ok(Line { device, secret: secret.into(), kind: kind.map(Into::into) })
 }
@@ -219,14 +231,24 @@ mod tests {
 
     #[test]
     fn an_import_names_each_bad_line_and_no_secret() {
-        let text = "d1,geheim\na/b,geheim\nd1,geheim,pump\nd2,\nd3\nd4,slt_geheim\nd5,x,y,z\n";
+        let text = "d1,geheimes\na/b,geheimes\nd1,geheimes,pump\nd2,\nd3\nd4,slt_geheim\nd5,x,y,z\nd6,geheim\n";
         let said = mistakes(text);
-        assert_eq!(said.len(), 6, "{said:?}");
+        assert_eq!(said.len(), 7, "{said:?}");
+        assert!(said[6].contains("'d6' has 6 characters: give one of 8 or more"), "{said:?}");
         for (number, said) in said.iter().enumerate() {
             assert!(said.starts_with(&format!("line {}: ", number + 2)), "{said}");
             assert!(!said.contains("geheim"), "{said}");
         }
         assert_eq!(mistakes("").len(), 1);
+    }
+
+    #[test]
+    fn a_heading_is_no_device() {
+        for heading in ["id,secret,type", "Device,Secret", "device id, secret"] {
+            let said = mistakes(&format!("{heading}\nd1,geheimes\n"));
+            let [said] = &said[..] else { panic!("{said:?}") };
+            assert!(said.starts_with("line 1: ") && said.contains("is a heading"), "{said}");
+        }
     }
 
     fn notes(data_dir: &Path) -> Vec<(String, serde_json::Value)> {
@@ -276,8 +298,8 @@ mod tests {
     #[test]
     fn an_import_is_whole_or_not_at_all() {
         let folder = tempfile::tempdir().unwrap();
-        import(folder.path(), b"d1,one,pump\nd2,two\n").unwrap();
-        assert!(import(folder.path(), b"d3,three\nd2,again\n").is_err());
+        import(folder.path(), b"d1,secret-one,pump\nd2,secret-two\n").unwrap();
+        assert!(import(folder.path(), b"d3,secret-three\nd2,secret-again\n").is_err());
         let devices = Devices::list(folder.path()).unwrap();
         let known: Vec<_> =
             devices.iter().map(|(id, it)| (id.as_str(), it.kind.as_deref())).collect();

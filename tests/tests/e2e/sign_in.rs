@@ -81,7 +81,7 @@ async fn revoking_closes_and_killing_an_import_leaves_the_old_credentials() {
     let connect =
         || Connect { user: Some("d1"), password: Some(&secret), ..Connect::new(Version::V5, "d1") };
     let peer = Peer::connect(gateway.mqtt(), connect()).await;
-    let rows: String = (0..400).map(|number| format!("x{number},secret{number}\n")).collect();
+    let rows: String = (0..400).map(|number| format!("x{number},secret-{number}\n")).collect();
     let file = dir.join("import.csv");
     fs::write(&file, rows).expect("a file");
     let import = ["device", "import", file.to_str().expect("UTF-8"), "--data-dir"];
