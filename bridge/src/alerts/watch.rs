@@ -116,10 +116,10 @@ impl Watch {
 
     pub(super) fn tick(&mut self, now: Timestamp) -> Vec<Verdict> {
         let mut verdicts = Vec::new();
-        while let Some((at, device, index)) = self.due.first().cloned()
-            && at <= now
+        // Asked with each reading: what is not due is only looked at.
+        while self.due.first().is_some_and(|(at, ..)| *at <= now)
+            && let Some((_, device, index)) = self.due.pop_first()
         {
-            self.due.pop_first();
             let data = match self.standing(&device, index) {
                 Some(Standing::Pending { since, value }) => {
                     self.rules[index].lasted(*since, *value)
