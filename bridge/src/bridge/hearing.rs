@@ -11,6 +11,9 @@ use crate::{
 use protocol::{DeviceId, Timestamp, TopicName};
 use serde_json::{Value, value::RawValue};
 
+/// Notes that a device says something, and decides whether it may be there.
+pub(super) type Admit<S> = fn(&mut Bridge<S>, Timestamp, &DeviceId) -> bool;
+
 impl<S: Sink> Bridge<S> {
     /// Takes decoded messages of one connection.
     pub fn ingest(&mut self, now: Timestamp, inbound: Vec<Inbound>) {
@@ -28,14 +31,9 @@ impl<S: Sink> Bridge<S> {
     }
 
     /// Takes what was said where its device may be there, which `admit` decides.
-    fn take_of(
-        &mut self,
-        now: Timestamp,
-        message: Inbound,
-        admit: fn(&mut Self, Timestamp, &DeviceId) -> bool,
-    ) {
+    fn take_of(&mut self, now: Timestamp, message: Inbound, admit: Admit<S>) {
         if let Inbound::Mapped { spoken, payload } = &message {
-            self.mapped(now, spoken, payload);
+            self.mapped(now, spoken, payload, admit);
         } else if message.device().is_none_or(|device| admit(self, now, device)) {
             self.take(now, message);
         }

@@ -1,15 +1,14 @@
 //! Devices that know only their own topics: who receives their commands, and what they say.
 
-use super::Bridge;
+use super::{Bridge, hearing::Admit};
 use crate::{
     command::book::Said,
     event::ConnectionId,
     hub::Sink,
-    mapping::{Listener, Mapped, Reach, Rendered, Settles, Spoken},
+    mapping::{Listener, Mapped, Reach, Rendered, Settles, Spoken, Word},
 };
 use protocol::{
-    Command, CommandDetails, CommandId, CommandState, Delivery, DeviceId, Status, Timestamp,
-    TopicFilter,
+    Command, CommandDetails, CommandId, CommandState, Delivery, DeviceId, Timestamp, TopicFilter,
 };
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -97,25 +96,42 @@ impl<S: Sink> Bridge<S> {
         }
     }
 
-    /// A device said something in its own way.
-    pub(super) fn mapped(&mut self, now: Timestamp, spoken: &Spoken, payload: &Value) {
+    /// A device said something in its own way; `admit` decides whether it may be there.
+    pub(super) fn mapped(
+        &mut self,
+        now: Timestamp,
+        spoken: &Spoken,
+        payload: &Value,
+        admit: Admit<S>,
+    ) {
         if let Some(device) = &spoken.device {
-            let mapping = self.mapping_of(device);
-            let status = mapping.and_then(|mapping| mapping.presence(spoken, payload));
-            if status == Some(Status::Offline) {
-                if let Some(presence) = self.devices.gone(now, device) {
-                    self.tell_presence(now, device, &presence);
+            match self.word_of(device, spoken, payload) {
+                Word::Neither => return,
+                Word::Gone => return self.gone(now, device),
+                Word::Here => {
+                    if !admit(self, now, device) {
+                        return;
+                    }
+                    self.adopt(now, device, spoken);
                 }
-                return;
             }
-            if !self.heard(now, device) {
-                return;
-            }
-            self.adopt(now, device, spoken);
         }
         match self.mappings.named(spoken, payload) {
-            Some(command) => self.answered_by_id(now, spoken, payload, command),
+            Some(command) => self.answered_by_id(now, spoken, payload, command, admit),
             None => self.answered_in_turn(now, spoken, payload),
+        }
+    }
+
+    /// What a message says of whether its device is there, to the mapping of its type or of the one that it would get.
+    fn word_of(&self, device: &DeviceId, spoken: &Spoken, payload: &Value) -> Word {
+        let kind = self.devices.get(device).and_then(|record| record.kind.as_deref());
+        let mapping = self.mappings.of(kind.or_else(|| self.mappings.kind_of(spoken)));
+        mapping.map_or(Word::Here, |mapping| mapping.word(spoken, payload))
+    }
+
+    fn gone(&mut self, now: Timestamp, device: &DeviceId) {
+        if let Some(presence) = self.devices.gone(now, device) {
+            self.tell_presence(now, device, &presence);
         }
     }
 
@@ -129,7 +145,14 @@ impl<S: Sink> Bridge<S> {
         }
     }
 
-    fn answered_by_id(&mut self, now: Timestamp, spoken: &Spoken, payload: &Value, id: CommandId) {
+    fn answered_by_id(
+        &mut self,
+        now: Timestamp,
+        spoken: &Spoken,
+        payload: &Value,
+        id: CommandId,
+        admit: Admit<S>,
+    ) {
         let sent = |details: &&CommandDetails| details.command.attempt > 0;
         let command = self.commands.get(id).filter(sent).map(|details| &details.command);
         let own = |command: &&Command| {
@@ -141,7 +164,7 @@ impl<S: Sink> Bridge<S> {
         });
         match found {
             Some((device, answer)) => {
-                if self.heard(now, &device) {
+                if admit(self, now, &device) {
                     self.commands.answer(now, &device, id, &answer);
                 }
             }

@@ -166,7 +166,7 @@ impl Presence {
         Ok(Self { topic, settings: settings.clone() })
     }
 
-    /// What a payload says; none: neither.
+    /// What a payload says; none: neither that it is there nor that it is gone.
     pub(super) fn read(&self, payload: &Value) -> Option<Status> {
         let found = payload.pointer(&self.settings.at)?;
         if alike(found, &self.settings.online) {

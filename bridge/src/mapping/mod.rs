@@ -69,6 +69,17 @@ struct Reader {
     presence: bool,
 }
 
+/// What a message says of whether its device is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Word {
+    /// It is there: it says so, or says something else.
+    Here,
+    /// It is gone.
+    Gone,
+    /// Nothing: it came where only presence comes, and is neither of the two.
+    Neither,
+}
+
 /// What is sent to a mapped device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rendered {
@@ -313,10 +324,19 @@ impl Mapped<'_> {
         listener.filters.iter().any(selects)
     }
 
-    /// What a message says of the device's presence.
-    pub(crate) fn presence(self, spoken: &Spoken, payload: &Value) -> Option<Status> {
-        let reader = spoken.readers.iter().find(|reader| reader.mapping == self.place)?;
-        self.mapping.presence.as_ref().filter(|_| reader.presence)?.read(payload)
+    /// What a message says of whether the device is there.
+    pub(crate) fn word(self, spoken: &Spoken, payload: &Value) -> Word {
+        let reader = spoken.readers.iter().find(|reader| reader.mapping == self.place);
+        let reader = reader.filter(|reader| reader.presence);
+        let Some((reader, presence)) = reader.zip(self.mapping.presence.as_ref()) else {
+            return Word::Here;
+        };
+        match presence.read(payload) {
+            Some(Status::Online) => Word::Here,
+            Some(Status::Offline) => Word::Gone,
+            None if reader.answers.is_empty() => Word::Neither,
+            None => Word::Here,
+        }
     }
 
     /// What a message says to `command`, which it names itself or which is underway; none: nothing.

@@ -96,6 +96,13 @@ pub(super) struct Content<'a> {
     pub(super) properties: Properties,
 }
 
+impl Content<'_> {
+    /// Whether it deletes the retained message of its topic, and so says nothing `[MQTT-3.3.1-6]`.
+    fn deletes(&self) -> bool {
+        self.retain && self.payload.is_empty()
+    }
+}
+
 /// Something to hand on, in order.
 #[derive(Debug)]
 pub(super) enum Step {
@@ -161,7 +168,7 @@ impl Batch {
     /// Adds what a message says to the core.
     fn says(&mut self, shared: &Shared, known: &Known, content: &Content<'_>) {
         // An answer first: what the same message says of the device's state comes after it.
-        if let Some(spoken) = &known.mapped {
+        if let Some(spoken) = known.mapped.as_ref().filter(|_| !content.deletes()) {
             match decode_mapped(spoken, content.payload) {
                 Some(inbound) => self.parts().inbound.push(inbound),
                 None => shared.counters.undecodable.increment(),
@@ -351,12 +358,11 @@ fn said(
         Some((device, command)) => {
             decode_response(device, command, content.payload).map(|answer| vec![answer])
         }
+        None if content.deletes() => Ok(Vec::new()),
         None => decode(destination, content.payload),
     };
     match decoded {
         Ok(inbound) => inbound,
-        // It says nothing: it deletes the retained message `[MQTT-3.3.1-6]`.
-        Err(_) if content.retain && content.payload.is_empty() => Vec::new(),
         Err(error) => {
             complain(shared, known, destination, &error);
             decode_mended(destination, content.payload).unwrap_or_default()

@@ -2,6 +2,7 @@
 
 use super::{packets::*, support::*};
 use bridge::ingest::Inbound;
+use serde_json::json;
 
 const TELEMETRY: &str = "devices/d1/telemetry";
 
@@ -149,6 +150,34 @@ async fn an_answer_with_a_wrong_error_is_counted_and_settles_its_command() {
     let [Inbound::Answer { answer, .. }] = &inbound[..] else { panic!("{inbound:?}") };
     assert_eq!(answer.error.as_ref().unwrap().message, "stuck");
     assert_eq!(edge.counters.undecodable.get(), 1);
+}
+
+#[tokio::test]
+async fn deleting_what_is_retained_says_nothing_to_mappings_and_to_routes_that_take_any_text() {
+    const RETAIN: u8 = 1;
+    let edge = TestEdge::with(|config| {
+        config.routes = serde_json::from_value(json!([
+            {"topic": "said/{device}/{metric}", "channel": "telemetry/{device}", "payload": "text"},
+        ]))
+        .unwrap();
+        config.mappings = serde_json::from_value(json!([{
+            "type": "lamp",
+            "topic": "lamps/{device}/set",
+            "presence": {"topic": "lamps/{device}", "online": "yes", "offline": "no"},
+        }]))
+        .unwrap();
+    });
+    let mut edge = edge.await;
+    let mut peer = edge.connect(4, "hub").await;
+    for topic in ["lamps/a", "said/a/word"] {
+        let mut delete = publish(4, topic, 1, 7, "");
+        delete[0] |= RETAIN;
+        peer.send(&delete).await;
+        assert_eq!(peer.raw().await, ack(0x40, 7));
+    }
+    peer.send(&publish(4, "lamps/a", 0, 0, "")).await;
+    assert_eq!(texts(edge.ingest().await.0), [r#"mapped """#], "without RETAIN it is a message");
+    assert_eq!(edge.counters.undecodable.get(), 0);
 }
 
 #[tokio::test]

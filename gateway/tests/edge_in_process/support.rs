@@ -1,7 +1,7 @@
 //! A running edge, a core that notes, and peers of bare sockets.
 
 use super::packets::{Connect, PINGREQ, PINGRESP, client};
-use bridge::{event::EdgeEvent, ingest::Inbound, route::RouteTable};
+use bridge::{event::EdgeEvent, ingest::Inbound};
 use gateway::{
     arrival::Listeners,
     auth::{Auth, Brought, Gate},
@@ -93,7 +93,8 @@ impl TestEdge {
         let auth = Auth::open(folder.path()).unwrap();
         let jwt = config.jwt_keys().unwrap();
         let gate = Gate::new(auth.clone(), config.mqtt_sign_in_required(), jwt);
-        let topics = Topics { routes: RouteTable::new(vec![]), mappings: Arc::default() };
+        let mappings = Arc::new(config.mappings().unwrap());
+        let topics = Topics { routes: config.routes().unwrap(), mappings };
         let arrivals = Listeners::new(&config).unwrap().mqtt;
         let edge = Edge::bind(&config, arrivals, core, exchange.clone(), topics, gate, past).await;
         let edge = edge.unwrap();
