@@ -1,22 +1,30 @@
-//! The device that a certificate names. Whether the certificate counts is TLS's to say.
+//! The device that a certificate names, and for how long. Whether the certificate counts is TLS's to say.
 
-use crate::config::DeviceName;
-use protocol::DeviceId;
+use crate::{auth::Certified, config::DeviceName};
+use protocol::{DeviceId, Timestamp};
 use rustls::pki_types::CertificateDer;
 use x509_parser::{certificate::X509Certificate, extensions::GeneralName, prelude::FromDer as _};
 
-/// The first name of the kind that is a device id.
-pub(super) fn device_of(certificate: &CertificateDer<'_>, kind: DeviceName) -> Option<DeviceId> {
+/// Whose certificate it is, and when it expires; none: it names no device.
+pub(super) fn certified(certificate: &CertificateDer<'_>, kind: DeviceName) -> Option<Certified> {
     let (_, certificate) = X509Certificate::from_der(certificate).ok()?;
+    let device = device_of(&certificate, kind)?;
+    // The last second that it names is one of its own (RFC 5280, section 4.1.2.5).
+    let end_s = certificate.validity().not_after.timestamp().saturating_add(1);
+    Some(Certified { device, ends_at: Timestamp(end_s.saturating_mul(1_000)) })
+}
+
+/// The first name of the kind that is a device id.
+fn device_of(certificate: &X509Certificate<'_>, kind: DeviceName) -> Option<DeviceId> {
     match kind {
         DeviceName::CommonName => {
             let mut names = certificate.subject().iter_common_name();
             names.find_map(|name| name.as_str().ok()?.parse().ok())
         }
-        DeviceName::SanDns => alternative(&certificate, |name| {
+        DeviceName::SanDns => alternative(certificate, |name| {
             if let GeneralName::DNSName(dns) = name { Some(dns) } else { None }
         }),
-        DeviceName::SanUri => alternative(&certificate, |name| {
+        DeviceName::SanUri => alternative(certificate, |name| {
             if let GeneralName::URI(uri) = name { last_part(uri) } else { None }
         }),
     }
@@ -48,7 +56,7 @@ mod tests {
         let uri = "spiffe://example/devices/pump-uri".try_into().unwrap();
         params.subject_alt_names.push(SanType::URI(uri));
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
-        let device = |kind| device_of(certificate.der(), kind).unwrap().to_string();
+        let device = |kind| certified(certificate.der(), kind).unwrap().device.to_string();
         assert_eq!(device(DeviceName::CommonName), "pump-cn");
         assert_eq!(device(DeviceName::SanDns), "pump-dns", "a wildcard is no device id");
         assert_eq!(device(DeviceName::SanUri), "pump-uri");
@@ -60,9 +68,18 @@ mod tests {
         params.distinguished_name.push(DnType::CommonName, "a device");
         let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
         for kind in [DeviceName::CommonName, DeviceName::SanDns, DeviceName::SanUri] {
-            assert_eq!(device_of(certificate.der(), kind), None);
+            assert_eq!(certified(certificate.der(), kind), None);
         }
-        assert_eq!(device_of(&CertificateDer::from(vec![0x30, 0x80]), DeviceName::SanDns), None);
+        assert_eq!(certified(&CertificateDer::from(vec![0x30, 0x80]), DeviceName::SanDns), None);
+    }
+
+    #[test]
+    fn it_ends_with_the_last_second_that_it_names() {
+        let mut params = CertificateParams::new(["pump-1".into()]).unwrap();
+        params.not_after = rcgen::date_time_ymd(2035, 1, 1);
+        let certificate = params.self_signed(&KeyPair::generate().unwrap()).unwrap();
+        let Certified { ends_at, .. } = certified(certificate.der(), DeviceName::SanDns).unwrap();
+        assert_eq!(ends_at, Timestamp((2_051_222_400 + 1) * 1_000));
     }
 
     #[test]

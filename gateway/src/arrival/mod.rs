@@ -15,11 +15,11 @@ pub(crate) use failing::Failing;
 pub use tls::{Clients, Sources, Tls, TlsError};
 
 use crate::{
+    auth::Certified,
     config::{Config, Network},
     count::counters,
     files::Room,
 };
-use protocol::DeviceId;
 use proxy::BadHeader;
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpStream, time::timeout};
@@ -64,8 +64,8 @@ pub struct Guest {
     pub stream: Carrier,
     /// Where it comes from; behind a load balancer what that says.
     pub address: SocketAddr,
-    /// The device that its certificate names.
-    pub device: Option<DeviceId>,
+    /// What its certificate says.
+    pub certified: Option<Certified>,
 }
 
 /// What carries a protocol.
@@ -185,7 +185,9 @@ impl Arrivals {
         let place = (!begins_at_once).then(|| self.waiting.place());
         async move {
             match place {
-                None => Some(Guest { stream: Carrier::Plain(socket), address: peer, device: None }),
+                None => {
+                    Some(Guest { stream: Carrier::Plain(socket), address: peer, certified: None })
+                }
                 // Boxed, so that a connection does not hold the memory of a handshake.
                 Some(place) => Box::pin(self.shake(socket, peer, place)).await,
             }
@@ -212,14 +214,14 @@ impl Arrivals {
     async fn greet(&self, mut socket: TcpStream, peer: SocketAddr) -> Result<Guest, Refused> {
         let address = self.origin(&mut socket, peer).await?;
         let Some(tls) = &self.tls else {
-            return Ok(Guest { stream: Carrier::Plain(socket), address, device: None });
+            return Ok(Guest { stream: Carrier::Plain(socket), address, certified: None });
         };
         let accepting = TlsAcceptor::from(tls.current()).accept(socket);
         let accepted = timeout(self.tls_within, accepting).await;
         let stream = accepted.map_err(|_| Refused::TlsLate)?.map_err(Refused::Tls)?;
         self.counters.tls_accepted.increment();
-        let device = tls.device_of(stream.get_ref().1);
-        Ok(Guest { stream: Carrier::Tls(Box::new(stream)), address, device })
+        let certified = tls.certified(stream.get_ref().1);
+        Ok(Guest { stream: Carrier::Tls(Box::new(stream)), address, certified })
     }
 
     /// Where a connection comes from.

@@ -1,8 +1,7 @@
 //! TLS 1.2 and 1.3 of one listener: what its files say, and the way to read them again.
 
-use super::identity::device_of;
-use crate::config::DeviceName;
-use protocol::DeviceId;
+use super::identity::certified;
+use crate::{auth::Certified, config::DeviceName};
 use rustls::{
     CertificateError, DigitallySignedStruct, DistinguishedName, Error, RootCertStore, ServerConfig,
     ServerConnection, SignatureScheme,
@@ -112,10 +111,10 @@ impl Tls {
         [cert.as_path(), key.as_path()].into_iter().chain(authority)
     }
 
-    /// The device that the peer's certificate names.
-    pub(super) fn device_of(&self, connection: &ServerConnection) -> Option<DeviceId> {
+    /// What the peer's certificate says.
+    pub(super) fn certified(&self, connection: &ServerConnection) -> Option<Certified> {
         let certificate = connection.peer_certificates()?.first()?;
-        device_of(certificate, self.sources.clients.as_ref()?.device)
+        certified(certificate, self.sources.clients.as_ref()?.device)
     }
 }
 
@@ -192,7 +191,7 @@ impl ClientCertVerifier for OfDevices {
         now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
         let verified = self.signed.verify_client_cert(end_entity, intermediates, now)?;
-        match device_of(end_entity, self.name) {
+        match certified(end_entity, self.name) {
             Some(_) => Ok(verified),
             None => Err(CertificateError::ApplicationVerificationFailure.into()),
         }

@@ -2,7 +2,7 @@
 //! [door](crate::edge::Door), and signing in begins with it.
 
 use super::User;
-use protocol::DeviceId;
+use protocol::{DeviceId, Timestamp};
 
 /// What a connection brought before its first byte of MQTT.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,11 +11,20 @@ pub enum Brought {
     Nothing,
     /// Nothing, and it came through HTTP as MQTT over WebSocket: it must sign in where HTTP wants a token.
     NothingByHttp,
-    /// A certificate that was verified, of this device.
-    Certificate(DeviceId),
+    /// A certificate that was verified.
+    Certificate(Certified),
     /// The user that an HTTP request showed the token of, before it became MQTT over WebSocket; the local
     /// one where HTTP trusts everybody.
     User(User),
+}
+
+/// What a certificate says that was verified.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certified {
+    /// Whose it is.
+    pub device: DeviceId,
+    /// When it expires.
+    pub ends_at: Timestamp,
 }
 
 impl Brought {

@@ -49,7 +49,10 @@ pub enum EditError {
     )]
     DeviceKnown(String),
     /// The device has none.
-    #[error("there is no credential of '{0}': see sluice-gateway device list")]
+    #[error(
+        "there is no credential of '{0}': see sluice-gateway device list; a device that signs in by a certificate or \
+         a JWT is kept out by an [[acl]] rule: effect = \"deny\", device = \"{0}\", action = \"any\", topic = \"#\""
+    )]
     DeviceUnknown(String),
     /// There is no token with this id, and none of a user with this name.
     #[error("there is no token '{0}': see sluice-gateway token list")]

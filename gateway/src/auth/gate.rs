@@ -2,7 +2,7 @@
 //! WebSockets come through the same gate (`by_token`), so that who guesses is held back wherever it tries.
 
 use super::{
-    Auth, Brought, Denied, DeviceCredential, Devices, Standing, User,
+    Auth, Brought, Certified, Denied, DeviceCredential, Devices, Standing, User,
     guard::{Comer, Guard, Held, TooMany},
     guesses::{Guess, Guesses, Tally},
     jwt::{BadJwt, Bearer, JwtKeys},
@@ -85,9 +85,10 @@ impl Gate {
         self.0.auth.look_at_devices();
         match brought {
             Brought::Nothing | Brought::NothingByHttp => Ok(None),
-            Brought::Certificate(device) => {
+            Brought::Certificate(Certified { device, ends_at }) => {
                 let kind = self.0.auth.devices().and_then(|all| all.get(device)?.kind.clone());
-                Ok(Some(Principal::of_device(device.clone(), kind, Proof::Certificate)))
+                let proof = Proof::Certificate { ends_at: *ends_at };
+                Ok(Some(Principal::of_device(device.clone(), kind, proof)))
             }
             Brought::User(user) if user.is_local() => Ok(None),
             Brought::User(user) => by_user(user).map(Some),
@@ -207,7 +208,8 @@ impl Gate {
     pub fn still(&self, principal: Option<&Principal>) -> bool {
         let Some(principal) = principal else { return !self.is_required_by_mqtt() };
         match &principal.proof {
-            Proof::Certificate | Proof::Session => true,
+            Proof::Session => true,
+            Proof::Certificate { ends_at } => clock::now() < *ends_at,
             Proof::Jwt { ends_at, key } => {
                 let keys = self.0.jwt.as_ref();
                 clock::now() < *ends_at && keys.is_some_and(|keys| keys.has(key))

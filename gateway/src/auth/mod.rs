@@ -24,7 +24,7 @@ mod slow;
 mod tokens;
 mod watched;
 
-pub use brought::Brought;
+pub use brought::{Brought, Certified};
 pub use by_token::Showing;
 pub use devices::{DeviceCredential, Devices, Imported};
 pub use file::{BadFile, EditError};

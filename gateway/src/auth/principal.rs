@@ -61,7 +61,9 @@ pub struct Principal {
 /// What let a client in.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Proof {
-    Certificate,
+    Certificate {
+        ends_at: Timestamp,
+    },
     /// None: it is the session of a client that is away.
     Session,
     Secret(Arc<DeviceCredential>),
@@ -78,9 +80,9 @@ impl Principal {
     #[must_use]
     pub fn ends_at(&self) -> Option<Timestamp> {
         match &self.proof {
-            Proof::Certificate | Proof::Session | Proof::Secret(_) => None,
+            Proof::Session | Proof::Secret(_) => None,
             Proof::Token(user) => user.expires_at,
-            Proof::Jwt { ends_at, .. } => Some(*ends_at),
+            Proof::Certificate { ends_at } | Proof::Jwt { ends_at, .. } => Some(*ends_at),
         }
     }
 

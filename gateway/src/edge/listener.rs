@@ -83,10 +83,10 @@ async fn welcomed(
     door: Door,
     stop: CancellationToken,
 ) -> Option<Stage> {
-    let Guest { stream, address, device } = stop.run_until_cancelled(welcoming).await??;
+    let Guest { stream, address, certified } = stop.run_until_cancelled(welcoming).await??;
     Span::current().record("address", display(address));
     let ticket = door.ticket()?;
-    let brought = device.map_or(Brought::Nothing, Brought::Certificate);
+    let brought = certified.map_or(Brought::Nothing, Brought::Certificate);
     Some(match stream {
         Carrier::Plain(socket) => door.enter(socket, address, brought, ticket, stop),
         Carrier::Tls(stream) => door.enter(Flushed::new(stream), address, brought, ticket, stop),

@@ -98,7 +98,7 @@ async fn enter(hall: Arc<Hall>, welcoming: impl Future<Output = Option<Guest>>) 
         () = hall.web.stopping.cancelled() => None,
         welcomed = welcoming => welcomed,
     };
-    let Some(Guest { stream, address, device: _ }) = welcomed else { return };
+    let Some(Guest { stream, address, certified: _ }) = welcomed else { return };
     match stream {
         Carrier::Plain(socket) => admit(&hall, socket, address).await,
         Carrier::Tls(stream) => admit(&hall, stream, address).await,

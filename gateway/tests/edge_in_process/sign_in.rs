@@ -5,10 +5,10 @@ use super::{packets::*, support::*};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bridge::event::EdgeEvent;
 use gateway::{
-    auth::{Devices, EditError, Grant, Imported, Tokens},
+    auth::{Brought, Certified, Devices, EditError, Grant, Imported, Tokens},
     config::{AclAction, AclEffect, AclRule, Config},
 };
-use protocol::Role;
+use protocol::{Role, Timestamp};
 use std::{path::Path, time::SystemTime};
 
 const NOT_AUTHORIZED: u8 = 0x87;
@@ -336,4 +336,29 @@ async fn a_jwt_signs_its_device_in_until_it_ends() {
     edge.counts("refused_expired", 1).await;
     let mut peer = edge.connect_as(&device(5, "d1", &brief)).await;
     assert_eq!(peer.rest().await, [0xE0, 1, NOT_AUTHORIZED], "it is closed when the token ends");
+}
+
+#[tokio::test]
+async fn a_connection_is_closed_when_its_certificate_expires() {
+    let mut edge = TestEdge::start().await;
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let until = |ends_at| {
+        Brought::Certificate(Certified {
+            device: "d1".parse().unwrap(),
+            ends_at: Timestamp(ends_at),
+        })
+    };
+    let now = i64::try_from(now).unwrap();
+    let mut late = edge.socket_bringing(until(now)).await;
+    late.send(&client(5, "d1").packet()).await;
+    assert_eq!(
+        late.rest().await,
+        [0x20, 3, 0, NOT_AUTHORIZED, 0],
+        "it expired after its handshake"
+    );
+    let mut peer = edge.socket_bringing(until(now + 2_000)).await;
+    peer.send(&client(5, "d1").packet()).await;
+    let (connack, _) = peer.packet().await;
+    assert_eq!(connack, 0x20);
+    assert_eq!(peer.rest().await, [0xE0, 1, NOT_AUTHORIZED]);
 }

@@ -7,7 +7,7 @@ use gateway::{
     auth::{Auth, Brought, Gate},
     config::Config,
     core::{Core, Downlink, Input, Inputs},
-    edge::{Counters, Edge, Past, Topics},
+    edge::{Counters, Door, Edge, Past, Topics},
     exchange::{Exchange, Interest, Keeping, Message, Properties, Settings},
     mailbox::Sender,
     store::{self, Database, Order, RowsWanted, Table},
@@ -17,7 +17,7 @@ use std::{future::Future, net::SocketAddr, path::Path, sync::Arc, time::Duration
 use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _, DuplexStream},
-    net::TcpStream,
+    net::{TcpListener, TcpStream},
     sync::oneshot,
     task::JoinSet,
 };
@@ -39,6 +39,7 @@ pub(crate) struct TestEdge {
     pub(crate) address: SocketAddr,
     pub(crate) counters: Arc<Counters>,
     pub(crate) exchange: Exchange,
+    door: Door,
     inputs: Inputs,
     stop: CancellationToken,
     tasks: JoinSet<()>,
@@ -99,8 +100,9 @@ impl TestEdge {
         let edge = Edge::bind(&config, arrivals, core, exchange.clone(), topics, gate, past).await;
         let edge = edge.unwrap();
         let (address, counters) = (edge.local_address().unwrap(), edge.counters());
+        let door = edge.door();
         if let Some(stream) = early {
-            let (door, stop) = (edge.door(), stop.clone());
+            let (door, stop) = (door.clone(), stop.clone());
             others.spawn(async move {
                 door.serve(stream, address, Brought::NothingByHttp, stop).await;
             });
@@ -109,7 +111,19 @@ impl TestEdge {
         let watching = stop.clone();
         others.spawn(async move { auth.watch(watching).await });
         let database = Some(database);
-        Self { address, counters, exchange, inputs, stop, tasks, others, database, folder, config }
+        Self {
+            address,
+            counters,
+            exchange,
+            door,
+            inputs,
+            stop,
+            tasks,
+            others,
+            database,
+            folder,
+            config,
+        }
     }
 
     /// Where the credentials are.
@@ -243,6 +257,16 @@ impl TestEdge {
     /// A bare socket.
     pub(crate) async fn socket(&self) -> Peer {
         Peer(soon(TcpStream::connect(self.address)).await.unwrap())
+    }
+
+    /// One that `brought` something before its first byte of MQTT.
+    pub(crate) async fn socket_bringing(&mut self, brought: Brought) -> Peer {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let (stream, address) = listener.accept().await.unwrap();
+        let (door, stop) = (self.door.clone(), self.stop.clone());
+        self.others.spawn(async move { door.serve(stream, address, brought, stop).await });
+        Peer(peer)
     }
 
     /// A client that was accepted.
