@@ -17,7 +17,7 @@ pub use error::StartError;
 
 use crate::{
     arrival::Listeners,
-    auth::{Auth, Gate},
+    auth::{Auth, Gate, JwtKeys},
     clock,
     config::Config,
     core::{Actor, Core, Inputs, Keeping, Watchers, report_guesses, take_over},
@@ -89,6 +89,7 @@ impl App {
         let mappings = Arc::new(config.mappings().expect("checked with the other settings"));
         let topics = edge::Topics { routes, mappings: Arc::clone(&mappings) };
         let jwt = config.jwt_keys()?;
+        jwt.iter().for_each(JwtKeys::tell_unused);
         let reload = Reload::new(secured, jwt.clone(), Arc::clone(&arrivals));
         let gate = Gate::new(auth.clone(), config.mqtt_sign_in_required(), jwt);
         let (to_core, to_exchange, at_edge) = (core.clone(), exchange.clone(), gate.clone());

@@ -6,15 +6,18 @@
 
 mod checker;
 mod key;
+mod set;
 
 pub use key::{BadKey, KeySource};
-pub(super) use key::{KeyPrint, key_of_file, keys_of_set};
+pub(super) use key::{KeyPrint, key_of_file};
+pub(super) use set::keys_of_set;
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header, errors::ErrorKind};
 use key::Key;
 use protocol::{DeviceId, Timestamp};
 use serde_json::{Map, Value};
+use set::KeySet;
 use std::{
     path::Path,
     sync::{
@@ -32,7 +35,7 @@ struct Inner {
     source: KeySource,
     audience: Option<String>,
     device_claim: String,
-    current: RwLock<Arc<[Key]>>,
+    current: RwLock<Arc<KeySet>>,
     version: AtomicU64,
 }
 
@@ -58,15 +61,15 @@ impl JwtKeys {
     /// `audience` is not checked.
     ///
     /// # Errors
-    /// When the file cannot be read, or has no key that can be used.
+    /// When the file cannot be read, or has keys and none that can be used.
     pub fn read(source: KeySource, audience: &str, device_claim: &str) -> Result<Self, BadKey> {
         let keys = source.keys()?;
         Ok(Self::with(source, keys, audience, device_claim))
     }
 
-    fn with(source: KeySource, keys: Vec<Key>, audience: &str, device_claim: &str) -> Self {
+    fn with(source: KeySource, keys: KeySet, audience: &str, device_claim: &str) -> Self {
         checker::install();
-        let (current, version) = (RwLock::new(keys.into()), AtomicU64::new(0));
+        let (current, version) = (RwLock::new(Arc::new(keys)), AtomicU64::new(0));
         let audience = (!audience.is_empty()).then(|| audience.to_owned());
         Self(Arc::new(Inner {
             source,
@@ -80,7 +83,8 @@ impl JwtKeys {
     /// Those of one secret, which is in no file.
     pub(super) fn of_secret(secret: &[u8], audience: &str) -> Self {
         let key = key_of_file(secret).expect("it is long enough");
-        Self::with(KeySource::KeyFile("".into()), vec![key], audience, "sub")
+        let keys = KeySet { keys: vec![key], ignored: Vec::new() };
+        Self::with(KeySource::KeyFile("".into()), keys, audience, "sub")
     }
 
     /// The file.
@@ -91,12 +95,24 @@ impl JwtKeys {
     /// Reads the file again. Tokens that were signed with a key that is gone do not count any more.
     ///
     /// # Errors
-    /// When it has no key that can be used: those from before stay.
+    /// When it cannot be read, or has keys and none that can be used: those from before stay.
     pub(crate) fn reload(&self) -> Result<(), BadKey> {
-        let keys = self.0.source.keys()?.into();
+        let keys = Arc::new(self.0.source.keys()?);
         *self.0.current.write().unwrap_or_else(PoisonError::into_inner) = keys;
         self.0.version.fetch_add(1, Ordering::Release);
+        self.tell_unused();
         Ok(())
+    }
+
+    /// Logs which keys of the file are not used, and that it has none.
+    pub(crate) fn tell_unused(&self) {
+        let (file, current) = (self.file().display(), self.current());
+        for ignored in &current.ignored {
+            tracing::warn!(%file, %ignored, "a key for JWTs is not used");
+        }
+        if current.keys.is_empty() {
+            tracing::warn!(%file, "there are no keys for JWTs: no device can sign in by one");
+        }
     }
 
     /// Goes up each time that the file was read.
@@ -106,10 +122,10 @@ impl JwtKeys {
 
     /// Whether a key still counts.
     pub(super) fn has(&self, print: &KeyPrint) -> bool {
-        self.current().iter().any(|key| key.print == *print)
+        self.current().keys.iter().any(|key| key.print == *print)
     }
 
-    fn current(&self) -> Arc<[Key]> {
+    fn current(&self) -> Arc<KeySet> {
         Arc::clone(&self.0.current.read().unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -133,7 +149,7 @@ impl JwtKeys {
             key.algorithm == header.alg && !other_id
         };
         let validation = self.validation(header.alg);
-        for key in self.current().iter().filter(meant) {
+        for key in self.current().keys.iter().filter(meant) {
             match decode::<Map<String, Value>>(text, &key.key, &validation) {
                 Ok(token) => return self.bearer(&token.claims, key.print),
                 Err(error) => match error.kind() {

@@ -1,20 +1,20 @@
 //! The keys that JWTs are checked with, and the files that they come from.
 
-use jsonwebtoken::{
-    Algorithm, DecodingKey, DecodingKeyKind,
-    jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, KeyAlgorithm},
-};
+use super::set::{KeySet, keys_of_set};
+use jsonwebtoken::{Algorithm, DecodingKey, DecodingKeyKind};
 use sha2::{Digest as _, Sha256};
 use std::{
     fs,
+    ops::RangeInclusive,
     path::{Path, PathBuf},
 };
-
-/// How many keys a JWKS file may have: a token is checked with all that may be meant.
-const KEYS_MAX: usize = 64;
+use x509_parser::{prelude::FromDer as _, public_key::RSAPublicKey};
 
 /// The shortest secret for HS256 (RFC 7518, section 3.2).
-const SECRET_BYTES_MIN: usize = 32;
+pub(super) const SECRET_BYTES_MIN: usize = 32;
+
+/// The modulus of RSA, in bits: less is not for RS256 (RFC 7518, section 3.3), more is not checked.
+const RSA_BITS: RangeInclusive<usize> = 2_048..=8_192;
 
 /// Where keys come from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,17 +50,20 @@ impl KeySource {
         }
     }
 
-    /// The keys that are in it now; at least one.
-    pub(super) fn keys(&self) -> Result<Vec<Key>, BadKey> {
+    /// The keys that are in it now; none in a set that says so.
+    pub(super) fn keys(&self) -> Result<KeySet, BadKey> {
         match self {
-            Self::KeyFile(file) => Ok(vec![key_of_file(&read(file)?)?]),
+            Self::KeyFile(file) => {
+                let keys = vec![key_of_file(&read(file)?)?];
+                Ok(KeySet { keys, ignored: Vec::new() })
+            }
             Self::Jwks(file) => keys_of_set(&read(file)?),
         }
     }
 }
 
 impl Key {
-    fn new(id: Option<String>, algorithm: Algorithm, key: DecodingKey) -> Self {
+    pub(super) fn new(id: Option<String>, algorithm: Algorithm, key: DecodingKey) -> Self {
         let hash = Sha256::new().chain_update(format!("{algorithm:?}"));
         let hash = match key.kind() {
             DecodingKeyKind::SecretOrDer(bytes) => hash.chain_update(bytes),
@@ -103,7 +106,13 @@ fn key_of_pem(pem: &[u8]) -> Result<Key, BadKey> {
     ];
     let found = all.into_iter().find_map(|(algorithm, key)| Some((algorithm, key.ok()?)));
     match found {
-        Some((Algorithm::ES256, key)) if !is_p256(&key) => Err(unusable_curve()),
+        Some((Algorithm::ES256, key)) if !is_p256(&key) => Err(BadKey(
+            "of elliptic curves only P-256 (ES256) and Ed25519 (EdDSA) are served".into(),
+        )),
+        Some((Algorithm::RS256, key)) => {
+            check_rsa(modulus(&key)).map_err(BadKey)?;
+            Ok(Key::new(None, Algorithm::RS256, key))
+        }
         Some((algorithm, key)) => Ok(Key::new(None, algorithm, key)),
         None => Err(BadKey(
             "it is no PEM public key of RSA, P-256 or Ed25519: openssl pkey -in PRIVATE -pubout"
@@ -117,56 +126,26 @@ fn is_p256(key: &DecodingKey) -> bool {
     key.try_get_as_bytes().is_ok_and(|point| point.len() == 65)
 }
 
-fn unusable_curve() -> BadKey {
-    BadKey("of elliptic curves only P-256 (ES256) and Ed25519 (EdDSA) are served".into())
+/// Of a key that came as PEM; empty: it is none.
+fn modulus(key: &DecodingKey) -> &[u8] {
+    let key = key.try_get_as_bytes().ok().and_then(|der| RSAPublicKey::from_der(der).ok());
+    key.map_or(&[], |(_, key)| key.modulus)
 }
 
-pub(in crate::auth) fn keys_of_set(json: &[u8]) -> Result<Vec<Key>, BadKey> {
-    let set: JwkSet = serde_json::from_slice(json)
-        .map_err(|error| BadKey(format!("it is no JSON Web Key Set: {error}")))?;
-    if set.keys.is_empty() || set.keys.len() > KEYS_MAX {
-        return Err(BadKey(format!("it has {} keys, not 1-{KEYS_MAX}", set.keys.len())));
+/// Whether signatures of a key with this modulus are checked.
+pub(super) fn check_rsa(modulus: &[u8]) -> Result<(), String> {
+    let modulus = without_zeros(modulus);
+    let unused = modulus.first().map_or(0, |first| first.leading_zeros() as usize);
+    let bits = modulus.len() * 8 - unused;
+    if RSA_BITS.contains(&bits) {
+        return Ok(());
     }
-    let named = |(place, jwk): (usize, &Jwk)| {
-        key_of_jwk(jwk).map_err(|BadKey(why)| BadKey(format!("keys[{place}]: {why}")))
-    };
-    set.keys.iter().enumerate().map(named).collect()
+    let (least, most) = (RSA_BITS.start(), RSA_BITS.end());
+    Err(format!("a key of RSA has {least} to {most} bits, this one {bits}"))
 }
 
-#[expect(clippy::wildcard_enum_match_arm, reason = "the library's lists of keys may grow")]
-fn key_of_jwk(jwk: &Jwk) -> Result<Key, BadKey> {
-    let algorithm = match &jwk.algorithm {
-        AlgorithmParameters::RSA(_) => Algorithm::RS256,
-        AlgorithmParameters::EllipticCurve(key) if key.curve == EllipticCurve::P256 => {
-            Algorithm::ES256
-        }
-        AlgorithmParameters::OctetKeyPair(key) if key.curve == EllipticCurve::Ed25519 => {
-            Algorithm::EdDSA
-        }
-        AlgorithmParameters::OctetKey(_) => Algorithm::HS256,
-        _ => return Err(unusable_curve()),
-    };
-    let says = jwk.common.key_algorithm;
-    let agrees = match algorithm {
-        Algorithm::RS256 => KeyAlgorithm::RS256,
-        Algorithm::ES256 => KeyAlgorithm::ES256,
-        Algorithm::EdDSA => KeyAlgorithm::EdDSA,
-        _ => KeyAlgorithm::HS256,
-    };
-    if says.is_some_and(|says| says != agrees) {
-        return Err(BadKey(format!(
-            "alg {says:?} is not served: RS256, ES256, EdDSA and HS256 are"
-        )));
-    }
-    let key = DecodingKey::from_jwk(jwk).map_err(|error| BadKey(error.to_string()))?;
-    let short = |key: &DecodingKey| {
-        key.try_get_as_bytes().is_ok_and(|secret| secret.len() < SECRET_BYTES_MIN)
-    };
-    if algorithm == Algorithm::HS256 && short(&key) {
-        return Err(BadKey(format!("k has less than {SECRET_BYTES_MIN} bytes")));
-    }
-    if algorithm == Algorithm::ES256 && !is_p256(&key) {
-        return Err(BadKey("x and y are no point of P-256".into()));
-    }
-    Ok(Key::new(jwk.common.key_id.clone(), algorithm, key))
+/// A number without zeros before it, which some write.
+pub(super) fn without_zeros(number: &[u8]) -> &[u8] {
+    let zeros = number.iter().take_while(|byte| **byte == 0).count();
+    &number[zeros..]
 }

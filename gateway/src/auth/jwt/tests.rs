@@ -202,15 +202,85 @@ fn a_file_without_a_key_that_can_be_used_says_why() {
         ("pem", &b"-----BEGIN PRIVATE KEY-----\nAA==\n-----END PRIVATE KEY-----\n"[..], "private"),
         ("pem", b"-----BEGIN PUBLIC KEY-----\nAA==\n-----END PUBLIC KEY-----\n", "pubout"),
         ("jwks", b"{}", "JSON Web Key Set"),
-        ("jwks", br#"{"keys":[]}"#, "0 keys"),
-        ("jwks", br#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#, "keys[0]: k has less"),
+        ("jwks", br#"[[]]"#, "no array 'keys'"),
+        ("jwks", br#"{"keys":[{"kty":"oct","k":"AAAA"}]}"#, "can be used: keys[0]: k has less"),
         ("jwks", br#"{"keys":[{"kty":"EC","crv":"P-384","x":"AA","y":"AA"}]}"#, "P-256"),
-        ("jwks", br#"{"keys":[{"kty":"RSA","alg":"PS256","n":"AQAB","e":"AQAB"}]}"#, "PS256"),
+        (
+            "jwks",
+            br#"{"keys":[{"kty":"RSA","alg":"PS256","n":"AQAB","e":"AQAB"}]}"#,
+            "bits, this one 17",
+        ),
+        ("pem", &rsa_pem(&[0xC5; 128]), "2048 to 8192 bits, this one 1024"),
     ] {
         let BadKey(said) = keys_in(name, content).unwrap_err();
         assert!(said.contains(why), "{said}");
     }
     assert!(JwtKeys::read(KeySource::Jwks("/nowhere".into()), "", "sub").is_err());
+}
+
+/// A key of RSA of 1,024 bits.
+fn rsa_pem(modulus: &[u8; 128]) -> Vec<u8> {
+    const RSA_1024: &[u8] = &[
+        0x30, 0x81, 0x9F, 0x30, 0x0D, 6, 9, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 1, 1, 1, 5, 0, 3,
+        0x81, 0x8D, 0, 0x30, 0x81, 0x89, 2, 0x81, 0x81, 0,
+    ];
+    pem("PUBLIC KEY", RSA_1024, &[&modulus[..], &[2, 3, 1, 0, 1]].concat())
+}
+
+#[test]
+fn keys_of_a_set_that_are_not_understood_or_for_something_else_are_ignored_and_told() {
+    let other = b64(b"another secret of thirty-two bytes or more");
+    let with = |name: &str, value: Value| {
+        let mut jwk = json!({"kty": "oct", "kid": "x", "k": other});
+        jwk[name] = value;
+        jwk
+    };
+    let cases = [
+        (with("use", json!("enc")), "use 'enc' is not 'sig'"),
+        (with("key_ops", json!(["sign"])), "key_ops has no 'verify'"),
+        (with("alg", json!("HS512")), "alg 'HS512' is not served: of its kind HS256 is"),
+        (with("kty", json!("AKP")), "kty 'AKP' is not served"),
+        (with("k", json!("?")), "k is no Base64"),
+        (with("kid", json!(7)), "kid is no text"),
+        (json!({"kty": "EC", "crv": "P-384", "x": "AA", "y": "AA"}), "crv 'P-384' is not served"),
+        (json!({"kty": "OKP", "crv": "Ed25519", "x": "AA"}), "it has 32 bytes"),
+        (json!({"kty": "RSA", "n": b64([0xC5; 128]), "e": "AQAB"}), "this one 1024"),
+        (json!({"kty": "RSA", "e": "AQAB"}), "it has no n"),
+        (json!("no key"), "it has no kty"),
+    ];
+    let good = json!({"kty": "oct", "k": b64(SECRET), "use": "sig", "key_ops": ["verify"]});
+    let all: Vec<_> = cases.iter().map(|(jwk, _)| jwk).chain([&good]).collect();
+    let keys = keys_in("jwks", json!({"keys": all}).to_string().as_bytes()).unwrap();
+    let current = keys.current();
+    assert_eq!((current.keys.len(), current.ignored.len()), (1, cases.len()));
+    for (ignored, (jwk, why)) in current.ignored.iter().zip(&cases) {
+        let told = ignored.to_string();
+        assert!(told.contains(why), "{told}");
+        assert_eq!(told.contains(r#"(kid "x")"#), jwk["kid"] == "x", "{told}");
+    }
+    let signed = |secret| token(&json!({"alg": "HS256"}), &claims(), hs256(secret));
+    is_d1(&keys, &signed(SECRET));
+    let ignored = signed(&b"another secret of thirty-two bytes or more"[..]);
+    assert_eq!(keys.verify(&ignored), Err(BadJwt::Wrong));
+}
+
+#[test]
+fn an_empty_set_takes_all_keys_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("jwks.json");
+    let set = json!({"keys": [{"kty": "oct", "k": b64(SECRET)}]}).to_string();
+    fs::write(&file, &set).unwrap();
+    let keys = JwtKeys::read(KeySource::Jwks(file.clone()), "", "sub").unwrap();
+    let signed = token(&json!({"alg": "HS256"}), &claims(), hs256(SECRET));
+    let bearer = keys.verify(&signed).unwrap();
+    fs::write(&file, r#"{"keys":[]}"#).unwrap();
+    keys.reload().unwrap();
+    assert!(keys.verify(&signed).is_err() && !keys.has(&bearer.key));
+    let begun = JwtKeys::read(KeySource::Jwks(file.clone()), "", "sub").unwrap();
+    assert!(begun.verify(&signed).is_err());
+    fs::write(&file, &set).unwrap();
+    begun.reload().unwrap();
+    is_d1(&begun, &signed);
 }
 
 #[test]
