@@ -14,7 +14,7 @@ pub enum Brought {
     /// A certificate that was verified.
     Certificate(Certified),
     /// The user that an HTTP request showed the token of, before it became MQTT over WebSocket; the local
-    /// one where HTTP trusts everybody.
+    /// one where HTTP trusts everybody. HTTP ends the connection when that token counts no more.
     User(User),
 }
 
@@ -25,15 +25,4 @@ pub struct Certified {
     pub device: DeviceId,
     /// When it expires.
     pub ends_at: Timestamp,
-}
-
-impl Brought {
-    /// Whether it came through HTTP, which ends what it let in itself.
-    #[must_use]
-    pub fn is_by_http(&self) -> bool {
-        match self {
-            Self::User(_) => true,
-            Self::Nothing | Self::NothingByHttp | Self::Certificate(_) => false,
-        }
-    }
 }

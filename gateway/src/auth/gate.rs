@@ -2,17 +2,16 @@
 //! WebSockets come through the same gate (`by_token`), so that who guesses is held back wherever it tries.
 
 use super::{
-    Auth, Brought, Certified, Denied, DeviceCredential, Devices, Standing, User,
+    Auth, Brought, Certified, Claim, Denied, DeviceCredential, Devices, Standing, User,
     guard::{Comer, Guard, Held, TooMany},
     guesses::{Guess, Guesses, Tally},
     jwt::{BadJwt, Bearer, JwtKeys},
     principal::{Identity, Principal, Proof},
     slow::{Busy, SlowHashes},
-    tokens,
 };
 use crate::clock;
 use protocol::DeviceId;
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 /// Where all sign in. Cheap to clone.
 #[derive(Clone, Debug)]
@@ -27,17 +26,6 @@ struct Inner {
     guard: Guard,
     guesses: Tally,
     slow: SlowHashes,
-}
-
-/// What a client says in its CONNECT.
-#[derive(Clone, Copy)]
-pub struct Claim<'a> {
-    /// Where it comes from.
-    pub address: IpAddr,
-    /// The user name.
-    pub user: Option<&'a str>,
-    /// The password.
-    pub password: Option<&'a [u8]>,
 }
 
 /// Why a client is not let in.
@@ -67,8 +55,10 @@ impl Gate {
     #[must_use]
     pub fn is_required(&self, brought: &Brought) -> bool {
         match brought {
-            Brought::Nothing | Brought::User(_) => self.is_required_by_mqtt(),
-            Brought::NothingByHttp => self.is_required_by_mqtt() || self.0.auth.is_required(),
+            Brought::Nothing => self.is_required_by_mqtt(),
+            Brought::NothingByHttp | Brought::User(_) => {
+                self.is_required_by_mqtt() || self.0.auth.is_required()
+            }
             Brought::Certificate(_) => false,
         }
     }
@@ -77,11 +67,16 @@ impl Gate {
         self.0.required || self.0.jwt.is_some() || self.0.auth.devices().is_some()
     }
 
-    /// Who a client is by what it brought.
+    /// Who a client is by what it brought; none: that is for its CONNECT to say. A token that a request showed counts
+    /// for a CONNECT that says nothing, since a browser shows its cookie whoever the page signs in as.
     ///
     /// # Errors
     /// When that does not count for MQTT.
-    pub fn known(&self, brought: &Brought) -> Result<Option<Principal>, Refusal> {
+    pub fn known(
+        &self,
+        brought: &Brought,
+        claim: &Claim<'_>,
+    ) -> Result<Option<Principal>, Refusal> {
         self.0.auth.look_at_devices();
         match brought {
             Brought::Nothing | Brought::NothingByHttp => Ok(None),
@@ -90,7 +85,7 @@ impl Gate {
                 let proof = Proof::Certificate { ends_at: *ends_at };
                 Ok(Some(Principal::of_device(device.clone(), kind, proof)))
             }
-            Brought::User(user) if user.is_local() => Ok(None),
+            Brought::User(user) if user.is_local() || claim.says_something() => Ok(None),
             Brought::User(user) => by_user(user).map(Some),
         }
     }
@@ -235,23 +230,6 @@ impl Gate {
     }
 }
 
-impl<'a> Claim<'a> {
-    fn user(&self) -> Option<&'a str> {
-        self.user.filter(|user| !user.is_empty())
-    }
-
-    /// The password, where it is a user's token.
-    fn token(&self) -> Option<&'a str> {
-        let text = std::str::from_utf8(self.password?).ok();
-        text.filter(|text| text.starts_with(tokens::PREFIX))
-    }
-
-    /// By what its failures are counted; `named`: by a token.
-    fn comer(&self, named: Option<&'a str>) -> Comer<'a> {
-        Comer { address: self.address, name: self.user().or(named) }
-    }
-}
-
 /// A user whose token is not narrowed: MQTT would show more than it may.
 fn by_user(user: &User) -> Result<Principal, Refusal> {
     if user.rights.is_narrowed() { Err(Refusal::Narrowed) } else { Ok(Principal::of_user(user)) }
@@ -273,11 +251,5 @@ fn holds(devices: &Devices, principal: &Principal, credential: &DeviceCredential
     match &principal.identity {
         Identity::Device { id, .. } => devices.get(id).is_some_and(|now| **now == *credential),
         Identity::User { .. } => false,
-    }
-}
-
-impl std::fmt::Debug for Claim<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Claim").field("address", &self.address).field("user", &self.user).finish()
     }
 }

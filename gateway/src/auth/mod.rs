@@ -9,6 +9,7 @@
 
 mod brought;
 mod by_token;
+mod claim;
 mod devices;
 mod file;
 pub(crate) mod fuzzing;
@@ -26,9 +27,10 @@ mod watched;
 
 pub use brought::{Brought, Certified};
 pub use by_token::Showing;
+pub use claim::Claim;
 pub use devices::{DeviceCredential, Devices, Imported};
 pub use file::{BadFile, EditError};
-pub use gate::{Claim, Gate, Refusal};
+pub use gate::{Gate, Refusal};
 pub use guard::{Held, TooMany};
 pub use guesses::Guesses;
 pub use jwt::{BadKey, JwtKeys, KeySource};

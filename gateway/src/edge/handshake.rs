@@ -182,7 +182,7 @@ async fn admit(
     let (taken_over, incumbent) = claimed.map_err(|NotYours| Reason::ClientIdNotValid)?;
     // Between signing in and now the credential may have gone, and nobody would say so any more.
     let principal = access.as_ref().map(|access| &access.principal);
-    if !brought.is_by_http() && !shared.gate.still(principal) {
+    if !shared.gate.still(principal) {
         shared.registry.release(&id, connection);
         return Err(Reason::NotAuthorized);
     }

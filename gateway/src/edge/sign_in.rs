@@ -12,7 +12,12 @@ pub(super) async fn sign_in(
     brought: &Brought,
 ) -> Result<Option<Principal>, Reason> {
     let refused = |refusal| refused(shared, connect, address, refusal);
-    if let Some(known) = shared.gate.known(brought).map_err(refused)? {
+    let claim = Claim {
+        address: address.ip(),
+        user: connect.user.as_deref(),
+        password: connect.password.as_ref().map(|password| &*password.0),
+    };
+    if let Some(known) = shared.gate.known(brought, &claim).map_err(refused)? {
         return Ok(Some(known));
     }
     if !shared.gate.is_required(brought) {
@@ -21,11 +26,6 @@ pub(super) async fn sign_in(
     if connect.password.is_none() {
         return Err(refused(Refusal::Missing));
     }
-    let claim = Claim {
-        address: address.ip(),
-        user: connect.user.as_deref(),
-        password: connect.password.as_ref().map(|password| &*password.0),
-    };
     let held = shared.gate.comes(&claim).map_err(|TooMany| {
         shared.counters.refused_guessing.increment();
         Reason::ConnectionRateExceeded

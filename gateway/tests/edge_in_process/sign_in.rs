@@ -5,7 +5,7 @@ use super::{packets::*, support::*};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bridge::event::EdgeEvent;
 use gateway::{
-    auth::{Brought, Certified, Devices, EditError, Grant, Imported, Tokens},
+    auth::{Auth, Brought, Certified, Devices, EditError, Gate, Grant, Imported, Showing, Tokens},
     config::{AclAction, AclEffect, AclRule, Config},
 };
 use protocol::{Role, Timestamp};
@@ -361,4 +361,43 @@ async fn a_connection_is_closed_when_its_certificate_expires() {
     let (connack, _) = peer.packet().await;
     assert_eq!(connack, 0x20);
     assert_eq!(peer.rest().await, [0xE0, 1, NOT_AUTHORIZED]);
+}
+
+#[tokio::test]
+async fn what_a_connect_says_counts_and_the_token_of_its_request_only_where_it_says_nothing() {
+    let (mut secret, mut shown) = (String::new(), String::new());
+    let known = |folder: &Path| {
+        secret = add(folder, "d2");
+        shown = token(folder, "anna", Role::Viewer);
+    };
+    let mut edge = TestEdge::knowing(known, |_| {}).await;
+    let gate = Gate::new(Auth::open(edge.data_dir()).unwrap(), false, None);
+    let showing = Showing { address: edge.address.ip(), token: &shown };
+    let viewer = Brought::User(gate.user_of(showing).unwrap());
+    edge.ignore_inputs();
+    let wrong = device(5, "d2", "wrong");
+    let nameless = Connect { user: None, ..device(5, "d2", &secret) };
+    let only_named = Connect { user: Some("d2"), ..client(5, "d2") };
+    let telemetry = publish(5, "devices/d2/telemetry", 1, 7, r#"{"a":1}"#);
+    for (connect, reason) in
+        [(&wrong, BAD_CREDENTIALS), (&nameless, BAD_CREDENTIALS), (&only_named, NOT_AUTHORIZED)]
+    {
+        let mut refused = edge.socket_bringing(viewer.clone()).await;
+        refused.send(&connect.packet()).await;
+        assert_eq!(refused.rest().await, [0x20, 3, 0, reason, 0]);
+    }
+    let mut by_request = edge.socket_bringing(viewer.clone()).await;
+    by_request.send(&client(5, "page").packet()).await;
+    assert_eq!(by_request.packet().await.0, 0x20);
+    by_request.send(&telemetry).await;
+    let (head, body) = by_request.packet().await;
+    assert_eq!((head, body[2]), (0x40, NOT_AUTHORIZED), "a viewer publishes nothing");
+    let mut own = edge.socket_bringing(viewer).await;
+    own.send(&device(5, "d2", &secret).packet()).await;
+    assert_eq!(own.packet().await.0, 0x20);
+    own.send(&telemetry).await;
+    assert_eq!(own.raw().await, ack(0x40, 7));
+    revoke(edge.data_dir(), "d2");
+    assert_eq!(own.rest().await, [0xE0, 1, NOT_AUTHORIZED], "it ends with what let it in");
+    by_request.hears_nothing().await;
 }
