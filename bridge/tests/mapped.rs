@@ -167,6 +167,7 @@ struct Nobody;
 impl Sink for Nobody {
     fn offer(&self, _: &Arc<Update>, _: Delivery) {}
     fn replay(&self, _: &Arc<Update>) {}
+    fn supersede(&self, _: &Update, _: Offset) {}
     fn snapshot(&self, _: &TopicName, _: Stamp, _: &Data) {}
     fn release(&self, _: &TopicName) {}
     fn withdraw(&self, _: &TopicName) {}

@@ -5,7 +5,7 @@
 
 use super::{
     Denied, Gate, User,
-    guard::{Comer, Held, TooMany},
+    guard::{Comer, Held, TooMany, Way},
 };
 use std::{net::IpAddr, time::Instant};
 
@@ -51,7 +51,7 @@ impl Gate {
         let user = self.auth().user_of(token);
         match &user {
             Ok(user) if user.is_local() => {}
-            Ok(user) => self.guard().came_through(address, &user.name, now),
+            Ok(user) => self.guard().came_through(Way::Http, address, &user.name, now),
             Err(Denied::Unknown) => {
                 let name = self.auth().named_by(token);
                 self.guard().failed(Comer { address, name: name.as_deref() }, now);

@@ -3,7 +3,7 @@
 
 use super::{
     Auth, Brought, Certified, Claim, Denied, DeviceCredential, Devices, Standing, User,
-    guard::{Comer, Guard, Held, TooMany},
+    guard::{Comer, Guard, Held, TooMany, Way},
     guesses::{Guess, Guesses, Tally},
     jwt::{BadJwt, Bearer, JwtKeys},
     principal::{Identity, Principal, Proof},
@@ -128,34 +128,45 @@ impl Gate {
     /// # Errors
     /// When it is nobody that is known.
     pub async fn sign_in(&self, claim: &Claim<'_>) -> Result<Principal, Refusal> {
-        let signed_in = self.look_at(claim).await;
+        let (signed_in, now) = (self.look_at(claim).await, Instant::now());
         let named = self.named_by(claim);
         let comer = claim.comer(named.as_deref());
         match &signed_in {
-            Ok(_) => comer.name.into_iter().for_each(|name| self.0.guard.succeeded(name)),
-            Err(Refusal::Wrong) => self.0.guard.failed(comer, Instant::now()),
+            Ok(_) => comer.name.into_iter().for_each(|name| {
+                self.0.guard.came_through(Way::Mqtt, comer.address, name, now);
+            }),
+            Err(Refusal::Wrong) => self.0.guard.failed(comer, now),
             Err(Refusal::Missing | Refusal::Expired | Refusal::Narrowed | Refusal::Busy) => {}
         }
         signed_in
     }
 
-    /// Whom a token names that comes without a user's name.
-    fn named_by(&self, claim: &Claim<'_>) -> Option<String> {
-        let token = claim.token().filter(|_| claim.user().is_none())?;
-        self.0.auth.named_by(token)
+    /// Whom a token or a JWT names that comes without a user's name.
+    pub(super) fn named_by(&self, claim: &Claim<'_>) -> Option<String> {
+        if claim.user().is_some() {
+            return None;
+        }
+        match claim.token() {
+            Some(token) => self.0.auth.named_by(token),
+            None => self.jwt(claim).and_then(|(keys, text)| keys.named_by(text)),
+        }
     }
 
-    async fn look_at(&self, claim: &Claim<'_>) -> Result<Principal, Refusal> {
+    /// What comes as a JWT, where there are keys for some.
+    fn jwt<'a>(&self, claim: &Claim<'a>) -> Option<(&JwtKeys, &'a str)> {
+        let text = std::str::from_utf8(claim.password?).ok()?;
+        self.0.jwt.as_ref().zip(Some(text).filter(|text| JwtKeys::is_one(text)))
+    }
+
+    pub(super) async fn look_at(&self, claim: &Claim<'_>) -> Result<Principal, Refusal> {
         let user = claim.user();
         if let Some(token) = claim.token() {
             return self.by_token(user, token);
         }
-        let password = claim.password.ok_or(Refusal::Missing)?;
-        if let (Some(keys), Ok(text)) = (&self.0.jwt, std::str::from_utf8(password))
-            && JwtKeys::is_one(text)
-        {
+        if let Some((keys, text)) = self.jwt(claim) {
             return by_jwt(keys, user, text);
         }
+        let password = claim.password.ok_or(Refusal::Missing)?;
         self.by_secret(user.ok_or(Refusal::Wrong)?, password).await
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Failures are counted by network address and by the name that was tried. A sign-in is held back before its
 //! secret is looked at, at most for [`DELAY_MAX`], so the right secret comes through however often others guess.
+//! Who came through at an address where others guess is welcome there, and is not held back again (see [`Way`]).
 //! At the same time an address may have [`AT_ONCE_MAX`] sign-ins under way that take time; others are refused.
 //! Of names hashes are kept: a peer chooses how long its name is.
 
@@ -48,9 +49,18 @@ struct Inner {
 struct Counted {
     failures: Recent<Key>,
     /// Who came through though the address or the name had failures.
-    welcome: Recent<(IpAddr, Name)>,
+    welcome: Recent<(Way, IpAddr, Name)>,
     /// Sign-ins that are held back or take time, by address.
     under_way: HashMap<IpAddr, u32>,
+}
+
+/// Where somebody signs in. Who comes through one way is not welcome the other: they have rules of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum Way {
+    /// With a token, each time anew. It is random, and may be looked at as often as it is shown.
+    Http,
+    /// With a secret that may be weak, once for a connection.
+    Mqtt,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -115,25 +125,35 @@ impl Guard {
         keys.for_each(|key| counted.failures.note(key, now));
     }
 
-    /// The secret was right: the name is known to be in good hands. The address may have others behind it.
-    pub(super) fn succeeded(&self, name: &str) {
+    /// The name is known to be in good hands. The address may have others behind it.
+    fn succeeded(&self, name: &str) {
         let name = self.name(name);
         self.lock().failures.forget(Key::Name(name));
     }
 
     /// The secret of `name` was right: if others at `address` guess, or others guess it, it need not wait again.
-    pub(super) fn came_through(&self, address: IpAddr, name: &str, now: Instant) {
+    pub(super) fn came_through(&self, way: Way, address: IpAddr, name: &str, now: Instant) {
         if !self.delay(Comer { address, name: Some(name) }, now).is_zero() {
-            let key = (counted_as(address), self.name(name));
+            let key = (way, counted_as(address), self.name(name));
             self.lock().welcome.note(key, now);
         }
         self.succeeded(name);
     }
 
-    /// Whether `name` came through at `address` while others guessed.
+    /// Whether `name` came through over HTTP at `address` while others guessed.
     pub(super) fn is_welcome(&self, address: IpAddr, name: &str, now: Instant) -> bool {
-        let key = (counted_as(address), self.name(name));
+        let key = (Way::Http, counted_as(address), self.name(name));
         self.lock().welcome.count(key, now) > 0
+    }
+
+    /// Whether `name` came through over MQTT at `address` while others guessed. It is welcome no more until it comes
+    /// through again: so a secret that is looked at without delay can be guessed once for each time that it is shown.
+    pub(super) fn take_welcome(&self, address: IpAddr, name: &str, now: Instant) -> bool {
+        let key = (Way::Mqtt, counted_as(address), self.name(name));
+        let mut counted = self.lock();
+        let is_welcome = counted.welcome.count(key, now) > 0;
+        counted.welcome.forget(key);
+        is_welcome
     }
 
     /// What its failures are counted by.
@@ -230,16 +250,32 @@ mod tests {
     #[test]
     fn who_came_through_while_others_guess_is_welcome_there_for_a_while() {
         let (guard, now) = (Guard::default(), Instant::now());
-        guard.came_through(HERE, "anna", now);
+        guard.came_through(Way::Http, HERE, "anna", now);
         assert!(!guard.is_welcome(HERE, "anna", now), "nobody guesses, and nothing is kept");
         for _ in 0..FREE {
             guard.failed(Comer { address: HERE, name: None }, now);
         }
-        guard.came_through(HERE, "anna", now);
+        guard.came_through(Way::Http, HERE, "anna", now);
         assert!(guard.is_welcome(HERE, "anna", now));
         assert!(!guard.is_welcome(THERE, "anna", now));
         assert!(!guard.is_welcome(HERE, "otto", now));
         assert!(!guard.is_welcome(HERE, "anna", now + FORGET_AFTER));
+        assert!(!guard.take_welcome(HERE, "anna", now), "over MQTT it has to come through itself");
+    }
+
+    #[test]
+    fn over_mqtt_a_welcome_is_for_one_time() {
+        let (guard, now) = (Guard::default(), Instant::now());
+        for _ in 0..FREE {
+            guard.failed(Comer { address: HERE, name: None }, now);
+        }
+        assert!(!guard.take_welcome(HERE, "d1", now));
+        guard.came_through(Way::Mqtt, HERE, "d1", now);
+        assert!(!guard.take_welcome(THERE, "d1", now) && !guard.take_welcome(HERE, "d2", now));
+        assert!(guard.take_welcome(HERE, "d1", now));
+        assert!(!guard.take_welcome(HERE, "d1", now));
+        guard.came_through(Way::Mqtt, HERE, "d1", now);
+        assert!(!guard.take_welcome(HERE, "d1", now + FORGET_AFTER));
     }
 
     #[test]

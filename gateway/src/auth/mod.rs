@@ -24,6 +24,7 @@ mod secret;
 mod slow;
 mod tokens;
 mod watched;
+mod welcome;
 
 pub use brought::{Brought, Certified};
 pub use by_token::Showing;

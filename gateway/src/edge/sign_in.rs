@@ -26,6 +26,9 @@ pub(super) async fn sign_in(
     if connect.password.is_none() {
         return Err(refused(Refusal::Missing));
     }
+    if let Some(welcome) = shared.gate.welcomes(&claim).await {
+        return Ok(Some(welcome));
+    }
     let held = shared.gate.comes(&claim).map_err(|TooMany| {
         shared.counters.refused_guessing.increment();
         Reason::ConnectionRateExceeded

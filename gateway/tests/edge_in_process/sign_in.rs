@@ -310,6 +310,8 @@ async fn who_guesses_waits_and_the_device_itself_comes_through() {
     edge.counts("sign_ins_delayed", 1).await;
     edge.connect_as(&device(5, "d1", &secret)).await;
     edge.counts("sign_ins_delayed", 2).await;
+    edge.connect_as(&device(5, "d1", &secret)).await;
+    assert_eq!(edge.counters.sign_ins_delayed.get(), 2, "it came through here before");
 }
 
 /// A JWT for `device` that ends at a second of the epoch.

@@ -169,6 +169,17 @@ fn a_token_does_not_choose_how_it_is_checked() {
 }
 
 #[test]
+fn a_token_names_a_device_whether_it_is_right_or_not() {
+    let keys = keys_in("secret", SECRET).unwrap();
+    let forged = token(&json!({"alg": "HS256"}), &claims(), hs256(b"another"));
+    assert_eq!(keys.named_by(&forged).as_deref(), Some("d1"));
+    let nameless = token(&json!({"alg": "HS256"}), &json!({"sub": 7}), hs256(SECRET));
+    for text in [nameless.as_str(), "", "a.b.c", "..", "x"] {
+        assert_eq!(keys.named_by(text), None, "{text}");
+    }
+}
+
+#[test]
 fn a_token_needs_an_end_a_device_and_the_audience() {
     let plain = keys_in("secret", SECRET).unwrap();
     let meant = keys_for("secret", SECRET, "sluice").unwrap();
