@@ -344,6 +344,7 @@ fn what_a_device_said_of_an_alert_needs_no_rule() {
     before.presence(at(0), &device("p1"), Some("pump"), Status::Offline, at(0));
     assert_eq!(ticks(&mut before, 60), ["Raised offline"]);
     before.event(at(61), &device("p1"), event("offline"));
+    assert_eq!(happened(&mut before), ["Counted offline"]);
     let mut after = alerts(vec![]);
     after.restore(at(70), before.list(None).cloned().collect());
     assert!(happened(&mut after).is_empty());
