@@ -234,6 +234,17 @@ fn a_response_that_means_to_be_an_object_or_an_array_and_is_none_says_nothing() 
 }
 
 #[test]
+fn the_numbers_of_an_answer_are_those_that_the_device_wrote_to_the_last_digit() {
+    let (device, id) = ("d1".parse().unwrap(), CommandId::from_u128(1));
+    for number in ["3e+23", "2.638344616030823e-256", "0.1", "9007199254740993"] {
+        let answer = format!(r#"{{"status":"succeeded","result":{number}}}"#);
+        let inbound = decode_response(&device, id, answer.as_bytes()).unwrap();
+        let Inbound::Answer { answer, .. } = inbound else { panic!("{inbound:?}") };
+        assert_eq!(answer.result.unwrap().to_string(), number);
+    }
+}
+
+#[test]
 fn raw_messages_say_how_their_payload_is_written() {
     let text = |payload: &[u8]| raw_message(payload, 1, false, |_| "AP8=".into()).text().to_owned();
     assert_eq!(text(b"{}"), r#"{"payload":{},"encoding":"json","qos":1,"retain":false}"#);
