@@ -169,7 +169,7 @@ impl Book {
 
     /// Nobody watches the cause of an open alert any more, which its message says.
     pub(super) fn clear_without_rule(&mut self, now: Timestamp, id: AlertId) {
-        if let Some(alert) = self.entries.get_mut(&id) {
+        if let Some(alert) = self.changing(id) {
             alert.message.push_str(RULE_GONE);
             self.close(now, id, Actor::Gateway);
         }

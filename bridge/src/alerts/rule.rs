@@ -89,9 +89,7 @@ impl Rule {
         let kinds = self.kind.is_none() || other.kind.is_none() || self.kind == other.kind;
         kinds && (self.severity, &self.code) == (other.severity, &other.code)
     }
-}
 
-impl Rule {
     /// What its alerts of a device are told apart by.
     pub(super) fn key(&self, device: &DeviceId) -> Key {
         Key { device: device.clone(), severity: self.severity, code: self.code.clone() }
