@@ -228,8 +228,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     fn write(&mut self, entry: &Entry, id: Option<u16>, duplicate: bool) {
         let message = &entry.message;
-        let now = now();
-        let expires_in = message.properties.expires_at.map(|at| seconds_until(at, now));
+        let expires_in = message.properties.expires_at.map(|at| seconds_until(at, now()));
         let naming = match &self.aliases {
             Some(aliases) => aliases.naming(&message.topic),
             None => Naming::Plain,

@@ -43,10 +43,10 @@ impl Entry {
         }
     }
 
-    /// Whether it is too late at `now` to begin sending it. A command is never late.
-    pub(in crate::edge) fn has_expired(&self, now: Timestamp) -> bool {
+    /// Whether it is too late to begin sending it; the time is asked for only where it expires. A command is never late.
+    pub(in crate::edge) fn has_expired(&self, now: impl FnOnce() -> Timestamp) -> bool {
         let late = if self.command.is_some() { Millis(0) } else { AT_ONCE };
-        self.message.properties.expires_at.is_some_and(|at| at.plus(late) <= now)
+        self.message.properties.expires_at.is_some_and(|at| at.plus(late) <= now())
     }
 
     pub(super) fn payload_bytes(&self) -> usize {
