@@ -105,6 +105,7 @@ impl Outbox {
         self.last = self.last.max(number);
         self.load.take_anyway(&entry);
         if number <= sent_through {
+            self.sent_through = self.sent_through.max(number);
             self.flights.begin(number, entry);
         } else {
             self.queue.push_back(Numbered { number: Some(number), entry });
@@ -114,6 +115,7 @@ impl Outbox {
     /// Puts back a flow of an earlier life whose message the client has.
     pub(super) fn restore_released(&mut self, number: Number) {
         self.last = self.last.max(number);
+        self.sent_through = self.sent_through.max(number);
         self.flights.restore_released(number);
     }
 
