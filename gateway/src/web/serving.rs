@@ -1,7 +1,10 @@
 //! HTTP connections: accepted up to a bound, and given up where a head, a body or the reading of an answer takes
 //! too long. So a peer that does nothing (slowloris) holds neither the gateway nor its end.
 
-use super::{Web, cut::CutStream};
+use super::{
+    Web,
+    cut::{CutStream, Unread},
+};
 use crate::{
     arrival::{Arrivals, Carrier, Failing, Guest},
     core::Stopped,
@@ -137,11 +140,14 @@ where
     let counters = &web.stats.http;
     counters.connections_accepted.increment();
     counters.connections_now.increment();
+    let unread = Unread::default();
     let service = hyper::service::service_fn(|mut request: hyper::Request<Incoming>| {
+        unread.set(!request.body().is_end_stream());
         request.extensions_mut().insert(ConnectInfo(address));
+        request.extensions_mut().insert(unread.clone());
         TowerToHyperService::new(router.clone()).call(request)
     });
-    let stream = CutStream::new(stream, cut.clone(), web.patience.write);
+    let stream = CutStream::new(stream, cut.clone(), web.patience.write, unread.clone());
     let served = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(web.patience.head)
@@ -184,16 +190,17 @@ fn timed_out(error: &hyper::Error) -> bool {
 /// Bounds how long a request's body may take, and tells one that the gateway's end cut short from others.
 pub(super) fn hurry(web: &Arc<Web>, request: Request) -> Request {
     let deadline = Instant::now() + web.patience.body;
+    let unread = request.extensions().get::<Unread>().cloned().unwrap_or_default();
     request.map(|body| match body.is_end_stream() {
         true => body,
-        false => until(body, deadline, Arc::clone(web)),
+        false => until(body, deadline, Arc::clone(web), unread),
     })
 }
 
-fn until(body: Body, deadline: Instant, web: Arc<Web>) -> Body {
+fn until(body: Body, deadline: Instant, web: Arc<Web>, unread: Unread) -> Body {
     let pieces = Some(body.into_data_stream());
     Body::from_stream(stream::unfold(pieces, move |pieces| {
-        let web = Arc::clone(&web);
+        let (web, unread) = (Arc::clone(&web), unread.clone());
         async move {
             let mut pieces = pieces?;
             if let Ok(piece) = time::timeout_at(deadline, pieces.next()).await {
@@ -201,6 +208,7 @@ fn until(body: Body, deadline: Instant, web: Arc<Web>) -> Body {
                 let cut = |error| {
                     if web.stopping.is_cancelled() { axum::Error::new(Stopped) } else { error }
                 };
+                unread.set(piece.is_some());
                 return Some((piece?.map_err(cut), Some(pieces)));
             }
             web.stats.http.slow_bodies.increment();

@@ -46,6 +46,32 @@ async fn the_values_of_a_device_are_told_however_deep_one_of_them_nests() {
 }
 
 #[tokio::test]
+async fn who_sends_a_body_that_nobody_reads_gets_the_whole_answer() {
+    let gateway = TestGateway::start().await;
+    for (asked, body, status) in [
+        ("GET /openapi.json", b"{}".to_vec(), "200"),
+        ("PUT /api/v1/devices/d1", vec![b' '; 5_000_000], "413"),
+    ] {
+        let mut socket = TcpStream::connect(gateway.http()).await.expect("it listens");
+        let (host, length) = (gateway.http(), body.len());
+        let head = format!(
+            "{asked} HTTP/1.1\r\nHost: {host}\r\nContent-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
+        );
+        soon("the head", socket.write_all(head.as_bytes())).await.expect("it is open");
+        // The answer is on its way before the body is.
+        tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+        soon("the body", socket.write_all(&body)).await.expect("it is taken");
+        let mut answer = Vec::new();
+        soon("the answer", socket.read_to_end(&mut answer)).await.expect("it is not cut");
+        let answer = String::from_utf8(answer).expect("a text");
+        let (head, text) = answer.split_once("\r\n\r\n").expect("a head");
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        let length = format!("content-length: {}", text.len());
+        assert!(head.contains(&length), "{head} and {} bytes", text.len());
+    }
+}
+
+#[tokio::test]
 async fn a_request_must_name_the_gateway() {
     let settings = [("HTTP__ALLOWED_HOSTS", "gateway.example")];
     let gateway = TestGateway::with(&settings).await;
