@@ -121,21 +121,12 @@ impl Journal {
         self.rows.push(Row::set(Table::Session, &*self.client_id, body));
     }
 
-    /// What a message needs to be stored: the mark that its entry bears.
-    pub(super) fn mark(&self) -> Mark {
-        let mark = Mark::default();
-        if self.ack == Ack::Accepted {
-            mark.set();
-        }
-        mark
-    }
-
     /// Has a message stored with what `gathering` holds.
     pub(super) fn queued(&self, gathering: &Gathering, number: Number, entry: &Entry) {
         let Entry { message, qos, retain, identifiers, share, .. } = entry;
         let body = encode_record(message, *qos, *retain, identifiers, share.as_deref());
         gathering.add(Row::set(Table::Session, self.key(Part::Message(number)), body));
-        if let Some(mark) = entry.stored.clone().filter(|mark| !mark.is_set()) {
+        if let Some(mark) = entry.stored.clone() {
             gathering.then(self.receipt(mark));
         }
     }

@@ -4,6 +4,7 @@ use super::{
     access::MaybeAccess,
     backlog::Backlog,
     journal::{Head, Journal, KeptWill},
+    mark::Mark,
     outbox::{Answer, Bounds, Ended, Entry, Next, Outbox, Received, Room, WrongFlow},
     receives::{down_device, stands_by},
     shared::Shared,
@@ -72,8 +73,10 @@ impl Session {
     ) -> Result<(), Entry> {
         // Who sends commands keeps them, and sends them again.
         let journal = self.journal.as_ref().filter(|_| entry.qos > 0 && entry.command.is_none());
-        let Some(journal) = journal else { return self.outbox(shared).push(entry).map(|_| ()) };
-        entry.stored = Some(journal.mark());
+        if journal.is_none() {
+            return self.outbox(shared).push(entry).map(|_| ());
+        }
+        entry.stored = Some(Mark::default());
         let kept = entry.clone();
         let number = self.outbox(shared).push(entry)?;
         if let (Some(journal), Some(number)) = (&self.journal, number) {

@@ -3,6 +3,7 @@
 use super::{packets::*, support::*};
 use bridge::ingest::Inbound;
 use gateway::{config::Ack, core::Input};
+use rusqlite::Connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
 /// An MQTT 5 client whose session is to last for an hour.
@@ -81,6 +82,28 @@ async fn flows_go_on_after_kills_with_the_same_ids() {
         assert_eq!(peer.raw().await, publish_with(5, 0x0C, &[], "a", 2, "x"));
         peer.send(&ack(0x70, 1)).await;
         peer.hears_nothing().await;
+    }
+}
+
+#[tokio::test]
+async fn a_kept_session_is_sent_nothing_before_it_is_stored_whatever_publishers_wait_for() {
+    for ack_when in [Ack::Accepted, Ack::Stored] {
+        let edge = TestEdge::with(|config| config.ingest.ack = ack_when).await;
+        let mut peer = subscribed(&edge, &kept("s"), &[("a", 2)]).await;
+        peer.hears_nothing().await;
+        let other = Connection::open(edge.data_dir().join("sluice.db")).unwrap();
+        other.execute_batch("BEGIN IMMEDIATE").unwrap();
+        let mut publisher = edge.connect(4, "p").await;
+        publisher.send(&publish(4, "a", 2, 1, "x")).await;
+        if ack_when == Ack::Accepted {
+            assert_eq!(publisher.raw().await, ack(0x50, 1));
+        }
+        publisher.hears_nothing().await;
+        edge.exchange_is_idle().await;
+        // A kill in between would have the id mean another message.
+        peer.hears_nothing().await;
+        other.execute_batch("ROLLBACK").unwrap();
+        assert_eq!(peer.raw().await, publish(5, "a", 2, 1, "x"));
     }
 }
 
