@@ -87,7 +87,7 @@ pub enum EdgeEvent {
         /// Which sending of it.
         attempt: u32,
     },
-    /// One that waited is not written any more: its time has passed.
+    /// One that waited is not written any more: its time has passed, or it was wanted back.
     GivenBack {
         /// The command.
         command: CommandId,

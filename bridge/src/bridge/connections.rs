@@ -43,7 +43,7 @@ impl<S: Sink> Bridge<S> {
                     self.settle_by_delivery(now, command);
                 }
             }
-            EdgeEvent::HeldUp { command, attempt } => self.commands.held_up(command, attempt),
+            EdgeEvent::HeldUp { command, attempt } => self.commands.held_up(now, command, attempt),
             EdgeEvent::Written { command, attempt } => self.commands.written(command, attempt),
             EdgeEvent::GivenBack { command, attempt } => {
                 self.commands.given_back(now, command, attempt);

@@ -152,7 +152,7 @@ pub enum Effect {
         /// The command.
         command: CommandId,
     },
-    /// Take back the first attempt of this command, which waits for its receiver's window, if it still does.
+    /// Take back this attempt, which waits for its receiver's window, if it still does.
     Recall {
         /// To which connection it went.
         connection: ConnectionId,

@@ -2,6 +2,10 @@
 //!
 //! It is kept as JSON, all of it but what belongs to a connection.
 
+mod departing;
+
+pub(super) use departing::WaitsFor;
+
 use super::{
     book::Caller,
     depth,
@@ -23,10 +27,6 @@ const TTL: Millis = Millis(60_000);
 const TIMEOUT: Millis = Millis(30_000);
 /// How long what is expected may take, unless told.
 const WITHIN: Millis = Millis(30_000);
-/// A command that was to be sent in time is still sent when the store took no longer to keep that.
-const KEEPING: Millis = Millis(1_000);
-/// A commit that takes more than one part in so many of the device's time is made up for.
-const NOTICEABLE: u64 = 10;
 /// Beyond this many transitions of a command notes are left out; changes of state never are.
 const NOTES_MAX: usize = 64;
 /// The first sending again of a command that the device has is at once, the next so much later, and
@@ -67,10 +67,10 @@ pub(super) struct Entry {
     /// The connection that was asked to give it up.
     #[serde(skip)]
     pub(super) cancel_asked: Option<ConnectionId>,
-    /// The newest attempt waits to be written: nothing can be an answer to it yet.
+    /// Why the newest attempt is not written yet; none: it is, as far as is known.
     #[serde(skip)]
-    pub(super) unwritten: bool,
-    /// It waits for the window of its receiver, who is asked then to give it back.
+    pub(super) waits_for: Option<WaitsFor>,
+    /// Its connection was asked to give it back, and is asked again then.
     #[serde(skip)]
     pub(super) recall_at: Option<Timestamp>,
     #[serde(skip)]
@@ -172,7 +172,7 @@ impl Entry {
             changed_at: now,
             sent_to: None,
             cancel_asked: None,
-            unwritten: false,
+            waits_for: None,
             recall_at: None,
             deadline: None,
             resend_at: None,
@@ -222,15 +222,21 @@ impl Entry {
     }
 
     pub(super) fn wanted_deadline(&self) -> Option<(Timestamp, Due)> {
+        let back = self.wanted_back().map(|at| (at, Due::Recall));
+        back.into_iter().chain(self.deadline_of_state()).min_by_key(|(at, _)| *at)
+    }
+
+    fn deadline_of_state(&self) -> Option<(Timestamp, Due)> {
         let command = &self.details.command;
         match command.state {
             CommandState::Scheduled | CommandState::Queued if self.release == Release::Held => None,
             CommandState::Scheduled => command.not_before.map(|at| (at, Due::NotBefore)),
             CommandState::Queued => Some((command.deliver_by, Due::DeliverBy)),
-            CommandState::Sent if self.recall_at.is_some() => {
-                self.recall_at.map(|at| (at, Due::Recall))
+            CommandState::Sent if self.waits_for_first_commit() => {
+                Some((self.write_by(), Due::WriteBy))
             }
-            CommandState::Sent if self.was_never_written() => Some((self.write_by(), Due::WriteBy)),
+            // Whether its time is over its connection knows, which is asked.
+            CommandState::Sent if self.is_held_up() && self.never_ran() => None,
             CommandState::Sent
             | CommandState::Delivered
             | CommandState::Started
@@ -246,35 +252,6 @@ impl Entry {
             | CommandState::Expired
             | CommandState::TimedOut => self.verify_by.map(|at| (at, Due::VerifyBy)),
         }
-    }
-
-    /// The newest attempt is with its receiver's connection, or beyond.
-    pub(super) fn note_written(&mut self) {
-        (self.unwritten, self.recall_at) = (false, None);
-    }
-
-    /// Its first sending is decided, and waits for the store: it certainly did not run.
-    pub(super) fn was_never_written(&self) -> bool {
-        self.unwritten && self.details.command.attempt == 1
-    }
-
-    /// When it is too late to write the first attempt: as it is too late to send it, but not before the store
-    /// had its time.
-    fn write_by(&self) -> Timestamp {
-        let deliver_by = self.details.command.deliver_by;
-        self.sent_at.map_or(deliver_by, |at| deliver_by.max(at.plus(KEEPING)))
-    }
-
-    /// The first attempt is written only now. Where the store took a good part of the device's time, that
-    /// counts from now on; says how long the store took then.
-    pub(super) fn counts_anew(&mut self, now: Timestamp) -> Option<Millis> {
-        let waited = now.since(self.sent_at?);
-        if !self.was_never_written() || waited.0 <= self.timeout.0 / NOTICEABLE {
-            return None;
-        }
-        self.sent_at = Some(now);
-        self.details.command.finish_by = Some(now.plus(self.timeout));
-        Some(waited)
     }
 
     /// Takes what an answer says over. Gives what is to be noted: a result that is larger than

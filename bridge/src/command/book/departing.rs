@@ -2,7 +2,13 @@
 //! then a first attempt certainly did not run.
 
 use super::{Commands, Effect};
-use crate::{command::machine::Happening, event::ConnectionId};
+use crate::{
+    command::{
+        entry::{Entry, WaitsFor},
+        machine::Happening,
+    },
+    event::ConnectionId,
+};
 use protocol::{Actor, CommandDetails, CommandId, CommandState, Delivery, Millis, Timestamp};
 
 /// How often a connection is asked to give back what waits.
@@ -33,26 +39,22 @@ impl Commands {
 
     /// An attempt was handed to its receiver's connection, or left it.
     pub fn written(&mut self, id: CommandId, attempt: u32) {
-        let entry = self.entries.get_mut(&id);
-        if let Some(entry) = entry.filter(|entry| entry.details.command.attempt == attempt) {
-            entry.note_written();
-            self.set_deadline(id);
+        if self.newest(id, attempt).is_some() {
+            self.waits_no_more(id);
         }
     }
 
-    /// The first attempt waits in its receiver's connection for the receiver's window: until it is written, it
-    /// certainly did not run.
-    pub fn held_up(&mut self, id: CommandId, attempt: u32) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        let newest = entry.details.command.attempt == attempt && !entry.acknowledged;
-        if attempt == 1 && newest && entry.state() == CommandState::Sent {
-            entry.recall_at = entry.details.command.finish_by;
+    /// An attempt waits in its receiver's connection for the receiver's window.
+    pub fn held_up(&mut self, now: Timestamp, id: CommandId, attempt: u32) {
+        if let Some(entry) = self.newest(id, attempt) {
+            entry.waits_for = Some(WaitsFor::Window);
             self.set_deadline(id);
+            self.tick(now);
         }
     }
 
-    /// The time has passed of what waits for its receiver's window. Only its connection knows whether it still does,
-    /// so that is asked, and again until it has answered.
+    /// What waits for its receiver's window is not to be written any more, or its time has passed. Only its connection
+    /// knows whether it still does, so that is asked, and again until it has answered.
     pub(super) fn recall(&mut self, now: Timestamp, id: CommandId) {
         let Some(entry) = self.entries.get_mut(&id) else { return };
         entry.recall_at = Some(now.plus(RECALL_EVERY));
@@ -65,12 +67,15 @@ impl Commands {
 
     /// An attempt that waited for its receiver's window is not written any more.
     pub fn given_back(&mut self, now: Timestamp, id: CommandId, attempt: u32) {
-        let entry = self.entries.get(&id);
-        let newest = entry.filter(|entry| entry.details.command.attempt == attempt);
-        if newest.is_some_and(|entry| entry.recall_at.is_some()) {
+        let Some(entry) = self.newest(id, attempt).filter(|entry| entry.is_held_up()) else {
+            return;
+        };
+        let never_ran = entry.never_ran();
+        self.waits_no_more(id);
+        if never_ran {
             self.apply(now, id, Happening::NotWrittenInTime, &Actor::Timer, None);
-            self.tick(now);
         }
+        self.tick(now);
     }
 
     /// Whether this is about an attempt that was taken back before it was written.
@@ -92,24 +97,25 @@ impl Commands {
 
     /// Whether this attempt is still to be written to this connection.
     fn is_to_be_sent(&self, id: CommandId, attempt: u32, connection: ConnectionId) -> bool {
-        let Some(entry) = self.entries.get(&id) else { return false };
-        let newest = entry.details.command.attempt == attempt && entry.sent_to == Some(connection);
-        // It was acknowledged meanwhile: an answer to an earlier attempt came.
-        newest
-            && !entry.acknowledged
-            && match entry.state() {
-                CommandState::Sent => true,
-                CommandState::Delivered | CommandState::Started => attempt > 1,
-                CommandState::Scheduled
-                | CommandState::Queued
-                | CommandState::Cancelling
-                | CommandState::Succeeded
-                | CommandState::Failed
-                | CommandState::Rejected
-                | CommandState::Cancelled
-                | CommandState::Superseded
-                | CommandState::Expired
-                | CommandState::TimedOut => false,
-            }
+        let known = self.entries.get(&id);
+        known.is_some_and(|entry| {
+            entry.details.command.attempt == attempt
+                && entry.sent_to == Some(connection)
+                && entry.is_to_be_written()
+        })
+    }
+
+    /// The newest attempt was written, or never will be.
+    pub(super) fn waits_no_more(&mut self, id: CommandId) {
+        if let Some(entry) = self.entries.get_mut(&id) {
+            entry.waits_no_more();
+            self.set_deadline(id);
+        }
+    }
+
+    /// The command where this is its newest attempt.
+    pub(super) fn newest(&mut self, id: CommandId, attempt: u32) -> Option<&mut Entry> {
+        let entry = self.entries.get_mut(&id);
+        entry.filter(|entry| entry.details.command.attempt == attempt)
     }
 }

@@ -25,7 +25,7 @@ impl Commands {
         user: &str,
     ) -> Result<Command, CancelError> {
         let entry = self.entries.get(&id).ok_or(CancelError::Unknown(id))?;
-        if entry.state() == CommandState::Sent && entry.was_never_written() {
+        if entry.state() == CommandState::Sent && entry.waits_for_first_commit() {
             self.unsend(id, 1);
         }
         let entry = &self.entries[&id];
@@ -100,9 +100,9 @@ impl Commands {
         lane.is_some_and(|lane| lane.receivers.iter().any(|known| known.connection == connection))
     }
 
-    /// The commands of a device that are underway and were handed to a receiver, oldest first.
+    /// The commands of a device that are underway and may have been written to a receiver, oldest first.
     pub fn written_underway(&self, device: &DeviceId) -> impl Iterator<Item = &Command> {
-        let written = |command: &&Command| !self.entries[&command.id].unwritten;
+        let written = |command: &&Command| !self.entries[&command.id].never_ran();
         self.underway(device).filter(written)
     }
 
@@ -122,12 +122,12 @@ impl Commands {
         if entry.details.command.attempt != attempt {
             return;
         }
-        entry.note_written();
         if !entry.acknowledged && !entry.state().is_final() {
             entry.acknowledged = true;
             entry.reached(CommandState::Delivered);
             self.dirty.insert(id);
         }
+        self.waits_no_more(id);
         self.apply(now, id, Happening::Acknowledged, &Actor::Device, None);
         if let Some(code) = refused
             && let Some(entry) = self.entries.get_mut(&id)
@@ -141,9 +141,9 @@ impl Commands {
 
     /// An attempt was not written to its receiver, and never will be.
     pub fn not_written(&mut self, now: Timestamp, id: CommandId, attempt: u32, why: Unwritten) {
-        let Some(entry) = self.entries.get_mut(&id) else { return };
-        if entry.details.command.attempt != attempt || entry.acknowledged {
-            return;
+        let Some(entry) = self.newest(id, attempt) else { return };
+        if entry.acknowledged {
+            return self.waits_no_more(id);
         }
         let (code, message) = why.texts();
         let happening = Happening::NotWritten { first: attempt == 1 };
@@ -152,6 +152,7 @@ impl Commands {
             entry.details.command.error = Some(error);
             self.totals.unwritten += 1;
         }
+        self.waits_no_more(id);
         self.apply(now, id, happening, &Actor::Gateway, None);
         self.tick(now);
     }
@@ -171,12 +172,14 @@ impl Commands {
         let newest = entry.details.command.attempt;
         let current = answer.attempt.is_none_or(|attempt| attempt >= newest);
         entry.acknowledged |= current;
-        if current {
-            entry.note_written();
-        }
         if let Some(stage) = stage(answer.status).filter(|_| current) {
             entry.reached(stage);
         }
+        // What waits for its receiver's window is to be taken back, and so is still known to wait.
+        if current && !entry.is_held_up() {
+            entry.waits_no_more();
+        }
+        self.set_deadline(id);
         let happening = Happening::Answered { status: answer.status, current };
         self.apply(now, id, happening, &Actor::Device, Some(answer));
         self.tick(now);

@@ -264,7 +264,7 @@ impl Commands {
         }
         entry.details.command.attempt -= 1;
         entry.sent_to = None;
-        entry.note_written();
+        entry.waits_no_more();
         self.totals.figures.sent -= 1;
         self.dirty.insert(id);
         if first {

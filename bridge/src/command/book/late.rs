@@ -9,7 +9,7 @@ const LATE: Millis = Millis(30_000);
 
 impl Commands {
     /// The commands of a device that wait for an answer, oldest first: those that timed out not long ago, then those
-    /// that are underway and were handed to a receiver.
+    /// that are underway and may have been written to a receiver.
     pub fn unanswered(&self, now: Timestamp, device: &DeviceId) -> impl Iterator<Item = &Command> {
         let late = self.timed_out.get(device).into_iter().flatten();
         let late = late.filter(move |id| self.may_be_answered(now, **id));

@@ -2,7 +2,7 @@
 
 use super::{Commands, Effect, Sending};
 use crate::command::{
-    entry::Release,
+    entry::{Release, WaitsFor},
     lane::Receiver,
     machine::{Happening, Step, step},
 };
@@ -188,7 +188,7 @@ impl Commands {
         let finish_by = *command.finish_by.get_or_insert(now.plus(entry.timeout));
         entry.sent_to = Some(receiver.connection);
         entry.sent_at = Some(now);
-        (entry.unwritten, entry.recall_at) = (true, None);
+        (entry.waits_for, entry.recall_at) = (Some(WaitsFor::Commit), None);
         entry.resend_at = None;
         entry.acknowledged = false;
         let delivery = Delivery {

@@ -96,7 +96,7 @@ fn what_its_receiver_never_took_has_expired_once_its_connection_gives_it_back() 
     let mut bench = Bench::online();
     let id = bench.create(json!({"name": "open", "timeout_ms": 100}));
     assert_eq!(bench.sent(), [(FIRST, id, 1)]);
-    bench.commands.held_up(id, 1);
+    bench.commands.held_up(bench.time(), id, 1);
     for lasts in [100, 1_000] {
         bench.now += lasts;
         bench.commands.tick(bench.time());
@@ -116,10 +116,99 @@ fn what_was_written_after_all_times_out() {
     let mut bench = Bench::online();
     let id = bench.create(json!({"name": "open", "timeout_ms": 100}));
     assert_eq!(bench.sent(), [(FIRST, id, 1)]);
-    bench.commands.held_up(id, 1);
+    bench.commands.held_up(bench.time(), id, 1);
     bench.wait(150);
     bench.commands.written(id, 1);
     bench.commands.given_back(bench.time(), id, 1);
     bench.wait(0);
     assert_eq!(bench.state(id), CommandState::TimedOut, "it may have run");
+}
+
+/// What connections were asked to give back since the last look.
+fn recalled(bench: &mut Bench) -> Vec<(ConnectionId, CommandId, u32)> {
+    let recalls = |effect| match effect {
+        Effect::Recall { connection, command, attempt } => Some((connection, command, attempt)),
+        Effect::Created(..)
+        | Effect::Changed(..)
+        | Effect::BatchChanged(_)
+        | Effect::AskCancel { .. }
+        | Effect::Send { .. }
+        | Effect::AlertChanged(..)
+        | Effect::Forget(_) => None,
+    };
+    bench.commands.take_effects().into_iter().filter_map(recalls).collect()
+}
+
+/// A command whose first attempt was written, and whose second waits for the window of its next connection.
+fn held_up_again(bench: &mut Bench) -> CommandId {
+    let id = bench.create(json!({"name": "open", "timeout_ms": 100}));
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+    bench.loses(FIRST);
+    bench.receives(SECOND, true);
+    assert_eq!(bench.sent(), [(SECOND, id, 2)]);
+    bench.commands.held_up(bench.time(), id, 2);
+    id
+}
+
+#[test]
+fn nothing_is_an_answer_to_what_was_never_written() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "open"}));
+    let underway = |bench: &Bench| bench.commands.written_underway(&device()).count();
+    assert_eq!(underway(&bench), 0, "it waits for its commit");
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+    assert_eq!(underway(&bench), 1);
+    bench.commands.held_up(bench.time(), id, 1);
+    assert_eq!(underway(&bench), 0, "it waits for its receiver's window");
+    bench.commands.written(id, 1);
+    assert_eq!(underway(&bench), 1);
+    bench.loses(FIRST);
+    bench.receives(SECOND, true);
+    assert_eq!(underway(&bench), 1, "the first attempt may be answered while the next one waits");
+}
+
+#[test]
+fn an_attempt_that_waits_is_taken_back_once_an_earlier_one_is_answered() {
+    let to_the_first = json!({"status": "succeeded", "attempt": 1});
+    for (answer, state) in [
+        (to_the_first, CommandState::Succeeded),
+        (json!({"status": "started"}), CommandState::Started),
+    ] {
+        let mut bench = Bench::online();
+        let id = held_up_again(&mut bench);
+        bench.answer(id, answer);
+        assert_eq!(recalled(&mut bench), [(SECOND, id, 2)]);
+        bench.wait(999);
+        bench.now += 1;
+        bench.commands.tick(bench.time());
+        assert_eq!(recalled(&mut bench), [(SECOND, id, 2)], "until its connection has answered");
+        let ended = if state.is_final() { state } else { CommandState::TimedOut };
+        bench.commands.given_back(bench.time(), id, 2);
+        assert_eq!((bench.state(id), bench.commands.next_deadline()), (ended, None));
+    }
+}
+
+#[test]
+fn an_attempt_that_waits_is_taken_back_when_the_time_of_an_earlier_one_is_over() {
+    let mut bench = Bench::online();
+    let id = held_up_again(&mut bench);
+    bench.now += 100;
+    bench.commands.tick(bench.time());
+    assert_eq!(bench.state(id), CommandState::TimedOut, "the first attempt may have run");
+    assert_eq!(recalled(&mut bench), [(SECOND, id, 2)]);
+    bench.commands.given_back(bench.time(), id, 2);
+    assert_eq!((bench.state(id), bench.commands.next_deadline()), (CommandState::TimedOut, None));
+}
+
+#[test]
+fn what_ended_before_its_connection_says_that_it_waits_is_taken_back_too() {
+    let mut bench = Bench::online();
+    let id = bench.create(json!({"name": "open"}));
+    assert_eq!(bench.sent(), [(FIRST, id, 1)]);
+    bench.answer(id, json!({"status": "succeeded"}));
+    bench.commit();
+    bench.commands.held_up(bench.time(), id, 1);
+    assert_eq!(recalled(&mut bench), [(FIRST, id, 1)]);
+    bench.commands.written(id, 1);
+    assert_eq!(bench.commands.next_deadline(), None, "it came too late");
 }
