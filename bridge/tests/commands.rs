@@ -1,4 +1,4 @@
-//! Model checking of one command's life: every order of PUBACKs, answers, disconnects, timers, cancels,
+//! Model checking of one command's life: every order of PUBACKs, answers, disconnects, timers, cancels, full windows,
 //! restarts, slow commits and crashes before a commit, exhaustively to a depth of [`DEPTH`] and by seed beyond.
 //!
 //! The store is modelled too: rows count from their commit on, and what is to be sent is sent only then. A
@@ -10,7 +10,7 @@ use bridge::{
     },
     event::ConnectionId,
 };
-use protocol::{Answer, AnswerStatus, CommandId, CommandState, DeviceId, Timestamp};
+use protocol::{Answer, AnswerStatus, CommandId, CommandState, Delivery, DeviceId, Timestamp};
 use rand::{RngExt, SeedableRng, rngs::StdRng};
 use std::collections::HashMap;
 
@@ -30,6 +30,10 @@ enum Step {
     New(AnswerStatus),
     Wait,
     Cancel,
+    /// The device acknowledges no more, and what comes for it waits in its connection.
+    Shut,
+    /// It acknowledged what it had: what waits is written.
+    Open,
     Restart,
 }
 
@@ -60,6 +64,8 @@ fn steps() -> Vec<(Step, Commit)> {
         Step::New(A::NotCancelled),
         Step::Wait,
         Step::Cancel,
+        Step::Shut,
+        Step::Open,
         Step::Restart,
     ];
     let crashes = [Step::Connect, Step::Puback, Step::New(A::Succeeded), Step::Wait, Step::Cancel];
@@ -84,7 +90,12 @@ struct World {
     arrived: u32,
     /// The newest of them on this connection.
     here: Option<u32>,
-    /// An attempt was written to a connection that had just gone.
+    is_shut: bool,
+    /// The attempt that waits in this connection.
+    held_up: Option<u32>,
+    /// An attempt waited so, on whichever connection.
+    ever_held_up: bool,
+    /// An attempt was written to a connection that had just gone, or nobody knows any more whether it was.
     went_nowhere: bool,
     /// The device has it, and the gateway has stored that.
     has_it: bool,
@@ -131,6 +142,9 @@ impl World {
             idempotent,
             arrived: 0,
             here: None,
+            is_shut: false,
+            held_up: None,
+            ever_held_up: false,
             went_nowhere: false,
             has_it: false,
             last: created.expect("it is valid").state,
@@ -146,8 +160,7 @@ impl World {
     fn play(&mut self, step: Step, commit: Commit) {
         let had_it = self.has_it;
         self.act(step);
-        self.pending_rows.extend(self.commands.take_rows());
-        self.pending.extend(self.commands.take_effects());
+        self.take_changes();
         match commit {
             Commit::Now => self.commit(),
             Commit::Later => {}
@@ -169,7 +182,7 @@ impl World {
                 self.commands.receives(now, &device(), connection, true, true);
             }
             Step::Disconnect => {
-                self.here = None;
+                (self.here, self.held_up) = (None, None);
                 if let Some(connection) = self.connection.take() {
                     self.commands.receives_not(now, &device(), connection);
                 }
@@ -193,6 +206,18 @@ impl World {
             Step::Cancel => {
                 let _refused_where_it_must_be = self.commands.cancel(now, ID, "ada");
             }
+            Step::Shut => self.is_shut = true,
+            Step::Open => {
+                self.is_shut = false;
+                if let Some(attempt) = self.held_up.take() {
+                    assert!(
+                        !self.last.is_final() || !self.pending.is_empty(),
+                        "written though it ended"
+                    );
+                    self.arrive(attempt);
+                    self.commands.written_after_all(now, ID, attempt);
+                }
+            }
             Step::Restart => self.restart(),
             Step::Connect | Step::Old(_) | Step::New(_) => {}
         }
@@ -208,10 +233,21 @@ impl World {
         self.commands.get(ID).expect("no command is lost").command.attempt
     }
 
-    /// What changed is stored; then what is to be sent is sent.
+    /// What changed is stored; then what is to be sent is sent, and what comes of that is stored too.
     fn commit(&mut self) {
+        self.take_changes();
+        while !self.pending_rows.is_empty() || !self.pending.is_empty() {
+            self.commit_once();
+            self.take_changes();
+        }
+    }
+
+    fn take_changes(&mut self) {
         self.pending_rows.extend(self.commands.take_rows());
         self.pending.extend(self.commands.take_effects());
+    }
+
+    fn commit_once(&mut self) {
         for row in std::mem::take(&mut self.pending_rows) {
             match row.body {
                 Some(body) => drop(self.rows.insert((row.kind, row.key), body)),
@@ -219,27 +255,57 @@ impl World {
             }
         }
         for effect in std::mem::take(&mut self.pending) {
-            let Effect::Send { connection, mut delivery, .. } = effect else { continue };
-            if !self.commands.departs(self.now(), connection, &mut delivery) {
-                continue;
-            }
-            assert!(delivery.not_after >= self.now(), "sent though its time is over");
-            self.commands.written(delivery.id, delivery.attempt);
-            if Some(connection) == self.connection {
-                assert!(!self.has_it || self.idempotent, "sent again though the device has it");
-                self.arrived += 1;
-                self.here = Some(delivery.attempt);
-                self.has_it = false;
-            } else {
-                self.went_nowhere = true;
+            match effect {
+                Effect::Send { connection, delivery, .. } => self.send(connection, *delivery),
+                Effect::Recall { connection, attempt, .. } => self.recall(connection, attempt),
+                Effect::Created(..)
+                | Effect::Changed(..)
+                | Effect::BatchChanged(_)
+                | Effect::AskCancel { .. }
+                | Effect::AlertChanged(..)
+                | Effect::Forget(_) => {}
             }
         }
+    }
+
+    fn send(&mut self, connection: ConnectionId, mut delivery: Delivery) {
+        if !self.commands.departs(self.now(), connection, &mut delivery) {
+            return;
+        }
+        assert!(delivery.not_after >= self.now(), "sent though its time is over");
+        self.commands.written(delivery.id, delivery.attempt);
+        if Some(connection) != self.connection {
+            self.went_nowhere = true;
+        } else if self.is_shut {
+            (self.held_up, self.ever_held_up) = (Some(delivery.attempt), true);
+            self.commands.held_up(self.now(), ID, delivery.attempt);
+        } else {
+            self.arrive(delivery.attempt);
+        }
+    }
+
+    /// A connection that has gone wrote nothing that waited in it.
+    fn recall(&mut self, connection: ConnectionId, attempt: u32) {
+        let waits = Some(connection) != self.connection
+            || self.held_up.take_if(|it| *it == attempt).is_some();
+        if waits {
+            self.commands.given_back(self.now(), ID, attempt);
+        }
+    }
+
+    fn arrive(&mut self, attempt: u32) {
+        assert!(!self.has_it || self.idempotent, "sent again though the device has it");
+        self.arrived += 1;
+        self.here = Some(attempt);
+        self.has_it = false;
     }
 
     /// What was not committed is lost.
     fn restart(&mut self) {
         self.connection = None;
         self.here = None;
+        self.held_up = None;
+        self.went_nowhere |= self.ever_held_up;
         self.pending.clear();
         self.pending_rows.clear();
         self.commands = Commands::new(limits());
@@ -262,6 +328,8 @@ impl World {
         if state == CommandState::Expired {
             assert_eq!(self.arrived, 0, "expired means that it certainly did not run");
         }
+        // Whether an attempt waits on a connection that has gone is not known while the store is slow.
+        self.went_nowhere |= self.ever_held_up && !self.pending.is_empty();
         if state == CommandState::TimedOut {
             assert!(self.arrived > 0 || self.went_nowhere, "timed out though it was never sent");
         }

@@ -44,7 +44,9 @@ impl<S: Sink> Bridge<S> {
                 }
             }
             EdgeEvent::HeldUp { command, attempt } => self.commands.held_up(now, command, attempt),
-            EdgeEvent::Written { command, attempt } => self.commands.written(command, attempt),
+            EdgeEvent::Written { command, attempt } => {
+                self.commands.written_after_all(now, command, attempt);
+            }
             EdgeEvent::GivenBack { command, attempt } => {
                 self.commands.given_back(now, command, attempt);
             }

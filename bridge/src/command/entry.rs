@@ -73,6 +73,9 @@ pub(super) struct Entry {
     /// Its connection was asked to give it back, and is asked again then.
     #[serde(skip)]
     pub(super) recall_at: Option<Timestamp>,
+    /// So many attempts, from the first on, were given back unwritten.
+    #[serde(skip)]
+    pub(super) given_back: u32,
     #[serde(skip)]
     pub(super) deadline: Option<Timestamp>,
     /// When it may be sent again.
@@ -174,6 +177,7 @@ impl Entry {
             cancel_asked: None,
             waits_for: None,
             recall_at: None,
+            given_back: 0,
             deadline: None,
             resend_at: None,
             displaced: Vec::new(),
@@ -236,7 +240,7 @@ impl Entry {
                 Some((self.write_by(), Due::WriteBy))
             }
             // Whether its time is over its connection knows, which is asked.
-            CommandState::Sent if self.is_held_up() && self.never_ran() => None,
+            CommandState::Sent | CommandState::Cancelling if self.may_be_taken_back() => None,
             CommandState::Sent
             | CommandState::Delivered
             | CommandState::Started

@@ -24,7 +24,7 @@ pub enum Happening {
     FinishByPassed,
     /// Somebody wants it cancelled.
     CancelAsked {
-        /// Its receiver has subscribed to the cancel topic.
+        /// Its receiver has subscribed to the cancel topic, or it may be taken back.
         cancellable: bool,
     },
     /// A newer command takes its place.
@@ -33,12 +33,16 @@ pub enum Happening {
     NoRoom,
     /// The newest attempt could not be written to its receiver, and never will be.
     NotWritten {
-        /// It was the first attempt: it certainly did not run.
+        /// No attempt was written before: it certainly did not run.
         first: bool,
     },
-    /// The first attempt waited for its receiver's window as long as its time ran, and is not written any more: it
-    /// certainly did not run.
-    NotWrittenInTime,
+    /// It waited for its receiver's window and is not written any more; no attempt was: it certainly did not run.
+    GivenBack {
+        /// Its receiver went away before.
+        receiver_left: bool,
+    },
+    /// It was to be taken back, but was written meanwhile, and its receiver cannot be asked to give it up.
+    WrittenAfterAll,
 }
 
 /// What follows.
@@ -97,7 +101,8 @@ fn before_sending(state: CommandState, happening: Happening) -> Step {
         | Happening::FinishByPassed
         | Happening::Superseded
         | Happening::NotWritten { .. }
-        | Happening::NotWrittenInTime => Step::Nothing,
+        | Happening::GivenBack { .. }
+        | Happening::WrittenAfterAll => Step::Nothing,
     }
 }
 
@@ -113,12 +118,13 @@ fn underway(state: CommandState, happening: Happening) -> Step {
         Happening::CancelAsked { cancellable: true } => Step::To(CommandState::Cancelling),
         Happening::CancelAsked { cancellable: false } => Step::CannotCancel,
         Happening::NotWritten { first } => not_written(first),
-        Happening::NotWrittenInTime => Step::To(CommandState::Expired),
+        Happening::GivenBack { .. } => Step::To(CommandState::Expired),
         Happening::Due
         | Happening::Sent
         | Happening::DeliverByPassed
         | Happening::Superseded
-        | Happening::NoRoom => Step::Nothing,
+        | Happening::NoRoom
+        | Happening::WrittenAfterAll => Step::Nothing,
     }
 }
 
@@ -132,7 +138,8 @@ fn cancelling(happening: Happening) -> Step {
         },
         Happening::FinishByPassed => Step::To(CommandState::TimedOut),
         Happening::NotWritten { first } => not_written(first),
-        Happening::NotWrittenInTime => Step::To(CommandState::Expired),
+        Happening::GivenBack { .. } => Step::To(CommandState::Cancelled),
+        Happening::WrittenAfterAll => Step::Back,
         Happening::Due
         | Happening::Sent
         | Happening::Acknowledged
@@ -158,7 +165,8 @@ fn timed_out(happening: Happening) -> Step {
         | Happening::Superseded
         | Happening::NoRoom
         | Happening::NotWritten { .. }
-        | Happening::NotWrittenInTime => Step::Nothing,
+        | Happening::GivenBack { .. }
+        | Happening::WrittenAfterAll => Step::Nothing,
     }
 }
 
@@ -174,7 +182,8 @@ fn ended(happening: Happening) -> Step {
         | Happening::Superseded
         | Happening::NoRoom
         | Happening::NotWritten { .. }
-        | Happening::NotWrittenInTime => Step::Nothing,
+        | Happening::GivenBack { .. }
+        | Happening::WrittenAfterAll => Step::Nothing,
     }
 }
 
@@ -264,7 +273,9 @@ mod tests {
             ("no room", Happening::NoRoom),
             ("not written", Happening::NotWritten { first: true }),
             ("not written again", Happening::NotWritten { first: false }),
-            ("not written in time", Happening::NotWrittenInTime),
+            ("given back", Happening::GivenBack { receiver_left: false }),
+            ("given back by who left", Happening::GivenBack { receiver_left: true }),
+            ("written after all", Happening::WrittenAfterAll),
         ]
     }
 
@@ -279,8 +290,8 @@ mod tests {
             ("finish_by", Step::To(S::TimedOut)),
             ("not written", Step::To(S::Failed)),
             ("not written again", Step::Note),
-            ("not written in time", Step::To(S::Expired)),
         ];
+        let given_back = |to| [("given back", to), ("given back by who left", to)];
         let answers = [
             "received",
             "started",
@@ -310,7 +321,9 @@ mod tests {
             ("no room", Step::To(S::Rejected)),
         ];
         let done = [("cancel", Step::AlreadyFinal), ("cancel deaf", Step::AlreadyFinal)];
-        let underway = |own: &[(&'static str, Step)]| [own, &ends, &cancels, &old].concat();
+        let expired = given_back(Step::To(S::Expired));
+        let underway =
+            |own: &[(&'static str, Step)]| [own, &ends, &cancels, &old, &expired].concat();
         let mut rows = vec![
             (S::Scheduled, [&[("due", Step::To(S::Queued))], &waiting[..], &noted].concat()),
             (
@@ -340,7 +353,9 @@ mod tests {
                 S::Cancelling,
                 [
                     &ends[..],
+                    &given_back(Step::To(S::Cancelled)),
                     &[
+                        ("written after all", Step::Back),
                         ("received", Step::Note),
                         ("started", Step::Progress),
                         ("progress", Step::Progress),

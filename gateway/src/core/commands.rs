@@ -125,7 +125,7 @@ impl Actor {
         match self.mailboxes.get(&connection) {
             Some(mailbox) => {
                 let recall = Downlink::Recall(connection, command, attempt);
-                // It is asked again.
+                // It is asked again, while this is the newest attempt.
                 let _full_or_at_its_end = mailbox.try_send(recall, MAILBOX_MESSAGES_MAX);
             }
             None => self.bridge.edge(now, EdgeEvent::GivenBack { command, attempt }),

@@ -37,11 +37,24 @@ impl Commands {
         true
     }
 
-    /// An attempt was handed to its receiver's connection, or left it.
+    /// An attempt was handed to its receiver's connection.
     pub fn written(&mut self, id: CommandId, attempt: u32) {
         if self.newest(id, attempt).is_some() {
             self.waits_no_more(id);
         }
+    }
+
+    /// An attempt that waited for its receiver's window was written. Where it was to be taken back, its device is asked
+    /// to give it up instead, if it can be.
+    pub fn written_after_all(&mut self, now: Timestamp, id: CommandId, attempt: u32) {
+        let Some(entry) = self.newest(id, attempt) else { return };
+        let device = entry.device().clone();
+        self.waits_no_more(id);
+        self.ask_cancel(&device);
+        if self.entries[&id].cancel_asked.is_none() {
+            self.apply(now, id, Happening::WrittenAfterAll, &Actor::Gateway, None);
+        }
+        self.tick(now);
     }
 
     /// An attempt waits in its receiver's connection for the receiver's window.
@@ -67,15 +80,29 @@ impl Commands {
 
     /// An attempt that waited for its receiver's window is not written any more.
     pub fn given_back(&mut self, now: Timestamp, id: CommandId, attempt: u32) {
-        let Some(entry) = self.newest(id, attempt).filter(|entry| entry.is_held_up()) else {
-            return;
-        };
-        let never_ran = entry.never_ran();
-        self.waits_no_more(id);
-        if never_ran {
-            self.apply(now, id, Happening::NotWrittenInTime, &Actor::Timer, None);
+        let Some(entry) = self.entries.get_mut(&id) else { return };
+        let taken_back = attempt == entry.details.command.attempt && entry.may_be_taken_back();
+        if attempt == entry.given_back + 1 {
+            entry.given_back = attempt;
+        }
+        if attempt == entry.details.command.attempt {
+            entry.waits_no_more();
+        }
+        self.set_deadline(id);
+        if taken_back {
+            self.was_given_back(now, id);
         }
         self.tick(now);
+    }
+
+    /// It certainly did not run, and now it cannot any more.
+    fn was_given_back(&mut self, now: Timestamp, id: CommandId) {
+        let entry = &self.entries[&id];
+        let cancelling = entry.state() == CommandState::Cancelling;
+        let by = if cancelling { Actor::Gateway } else { Actor::Timer };
+        let is_there = |connection| self.is_receiver(entry.device(), connection);
+        let receiver_left = !entry.sent_to.is_some_and(is_there);
+        self.apply(now, id, Happening::GivenBack { receiver_left }, &by, None);
     }
 
     /// Whether this is about an attempt that was taken back before it was written.
@@ -93,6 +120,12 @@ impl Commands {
         self.enter(now, id, CommandState::Expired, Actor::Timer, Some(reason));
         self.pump(now, &device);
         self.forget_lane(&device);
+    }
+
+    /// Whether this attempt waits for its receiver's window.
+    pub(super) fn is_held_up(&self, id: CommandId, attempt: u32) -> bool {
+        let known = self.entries.get(&id);
+        known.is_some_and(|entry| entry.details.command.attempt == attempt && entry.is_held_up())
     }
 
     /// Whether this attempt is still to be written to this connection.

@@ -31,7 +31,8 @@ impl Commands {
         let entry = &self.entries[&id];
         let (state, device) = (entry.state(), entry.device().clone());
         let receiver = self.lanes.get(&device).and_then(|lane| lane.receiver());
-        let cancellable = receiver.is_some_and(|receiver| receiver.cancels);
+        let cancellable =
+            entry.may_be_taken_back() || receiver.is_some_and(|receiver| receiver.cancels);
         let by = Actor::User(user.into());
         match step(state, Happening::CancelAsked { cancellable }) {
             Step::AlreadyFinal => return Err(CancelError::AlreadyFinal(id, state)),
@@ -146,7 +147,7 @@ impl Commands {
             return self.waits_no_more(id);
         }
         let (code, message) = why.texts();
-        let happening = Happening::NotWritten { first: attempt == 1 };
+        let happening = Happening::NotWritten { first: attempt == entry.given_back + 1 };
         if let Step::To(_) = step(entry.state(), happening) {
             let error = AnswerError { code: code.into(), message: message.into() };
             entry.details.command.error = Some(error);

@@ -154,8 +154,9 @@ impl Commands {
             }
         }
         let stays = |effect: &Effect| match effect {
-            // It is recalled again.
-            Effect::Created(..) | Effect::Send { .. } | Effect::Recall { .. } => false,
+            Effect::Created(..) | Effect::Send { .. } => false,
+            // What still waits is recalled again.
+            Effect::Recall { command, attempt, .. } => !self.is_held_up(*command, *attempt),
             Effect::Changed(_, details) => {
                 let id = details.command.id;
                 !gone.contains(&id) && !unsent.contains(&id)

@@ -39,7 +39,7 @@ impl Commands {
             }
             Step::Back => {
                 let state = entry.before_cancelling;
-                let reason = "the device goes on".to_owned();
+                let reason = reason(happening).unwrap_or_else(|| "the device goes on".to_owned());
                 self.enter(now, id, state, by.clone(), Some(reason));
             }
             Step::Progress => {
@@ -173,7 +173,7 @@ impl Commands {
         for id in &lane.underway {
             let entry = self.entries.get_mut(id).expect("a lane names known commands");
             let asked = entry.cancel_asked == Some(connection);
-            if entry.state() == CommandState::Cancelling && !asked {
+            if entry.state() == CommandState::Cancelling && !asked && !entry.may_be_taken_back() {
                 entry.cancel_asked = Some(connection);
                 let (device, command) = (device.clone(), *id);
                 self.effects.push(Effect::AskCancel { connection, device, command });
@@ -183,6 +183,10 @@ impl Commands {
 
     fn send(&mut self, now: Timestamp, id: CommandId, receiver: Receiver) {
         let entry = self.entries.get_mut(&id).expect("a lane names known commands");
+        if let Some(connection) = entry.sent_to.filter(|_| entry.is_held_up()) {
+            let attempt = entry.details.command.attempt;
+            self.effects.push(Effect::Recall { connection, command: id, attempt });
+        }
         let command = &mut entry.details.command;
         command.attempt += 1;
         let finish_by = *command.finish_by.get_or_insert(now.plus(entry.timeout));
@@ -272,8 +276,14 @@ impl Commands {
 fn reason(happening: Happening) -> Option<String> {
     match happening {
         Happening::NotWritten { .. } => Some("it could not be written to its receiver".into()),
-        Happening::NotWrittenInTime => {
-            Some("it was not written: its receiver acknowledged too little to take it".into())
+        Happening::GivenBack { receiver_left: false } => {
+            Some("it was not written: it waited for its receiver to acknowledge what it had".into())
+        }
+        Happening::GivenBack { receiver_left: true } => {
+            Some("it was not written: its receiver left before".into())
+        }
+        Happening::WrittenAfterAll => {
+            Some("it was written meanwhile, and its device cannot be asked to give it up".into())
         }
         Happening::NoRoom => Some("the device has too many open commands".into()),
         Happening::Due
@@ -302,7 +312,8 @@ fn noted(happening: Happening, state: CommandState) -> String {
         | Happening::Sent
         | Happening::Acknowledged
         | Happening::NoRoom
-        | Happening::NotWrittenInTime
+        | Happening::GivenBack { .. }
+        | Happening::WrittenAfterAll
         | Happening::DeliverByPassed
         | Happening::FinishByPassed
         | Happening::CancelAsked { .. }

@@ -7,6 +7,7 @@ mod expecting;
 mod keeping;
 mod late;
 mod pausing;
+mod taking_back;
 
 use super::*;
 use protocol::{Answer, AnswerStatus, Status};

@@ -35,7 +35,14 @@ impl Entry {
 
     /// No attempt was written: it certainly did not run, and nothing is an answer to it.
     pub(in crate::command) fn never_ran(&self) -> bool {
-        self.waits_for.is_some() && self.details.command.attempt == 1 && !self.acknowledged
+        self.waits_for.is_some()
+            && self.details.command.attempt == self.given_back + 1
+            && !self.acknowledged
+    }
+
+    /// It certainly did not run, unless its connection has written it just now.
+    pub(in crate::command) fn may_be_taken_back(&self) -> bool {
+        self.is_held_up() && self.never_ran()
     }
 
     /// Whether the newest attempt, where it is not written yet, is still to be. It is not where an answer to an
@@ -68,7 +75,7 @@ impl Entry {
         } else if !self.is_to_be_written() {
             Some(self.changed_at)
         } else {
-            self.details.command.finish_by.filter(|_| self.never_ran())
+            self.details.command.finish_by.filter(|_| self.may_be_taken_back())
         }
     }
 

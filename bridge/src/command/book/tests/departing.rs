@@ -118,14 +118,14 @@ fn what_was_written_after_all_times_out() {
     assert_eq!(bench.sent(), [(FIRST, id, 1)]);
     bench.commands.held_up(bench.time(), id, 1);
     bench.wait(150);
-    bench.commands.written(id, 1);
+    bench.commands.written_after_all(bench.time(), id, 1);
     bench.commands.given_back(bench.time(), id, 1);
     bench.wait(0);
     assert_eq!(bench.state(id), CommandState::TimedOut, "it may have run");
 }
 
 /// What connections were asked to give back since the last look.
-fn recalled(bench: &mut Bench) -> Vec<(ConnectionId, CommandId, u32)> {
+pub(super) fn recalled(bench: &mut Bench) -> Vec<(ConnectionId, CommandId, u32)> {
     let recalls = |effect| match effect {
         Effect::Recall { connection, command, attempt } => Some((connection, command, attempt)),
         Effect::Created(..)
@@ -160,7 +160,7 @@ fn nothing_is_an_answer_to_what_was_never_written() {
     assert_eq!(underway(&bench), 1);
     bench.commands.held_up(bench.time(), id, 1);
     assert_eq!(underway(&bench), 0, "it waits for its receiver's window");
-    bench.commands.written(id, 1);
+    bench.commands.written_after_all(bench.time(), id, 1);
     assert_eq!(underway(&bench), 1);
     bench.loses(FIRST);
     bench.receives(SECOND, true);
@@ -209,6 +209,6 @@ fn what_ended_before_its_connection_says_that_it_waits_is_taken_back_too() {
     bench.commit();
     bench.commands.held_up(bench.time(), id, 1);
     assert_eq!(recalled(&mut bench), [(FIRST, id, 1)]);
-    bench.commands.written(id, 1);
+    bench.commands.written_after_all(bench.time(), id, 1);
     assert_eq!(bench.commands.next_deadline(), None, "it came too late");
 }
