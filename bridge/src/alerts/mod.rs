@@ -90,14 +90,18 @@ impl Alerts {
         Self { commands, watch: Watch::new(rules), book: Book::new(limits) }
     }
 
-    /// Takes back alerts as they were kept. Those whose rule is no more are cleared: nothing a device says would.
-    pub fn restore(&mut self, now: Timestamp, kept: Vec<Alert>) {
+    /// Takes back alerts as they were kept; `kind_of` gives the type of a device. Those whose rule is no more are
+    /// cleared: nothing a device says would.
+    pub fn restore<'a>(
+        &mut self,
+        now: Timestamp,
+        kept: Vec<Alert>,
+        kind_of: impl Fn(&DeviceId) -> Option<&'a str>,
+    ) {
         let mut without_rule = Vec::new();
         for alert in kept.iter().filter(|alert| alert.state != AlertState::Cleared) {
-            if self.watch.has_lost_its_rule(alert) {
+            if !self.watch.restore(alert, kind_of(&alert.device)) {
                 without_rule.push(alert.id);
-            } else {
-                self.watch.restore(&alert.device, alert.severity, &alert.code);
             }
         }
         self.book.restore(kept);

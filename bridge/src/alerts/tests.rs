@@ -1,6 +1,7 @@
 //! What is raised, counted and cleared by whom.
 
 mod properties;
+mod restoring;
 
 use super::*;
 use protocol::{AnswerError, CommandState, Millis};
@@ -290,66 +291,6 @@ fn a_late_answer_clears_what_timed_out() {
         "Raised command_failed:fill",
     ];
     assert_eq!(happened(&mut alerts), all);
-}
-
-#[test]
-fn what_is_restored_goes_on() {
-    let mut before = alerts(vec![hot()]);
-    says(&mut before, 0, "40");
-    ticks(&mut before, 10);
-    before.event(at(11), &device("t1"), event("door"));
-    before.event(at(12), &device("t1"), over("door"));
-    happened(&mut before);
-    let kept: Vec<_> = before.list(None).cloned().collect();
-    let mut after = alerts(vec![hot()]);
-    after.restore(at(13), kept.clone());
-    assert_eq!(after.list(None).cloned().collect::<Vec<_>>(), kept);
-    assert_eq!(after.figures(), before.figures());
-    assert!(says(&mut after, 20, "41").is_empty(), "it is raised already");
-    assert_eq!(says(&mut after, 21, "20"), ["Cleared hot"]);
-}
-
-#[test]
-fn an_alert_whose_rule_is_gone_is_cleared_at_the_start_and_says_so() {
-    let mut before = alerts(vec![hot(), away("pump", 60)]);
-    says(&mut before, 0, "40");
-    before.event(at(1), &device("p2"), event("hot"));
-    before.presence(at(0), &device("p1"), Some("pump"), Status::Offline, at(0));
-    ticks(&mut before, 60);
-    let kept: Vec<_> = before.list(None).cloned().collect();
-    assert_eq!(kept.len(), 3);
-    let restored = |rules| {
-        let mut after = alerts(rules);
-        after.restore(at(70), kept.clone());
-        after
-    };
-    assert!(happened(&mut restored(vec![hot(), away("pump", 90)])).is_empty());
-    assert_eq!(happened(&mut restored(vec![hot()])), ["Cleared offline"]);
-    let mut after = restored(vec![away("pump", 60)]);
-    let [cleared] = &after.take_changes()[..] else { panic!("one rule is gone") };
-    assert_eq!((cleared.occasion, &*cleared.alert.code), (Occasion::Cleared, "hot"));
-    assert_eq!(cleared.alert.cleared_by, Some(Actor::Gateway));
-    let why = " (cleared: its rule is no longer in the configuration)";
-    assert_eq!(cleared.alert.message, format!("temperature is 40.0, above 30{why}"));
-    let warning = Rule { severity: Severity::Warning, ..hot() };
-    let mut after = restored(vec![warning, away("pump", 60)]);
-    assert_eq!(happened(&mut after), ["Cleared hot"], "another severity is another alert");
-    says(&mut after, 71, "40");
-    assert_eq!(says(&mut after, 81, "40"), ["Raised hot"]);
-}
-
-#[test]
-fn what_a_device_said_of_an_alert_needs_no_rule() {
-    let mut before = alerts(vec![away("pump", 60)]);
-    before.presence(at(0), &device("p1"), Some("pump"), Status::Offline, at(0));
-    assert_eq!(ticks(&mut before, 60), ["Raised offline"]);
-    before.event(at(61), &device("p1"), event("offline"));
-    assert_eq!(happened(&mut before), ["Counted offline"]);
-    let mut after = alerts(vec![]);
-    after.restore(at(70), before.list(None).cloned().collect());
-    assert!(happened(&mut after).is_empty());
-    after.event(at(71), &device("p1"), over("offline"));
-    assert_eq!(happened(&mut after), ["Cleared offline"]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use super::{
     rule::{Condition, Rule, is_of_a_rule},
 };
 use crate::data::{Metrics, bare_json_text};
-use protocol::{Alert, DeviceId, Millis, Severity, Status, Timestamp};
+use protocol::{Alert, DeviceId, Millis, Status, Timestamp};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -44,19 +44,19 @@ impl Watch {
         !self.thresholds.is_empty()
     }
 
-    /// Whether a rule raised an alert, and none does any more.
-    pub(super) fn has_lost_its_rule(&self, alert: &Alert) -> bool {
-        is_of_a_rule(alert) && !self.rules.iter().any(|rule| rule.raises(alert))
-    }
-
-    /// An alert that was raised before is not raised again while its cause stands.
-    pub(super) fn restore(&mut self, device: &DeviceId, severity: Severity, code: &str) {
-        let is_it = |rule: &Rule| rule.severity == severity && rule.code == code;
-        let indices: Vec<_> =
-            (0..self.rules.len()).filter(|index| is_it(&self.rules[*index])).collect();
-        for index in indices {
-            self.set(device, index, Some(Standing::Raised));
+    /// Takes an open alert back: the rule that raised it for a device of this type does not raise it again while its
+    /// cause stands, and clears it after. False: a rule raised it, and none does any more.
+    pub(super) fn restore(&mut self, alert: &Alert, kind: Option<&str>) -> bool {
+        if !is_of_a_rule(alert) {
+            return true;
         }
+        let is_its = |rule: &Rule| rule.is_for(kind) && rule.raises(alert);
+        let its: Vec<_> =
+            (0..self.rules.len()).filter(|index| is_its(&self.rules[*index])).collect();
+        for index in &its {
+            self.set(&alert.device, *index, Some(Standing::Raised));
+        }
+        !its.is_empty()
     }
 
     pub(super) fn telemetry(

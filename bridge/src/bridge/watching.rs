@@ -251,7 +251,8 @@ impl<S: Sink> Bridge<S> {
         let mut untold: Vec<_> = kept.iter().filter_map(|alert| self.untold(alert)).collect();
         untold.sort_by_key(|(at, alert)| (*at, alert.id));
         self.alerts_untold.extend(untold);
-        self.alerts.restore(now, kept);
+        let kind_of = |device: &DeviceId| self.devices.get(device)?.kind.as_deref();
+        self.alerts.restore(now, kept, kind_of);
         self.tell_alerts(now);
     }
 

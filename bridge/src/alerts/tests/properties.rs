@@ -68,7 +68,7 @@ proptest! {
         let all: Vec<_> = book.list(None).cloned().collect();
         prop_assert_eq!(told.into_values().rev().collect::<Vec<_>>(), all.clone());
         let mut again = alerts(vec![]);
-        again.restore(at(99), all.clone());
+        again.restore(at(99), all.clone(), |_| None);
         prop_assert_eq!(again.list(None).cloned().collect::<Vec<_>>(), all);
         prop_assert_eq!(again.figures(), book.figures());
     }
