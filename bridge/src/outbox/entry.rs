@@ -1,9 +1,7 @@
 //! What waits in an outbox, one thing at a time, and how soon it is to be written.
 
-use crate::{
-    data::Data,
-    update::{ChannelKind, Stamp, Update},
-};
+use super::asked::Snapshot;
+use crate::update::{ChannelKind, Update};
 use protocol::TopicName;
 use std::sync::Arc;
 
@@ -28,14 +26,14 @@ pub(super) enum Entry {
     Replay(Arc<Update>),
     /// A channel that overflowed: its reset, and its newest update of about so many bytes.
     Reset(TopicName, usize),
-    /// The value of a channel, encoded when it is written.
-    Snapshot(Box<(TopicName, Stamp, Data)>),
+    /// The value of a channel.
+    Snapshot(Box<Snapshot>),
     /// What the slot of this channel holds when it is written, if its ticket is still this one.
     Slot(TopicName, u64),
 }
 
 /// What the rest of an entry costs beside its text.
-const ENTRY_BYTES: usize = 64;
+pub(super) const ENTRY_BYTES: usize = 64;
 
 impl Entry {
     /// Whether it is not worth gathering.
@@ -47,15 +45,15 @@ impl Entry {
         }
     }
 
-    /// About how much it counts for, in bytes: what a slot holds is counted there. Values of snapshots are shared
-    /// with the hub, and nothing comes to them: who asked for many over a slow line reads them to their end.
+    /// About how much it counts for, in bytes: what a slot holds is counted there, and what snapshots count for in
+    /// [`Asked`](super::asked::Asked).
     pub(super) fn size(&self) -> usize {
-        ENTRY_BYTES
-            + match self {
-                Self::Reply(text) => text.len(),
-                Self::Update(update) | Self::Replay(update) => update.bytes(),
-                Self::Reset(_, bytes) => *bytes,
-                Self::Snapshot(_) | Self::Slot(..) => 0,
-            }
+        match self {
+            Self::Reply(text) => ENTRY_BYTES + text.len(),
+            Self::Update(update) | Self::Replay(update) => ENTRY_BYTES + update.bytes(),
+            Self::Reset(_, bytes) => ENTRY_BYTES + bytes,
+            Self::Slot(..) => ENTRY_BYTES,
+            Self::Snapshot(_) => 0,
+        }
     }
 }

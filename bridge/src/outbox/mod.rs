@@ -3,6 +3,7 @@
 //! The hub offers updates, which this file takes in; the connection's writer takes frames (`writing`). What
 //! conflates waits in `slots`; how a slow reader is served, step by step, is in `slow`.
 
+mod asked;
 mod entry;
 mod frame;
 mod slots;
@@ -17,6 +18,7 @@ use crate::{
     update::{ChannelKind, Stamp, Update},
 };
 use ahash::HashMap;
+use asked::Asked;
 use entry::Entry;
 use frame::{Draft, Item};
 use protocol::{Millis, Offset, Reply, Timestamp, TopicName};
@@ -62,6 +64,7 @@ pub struct Outbox {
     held: Option<Item>,
     queue: VecDeque<Entry>,
     slots: Slots,
+    asked: Asked,
     /// Something in the queue holds older news than what stands before it, or newer than what stands
     /// behind: the next frame takes the whole queue. For a line may be cut between any two frames, and the
     /// reader resumes from the greatest offset that it has seen.
@@ -110,6 +113,7 @@ impl Outbox {
             held: None,
             queue: VecDeque::new(),
             slots: Slots::default(),
+            asked: Asked::default(),
             merged: false,
             bytes: 0,
             whole_bytes: 0,
@@ -149,7 +153,8 @@ impl Outbox {
     /// behind it.
     pub fn snapshot(&mut self, channel: TopicName, stamp: Stamp, data: Data) -> Wake {
         self.slots.void(&channel);
-        self.push(Entry::Snapshot(Box::new((channel, stamp, data))))
+        let snapshot = self.asked.ask(channel, stamp, data);
+        self.push(Entry::Snapshot(Box::new(snapshot)))
     }
 
     /// Puts an update of the past in, behind what waits of its channel and is no newer.
@@ -199,7 +204,7 @@ impl Outbox {
         }
     }
 
-    /// About how much waits to be written, in bytes, but for the values of snapshots.
+    /// About how much waits to be written, in bytes, but for snapshots.
     #[must_use]
     pub fn bytes(&self) -> usize {
         self.bytes + self.slots.queued_bytes()

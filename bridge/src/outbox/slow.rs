@@ -21,8 +21,8 @@ const TOO_SLOW_BYTES: usize = 1024 * 1024;
 /// How long more than [`TOO_SLOW_BYTES`] may stay queued.
 const TOO_SLOW_AFTER: Millis = Millis(10_000);
 
-/// Above this many queued bytes the connection is closed at once: no burst of live data comes near
-/// it, only a reader that asks for snapshots and never reads. Merged values, one for each channel, do not count.
+/// Above this many queued bytes the connection is closed at once: no burst of live data comes near it. Merged values,
+/// one for each channel, do not count. The same holds for snapshots that were asked for again, apart from all else.
 const OVERFLOW_BYTES: usize = 16 * 1024 * 1024;
 
 #[derive(Debug, Default)]
@@ -35,12 +35,15 @@ impl Outbox {
     /// to be asked about every second, for the time counts from the first time that it is asked.
     #[must_use]
     pub fn is_too_slow(&mut self, now: Timestamp) -> bool {
+        if self.bytes.max(self.asked.again_bytes()) > OVERFLOW_BYTES {
+            return true;
+        }
         if self.bytes() <= TOO_SLOW_BYTES {
             self.over_since = None;
             return false;
         }
         let since = *self.over_since.get_or_insert(now);
-        now.since(since) >= TOO_SLOW_AFTER || self.bytes > OVERFLOW_BYTES
+        now.since(since) >= TOO_SLOW_AFTER
     }
 
     /// Notes that something was taken: who comes below the bound between two bursts is not too slow.
@@ -113,7 +116,7 @@ impl Outbox {
                     let _queued_already = self.conflate(AT_ONCE, &update, Millis(0));
                 }
                 Entry::Snapshot(value) => {
-                    self.slots.void(&value.0);
+                    self.slots.void(&value.channel);
                     let _queued_already = self.push(Entry::Snapshot(value));
                 }
                 Entry::Slot(channel, ticket) => {

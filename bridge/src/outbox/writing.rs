@@ -1,8 +1,10 @@
 //! Writing: what waits becomes frames, in its order.
 
 use super::{
-    Outbox, encode,
-    entry::Entry,
+    Outbox,
+    asked::Snapshot,
+    encode,
+    entry::{ENTRY_BYTES, Entry},
     frame::{Fits, Frame, Item, Whole},
     slots::Pending,
     slow::Lag,
@@ -16,7 +18,8 @@ impl Outbox {
     pub fn take(&mut self, now: Timestamp, bytes_max: usize) -> Option<Frame> {
         self.release_due(now);
         let whole = if std::mem::take(&mut self.merged) { Whole::Yes } else { Whole::No };
-        self.draft.begin(self.bytes().clamp(64, bytes_max + 1_024), whole);
+        let bytes = self.bytes().max(self.queue.len() * ENTRY_BYTES);
+        self.draft.begin(bytes.clamp(64, bytes_max + 1_024), whole);
         if let Some(held) = self.held.take() {
             self.add(held);
         }
@@ -68,7 +71,8 @@ impl Outbox {
                 self.add(Item::of(&update, Mark::Replayed));
             }
             Entry::Snapshot(value) => {
-                let (channel, stamp, data) = *value;
+                self.asked.note_written(&value);
+                let Snapshot { channel, stamp, data, .. } = *value;
                 self.add(Item::Data { channel, stamp, data, mark: Mark::Snapshot });
             }
             Entry::Slot(channel, ticket) => self.write_slot(now, channel, ticket),
