@@ -27,6 +27,13 @@ const NOTED_TOGETHER: usize = 50;
 /// A shorter secret is soon guessed, however slowly guesses are answered.
 const SECRET_CHARACTERS_MIN: usize = 8;
 
+/// What the first column of a heading is called.
+const HEADED_ID: [&str; 7] =
+    ["id", "device", "device_id", "deviceid", "name", "client_id", "clientid"];
+
+/// What the second is called, or ends with.
+const HEADED_SECRET: [&str; 5] = ["secret", "password", "passphrase", "key", "token"];
+
 /// What is done with credentials of devices.
 #[derive(Clone, Debug, Subcommand)]
 pub enum DeviceAction {
@@ -188,8 +195,12 @@ fn line(record: &csv::StringRecord) -> Result<Line, String> {
         _ => return Err(format!("{} fields, not id,secret or id,secret,type", fields.len())),
     };
     // It would be a device that anybody can sign in as.
-    if secret.eq_ignore_ascii_case("secret") {
-        return Err(format!("'{id},secret' is a heading, and none is taken: leave the line out"));
+    let is_first = record.position().is_some_and(|position| position.record() == 0);
+    if is_first && is_headed(id, secret) {
+        return Err(format!(
+            "the line of '{id}' is a heading, as it looks, and none is taken: leave it out, or put it behind another \
+             where it is a device"
+        ));
     }
     let device = id.parse().map_err(|error: protocol::BadId| error.to_string())?;
     if secret.starts_with("slt_") {
@@ -203,6 +214,13 @@ fn line(record: &csv::StringRecord) -> Result<Line, String> {
         ));
     }
     Ok(Line { device, secret: secret.into(), kind: kind.map(Into::into) })
+}
+
+/// Whether the first line of a file looks like the names of its columns.
+fn is_headed(id: &str, secret: &str) -> bool {
+    let secret = secret.to_ascii_lowercase();
+    HEADED_ID.iter().any(|name| id.eq_ignore_ascii_case(name))
+        || HEADED_SECRET.iter().any(|name| secret.ends_with(name))
 }
 
 /// Slow by design, so all cores take part.
@@ -244,11 +262,28 @@ mod tests {
 
     #[test]
     fn a_heading_is_no_device() {
-        for heading in ["id,secret,type", "Device,Secret", "device id, secret"] {
+        let headings = [
+            "id,secret,type",
+            "Device,Secret",
+            "device id, secret",
+            "id,password",
+            "device,PASSWORD,type",
+            "device_id,mqtt_secret",
+            "Name,Passphrase",
+            "ClientId,credential",
+            "serial,api-key",
+            "\u{feff}client_id,what it knows",
+        ];
+        for heading in headings {
             let said = mistakes(&format!("{heading}\nd1,geheimes\n"));
-            let [said] = &said[..] else { panic!("{said:?}") };
+            let [said] = &said[..] else { panic!("{heading}: {said:?}") };
             assert!(said.starts_with("line 1: ") && said.contains("is a heading"), "{said}");
         }
+    }
+
+    #[test]
+    fn what_looks_like_a_heading_is_a_device_behind_the_first_line() {
+        assert_eq!(mistakes("d1,geheimes\nname,an-old-password\n"), Vec::<String>::new());
     }
 
     fn notes(data_dir: &Path) -> Vec<(String, serde_json::Value)> {
