@@ -141,11 +141,16 @@ fn state(device: &DeviceId, payload: &[u8]) -> Result<Inbound, Undecodable> {
     Ok(Inbound::State { device: device.clone(), reported: reported.into() })
 }
 
-/// Reads what a mapped device said in its own way: JSON where it is some, else a text. None: it is neither.
+/// Reads what a mapped device said in its own way: JSON where it is some, but for what nests too deep in it, else a text.
+/// None: it is neither, or begins like an object or an array and is none.
 #[must_use]
 pub fn decode_mapped(spoken: &Arc<Spoken>, payload: &[u8]) -> Option<Inbound> {
-    let text = std::str::from_utf8(payload).ok()?;
-    let payload = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+    let text = value::utf8(payload).ok()?;
+    let payload = match serde_json::from_slice(&deep::cut(payload)) {
+        Ok(json) => json,
+        Err(_) if value::begins_as_container(text) => return None,
+        Err(_) => Value::from(text),
+    };
     Some(Inbound::Mapped { spoken: Arc::clone(spoken), payload })
 }
 

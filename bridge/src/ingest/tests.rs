@@ -1,6 +1,7 @@
 //! What each payload reads as, and why others are refused.
 
 use super::*;
+use crate::mapping::Mappings;
 use proptest::prelude::*;
 use protocol::AnswerStatus;
 
@@ -231,6 +232,30 @@ fn a_response_that_means_to_be_an_object_or_an_array_and_is_none_says_nothing() 
     ] {
         assert!(decode_response(&device, id, bad.as_bytes()).is_err(), "{bad}");
     }
+}
+
+#[test]
+fn a_mapped_device_says_json_however_deep_or_a_text_and_no_broken_json() {
+    let mapping = serde_json::json!([{
+        "type": "lamp",
+        "topic": "lamps/{device}/set",
+        "answers": [{"topic": "lamps/{device}", "when": {"": "done"}}],
+    }]);
+    let mappings = Mappings::new(&serde_json::from_value::<Vec<_>>(mapping).unwrap(), 1_000);
+    let spoken = mappings.unwrap().resolve("lamps/a").unwrap();
+    let read = |payload: &[u8]| match decode_mapped(&spoken, payload) {
+        Some(Inbound::Mapped { payload, .. }) => Some(payload),
+        other => other.map(|other| panic!("{other:?}")),
+    };
+    let deep = format!(r#"{{"result":{}1{},"ok":true}}"#, "[".repeat(1_000), "]".repeat(1_000));
+    assert_eq!(read(deep.as_bytes()).unwrap()["ok"], true);
+    for text in ["done", "", "23 \u{b0}C [inside]"] {
+        assert_eq!(read(text.as_bytes()), Some(Value::from(text)));
+    }
+    for bad in [r#"{"ok":true,"t":NaN}"#, " [1, 2", "\u{feff}{\"ok\":true}"] {
+        assert_eq!(read(bad.as_bytes()), None, "{bad}");
+    }
+    assert_eq!(read(b"\xff"), None);
 }
 
 #[test]
