@@ -9,6 +9,7 @@ mod scan;
 
 pub use metrics::Metrics;
 pub(crate) use parse::check;
+pub(crate) use scan::Members;
 
 use serde_json::{Value, value::RawValue};
 use std::sync::Arc;

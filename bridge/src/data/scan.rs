@@ -11,7 +11,7 @@ pub struct Members<'a> {
 
 impl<'a> Members<'a> {
     /// Those of an object without blanks around it.
-    pub(super) fn of(text: &'a str) -> Self {
+    pub(crate) fn of(text: &'a str) -> Self {
         Self { text, at: 1 }
     }
 

@@ -1,9 +1,10 @@
 //! Answers to commands: by topic, by Response Topic, or in a report of the last ones.
 
 use super::{Inbound, Undecodable, decode, deep, value};
-use crate::route::Destination;
-use protocol::{Answer, AnswerStatus, CommandId, DeviceId};
-use serde_json::{Value, json};
+use crate::{data::Members, route::Destination};
+use protocol::{Answer, AnswerError, AnswerStatus, CommandId, DeviceId};
+use serde::Deserialize;
+use serde_json::{Value, json, value::RawValue};
 
 /// Reads the response of an MQTT 5 device, which came with the command's id as Correlation Data: such a
 /// device need not know the form of an answer. What has no `status` is the result of a command that succeeded, a
@@ -30,41 +31,74 @@ pub fn decode_response(
 }
 
 /// Reads an answer, or a report of some, that does not decode because an `error` in it is not an object of two texts:
-/// how the command ended is said beside it. None: it is none, or something else is wrong with it too.
+/// how the command ended is said beside it. None: it is none, or something else is wrong with it.
 #[must_use]
 pub fn decode_mended(destination: &Destination, payload: &[u8]) -> Option<Vec<Inbound>> {
-    let mut said: Value = match destination {
-        Destination::Answer { .. } | Destination::Recent { .. } => {
-            serde_json::from_slice(&deep::cut(payload)).ok()?
-        }
+    let mend = match destination {
+        Destination::Answer { .. } => mend,
+        Destination::Recent { .. } => mend_report,
         Destination::Telemetry { .. }
         | Destination::Custom { .. }
         | Destination::State { .. }
         | Destination::Event { .. } => return None,
     };
-    if let Value::Array(entries) = &mut said {
-        entries.iter_mut().for_each(mend);
-    } else {
-        mend(&mut said);
-    }
-    decode(destination, said.to_string().as_bytes()).ok()
+    let payload = deep::cut(payload);
+    let said: &RawValue = serde_json::from_slice(&payload).ok()?;
+    decode(destination, mend(said.get())?.as_bytes()).ok()
 }
 
-/// Puts the texts that can be made of an answer's `error` in its place.
-fn mend(answer: &mut Value) {
-    let Some(error) = answer.get_mut("error").filter(|error| !error.is_null()) else { return };
-    let text = |value: Option<&Value>| {
-        let value = value.filter(|value| !value.is_null());
-        value.map_or(String::new(), |value| {
-            value.as_str().map_or_else(|| value.to_string(), str::to_owned)
-        })
+/// A report with the answers in it mended; none where there is nothing to mend.
+fn mend_report(report: &str) -> Option<String> {
+    let entries: Vec<&RawValue> = serde_json::from_str(report).ok()?;
+    let mended: Vec<_> = entries.iter().map(|entry| mend(entry.get())).collect();
+    mended.iter().any(Option::is_some).then(|| {
+        let as_it_is = |(mended, entry): (Option<String>, &&RawValue)| {
+            mended.unwrap_or_else(|| entry.get().into())
+        };
+        let entries: Vec<_> = mended.into_iter().zip(&entries).map(as_it_is).collect();
+        format!("[{}]", entries.join(","))
+    })
+}
+
+/// An answer with the texts that can be made of its `error` in place of that, and all else as it stands; none where
+/// there is nothing to mend.
+fn mend(answer: &str) -> Option<String> {
+    if !answer.starts_with('{') {
+        return None;
+    }
+    let mut is_mended = false;
+    let member = |(name, value): (&str, &str)| {
+        let error = (name == "error").then(|| mend_error(value)).flatten();
+        is_mended |= error.is_some();
+        format!("\"{name}\":{}", error.as_deref().unwrap_or(value))
     };
-    let (code, message) = if error.is_object() {
-        (text(error.get("code")), text(error.get("message")))
+    let members: Vec<_> = Members::of(answer).map(member).collect();
+    is_mended.then(|| format!("{{{}}}", members.join(",")))
+}
+
+/// None where it is as it should be, or has a member twice, so that nobody knows which one counts.
+fn mend_error(error: &str) -> Option<String> {
+    #[derive(Default, Deserialize)]
+    #[serde(default)]
+    struct Said {
+        code: Value,
+        message: Value,
+    }
+    let is_object = error.starts_with('{');
+    if error == "null" || (is_object && serde_json::from_str::<AnswerError>(error).is_ok()) {
+        return None;
+    }
+    let said = if is_object {
+        serde_json::from_str(error).ok()?
     } else {
-        (String::new(), text(Some(error)))
+        Said { message: serde_json::from_str(error).ok()?, ..Said::default() }
     };
-    *error = json!({ "code": code, "message": message });
+    let text = |value: Value| match value {
+        Value::Null => String::new(),
+        Value::String(text) => text,
+        Value::Bool(_) | Value::Number(_) | Value::Array(_) | Value::Object(_) => value.to_string(),
+    };
+    Some(json!({ "code": text(said.code), "message": text(said.message) }).to_string())
 }
 
 /// Reads an answer, of which a result that nests too deep leaves no more than that.

@@ -149,12 +149,21 @@ fn an_answer_whose_error_alone_is_wrong_is_understood_all_the_same() {
     assert_eq!(error(r#"{"code":17,"message":"stuck"}"#), ("17".into(), "stuck".into()));
     assert_eq!(error(r#"{"code":"e","message":null}"#), ("e".into(), String::new()));
     assert_eq!(error("[1,2]"), (String::new(), "[1,2]".into()));
+    assert_eq!(error(r#" { "code" : 1, "message" : "a\"}" } "#), ("1".into(), r#"a"}"#.into()));
     for bad in [
         r#"{"status":"gone","error":"stuck"}"#,
         r#"{"status":"failed","progress":101,"error":"stuck"}"#,
         r#"["failed",1,null,7,"stuck"]"#,
+        r#"{"status":"failed","status":"succeeded"}"#,
+        r#"{"status":"failed","status":"succeeded","error":null}"#,
+        r#"{"status":"failed","status":"succeeded","error":{"code":"e","message":"stuck"}}"#,
+        r#"{"status":"failed","status":"succeeded","error":"stuck"}"#,
+        r#"{"status":"failed","error":"stuck","error":"dry"}"#,
+        r#"{"status":"failed","error":{"code":"e","code":"f","message":"stuck"}}"#,
+        r#"{"status":"failed","error":"stuck""#,
         "",
     ] {
+        assert!(decode(&one, bad.as_bytes()).is_err(), "{bad}");
         assert!(decode_mended(&one, bad.as_bytes()).is_none(), "{bad}");
     }
     let state = Destination::State { device };
