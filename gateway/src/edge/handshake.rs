@@ -6,7 +6,7 @@ use super::{
     connection::{Client, Connection, Opening},
     publishing::TOPIC_ALIAS_MAXIMUM,
     reason::Reason,
-    registry::{Heir, Incumbent, NotYours, Takeover},
+    registry::{Heir, Incumbent, NotGiven, Takeover},
     session::Inherited,
     shared::Shared,
     sign_in,
@@ -178,14 +178,12 @@ async fn admit(
     let will = connect.will.as_ref().map(|will| &*will.topic);
     let access = sign_in::access(shared, principal, &id, will)?;
     let connection = shared.next_connection();
-    let claimed = shared.registry.claim(&id, connection, &access);
-    let (taken_over, incumbent) = claimed.map_err(|NotYours| Reason::ClientIdNotValid)?;
     // Between signing in and now the credential may have gone, and nobody would say so any more.
-    let principal = access.as_ref().map(|access| &access.principal);
-    if !shared.gate.still(principal) {
-        shared.registry.release(&id, connection);
-        return Err(Reason::NotAuthorized);
-    }
+    let claimed = shared.registry.claim(&id, connection, &access, |access| shared.may_stay(access));
+    let (taken_over, incumbent) = claimed.map_err(|not_given| match not_given {
+        NotGiven::NotYours => Reason::ClientIdNotValid,
+        NotGiven::Gone => Reason::NotAuthorized,
+    })?;
     Ok(Admitted { connect, connection, id, told, properties, access, taken_over, incumbent })
 }
 

@@ -51,9 +51,14 @@ impl Down {
     }
 }
 
-/// The client id is somebody else's.
+/// Why a client id is not given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct NotYours;
+pub(super) enum NotGiven {
+    /// It is somebody else's.
+    NotYours,
+    /// Who wants it may not come in any more.
+    Gone,
+}
 
 /// All client ids in use.
 #[derive(Debug, Default)]
@@ -70,19 +75,26 @@ struct Entry {
 impl Registry {
     /// Takes `client_id` for `connection`. Gives where a later takeover arrives, and how to reach
     /// whoever had the id. What one user or device has, another takes only where it is the device of that name.
+    ///
+    /// `may_come` is asked under the lock, as [`Self::revoke`] asks: whose credential goes meanwhile is seen here or
+    /// there, and who may not come in takes nobody's place.
     pub(super) fn claim(
         &self,
         client_id: &Arc<str>,
         connection: ConnectionId,
         access: &MaybeAccess,
-    ) -> Result<(oneshot::Receiver<Takeover>, Option<Incumbent>), NotYours> {
+        may_come: impl FnOnce(&MaybeAccess) -> bool,
+    ) -> Result<(oneshot::Receiver<Takeover>, Option<Incumbent>), NotGiven> {
         let (takeover, taken_over) = oneshot::channel();
         let mut clients = self.lock();
+        if !may_come(access) {
+            return Err(NotGiven::Gone);
+        }
         let is_own = |entry: &Entry| access.is_none() || access::is_same(&entry.access, access);
         let may_take = access.as_ref().is_none_or(|access| access.is_namesake());
         let foreign = |entry: &Entry| entry.access.is_some() && !is_own(entry) && !may_take;
         if clients.get(client_id).is_some_and(foreign) {
-            return Err(NotYours);
+            return Err(NotGiven::NotYours);
         }
         let old = clients.remove(client_id);
         let own = old.as_ref().is_some_and(is_own);

@@ -109,7 +109,8 @@ impl Restored {
             Arc::new(Access::new(principal, client_id.clone(), shared.rules.clone()))
         });
         session.restrict(&access);
-        let (taken_over, _nobody) = shared.registry.claim(&client_id, connection, &access).ok()?;
+        let claimed = shared.registry.claim(&client_id, connection, &access, |_| true);
+        let (taken_over, _nobody) = claimed.ok()?;
         let own = session.subscriptions.any(Source::Own);
         let mailbox = own.then(Mailbox::new);
         let down = mailbox.as_ref().map(Mailbox::sender);

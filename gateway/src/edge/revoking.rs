@@ -22,9 +22,7 @@ pub(super) async fn run(shared: Arc<Shared>, stop: CancellationToken) {
         if version != seen {
             seen = version;
             shared.gate.sweep();
-            shared.registry.revoke(|access| {
-                shared.gate.still(access.as_ref().map(|access| &access.principal))
-            });
+            shared.registry.revoke(|access| shared.may_stay(access));
         }
     }
 }

@@ -1,8 +1,8 @@
 //! What all connections have in common.
 
 use super::{
-    Topics, budget::Budget, counters::Counters, desired::DesiredStates, flapping::Flapping,
-    registry::Registry, retained::Retained, system::System,
+    Topics, access::MaybeAccess, budget::Budget, counters::Counters, desired::DesiredStates,
+    flapping::Flapping, registry::Registry, retained::Retained, system::System,
 };
 use crate::{
     auth::Gate,
@@ -100,6 +100,11 @@ impl Shared {
     /// An id that no connection had.
     pub(super) fn next_connection(&self) -> ConnectionId {
         ConnectionId(self.connections.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Whether a client may stay that may do this; the credential that let it in may have gone.
+    pub(super) fn may_stay(&self, access: &MaybeAccess) -> bool {
+        self.gate.still(access.as_ref().map(|access| &access.principal))
     }
 
     /// Whether the gateway stops, and not only one connection.

@@ -340,25 +340,43 @@ async fn a_jwt_signs_its_device_in_until_it_ends() {
     assert_eq!(peer.rest().await, [0xE0, 1, NOT_AUTHORIZED], "it is closed when the token ends");
 }
 
+/// A certificate of `d1` that ends so many milliseconds from now.
+fn certificate(ends_in_ms: i64) -> Brought {
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
+    let ends_at = Timestamp(i64::try_from(now).unwrap() + ends_in_ms);
+    Brought::Certificate(Certified { device: "d1".parse().unwrap(), ends_at })
+}
+
+#[tokio::test]
+async fn a_certificate_that_expired_after_its_handshake_takes_nobodys_place() {
+    let mut edge = TestEdge::start().await;
+    edge.ignore_inputs();
+    let kept = Connect { clean: false, ..client(4, "d1") };
+    let mut own = edge.socket_bringing(certificate(60_000)).await;
+    own.send(&kept.packet()).await;
+    assert_eq!(own.packet().await.0, 0x20);
+    for connected in [true, false] {
+        if !connected {
+            own.send(&DISCONNECT).await;
+            own.closes().await;
+        }
+        let mut late = edge.socket_bringing(certificate(0)).await;
+        late.send(&kept.packet()).await;
+        assert_eq!(late.rest().await, [0x20, 2, 0, 5]);
+        if connected {
+            own.hears_nothing().await;
+        }
+    }
+    let mut again = edge.socket_bringing(certificate(60_000)).await;
+    again.send(&kept.packet()).await;
+    let (_, connack) = again.packet().await;
+    assert_eq!(connack[..2], [1, 0], "its session is there");
+}
+
 #[tokio::test]
 async fn a_connection_is_closed_when_its_certificate_expires() {
     let mut edge = TestEdge::start().await;
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap().as_millis();
-    let until = |ends_at| {
-        Brought::Certificate(Certified {
-            device: "d1".parse().unwrap(),
-            ends_at: Timestamp(ends_at),
-        })
-    };
-    let now = i64::try_from(now).unwrap();
-    let mut late = edge.socket_bringing(until(now)).await;
-    late.send(&client(5, "d1").packet()).await;
-    assert_eq!(
-        late.rest().await,
-        [0x20, 3, 0, NOT_AUTHORIZED, 0],
-        "it expired after its handshake"
-    );
-    let mut peer = edge.socket_bringing(until(now + 2_000)).await;
+    let mut peer = edge.socket_bringing(certificate(2_000)).await;
     peer.send(&client(5, "d1").packet()).await;
     let (connack, _) = peer.packet().await;
     assert_eq!(connack, 0x20);
