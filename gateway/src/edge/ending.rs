@@ -265,13 +265,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// in the socket, however late this task gets to it. False: the gateway stops, nobody takes it.
     async fn hear_out(&mut self) -> bool {
         for _ in 0..HEAR_OUT_READS_MAX {
-            let Ok(decoded) = self.decode_packets() else { break };
+            let decoded = self.decode_packets();
             self.hand_on();
             if !self.finish_work().await {
                 return false;
             }
-            if decoded == Decoded::UpToChange {
-                continue;
+            match decoded {
+                Ok(Decoded::AllThatMay) => {}
+                Ok(Decoded::UpToChange) => continue,
+                Err(_) => break,
             }
             let more = self.may_read().then(|| poll_fn(|context| self.poll_read(context)));
             let Some(read) = more.and_then(FutureExt::now_or_never) else { break };

@@ -90,8 +90,15 @@ impl Session {
         self.outbox.get_or_insert_with(|| Box::new(Outbox::new(bounds(shared), self.window)))
     }
 
-    /// Goes on for a client that came back: see [`Outbox::resume`].
+    /// Goes on for a client that came back: see [`Outbox::resume`]. Of its own messages nobody waits any more for those
+    /// that are in doubt: they are new when they come again.
     pub(super) fn resume(&mut self, window: u16) {
+        let in_doubt = self.incoming.extract_if(.., |_, known| *known == Incoming::Pending);
+        for (id, _) in in_doubt {
+            if let Some(journal) = &mut self.journal {
+                journal.incoming_done(id);
+            }
+        }
         self.window = window;
         if let Some(outbox) = &mut self.outbox {
             outbox.resume(window);

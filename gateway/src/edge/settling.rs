@@ -42,9 +42,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 Ok(stored) => Outcome::of(stored),
                 Err(_) => Outcome::Open,
             };
-            if self.stored(outcome).is_err() {
-                return;
-            }
+            // That the connection is to end changes nothing any more.
+            drop(self.stored(outcome));
         }
         let _late = timeout_at(deadline, self.journal_settled()).await;
     }

@@ -120,6 +120,65 @@ async fn a_qos_2_message_sent_again_after_coming_back_counts_once() {
 }
 
 #[tokio::test]
+async fn a_qos_2_message_that_was_not_stored_when_its_connection_ended_is_new_when_it_comes_again()
+{
+    let mut edge = TestEdge::with(|config| config.limits.mqtt_inflight = 3).await;
+    let connect = kept("s");
+    let mut peer = edge.connect_as(&connect).await;
+    let message = |id| publish(4, "devices/d/telemetry", 2, id, "{}");
+    for id in [1, 2] {
+        peer.send(&message(id)).await;
+        drop(edge.ingest().await);
+        edge.counts("unstored", id.into()).await;
+    }
+    let mut taken = Vec::new();
+    for id in [3, 4, 5] {
+        peer.send(&message(id)).await;
+        taken.push(edge.ingest().await);
+    }
+    // With the first of them the window is full of what is never acknowledged; the others end behind that.
+    drop(taken);
+    peer.closes().await;
+    let (mut peer, present) = edge.come_back(&connect).await;
+    assert!(present);
+    for id in [3, 4, 5] {
+        peer.send(&message(id)).await;
+        edge.ingest().await.1.unwrap().send(()).unwrap();
+        assert_eq!(peer.raw().await, ack(0x50, id));
+        peer.send(&ack(0x62, id)).await;
+        assert_eq!(peer.raw().await, ack(0x70, id));
+    }
+}
+
+#[tokio::test]
+async fn what_a_client_said_before_its_goodbye_is_in_its_session_though_it_is_back_before_that_is_read()
+ {
+    let mut edge = TestEdge::start().await;
+    let (mut flood, connect) = (edge.connect(4, "flood").await, kept("s"));
+    let mut peer = edge.connect_as(&connect).await;
+    let message = |qos, id| publish(4, "devices/d/telemetry", qos, id, "{}");
+    while !edge.core_is_full() {
+        flood.send(&message(0, 0)).await;
+        flood.send(&PINGREQ).await;
+        tokio::task::yield_now().await;
+    }
+    peer.send(&message(2, 6)).await;
+    edge.counts("publishes_in_qos2", 1).await;
+    // The core has no room for that one, so this is not read yet.
+    peer.send(&[message(2, 7), DISCONNECT.to_vec()].concat()).await;
+    let mut heir = edge.socket().await;
+    heir.send(&connect.packet()).await;
+    edge.counts("takeovers", 1).await;
+    edge.ignore_inputs();
+    assert_eq!(heir.raw().await, [0x20, 2, 1, 0]);
+    for id in [6, 7] {
+        heir.send(&message(2, id)).await;
+        assert_eq!(heir.raw().await, ack(0x50, id));
+    }
+    assert_eq!(edge.counters.publishes_in_qos2.get(), 4);
+}
+
+#[tokio::test]
 async fn a_device_that_comes_back_to_its_session_receives_at_once() {
     let mut edge = TestEdge::start().await;
     let connect = kept("d1");

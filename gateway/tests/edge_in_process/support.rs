@@ -256,7 +256,10 @@ impl TestEdge {
 
     /// A bare socket.
     pub(crate) async fn socket(&self) -> Peer {
-        Peer(soon(TcpStream::connect(self.address)).await.unwrap())
+        let stream = soon(TcpStream::connect(self.address)).await.unwrap();
+        // What is sent in pieces is there at once.
+        stream.set_nodelay(true).unwrap();
+        Peer(stream)
     }
 
     /// One that `brought` something before its first byte of MQTT.
