@@ -130,8 +130,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let unacknowledged = self.publishing.as_deref().map_or(0, unacknowledged);
         let full =
             self.client.dialect.version == Version::V3 && unacknowledged >= self.receive_maximum();
-        let early = self.publishing.as_deref().is_some_and(|it| it.early_release.is_some());
-        self.work.is_none() && !full && !early && self.rests().reading.is_none()
+        let rests = self.rests().reading.is_some();
+        self.work.is_none() && !full && !rests && !self.holds_a_release()
+    }
+
+    /// Whether a PUBREL waits for its PUBREC.
+    pub(super) fn holds_a_release(&self) -> bool {
+        self.publishing.as_deref().is_some_and(|it| it.early_release.is_some())
     }
 
     /// How many QoS 1 and 2 messages a client may have unacknowledged: MQTT 5 clients are told; a 3.1.1

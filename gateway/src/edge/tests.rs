@@ -170,6 +170,22 @@ async fn a_client_that_waits_for_a_full_core_is_not_silent() {
     peer.write_all(&message).await.expect("the connection goes on");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_release_that_waits_for_a_receipt_that_never_comes_ends_with_the_keep_alive() {
+    let (mut peer, served) = connected(10).await;
+    let topic = b"devices/d1/telemetry";
+    let message = [&[0x34, 27, 0, 20][..], topic, &[0, 7, 0], b"{}"].concat();
+    peer.write_all(&[&message[..], &[0x62, 2, 0, 7]].concat()).await.unwrap();
+    let start = Instant::now();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(60), peer.read_to_end(&mut rest)).await;
+    ended.expect("it ends").unwrap();
+    assert_eq!((rest[0], rest[2]), (0xE0, 0x8D));
+    // With what is waited for the receipt at the end.
+    assert!((15..=16).contains(&start.elapsed().as_secs()));
+    assert_eq!(served.counters.keep_alive_timeouts.get(), 1);
+}
+
 /// CONNECT of device `d1` with MQTT 5, clean, with a will to its telemetry; in seconds, how long the
 /// session lasts and the will waits.
 fn mortal(session: u8, delay: u8) -> Vec<u8> {

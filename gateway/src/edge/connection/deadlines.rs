@@ -46,8 +46,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     pub(super) fn time_out(&mut self, now: Instant) -> Result<(), End> {
-        // Not reading is not silence.
-        if !self.may_read() {
+        // Not reading is not silence, but where a PUBREL waits: a store that fails may never say what it waits for, and its
+        // client, which did not wait for PUBREC, can come again.
+        if !self.may_read() && !self.holds_a_release() {
             self.heard = now;
         }
         if let Some(pace) = &mut self.pace {
