@@ -64,7 +64,7 @@ impl Watchers {
         (rows, watched.desired.iter().map(publish).chain(posting).collect())
     }
 
-    /// Has what is retained of a device go with it.
+    /// Has what is retained of a device, and its will, go with it.
     pub fn forget(&self, changes: &[DeviceChange]) {
         for change in changes {
             match change {

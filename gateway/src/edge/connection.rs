@@ -126,8 +126,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
                 return end;
             }
             let event = self.next_event(woken).await;
-            // A timer that has rung waits for the next deadline.
-            woken = matches!(event, Event::Timer);
+            // A timer that has rung waits for the next deadline, who was told something for what is told next.
+            woken = matches!(event, Event::Timer | Event::TakenOver(_));
             if let Err(end) = self.handle(event) {
                 return end;
             }
@@ -157,7 +157,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             Event::Stop | Event::Done(Done::Stopped) | Event::Message(None) => {
                 return Err(End::Stopping);
             }
-            Event::TakenOver(takeover) => return Err(self.taken_over_by(takeover)),
+            Event::TakenOver(takeover) => return self.taken_over_by(takeover),
             Event::Timer => return self.time_out(Instant::now()),
             Event::Done(Done::Forwarded(pending)) => self.forwarded(pending),
             Event::Done(Done::Linked(linked)) => self.linked(linked),
@@ -191,14 +191,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     }
 
     /// Another connection takes the client id, or this one may not stay.
-    fn taken_over_by(&mut self, takeover: Option<Takeover>) -> End {
+    fn taken_over_by(&mut self, takeover: Option<Takeover>) -> Result<(), End> {
         match takeover {
-            Some(Takeover::Heir(heir)) => End::TakenOver(Some(heir)),
+            Some(Takeover::Heir(heir)) => Err(End::TakenOver(Some(heir))),
             Some(Takeover::Revoked(next)) => {
                 self.taken_over = next;
-                End::Revoked
+                Err(End::Revoked)
             }
-            None => End::TakenOver(None),
+            // The core has kicked the connection that it knew: one that is here came since.
+            Some(Takeover::Deleted(next)) => {
+                self.taken_over = next;
+                Ok(())
+            }
+            None => Err(End::TakenOver(None)),
         }
     }
 }

@@ -78,9 +78,10 @@ impl DesiredPublisher {
         send(&shared, device, message);
     }
 
-    /// A device was deleted: nothing on its topics is retained any more.
+    /// A device was deleted: nothing on its topics is retained any more, nor left there by a will that waits.
     pub fn forget(&self, device: &DeviceId) {
         if let Some(shared) = self.0.upgrade() {
+            shared.registry.deleted(device);
             shared.retained.forget(device);
         }
     }

@@ -46,6 +46,7 @@ pub(super) enum End {
     TakenOver(Option<Heir>),
     /// Its credential was revoked or has ended, or it was trusted and has to sign in now.
     Revoked,
+    /// Its device was deleted.
     Kicked,
     /// The gateway is shutting down.
     Stopping,
@@ -107,6 +108,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let mut going_on = self.finish_work().await;
         if going_on && matches!(end, End::TakenOver(_)) {
             going_on = self.hear_out().await;
+        }
+        if matches!(end, End::Kicked) && self.leaves_own_will() {
+            self.client.will = None;
         }
         let heir = if let End::TakenOver(takeover) = &mut end { takeover.take() } else { None };
         let kept = self.keeps_session(&end, heir.as_ref());

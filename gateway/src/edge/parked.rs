@@ -6,6 +6,7 @@ use super::{
     batch::{Batch, Wait, forward},
     journal::KeptWill,
     outbox::Entry,
+    publishing::is_under,
     registry::{Heir, Takeover},
     session::{Inherited, Kept},
     shared::Shared,
@@ -79,6 +80,10 @@ impl Parked {
                 Event::TakenOver(None) => break None,
                 // Who may come back and take it is decided then.
                 Event::TakenOver(Some(Takeover::Revoked(next))) => self.taken_over = next,
+                Event::TakenOver(Some(Takeover::Deleted(next))) => {
+                    self.taken_over = next;
+                    self.drop_own_will();
+                }
                 Event::WillDue => self.publish_will().await,
                 Event::Down(down) => self.take(down),
                 Event::Message(Some(message)) => self.collect(message, Source::Link),
@@ -148,6 +153,14 @@ impl Parked {
             tracing::debug!("the gateway stops: a will is not published");
         }
         self.note();
+    }
+
+    /// The device is no more, and what its will says of it neither.
+    fn drop_own_will(&mut self) {
+        let Self { will, client_id, .. } = self;
+        if will.take_if(|(will, _)| is_under(&will.topic, client_id)).is_some() {
+            self.note();
+        }
     }
 
     /// The disk is told how the session stands.

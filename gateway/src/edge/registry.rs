@@ -7,6 +7,7 @@ use super::{
 use crate::{core::Downlink, exchange::Arrival, mailbox::Sender};
 use ahash::HashMap;
 use bridge::event::ConnectionId;
+use protocol::DeviceId;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::oneshot;
 
@@ -14,13 +15,15 @@ use tokio::sync::oneshot;
 /// those are dropped and counted.
 const DOWN_MESSAGES_MAX: usize = 64;
 
-/// Asks whoever has a client id to end.
+/// Tells whoever has a client id what becomes of it.
 #[derive(Debug)]
 pub(super) enum Takeover {
-    /// For another connection with it.
+    /// It ends for another connection with it.
     Heir(Heir),
-    /// Because it may not stay; this is where the next one is asked for.
+    /// It ends because it may not stay; this is where the next one comes.
     Revoked(oneshot::Receiver<Takeover>),
+    /// The device of that name was deleted; this is where the next one comes.
+    Deleted(oneshot::Receiver<Takeover>),
 }
 
 /// The connection that takes over.
@@ -72,6 +75,15 @@ struct Entry {
     down: Option<Sender<Downlink>>,
 }
 
+impl Entry {
+    fn tell(&mut self, what: impl FnOnce(oneshot::Receiver<Takeover>) -> Takeover) {
+        let (next, taken_over) = oneshot::channel();
+        let now = std::mem::replace(&mut self.takeover, next);
+        // Who is ending already needs not be told.
+        let _ending = now.send(what(taken_over));
+    }
+}
+
 impl Registry {
     /// Takes `client_id` for `connection`. Gives where a later takeover arrives, and how to reach
     /// whoever had the id. What one user or device has, another takes only where it is the device of that name.
@@ -111,10 +123,14 @@ impl Registry {
     /// Ends all connections that may not stay.
     pub(super) fn revoke(&self, may_stay: impl Fn(&MaybeAccess) -> bool) {
         for entry in self.lock().values_mut().filter(|entry| !may_stay(&entry.access)) {
-            let (next, taken_over) = oneshot::channel();
-            let ending = std::mem::replace(&mut entry.takeover, next);
-            // Who is ending already needs not be asked.
-            let _ending = ending.send(Takeover::Revoked(taken_over));
+            entry.tell(Takeover::Revoked);
+        }
+    }
+
+    /// Tells who has the client id of a device that it was deleted.
+    pub(super) fn deleted(&self, device: &DeviceId) {
+        if let Some(entry) = self.lock().get_mut(device.as_str()) {
+            entry.tell(Takeover::Deleted);
         }
     }
 

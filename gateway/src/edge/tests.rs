@@ -1,11 +1,14 @@
 //! What needs the inside: time that is paused, a socket that panics. Everything else is tested from
 //! outside, through a real listener.
 
-use super::{Counters, Topics, begin, door::Ticket, handshake::Handshake, shared::Shared};
+use super::{
+    Counters, Topics, begin, desired::DesiredPublisher, door::Ticket, handshake::Handshake,
+    shared::Shared,
+};
 use crate::{
     auth::{Auth, Brought, Gate},
     config::Config,
-    core::{Core, Input, Inputs},
+    core::{Core, Downlink, Input, Inputs},
     exchange::{Exchange, Settings},
     files::{Kind, Room},
     store::{self, Database},
@@ -31,6 +34,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 struct Served {
+    shared: Arc<Shared>,
     counters: Arc<Counters>,
     inputs: Inputs,
     tasks: JoinSet<()>,
@@ -50,7 +54,7 @@ fn serving<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(socket: S) -> Ser
     let topics = Topics { routes: RouteTable::new(vec![]), mappings: Arc::default() };
     let shared = Shared::new(&config, core, exchange, topics, gate, database.handle());
     let (shared, stop) = (Arc::new(shared), CancellationToken::new());
-    let counters = shared.counters.clone();
+    let (of_test, counters) = (shared.clone(), shared.counters.clone());
     let address = SocketAddr::from(([127, 0, 0, 1], 9));
     let brought = Brought::Nothing;
     let handshake = Handshake { shared, socket, address, brought, room: true, stop };
@@ -58,7 +62,7 @@ fn serving<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(socket: S) -> Ser
     let ticket = Ticket::Room { _place: place };
     let mut tasks = JoinSet::new();
     tasks.spawn(begin(handshake, ticket).live());
-    Served { counters, inputs, tasks, _database: database, _folder: folder }
+    Served { shared: of_test, counters, inputs, tasks, _database: database, _folder: folder }
 }
 
 /// CONNECT of device `d1` with MQTT 5 and a keep-alive in seconds.
@@ -221,6 +225,59 @@ async fn a_will_waits_for_its_delay_but_not_longer_than_its_session_lasts() {
     assert_eq!(will_comes_after(60, 90).await, 60);
     assert_eq!(will_comes_after(60, 0).await, 0);
     assert_eq!(will_comes_after(0, 30).await, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_device_that_was_deleted_no_will_comes() {
+    for delay in [0, 30] {
+        let (mut peer, socket) = duplex(1024);
+        let mut served = serving(socket);
+        peer.write_all(&mortal(60, delay)).await.unwrap();
+        let (connection, mailbox) = loop {
+            if let Input::Edge { event: EdgeEvent::Attached { connection, .. }, mailbox } =
+                served.inputs.next().await.unwrap()
+            {
+                break (connection, mailbox.unwrap());
+            }
+        };
+        mailbox.try_send(Downlink::Kick(connection), 1).unwrap();
+        let mut rest = Vec::new();
+        peer.read_to_end(&mut rest).await.unwrap();
+        let goodbye = &rest[2 + usize::from(rest[1])..];
+        assert_eq!((goodbye[0], goodbye[2]), (0xE0, 0x98));
+        served.tasks.join_next().await.unwrap().unwrap();
+        assert_eq!(served.counters.wills.get(), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_device_that_was_deleted_while_its_session_waited_no_will_comes() {
+    let (mut peer, socket) = duplex(1024);
+    let mut served = serving(socket);
+    peer.write_all(&mortal(60, 30)).await.unwrap();
+    peer.read_u8().await.unwrap();
+    drop(peer);
+    tokio::time::sleep(Duration::from_secs(10)).await;
+    let device = "d1".parse().unwrap();
+    DesiredPublisher(Arc::downgrade(&served.shared)).forget(&device);
+    served.tasks.join_next().await.unwrap().unwrap();
+    assert_eq!(served.counters.sessions_expired.get(), 1);
+    assert_eq!(served.counters.wills.get(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_that_came_since_its_device_was_deleted_stays_and_can_be_taken_over() {
+    let (mut peer, served) = connected(0).await;
+    let device = "d1".parse().unwrap();
+    for _ in 0..2 {
+        DesiredPublisher(Arc::downgrade(&served.shared)).forget(&device);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+    }
+    served.shared.registry.revoke(|_| false);
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(60), peer.read_to_end(&mut rest)).await;
+    ended.expect("it ends").unwrap();
+    assert_eq!((rest[0], rest[2]), (0xE0, 0x87));
 }
 
 /// A socket that panics when the bytes in it have been read.
