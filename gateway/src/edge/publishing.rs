@@ -238,9 +238,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let known = self.session.incoming.get_mut(&id).filter(|_| qos == 2);
         match known {
             // Its PUBREC follows when it is stored.
-            Some(Incoming::Pending) => return Ok(News::Nothing),
+            Some(Incoming::Pending | Incoming::RestPending) => return Ok(News::Nothing),
             Some(said @ Incoming::Said) => {
-                *said = Incoming::Pending;
+                *said = Incoming::RestPending;
                 self.publishing().unacknowledged.qos2 += 1;
                 return Ok(News::Rest);
             }
@@ -325,14 +325,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         let stored = outcome == Outcome::Stored;
         for PendingAck { flow, id, reason } in self.publishing().pending.pop() {
             *self.publishing().unacknowledged.of(if flow == Flow::Rec { 2 } else { 1 }) -= 1;
-            let keep = stored && reason == Reason::Success;
-            if flow == Flow::Rec && keep {
-                self.session.incoming.insert(id, Incoming::Recorded);
-            } else if flow == Flow::Rec {
-                self.session.incoming.remove(&id);
-                if let Some(journal) = &mut self.session.journal {
-                    journal.incoming_done(id);
+            match (flow, stored, reason) {
+                (Flow::Rec, true, Reason::Success) => {
+                    self.session.incoming.insert(id, Incoming::Recorded);
                 }
+                (Flow::Rec, true, _) => self.session.forget_incoming(id),
+                (Flow::Rec, false, _) => self.session.not_stored(id),
+                (Flow::Ack | Flow::Rel | Flow::Comp, ..) => {}
             }
             match (outcome, self.client.dialect.version) {
                 (Outcome::Stored, Version::V3) => self.ack(flow, id, Reason::Success),
@@ -357,7 +356,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// PUBREL came.
     pub(super) fn released(&mut self, id: u16) {
-        if self.session.incoming.get(&id) == Some(&Incoming::Pending) {
+        if self.session.incoming.get(&id).is_some_and(|known| known.is_pending()) {
             self.publishing().early_release = Some(id);
             return;
         }

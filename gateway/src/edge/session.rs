@@ -45,8 +45,17 @@ pub(super) enum Incoming {
     Pending,
     /// What it says was stored when the process died, what it leaves in queues was not.
     Said,
+    /// The same, and what it leaves was handed on when it came again.
+    RestPending,
     /// Stored; PUBREC was sent.
     Recorded,
+}
+
+impl Incoming {
+    /// Whether its PUBREC follows when it is stored.
+    pub(super) const fn is_pending(self) -> bool {
+        matches!(self, Self::Pending | Self::RestPending)
+    }
 }
 
 impl Session {
@@ -91,17 +100,30 @@ impl Session {
     }
 
     /// Goes on for a client that came back: see [`Outbox::resume`]. Of its own messages nobody waits any more for those
-    /// that are in doubt: they are new when they come again.
+    /// that are in doubt.
     pub(super) fn resume(&mut self, window: u16) {
-        let in_doubt = self.incoming.extract_if(.., |_, known| *known == Incoming::Pending);
-        for (id, _) in in_doubt {
-            if let Some(journal) = &mut self.journal {
-                journal.incoming_done(id);
-            }
-        }
+        let pending = self.incoming.iter().filter(|(_, known)| known.is_pending());
+        let pending: Vec<u16> = pending.map(|(id, _)| *id).collect();
+        pending.into_iter().for_each(|id| self.not_stored(id));
         self.window = window;
         if let Some(outbox) = &mut self.outbox {
             outbox.resume(window);
+        }
+    }
+
+    /// A QoS 2 message of the client is not known to be stored: as far as it was new, it is new when it comes again.
+    pub(super) fn not_stored(&mut self, id: u16) {
+        match self.incoming.get_mut(&id) {
+            Some(known @ Incoming::RestPending) => *known = Incoming::Said,
+            Some(_) | None => self.forget_incoming(id),
+        }
+    }
+
+    /// From now on `id` means another QoS 2 message of the client, on the disk too.
+    pub(super) fn forget_incoming(&mut self, id: u16) {
+        self.incoming.remove(&id);
+        if let Some(journal) = &mut self.journal {
+            journal.incoming_done(id);
         }
     }
 

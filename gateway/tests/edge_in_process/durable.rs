@@ -2,7 +2,11 @@
 
 use super::{packets::*, support::*};
 use bridge::ingest::Inbound;
-use gateway::{config::Ack, core::Input};
+use gateway::{
+    config::Ack,
+    core::Input,
+    exchange::{Interest, Keeping},
+};
 use rusqlite::Connection;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, duplex};
 
@@ -198,6 +202,36 @@ async fn a_qos_2_message_of_which_a_kill_left_what_it_says_leaves_the_rest_when_
     let Input::Ingest { inbound, .. } = edge.message_input().await else { unreachable!() };
     let [Inbound::Update { data, .. }] = &inbound[..] else { panic!("{inbound:?}") };
     assert_eq!(data.text(), r#"{"next":1}"#, "the core does not hear the other one again");
+}
+
+#[tokio::test]
+async fn a_qos_2_message_whose_rest_was_not_stored_in_time_is_not_heard_twice() {
+    let topic = "devices/d1/telemetry";
+    let mut edge = TestEdge::start().await;
+    drop(subscribed(&edge, &kept("reader"), &[(topic, 1)]).await);
+    let mut peer = edge.connect_as(&kept("d1")).await;
+    peer.send(&publish(5, topic, 2, 7, "{}")).await;
+    let taken = edge.message_input().await;
+    edge.store_what_is_said(&taken).await;
+    let mut edge = edge.killed_and_restarted().await;
+    drop(taken);
+    // Nothing is stored of a message as long as somebody has not taken it.
+    let mut slow = soon(edge.exchange.link(Keeping::OnDisk)).await.unwrap();
+    soon(slow.subscribe(Interest::Own(topic.parse().unwrap()))).await.unwrap();
+    let again = publish_with(5, 0x0C, &[], topic, 7, "{}");
+    let mut peer = edge.connect_as(&kept("d1")).await;
+    peer.send(&again).await;
+    edge.counts("publishes_in_qos2", 1).await;
+    drop(peer);
+    edge.counts("sessions_now", 2).await;
+    drop(slow);
+    let mut peer = edge.connect_as(&kept("d1")).await;
+    peer.send(&again).await;
+    assert_eq!(peer.raw().await, ack(0x50, 7));
+    peer.send(&publish(5, topic, 2, 8, r#"{"next":1}"#)).await;
+    let Input::Ingest { inbound, .. } = edge.message_input().await else { unreachable!() };
+    let [Inbound::Update { data, .. }] = &inbound[..] else { panic!("{inbound:?}") };
+    assert_eq!(data.text(), r#"{"next":1}"#);
 }
 
 #[tokio::test]
