@@ -208,6 +208,7 @@ impl Pending {
 
     /// What one commit takes.
     pub(super) fn take(&mut self, now: Instant) -> Taken {
+        let ripe = self.ripe_at().is_some_and(|at| at <= now);
         let mut taken = Taken {
             rows: self.rows.take(),
             hasty: self.hasty.take().unwrap_or_default(),
@@ -217,7 +218,6 @@ impl Pending {
             ..Taken::default()
         };
         let mut bytes = 0;
-        let ripe = self.ripe_at().is_some_and(|at| at <= now);
         while ripe
             && let Some(chunk) = self.chunks.front()
             && (bytes == 0
@@ -284,7 +284,8 @@ impl Pending {
     /// From when on a commit takes chunks along; none while nothing waits.
     fn ripe_at(&self) -> Option<Instant> {
         let since = self.since?;
-        let hurry = self.bytes >= COMMIT_BYTES || self.ending.is_some();
+        // The rows of tied ones go with whatever is taken next, and would say that they are there.
+        let hurry = self.bytes >= COMMIT_BYTES || self.ending.is_some() || self.tied > 0;
         Some(if hurry || self.haste > Haste::None { since } else { since + WAIT })
     }
 

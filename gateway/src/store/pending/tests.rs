@@ -112,3 +112,21 @@ fn a_sessions_row_is_never_committed_before_the_updates_that_it_came_with() {
     let taken = pending.take(now);
     assert_eq!(count(&taken), (0, 1), "others have their own");
 }
+
+#[test]
+fn a_sessions_row_that_was_put_back_goes_with_its_updates_also_where_a_commands_row_hurries() {
+    let (now, mut pending) = (Instant::now(), Pending::default());
+    let updates = vec![Numbers::default().update("telemetry/d", 1, "{}")];
+    let batch = |table, updates| Batch {
+        updates,
+        rows: vec![Row::set(table, "id", "{}")],
+        receipts: Vec::new(),
+        through: Offset(1),
+    };
+    pending.put(batch(Table::Session, updates), Haste::Paced, now);
+    let taken = pending.take(now);
+    assert!(pending.put_back(taken).is_empty());
+    pending.put(batch(Table::Command, Vec::new()), Haste::Paced, now);
+    let taken = pending.take(Instant::now());
+    assert_eq!((taken.rows.len(), taken.updates().count()), (2, 1));
+}
