@@ -3,21 +3,15 @@
 //! A secret may be weak, and who may try one without delay, and many at once, guesses it. So a try that is wrong ends
 //! the welcome, and the device itself waits once more: guessing gains one try for each time that the device signs in.
 
-use super::{Claim, Gate, Principal, guard::Way};
+use super::{Claim, Gate};
 use std::time::Instant;
 
 impl Gate {
-    /// Who the client is, where it came through at its address while others guessed; none: it is held back as all are,
-    /// right or wrong.
-    pub async fn welcomes(&self, claim: &Claim<'_>) -> Option<Principal> {
+    /// Whether who signs in now is not held back, right or wrong: it came through at its address while others guessed.
+    pub fn takes_welcome(&self, claim: &Claim<'_>) -> bool {
         let (named, now) = (self.named_by(claim), Instant::now());
-        let name = claim.comer(named.as_deref()).name?;
-        if !self.guard().take_welcome(claim.address, name, now) {
-            return None;
-        }
-        let principal = self.look_at(claim).await.ok()?;
-        self.guard().came_through(Way::Mqtt, claim.address, name, now);
-        Some(principal)
+        let name = claim.comer(named.as_deref()).name;
+        name.is_some_and(|name| self.guard().take_welcome(claim.address, name, now))
     }
 }
 
@@ -55,13 +49,14 @@ mod tests {
         let (gate, _folder, secret) = gate();
         let right = claim(HERE, "d1", &secret);
         guess(&gate, "somebody", 9).await;
-        assert_eq!(gate.welcomes(&right).await, None, "it waits");
+        assert!(!gate.takes_welcome(&right), "it waits");
         gate.sign_in(&right).await.unwrap();
         for _ in 0..9 {
-            assert!(gate.welcomes(&right).await.is_some());
+            assert!(gate.takes_welcome(&right));
+            gate.sign_in(&right).await.unwrap();
             guess(&gate, "somebody", 1).await;
         }
-        assert_eq!(gate.welcomes(&claim(THERE, "d1", &secret)).await, None, "it was not there");
+        assert!(!gate.takes_welcome(&claim(THERE, "d1", &secret)), "it was not there");
     }
 
     #[tokio::test]
@@ -73,7 +68,7 @@ mod tests {
         let held: Vec<Held> =
             std::iter::from_fn(|| gate.comes(&claim(HERE, "somebody", "wrong")).ok()).collect();
         assert_eq!((held.len(), gate.comes(&right).unwrap_err()), (16, TooMany));
-        assert!(gate.welcomes(&right).await.is_some());
+        assert!(gate.takes_welcome(&right));
     }
 
     #[tokio::test]
@@ -82,14 +77,11 @@ mod tests {
         let (right, wrong) = (claim(HERE, "d1", &secret), claim(HERE, "d1", "wrong"));
         guess(&gate, "somebody", 9).await;
         gate.sign_in(&right).await.unwrap();
-        assert_eq!(gate.welcomes(&wrong).await, None);
-        assert_eq!(
-            gate.welcomes(&right).await,
-            None,
-            "what comes next is not looked at, right or wrong"
-        );
+        assert!(gate.takes_welcome(&wrong));
+        assert_eq!(gate.sign_in(&wrong).await, Err(Refusal::Wrong));
+        assert!(!gate.takes_welcome(&right), "what comes next waits, right or wrong");
         assert!(!gate.comes(&right).unwrap().delay.is_zero());
         gate.sign_in(&right).await.unwrap();
-        assert!(gate.welcomes(&right).await.is_some());
+        assert!(gate.takes_welcome(&right));
     }
 }

@@ -1,7 +1,7 @@
 //! Who a client is that sent a CONNECT, and what it may do: asked of the gate, counted, held back where it guesses.
 
 use super::{access::Access, access::MaybeAccess, reason::Reason, shared::Shared, wire::Connect};
-use crate::auth::{Brought, Claim, Principal, Refusal, TooMany};
+use crate::auth::{Brought, Claim, Held, Principal, Refusal, TooMany};
 use std::{net::SocketAddr, sync::Arc};
 
 /// Who the client is; none: it is trusted.
@@ -26,10 +26,14 @@ pub(super) async fn sign_in(
     if connect.password.is_none() {
         return Err(refused(Refusal::Missing));
     }
-    if let Some(welcome) = shared.gate.welcomes(&claim).await {
-        return Ok(Some(welcome));
-    }
-    let held = shared.gate.comes(&claim).map_err(|TooMany| {
+    let welcome = shared.gate.takes_welcome(&claim);
+    let _held = if welcome { None } else { Some(hold(shared, &claim).await?) };
+    shared.gate.sign_in(&claim).await.map(Some).map_err(refused)
+}
+
+/// Holds back who has to wait, and gives that it is under way.
+async fn hold(shared: &Shared, claim: &Claim<'_>) -> Result<Held, Reason> {
+    let held = shared.gate.comes(claim).map_err(|TooMany| {
         shared.counters.refused_guessing.increment();
         Reason::ConnectionRateExceeded
     })?;
@@ -37,7 +41,7 @@ pub(super) async fn sign_in(
         shared.counters.sign_ins_delayed.increment();
         tokio::time::sleep(held.delay).await;
     }
-    shared.gate.sign_in(&claim).await.map(Some).map_err(refused)
+    Ok(held)
 }
 
 /// What `principal` may do as `client_id`; its will must be among that.

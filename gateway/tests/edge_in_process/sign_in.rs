@@ -314,6 +314,24 @@ async fn who_guesses_waits_and_the_device_itself_comes_through() {
     assert_eq!(edge.counters.sign_ins_delayed.get(), 2, "it came through here before");
 }
 
+#[tokio::test]
+async fn a_wrong_secret_that_is_looked_at_at_once_counts_however_many_wait() {
+    let (edge, secret, _) = edge_with_two(|_| {}).await;
+    for _ in 0..4 {
+        edge.refuses(&device(5, "d2", "guess")).await;
+    }
+    edge.connect_as(&device(5, "d1", &secret)).await;
+    let mut waiting = Vec::new();
+    for _ in 0..16 {
+        let mut guesser = edge.socket().await;
+        guesser.send(&device(5, "d2", "guess").packet()).await;
+        waiting.push(guesser);
+    }
+    edge.counts("sign_ins_delayed", 18).await;
+    assert_eq!(edge.refuses(&device(5, "d1", "guess")).await[3], BAD_CREDENTIALS);
+    assert_eq!(edge.counters.refused_guessing.get(), 0);
+}
+
 /// A JWT for `device` that ends at a second of the epoch.
 fn jwt(secret: &[u8], device: &str, ends_at: u64) -> String {
     let encode = |text: &str| BASE64_URL_SAFE_NO_PAD.encode(text);
