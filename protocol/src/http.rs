@@ -21,7 +21,7 @@ pub struct Device {
     pub status: Status,
     /// Since when it has this status.
     pub since: Timestamp,
-    /// When it was last heard of; null where it never was.
+    /// When it last said something, or its own connection began or ended; null where it never did.
     pub last_seen_at: Option<Timestamp>,
     /// The newest value of each metric.
     #[cfg_attr(feature = "typescript", ts(type = "Record<string, unknown>"))]

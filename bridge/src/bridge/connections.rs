@@ -61,15 +61,17 @@ impl<S: Sink> Bridge<S> {
         for (device, presence) in self.devices.silent(now) {
             self.tell_presence(now, &device, &presence);
         }
+        self.devices.keep_seen();
         self.look_for_alerts(now);
     }
 
-    /// The gateway stops in order, and all connections have ended: who was only heard is gone too. To say so again
-    /// changes nothing.
+    /// The gateway stops in order, and all connections have ended: who was only heard is gone too, and when each device
+    /// was last seen is kept. To say so again changes nothing.
     pub fn stop(&mut self, now: Timestamp) {
         for (device, presence) in self.devices.unheard(now) {
             self.tell_presence(now, &device, &presence);
         }
+        self.devices.keep_all_seen();
     }
 
     pub(super) fn tell_presence(&mut self, now: Timestamp, device: &DeviceId, presence: &Presence) {

@@ -2,6 +2,7 @@
 
 mod presence;
 mod record;
+mod seen;
 
 pub use record::{Change, Kept, Record, Tags};
 
@@ -44,11 +45,13 @@ impl Devices {
         now: Timestamp,
         device: &DeviceId,
         kept: Kept,
-        last_seen_at: Option<Timestamp>,
         presence: Option<Presence>,
     ) -> Option<Presence> {
-        let Kept { kind, tags, version, created_at } = kept;
-        let record = Record { kind, tags, version, last_seen_at, ..Record::new(created_at) };
+        let Kept { kind, tags, version, created_at, last_seen_at: kept_seen_at } = kept;
+        // The clock may have been set back meanwhile.
+        let last_seen_at = kept_seen_at.map(|seen| seen.min(now));
+        let seen = Record { last_seen_at, kept_seen_at, ..Record::new(created_at) };
+        let record = Record { kind, tags, version, ..seen };
         let record = match presence {
             Some(Presence { status, since, .. }) => Record { status, since, ..record },
             None => record,
@@ -72,7 +75,7 @@ impl Devices {
         };
         record.kind = Some(kind.into());
         record.version += 1;
-        let kept = record.kept();
+        let kept = record.keep();
         self.changes.push(Change::Set(device.clone(), kept));
         true
     }
@@ -105,7 +108,7 @@ impl Devices {
         }
         record.kind = kind;
         record.tags = tags;
-        let kept = record.kept();
+        let kept = record.keep();
         self.changes.push(Change::Set(device.clone(), kept));
         Ok(())
     }
@@ -135,8 +138,8 @@ impl Devices {
             if self.records.len() >= self.max {
                 return Err(TooManyDevices { device: device.clone(), max: self.max });
             }
-            let record = Record::new(now);
-            self.changes.push(Change::Set(device.clone(), record.kept()));
+            let mut record = Record::new(now);
+            self.changes.push(Change::Set(device.clone(), record.keep()));
             self.records.insert(device.clone(), Box::new(record));
         }
         Ok(self.records.get_mut(device).expect("inserted above"))

@@ -24,7 +24,7 @@ impl Devices {
         let node = self.node.clone();
         let record = self.record(now, device)?;
         record.connection = Some(connection);
-        record.last_seen_at = Some(now);
+        let first = record.last_seen_at.replace(now).is_none();
         let since = match record.status() {
             Status::Online => record.since(),
             Status::Offline => now,
@@ -37,6 +37,9 @@ impl Devices {
             protocol: Some(protocol.into()),
             node,
         };
+        if first {
+            self.keep(device);
+        }
         Ok(self.set(device, presence))
     }
 
@@ -81,8 +84,12 @@ impl Devices {
         device: &DeviceId,
     ) -> Result<Option<Presence>, TooManyDevices> {
         let record = self.record(now, device)?;
-        record.last_seen_at = Some(now);
-        if record.connection.is_some() || record.status() == Status::Online {
+        let first = record.last_seen_at.replace(now).is_none();
+        let told = record.connection.is_some() || record.status() == Status::Online;
+        if first {
+            self.keep(device);
+        }
+        if told {
             return Ok(None);
         }
         Ok(Some(self.without_connection(now, device, Status::Online, PresenceReason::Heard)))

@@ -19,8 +19,10 @@ pub struct Record {
     pub version: u64,
     pub(super) status: Status,
     pub(super) since: Timestamp,
-    /// When it was last heard of.
+    /// When it last said something, or its own connection began or ended.
     pub last_seen_at: Option<Timestamp>,
+    /// What is kept of that.
+    pub(super) kept_seen_at: Option<Timestamp>,
     /// When it was first heard of or written.
     pub created_at: Timestamp,
     pub(super) connection: Option<ConnectionId>,
@@ -38,21 +40,31 @@ pub struct Kept {
     pub version: u64,
     /// When it was first heard of or written.
     pub created_at: Timestamp,
+    /// When it was last seen, as of the last time that was kept; earlier versions kept none.
+    #[serde(default)]
+    pub last_seen_at: Option<Timestamp>,
 }
 
 /// A change of what is kept of a device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Change {
-    /// It is new or was written.
+    /// It is new, was written, or was seen since.
     Set(DeviceId, Kept),
     /// It was deleted.
     Deleted(DeviceId),
 }
 
 impl Record {
-    pub(super) fn kept(&self) -> Kept {
-        let (kind, tags) = (self.kind.clone(), self.tags.clone());
-        Kept { kind, tags, version: self.version, created_at: self.created_at }
+    /// What is to be kept of it as it is now.
+    pub(super) fn keep(&mut self) -> Kept {
+        self.kept_seen_at = self.last_seen_at;
+        Kept {
+            kind: self.kind.clone(),
+            tags: self.tags.clone(),
+            version: self.version,
+            created_at: self.created_at,
+            last_seen_at: self.last_seen_at,
+        }
     }
 
     pub(super) fn new(now: Timestamp) -> Self {
@@ -63,6 +75,7 @@ impl Record {
             status: Status::Offline,
             since: now,
             last_seen_at: None,
+            kept_seen_at: None,
             created_at: now,
             connection: None,
         }

@@ -877,7 +877,7 @@ status: Status,
  */
 since: Timestamp, 
 /**
- * When it was last heard of; null where it never was.
+ * When it last said something, or its own connection began or ended; null where it never did.
  */
 last_seen_at: Timestamp | null, 
 /**

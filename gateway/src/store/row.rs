@@ -9,7 +9,7 @@ use std::collections::HashMap;
 /// What a row is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
-    /// A device's type and tags; the key is its id.
+    /// A device's type and tags, and when it was seen; the key is its id.
     Device,
     /// An alert; the key is its id.
     Alert,

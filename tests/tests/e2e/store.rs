@@ -196,6 +196,37 @@ async fn a_device_that_is_made_again_has_nothing_of_before_after_a_kill_too() {
 }
 
 #[tokio::test]
+async fn when_a_device_was_last_seen_is_known_after_a_kill_and_a_stop_and_never_is_never() {
+    let mut gateway = TestGateway::start().await;
+    let seen = async |gateway: &TestGateway, device: &str| {
+        gateway.get(&format!("/api/v1/devices/{device}")).await.1["last_seen_at"].clone()
+    };
+    let never = "/api/v1/devices/never";
+    for (method, path, body) in [
+        (Method::PUT, never.into(), json!({})),
+        (Method::PUT, format!("{never}/desired"), json!({"on": true})),
+        (Method::POST, format!("{never}/commands"), json!({"name": "open"})),
+    ] {
+        let done = gateway.request(method, &path).json(&body).send().await;
+        assert!(done.expect("an answer").status().is_success(), "{path}");
+    }
+    let publish = async |gateway: &TestGateway| {
+        let reading = br#"{"timestamp":32503680000000,"data":{"a":1}}"#;
+        publisher(gateway).await.publish("devices/d1/telemetry", reading, 1).await;
+    };
+    publish(&gateway).await;
+    let first = seen(&gateway, "d1").await;
+    assert!(first.as_i64().is_some_and(|at| at < 32_503_680_000_000), "{first}");
+    gateway.kill();
+    gateway.start_again().await;
+    assert_eq!((seen(&gateway, "d1").await, seen(&gateway, "never").await), (first, Value::Null));
+    publish(&gateway).await;
+    let second = seen(&gateway, "d1").await;
+    gateway.restart().await;
+    assert_eq!((seen(&gateway, "d1").await, seen(&gateway, "never").await), (second, Value::Null));
+}
+
+#[tokio::test]
 async fn an_alert_is_told_once_it_is_stored() {
     let mut gateway = TestGateway::start().await;
     gateway.expect_error("the store fails");
