@@ -28,10 +28,14 @@ pub struct BatchRequest {
     pub tag: Option<String>,
     /// What each is asked to do.
     #[serde(deserialize_with = "object::only")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(extend("properties" = { "dry_run": { "enum": [false, null] } }))
+    )]
     pub command: CommandRequest,
     /// How many may be under way at a time; all of them unless told.
     #[serde(default, deserialize_with = "whole::or_null", skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(range(min = 1)))]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 4_294_967_295_u32)))]
     pub concurrency: Option<u32>,
     /// How many may begin in a second; above 0, at most 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -42,6 +46,7 @@ pub struct BatchRequest {
     pub abort_after: Option<AbortAfter>,
     /// For the commands of one device only: `true` is refused, so that nobody who means to try out commands a fleet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(extend("enum" = [false, null])))]
     pub dry_run: Option<bool>,
 }
 
@@ -52,9 +57,12 @@ pub struct BatchRequest {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum AbortAfter {
     /// So many rows.
-    Failures(u32),
+    Failures(#[cfg_attr(feature = "schema", schemars(range(max = 4_294_967_295_u32)))] u32),
     /// So many percent of all rows; above 0, at most 100.
-    Percent(f64),
+    Percent(
+        #[cfg_attr(feature = "schema", schemars(extend("exclusiveMinimum" = 0, "maximum" = 100)))]
+        f64,
+    ),
 }
 
 impl<'de> Deserialize<'de> for AbortAfter {

@@ -252,6 +252,10 @@ pub struct CommandRequest {
     pub not_before: Option<Timestamp>,
     /// Higher goes first; 0 unless told.
     #[serde(default, deserialize_with = "whole::or_null", skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(range(min = -2_147_483_648_i64, max = 2_147_483_647_i64))
+    )]
     pub priority: Option<i32>,
     /// Takes the place of a queued command of the device with the same text; 1-128 bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -21,11 +21,13 @@ use std::fmt;
     ))
 )]
 pub struct Expect {
-    /// The metric it is about; or `state`.
+    /// The metric it is about, 1-128 bytes; or `state`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     pub metric: Option<String>,
-    /// The member of the reported state it is about; or `metric`.
+    /// The member of the reported state it is about, 1-128 bytes; or `metric`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 128)))]
     pub state: Option<String>,
     /// How the two compare.
     pub op: Operator,

@@ -614,11 +614,11 @@ export type CommandState = "scheduled" | "queued" | "sent" | "delivered" | "star
  */
 export type Expect = { 
 /**
- * The metric it is about; or `state`.
+ * The metric it is about, 1-128 bytes; or `state`.
  */
 metric?: string, 
 /**
- * The member of the reported state it is about; or `metric`.
+ * The member of the reported state it is about, 1-128 bytes; or `metric`.
  */
 state?: string, 
 /**

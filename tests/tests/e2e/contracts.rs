@@ -84,8 +84,12 @@ fn is_understood(reply: &Value) -> bool {
 
 /// Says whether a value is as a schema of the document says.
 fn schema(document: &Value, name: &str) -> impl Fn(&Value) -> bool {
+    let dialect = match document.get("openapi") {
+        Some(_) => "https://json-schema.org/draft/2020-12/schema",
+        None => "http://json-schema.org/draft-07/schema#",
+    };
     let schema = json!({
-        "$schema": "http://json-schema.org/draft-07/schema#",
+        "$schema": dialect,
         "allOf": [{"$ref": format!("#/components/schemas/{name}")}],
         "components": document["components"],
     });
@@ -103,6 +107,7 @@ async fn asyncapi_json_has_the_bounds_of_what_a_client_sends() {
         |options: Value| json!({"type": "subscribe", "channels": ["a"], "options": options});
     let command = |member: &str, value: Value| json!({"type": "command", "device": "pump-1", "name": "open", member: value});
     let within = |ms: u64| json!({"metric": "rpm", "op": "==", "value": 1, "within_ms": ms});
+    let expect = |of: &str, name: &str| json!({of: name, "op": "==", "value": 1});
     let (most, text) = (2_592_000_000_u64, "x".repeat(128));
     for (request, taken) in [
         (subscribe(Value::Null), true),
@@ -123,6 +128,17 @@ async fn asyncapi_json_has_the_bounds_of_what_a_client_sends() {
         (command("expect", within(most)), true),
         (command("expect", within(most + 1)), false),
         (command("expect", within(0)), false),
+        (command("expect", expect("metric", &text)), true),
+        (command("expect", expect("state", &text)), true),
+        (command("expect", expect("metric", &format!("{text}x"))), false),
+        (command("expect", expect("state", &format!("{text}x"))), false),
+        (command("expect", expect("metric", "")), false),
+        (command("expect", expect("state", "")), false),
+        (command("priority", json!(i32::MIN)), true),
+        (command("priority", json!(i64::from(i32::MIN) - 1)), false),
+        (command("priority", json!(i64::from(i32::MAX) + 1)), false),
+        (command("dry_run", json!(false)), true),
+        (command("dry_run", json!(true)), false),
     ] {
         let reply = live.reply(request.clone()).await;
         assert_eq!(reply["type"] != "error", taken, "{request}: {reply}");
@@ -132,6 +148,35 @@ async fn asyncapi_json_has_the_bounds_of_what_a_client_sends() {
     assert!(is_valid(&unmarked), "null is no mark");
     live.send_text(unmarked.to_string()).await;
     live.find(|message| message["type"] == "pong").await;
+}
+
+#[tokio::test]
+async fn openapi_json_has_the_bounds_of_a_batch() {
+    let (gateway, _) = arrange().await;
+    let (_, document) = gateway.get("/openapi.json").await;
+    let is_valid = schema(&document, "BatchRequest");
+    let many = u64::from(u32::MAX);
+    for (member, value, taken) in [
+        ("abort_after", json!({"percent": 0.5}), true),
+        ("abort_after", json!({"percent": 100}), true),
+        ("abort_after", json!({"percent": 0}), false),
+        ("abort_after", json!({"percent": 100.5}), false),
+        ("abort_after", json!({"failures": many}), true),
+        ("abort_after", json!({"failures": many + 1}), false),
+        ("concurrency", json!(many), true),
+        ("concurrency", json!(many + 1), false),
+        ("concurrency", json!(0), false),
+        ("dry_run", Value::Null, true),
+        ("dry_run", json!(true), false),
+        ("command", json!({"name": "open", "dry_run": false}), true),
+        ("command", json!({"name": "open", "dry_run": true}), false),
+    ] {
+        let mut request = json!({"devices": ["pump-1"], "command": {"name": "open"}});
+        request[member] = value;
+        let (status, answer) = gateway.post("/api/v1/command-batches", &request).await;
+        assert_eq!(status == 202, taken, "{request}: {answer}");
+        assert_eq!(is_valid(&request), taken, "{request}");
+    }
 }
 
 #[tokio::test]
