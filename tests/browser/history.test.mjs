@@ -286,3 +286,26 @@ scenario("a device's comings and goings stand in its connections", async (world)
   await second.vanish();
   await untilEqual("the end", async () => (await reasons())[0], "connection_lost");
 });
+
+scenario("a device's comings and goings are there after kills of the gateway too", async (world) => {
+  world.expectComplaints(...brokenConnection);
+  const page = await world.open("#/device/fickle?tab=connections");
+  const reasons = () =>
+    page.by("connection-row").evaluateAll((rows) => rows.map((row) => row.dataset.reason));
+  const past = [];
+  for (let kills = 0; kills < 2; kills += 1) {
+    await (await world.device("fickle")).leave();
+    past.unshift("disconnected", "connected");
+    await untilEqual("it came and went", reasons, past);
+    // What is acknowledged is stored, and so is what came before it.
+    const witness = await world.device("witness");
+    await witness.measure({ kills });
+    await witness.leave();
+    await world.gateway.kill();
+    await page.state("recovering");
+    await world.gateway.start();
+    await page.state("live");
+  }
+  await (await world.device("fickle")).leave();
+  await untilEqual("all of it", reasons, ["disconnected", "connected", ...past]);
+});

@@ -23,12 +23,17 @@ export class Recalls {
   async recall(channel: string, last: number): Promise<readonly Update[]> {
     const newest = await this.#newestOf(channel);
     if (newest === null) return [];
-    for (let count = last; count > 1; count = Math.floor(count / 4)) {
-      const span = { from: Math.max(1, newest.seq - count + 1), to: newest.seq };
-      const answer = await this.#options.client.recall(channel, span);
-      if (answer.kind === "ok" && answer.reply.length > 0) return answer.reply;
-    }
-    return [newest];
+    const from = Math.max(1, newest.seq - last + 1);
+    const near = await this.#between(channel, from, newest);
+    // A kill of the gateway leaves out billions of numbers: what was before it is found from the first on only.
+    if (near.length === last || from === 1) return near;
+    return (await this.#between(channel, 1, newest)).slice(-last);
+  }
+
+  /** What the gateway still has from a number on; at least the newest. */
+  async #between(channel: string, from: number, newest: Update): Promise<readonly Update[]> {
+    const answer = await this.#options.client.recall(channel, { from, to: newest.seq });
+    return answer.kind === "ok" && answer.reply.length > 0 ? answer.reply : [newest];
   }
 
   /** A channel's value tells its newest number. Who asks while another does gets the same answer. */

@@ -246,11 +246,11 @@ impl StoreHandle {
         self.ask(|reply| Request::Log { after, filters, bytes_max, reply }).await
     }
 
-    /// The updates `from` to `to` of `channel`, both included, in order; some of them once they are
-    /// `bytes_max` long, at least one.
+    /// The updates `from` to `to` of `channel`, both included, in order, as far as they are kept; some of them
+    /// once they are `bytes_max` long, at least one.
     ///
     /// # Errors
-    /// [`ReadError::Gone`] when not all of them are kept; otherwise what fails.
+    /// [`ReadError::Gone`] when none of them is kept; otherwise what fails.
     ///
     /// # Cancel safety
     /// Only reads.

@@ -74,11 +74,10 @@ impl Reader {
                 break;
             }
         }
-        let at_end = range.next > to;
-        if at_end || !range.updates.is_empty() && range.left == 0 {
-            return Ok(RangePage { updates: range.updates, at_end });
+        if range.updates.is_empty() {
+            return Err(Unread::Gone);
         }
-        Err(Unread::Gone)
+        Ok(RangePage { updates: range.updates, at_end: range.next > to })
     }
 
     /// See [`super::StoreHandle::newest`].
@@ -212,7 +211,7 @@ struct RangeReading {
 }
 
 impl RangeReading {
-    /// Takes what is wanted of `records`; stops at a hole and where there is enough.
+    /// Takes what is wanted of `records`, over holes; stops where there is enough.
     fn take(&mut self, seen: &Seen, records: &Records) -> Result<ControlFlow<()>, Unread> {
         for record in records.iter() {
             let whole = |damage| Unread::Damaged(seen.place((self.next, self.to)), damage);
@@ -220,13 +219,13 @@ impl RangeReading {
             if record.stamp.seq < self.next {
                 continue;
             }
-            if record.stamp.seq > self.next || self.next > self.to || self.left == 0 {
+            if record.stamp.seq > self.to || self.left == 0 {
                 return Ok(ControlFlow::Break(()));
             }
+            self.next = Seq(record.stamp.seq.0 + 1);
             let update = seen.rebuild(record)?;
             self.left = self.left.saturating_sub(update.text().len());
             self.updates.push(update);
-            self.next.0 += 1;
         }
         Ok(ControlFlow::Continue(()))
     }

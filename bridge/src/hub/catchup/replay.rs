@@ -19,14 +19,17 @@ pub(in crate::hub) struct Replay {
     next: Seq,
     /// The last.
     to: Seq,
+    /// Whether some before `next` were nowhere to be had.
+    has_holes: bool,
 }
 
 impl Replay {
-    /// Sends updates that follow each other, the next one first.
+    /// Sends updates in order, none before the next one; numbers that are left out are lost.
     pub(super) fn send<S: Sink>(&mut self, sink: &S, updates: &[Arc<Update>]) {
-        updates.iter().for_each(|update| sink.replay(update));
-        if let Some(last) = updates.last() {
-            self.next = Seq(last.stamp.seq.0 + 1);
+        for update in updates {
+            sink.replay(update);
+            self.has_holes |= update.stamp.seq > self.next;
+            self.next = Seq(update.stamp.seq.0 + 1);
         }
     }
 }
@@ -58,7 +61,8 @@ impl<S: Sink> Hub<S> {
             let code = "too_many_replays".into();
             return subscriber.sink.reply(&Reply::Error { id: mark, code, message });
         }
-        subscriber.jobs.push_back(Job::Replay(Replay { mark, channel, next: from, to }));
+        let replay = Replay { mark, channel, next: from, to, has_holes: false };
+        subscriber.jobs.push_back(Job::Replay(replay));
     }
 
     pub(super) fn step_replay(
@@ -68,6 +72,10 @@ impl<S: Sink> Hub<S> {
         room: &mut usize,
     ) -> Rest {
         let Replay { ref channel, next, to, .. } = replay;
+        if next > to && replay.has_holes {
+            self.end_lost(subscriber, replay);
+            return None;
+        }
         if next > to {
             subscriber.sink.reply(&Reply::Ok { id: replay.mark, command: None });
             return None;
@@ -85,7 +93,7 @@ impl<S: Sink> Hub<S> {
         None
     }
 
-    /// What was asked for is nowhere any more: the value instead.
+    /// Some of what was asked for is nowhere any more: the value instead.
     pub(super) fn end_lost(&self, subscriber: &Subscriber<S>, replay: Replay) {
         let Replay { mark, channel, .. } = replay;
         let whole = Wish::of(&SubscribeOptions::default());

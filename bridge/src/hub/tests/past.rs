@@ -37,6 +37,29 @@ fn a_replay_gives_what_memory_has_and_asks_the_store_for_the_rest() {
 }
 
 #[test]
+fn a_replay_over_a_hole_gives_what_is_left_and_tells_of_the_loss() {
+    let mut bench = Bench::with(3, beginning(10));
+    (1..=5).for_each(|n| bench.publish("telemetry/a", &format!(r#"{{"t":{n}}}"#)));
+    let (id, reader) = bench.join();
+    bench.hub.replay(id, None, channel("telemetry/a"), (Seq(1), Seq(5)));
+    bench.settle(id);
+    let left = vec![past("telemetry/a", 1, 11), past("telemetry/a", 4, 14)];
+    bench.hub.found(id, Found::Range(left));
+    assert_eq!(bench.settle(id), Next::Live);
+    assert_eq!(
+        reader.read(),
+        [
+            r#"telemetry/a 1 {"t":1} replayed"#,
+            r#"telemetry/a 4 {"t":4} replayed"#,
+            r#"telemetry/a 5 {"t":5} replayed"#,
+            "reset expired",
+            r#"telemetry/a 5 {"t":5} snapshot"#,
+            "ok"
+        ]
+    );
+}
+
+#[test]
 fn who_resumes_gets_what_it_missed_and_goes_on_live() {
     let mut bench = Bench::new();
     bench.publish("telemetry/a", r#"{"t":1}"#);

@@ -91,7 +91,7 @@ async fn the_newest_are_the_last_by_number() {
 }
 
 #[tokio::test]
-async fn a_range_is_whole_or_gone() {
+async fn a_range_is_whole_where_nothing_is_missing() {
     let (mut store, all) = filled().await;
     let given = of(&all, "telemetry/a");
     let last = given.len() as u64;
