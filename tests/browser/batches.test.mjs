@@ -97,7 +97,12 @@ scenario(
     await untilEqual("one type", reach, "2 devices, all of them offline.");
     await page.by("command-name").fill("stop");
     await page.by("console-send").click();
-    await page.by("confirm-reach").getByText("back within 1 min").waitFor();
+    await page.by("confirm-reach").getByText("What nobody receives waits, for 1 min at most.").waitFor();
+    await page.page.keyboard.press("Escape");
+    await untilEqual("the question", () => page.by("console-confirm").count(), 0);
+    await page.by("command-ttl").fill("0");
+    await page.by("console-send").click();
+    await page.by("confirm-reach").getByText("What nobody receives at once will not be sent.").waitFor();
     await page.page.keyboard.press("Escape");
     await untilEqual("the question", () => page.by("console-confirm").count(), 0);
     const focused = () => page.page.evaluate(() => document.activeElement?.dataset.testid);

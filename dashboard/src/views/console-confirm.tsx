@@ -33,7 +33,7 @@ export function ConsoleConfirm(props: {
       <p class="mono muted">{paramsText(props.request?.params ?? {})}</p>
       <p data-testid="confirm-reach">
         {reachText(props.census)}.
-        <Show when={props.census.offline > 0}> {offlineText(props.request?.ttl_ms ?? 0)}</Show>
+        <Show when={props.census.offline > 0}> {waitText(props.request?.ttl_ms ?? 0)}</Show>
       </p>
       <div class="form-end">
         <button type="button" class="primary" data-testid="confirm-send" onClick={yes}>
@@ -48,8 +48,8 @@ export function ConsoleConfirm(props: {
   );
 }
 
-/** What becomes of those that are away. */
-function offlineText(ttlMs: number): string {
-  if (ttlMs === 0) return "Who is offline will not get it.";
-  return `Who is offline gets it when it is back within ${formatDuration(ttlMs)}.`;
+/** What becomes of commands that nobody receives; another connection may receive those of a device that is offline. */
+function waitText(ttlMs: number): string {
+  if (ttlMs === 0) return "What nobody receives at once will not be sent.";
+  return `What nobody receives waits, for ${formatDuration(ttlMs)} at most.`;
 }
