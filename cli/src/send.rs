@@ -48,7 +48,8 @@ async fn try_out(gateway: &Gateway, order: &Order, output: &mut Output) -> Resul
 fn outlook(dry: &DryRun, request: CommandRequest) -> Vec<String> {
     let now = now();
     let later = request.not_before.filter(|at| *at > now);
-    let valid = if dry.valid { "it would be accepted" } else { "it would be refused" };
+    let taken = dry.valid && dry.allowed;
+    let valid = if taken { "it would be accepted" } else { "it would be refused" };
     let mut lines = vec![valid.to_owned()];
     lines.extend(dry.errors.iter().map(|error| format!("  {}", clean(error))));
     let allowed = if dry.allowed { "may" } else { "may not" };
@@ -258,6 +259,8 @@ mod tests {
         let away = says(json!({"receiver": "offline", "position": 2}), plain.clone());
         let expected = ["the device is not receiving now", "2 commands of the device go before it"];
         assert_eq!(away[2..], expected);
+        let forbidden = says(json!({"allowed": false}), plain.clone());
+        assert_eq!(forbidden[..2], ["it would be refused", "ada may not command the device"]);
         let refused = json!({"valid": false, "errors": ["name ''"], "allowed": false});
         let refused = says(refused, plain);
         let expected = ["it would be refused", "  name ''", "ada may not command the device"];
