@@ -398,7 +398,7 @@ function api(url) {
     return history(`telemetry/${id}`, Number(url.searchParams.get("from") ?? 0));
   }
   if (kind === "devices" && byId.has(id)) return device(byId.get(id));
-  if (kind === "session") return { user: "local", role: "admin", expires_at: null };
+  if (kind === "session") return { user: "local", role: "admin", expires_at: null, narrowed: false };
   if (kind === "device-types") return page(deviceTypes, url);
   if (kind === "alerts") return page(alerts.list(url.searchParams), url);
   if (kind === "command-batches") return batches.get(id);

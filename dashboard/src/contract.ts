@@ -12,4 +12,6 @@ export interface TopicMessage {
 export interface Session {
   readonly user: string;
   readonly role: "viewer" | "operator" | "admin";
+  /** Whether there is more than the user may see. */
+  readonly narrowed: boolean;
 }

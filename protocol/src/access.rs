@@ -142,6 +142,8 @@ pub struct Session {
     pub role: Role,
     /// When the token ends; null where it does not.
     pub expires_at: Option<Timestamp>,
+    /// Whether the token is narrowed to devices or channels.
+    pub narrowed: bool,
 }
 
 #[cfg(test)]

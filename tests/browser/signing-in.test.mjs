@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { once } from "node:events";
 import { createServer } from "node:http";
+import { setTimeout as pause } from "node:timers/promises";
 import { findings } from "./lib/axe.mjs";
 import { until, untilEqual } from "./lib/until.mjs";
 import { scenario } from "./lib/world.mjs";
@@ -124,6 +125,24 @@ scenario("a narrowed token shows its devices and no other", async (world) => {
   await page.row("pump-1").waitFor();
   await page.showsNumber(page.row("pump-1"), "level", 1);
   assert.deepEqual(await page.ids(), ["pump-1"]);
+  await page.by("summary-whole").waitFor();
+});
+
+scenario("a narrowed operator is not offered to publish, which the gateway would refuse", async (world) => {
+  await world.device("pump-1");
+  const whole = await signedIn(world, "anna", "--role", "operator");
+  const narrowed = await signedIn(world, "paula", "--role", "operator", "--devices", "pump-*");
+  for (const [who, offers] of [
+    [whole, 1],
+    [narrowed, 0],
+  ]) {
+    const answered = who.page.waitForResponse((response) => response.url().endsWith("/openapi.json"));
+    await who.goto(new URL("#/topics", world.gateway.origin));
+    await (await answered).finished();
+    // What the answer brings to the page is there soon.
+    await pause(500);
+    await untilEqual("what is offered", () => who.by("publish").count(), offers);
+  }
 });
 
 scenario("a form of another site changes nothing, though the browser is signed in", async (world) => {

@@ -2,6 +2,7 @@
 import { type Accessor, batch, createContext, createSignal, useContext } from "solid-js";
 import { Api } from "../api";
 import { type ConnectionState, type Health, unknownHealth } from "../client/state";
+import type { Session } from "../contract";
 import type { DeviceId, GatewayStats, SubscribeOptions } from "../generated/protocol";
 import { createPlace, type Place } from "../router";
 import type {
@@ -45,6 +46,8 @@ export interface App {
   readonly isCurrent: Accessor<boolean>;
   /** Whether who looks may only look. */
   readonly isViewer: Accessor<boolean>;
+  /** Whether there is more than who looks may see. */
+  readonly isNarrowed: Accessor<boolean>;
   /** Whether something can be done just now: sent, acknowledged, changed. */
   readonly canAct: Accessor<boolean>;
   /** Says which rows of the table are in view; null: there is no table. */
@@ -95,7 +98,7 @@ export function createApp(base: URL, start: () => WorkerLike): App {
   const [workerProblem, setWorkerProblem] = createSignal<string | null>(null);
   const [alerts, setAlerts] = createSignal(noAlerts);
   const [topics, setTopics] = createSignal<TopicsState | null>(null);
-  const [role, setRole] = createSignal<string | null>(null);
+  const [session, setSession] = createSignal<Session | null>(null);
   const serverNow = () => Math.round(Date.now() + health().clockOffsetMs);
   const [now, setNow] = createSignal(Date.now());
   const place = createPlace();
@@ -108,7 +111,7 @@ export function createApp(base: URL, start: () => WorkerLike): App {
 
   const take = (patch: Patch) => {
     if (patch.state !== undefined) setState(patch.state);
-    if (patch.state?.kind === "live") void readRole();
+    if (patch.state?.kind === "live") void readSession();
     if (patch.health !== undefined) setHealth(patch.health);
     if (patch.lastLiveAt !== undefined) setLastLiveAt(patch.lastLiveAt);
     if (patch.refusals !== undefined) setRefusals(patch.refusals);
@@ -125,9 +128,9 @@ export function createApp(base: URL, start: () => WorkerLike): App {
   };
   const api = new Api(new URL("api/v1/", base), (...request) => fetch(...request));
   /** Another token may have come with another connection. */
-  const readRole = async () => {
+  const readSession = async () => {
     const read = await api.session();
-    setRole(read.kind === "ok" ? read.value.role : null);
+    setSession(read.kind === "ok" ? read.value : null);
   };
   const client = new Backstage({
     start,
@@ -140,7 +143,7 @@ export function createApp(base: URL, start: () => WorkerLike): App {
   });
   setInterval(() => setNow(serverNow()), 1_000);
   const isLive = () => workerProblem() === null && state().kind === "live";
-  const isViewer = () => role() === "viewer";
+  const isViewer = () => session()?.role === "viewer";
   return {
     client,
     api,
@@ -157,6 +160,7 @@ export function createApp(base: URL, start: () => WorkerLike): App {
     lastLiveAt,
     isLive,
     isViewer,
+    isNarrowed: () => session()?.narrowed === true,
     canAct: () => isLive() && !isViewer(),
     isCurrent: () => isLive() && health().silentSince === null,
     look: (view) => {

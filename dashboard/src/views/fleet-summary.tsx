@@ -12,40 +12,47 @@ export function FleetSummary() {
     return stats === null ? "–" : formatRate(pick(stats));
   };
   return (
-    <section class="tiles values" aria-label="Summary" data-testid="summary">
-      <Tile name="Devices online" testid="devices-online">
-        {number((stats) => stats.devices_online)}
-        <small> of {number((stats) => stats.devices_known)}</small>
-      </Tile>
-      <Tile name="Messages" testid="messages-per-s">
-        {number((stats) => stats.messages_in_per_s)}
-        <small> /s</small>
-      </Tile>
-      <Tile name="Deliveries" testid="deliveries-per-s">
-        {number((stats) => stats.deliveries_per_s)}
-        <small> /s</small>
-      </Tile>
-      <Tile name="Open commands" testid="commands-open">
-        {number((stats) => stats.commands_open)}
-      </Tile>
-      <Tile name="Slow consumers" testid="lagging-connections">
-        {number((stats) => stats.lagging_connections)}
-        <small> of {number((stats) => stats.websocket_connections)}</small>
-      </Tile>
-      <Tile name="Gateway" testid="gateway">
-        <Show when={app.stats()} fallback="–">
-          {(stats) => (
-            <>
-              {formatAgo(stats().uptime_ms)}
-              <small>
-                {" "}
-                up · {formatBytes(stats().memory_bytes)} · {stats().version}
-              </small>
-            </>
-          )}
-        </Show>
-      </Tile>
-    </section>
+    <>
+      <section class="tiles values" aria-label="Summary" data-testid="summary">
+        <Tile name="Devices online" testid="devices-online">
+          {number((stats) => stats.devices_online)}
+          <small> of {number((stats) => stats.devices_known)}</small>
+        </Tile>
+        <Tile name="Messages" testid="messages-per-s">
+          {number((stats) => stats.messages_in_per_s)}
+          <small> /s</small>
+        </Tile>
+        <Tile name="Deliveries" testid="deliveries-per-s">
+          {number((stats) => stats.deliveries_per_s)}
+          <small> /s</small>
+        </Tile>
+        <Tile name="Open commands" testid="commands-open">
+          {number((stats) => stats.commands_open)}
+        </Tile>
+        <Tile name="Slow consumers" testid="lagging-connections">
+          {number((stats) => stats.lagging_connections)}
+          <small> of {number((stats) => stats.websocket_connections)}</small>
+        </Tile>
+        <Tile name="Gateway" testid="gateway">
+          <Show when={app.stats()} fallback="–">
+            {(stats) => (
+              <>
+                {formatAgo(stats().uptime_ms)}
+                <small>
+                  {" "}
+                  up · {formatBytes(stats().memory_bytes)} · {stats().version}
+                </small>
+              </>
+            )}
+          </Show>
+        </Tile>
+      </section>
+      <Show when={app.isNarrowed()}>
+        <p class="hint" data-testid="summary-whole">
+          These numbers are of the whole gateway; below is what your token shows.
+        </p>
+      </Show>
+    </>
   );
 }
 

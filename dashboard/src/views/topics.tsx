@@ -124,7 +124,8 @@ export default function TopicsPage() {
         </section>
         <div class="topics-side">
           <TopicDetails topic={query().topic ?? null} detail={state()?.chosen ?? null} />
-          <Show when={takesMqtt.latest && !app.isViewer()}>
+          {/* MQTT would show more than a narrowed token may see: the gateway refuses it. */}
+          <Show when={takesMqtt.latest && !app.isViewer() && !app.isNarrowed()}>
             <Publish topic={query().topic ?? ""} />
           </Show>
         </div>

@@ -104,7 +104,12 @@ impl User {
     /// As `/api/v1/session` tells it.
     #[must_use]
     pub fn session(&self) -> Session {
-        Session { user: self.name.as_ref().into(), role: self.role, expires_at: self.expires_at }
+        Session {
+            user: self.name.as_ref().into(),
+            role: self.role,
+            expires_at: self.expires_at,
+            narrowed: self.rights.is_narrowed(),
+        }
     }
 }
 
@@ -322,6 +327,7 @@ mod tests {
         let auth = Auth::open(folder.path()).unwrap();
         let user = auth.user_of(&text).unwrap();
         assert_eq!(user.rights, Rights::new(&devices, &[]));
+        assert!(user.session().narrowed);
         assert_eq!(auth.standing(&user), Standing::Good);
         let file = folder.path().join("credentials.json");
         let wider = std::fs::read_to_string(&file).unwrap().replace("pump-*", "*");

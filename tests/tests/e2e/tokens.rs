@@ -195,7 +195,8 @@ async fn signing_in_keeps_the_token_in_a_cookie() {
     let pair = cookie.split(';').next().expect("a pair");
     let session = gateway.request(Method::GET, "/api/v1/session").header("cookie", pair).send();
     let session: Value = session.await.expect("an answer").json().await.expect("JSON");
-    assert_eq!(session, json!({"user": "anna", "role": "admin", "expires_at": null}));
+    let anna = json!({"user": "anna", "role": "admin", "expires_at": null, "narrowed": false});
+    assert_eq!(session, anna);
     let wrong = gateway.request(Method::POST, "/api/v1/session").json(&json!({"token": "slt_x"}));
     assert_eq!(wrong.send().await.expect("an answer").status(), 401);
     let out = gateway.request(Method::DELETE, "/api/v1/session").send().await.expect("an answer");
