@@ -73,18 +73,6 @@ fn a_will_in_a_devices_own_way_makes_it_gone_and_never_online() {
     }
 }
 
-#[test]
-fn a_will_makes_no_device_known_that_is_not_or_not_any_more() {
-    let mut world = World::new();
-    world.says("lamps/a", "1");
-    assert!(world.bridge.delete_device(NOW, &"a".parse().expect("an id"), "anna"));
-    for device in ["a", "b"] {
-        world.leaves(&format!("lamps/{device}/there"), "no");
-        world.leaves(&format!("lamps/{device}"), r#"{"on":true}"#);
-        assert_eq!(world.status(device), None);
-    }
-}
-
 /// Two mappings: one has presence on a topic of its own, the other among its answers.
 struct World {
     bridge: Bridge<Nobody>,

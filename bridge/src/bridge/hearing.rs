@@ -23,10 +23,10 @@ impl<S: Sink> Bridge<S> {
     }
 
     /// Takes a decoded will. What it says counts, but it was written before and nobody speaks now: it makes no
-    /// device online, least of all the one whose end it tells, and none known, least of all one that was deleted.
+    /// device online, least of all the one whose end it tells.
     pub fn last_words(&mut self, now: Timestamp, inbound: Vec<Inbound>) {
         for message in inbound {
-            self.take_of(now, message, Self::knows);
+            self.take_of(now, message, Self::noted);
         }
     }
 
@@ -122,8 +122,10 @@ impl<S: Sink> Bridge<S> {
         true
     }
 
-    fn knows(&mut self, _now: Timestamp, device: &DeviceId) -> bool {
-        self.devices.get(device).is_some()
+    fn noted(&mut self, now: Timestamp, device: &DeviceId) -> bool {
+        let noted = self.devices.noted(now, device).is_ok();
+        self.refused.devices += u64::from(!noted);
+        noted
     }
 }
 

@@ -95,6 +95,14 @@ impl Devices {
         Ok(Some(self.without_connection(now, device, Status::Online, PresenceReason::Heard)))
     }
 
+    /// Something was said of the device, but not by it and not now: it exists, and is as present as it was.
+    ///
+    /// # Errors
+    /// [`TooManyDevices`] for a device that was not known.
+    pub fn noted(&mut self, now: Timestamp, device: &DeviceId) -> Result<(), TooManyDevices> {
+        self.record(now, device).map(|_| ())
+    }
+
     /// A device without a connection of its own said by another way that it is gone, or was said to be. Gives
     /// the presence to tell, where it changed.
     pub fn gone(&mut self, now: Timestamp, device: &DeviceId) -> Option<Presence> {

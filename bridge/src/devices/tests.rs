@@ -64,6 +64,18 @@ fn who_was_heard_is_offline_once_the_gateway_stops() {
 }
 
 #[test]
+fn what_is_only_noted_of_a_device_leaves_it_as_present_as_it_was() {
+    let mut devices = devices();
+    devices.noted(Timestamp(0), &id("d")).unwrap();
+    assert_eq!(devices.get(&id("d")).unwrap().status(), Status::Offline);
+    attach(&mut devices, 1, OLD, Reason::Connected);
+    devices.detached(Timestamp(2), &id("d"), OLD, Reason::ConnectionLost);
+    devices.noted(Timestamp(3), &id("d")).unwrap();
+    let record = devices.get(&id("d")).unwrap();
+    assert_eq!((record.status(), record.since()), (Status::Offline, Timestamp(2)));
+}
+
+#[test]
 fn a_connected_device_never_falls_silent() {
     let mut devices = devices();
     attach(&mut devices, 0, OLD, Reason::Connected);
