@@ -114,20 +114,11 @@ impl Bench {
     /// What changed is stored, and what is to be sent is sent.
     fn commit(&mut self) {
         for effect in self.commands.take_effects() {
-            match effect {
-                Effect::Send { connection, mut delivery, .. } => {
-                    if self.commands.departs(self.time(), connection, &mut delivery) {
-                        self.commands.written(delivery.id, delivery.attempt);
-                        self.sent.push((connection, delivery.id, delivery.attempt));
-                    }
-                }
-                Effect::Created(..)
-                | Effect::Changed(..)
-                | Effect::BatchChanged(_)
-                | Effect::AskCancel { .. }
-                | Effect::Recall { .. }
-                | Effect::AlertChanged(..)
-                | Effect::Forget(_) => {}
+            if let Effect::Send { connection, mut delivery, .. } = effect
+                && self.commands.departs(self.time(), connection, &mut delivery)
+            {
+                self.commands.written(delivery.id, delivery.attempt);
+                self.sent.push((connection, delivery.id, delivery.attempt));
             }
         }
     }

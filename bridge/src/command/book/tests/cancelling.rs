@@ -66,15 +66,9 @@ fn a_device_that_comes_back_is_asked_again_to_give_a_command_up() {
     bench.acknowledge(id, 1);
     bench.commands.cancel(bench.time(), id, "ada").unwrap();
     let asked = |bench: &mut Bench| {
-        let asks = |effect| match effect {
-            Effect::AskCancel { connection, .. } => Some(connection),
-            Effect::Created(..)
-            | Effect::Changed(..)
-            | Effect::BatchChanged(_)
-            | Effect::Send { .. }
-            | Effect::Recall { .. }
-            | Effect::AlertChanged(..)
-            | Effect::Forget(_) => None,
+        let asks = |effect| {
+            let Effect::AskCancel { connection, .. } = effect else { return None };
+            Some(connection)
         };
         bench.commands.take_effects().into_iter().filter_map(asks).collect::<Vec<_>>()
     };

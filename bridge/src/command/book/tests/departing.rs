@@ -4,15 +4,9 @@ use super::*;
 
 /// The newest delivery that waits for its commit, and where it goes.
 fn waiting(bench: &mut Bench) -> (ConnectionId, Delivery) {
-    let send = |effect| match effect {
-        Effect::Send { connection, delivery, .. } => Some((connection, *delivery)),
-        Effect::Created(..)
-        | Effect::Changed(..)
-        | Effect::BatchChanged(_)
-        | Effect::AskCancel { .. }
-        | Effect::Recall { .. }
-        | Effect::AlertChanged(..)
-        | Effect::Forget(_) => None,
+    let send = |effect| {
+        let Effect::Send { connection, delivery, .. } = effect else { return None };
+        Some((connection, *delivery))
     };
     let effects = bench.commands.take_effects();
     effects.into_iter().filter_map(send).last().expect("something is to be sent")
@@ -126,15 +120,9 @@ fn what_was_written_after_all_times_out() {
 
 /// What connections were asked to give back since the last look.
 pub(super) fn recalled(bench: &mut Bench) -> Vec<(ConnectionId, CommandId, u32)> {
-    let recalls = |effect| match effect {
-        Effect::Recall { connection, command, attempt } => Some((connection, command, attempt)),
-        Effect::Created(..)
-        | Effect::Changed(..)
-        | Effect::BatchChanged(_)
-        | Effect::AskCancel { .. }
-        | Effect::Send { .. }
-        | Effect::AlertChanged(..)
-        | Effect::Forget(_) => None,
+    let recalls = |effect| {
+        let Effect::Recall { connection, command, attempt } = effect else { return None };
+        Some((connection, command, attempt))
     };
     bench.commands.take_effects().into_iter().filter_map(recalls).collect()
 }
